@@ -1,0 +1,174 @@
+/** Which access tokens are dead before their time: a feed in the store that every process follows, so that a request is
+ *  decided from memory. An entry lives as long as the longest access token; then every token it speaks of has expired. */
+import type { Clock } from '../clock.ts'
+import type { Store } from '../store/port.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Principal, UserStatus } from '../tokens/principal.ts'
+
+/** How often the feed is read; an end is in force everywhere within this plus one reading (milliseconds). */
+const POLL_INTERVAL = 200
+const PAGE = 5_000
+const SWEEP_INTERVAL = 60_000
+
+/** `s`: a session ended. `u`: all sessions of a user below epoch `e` ended. `b`: a user has become bound. `x`: until when
+ *  the entry matters. */
+type Entry = { x: number } & ({ s: string } | { u: string; e: number } | { b: string })
+
+export interface Revocations {
+  /** Reads the whole feed, then keeps following it. Resolves when the first whole reading is done, however long the
+   *  store is away. */
+  start(): Promise<void>
+  stop(): void
+  /** In force here when this resolves, elsewhere within a second. */
+  endSession(id: string): Promise<void>
+  endUser(appId: string, openId: string, epoch: number): Promise<void>
+  markBound(appId: string, openId: string): Promise<void>
+  isRevoked(principal: Principal): boolean
+  /** The status a token carries may be older than the user's. */
+  statusOf(principal: Principal): UserStatus
+  /** Grows with every change; the same number means the same answers. */
+  readonly version: number
+  readonly size: number
+  /** False until the feed was read whole, and again when it could not be read for longer than the grace. */
+  readonly isTrusted: boolean
+  /** Milliseconds since the feed was last read to its end; Infinity when it never was. */
+  age(): number
+}
+
+export interface RevocationsOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** Milliseconds: the life of an access token, and how long to go on without the feed. */
+  readonly accessTtl: number
+  readonly grace: number
+}
+
+export function createRevocations({ store, clock, log, accessTtl, grace }: RevocationsOptions): Revocations {
+  const sessions = new Map<string, number>()
+  const users = new Map<string, { epoch: number; until: number }>()
+  const bound = new Map<string, number>()
+  let version = 0
+  let cursor = ''
+  let lastRead = Number.NEGATIVE_INFINITY
+  let lastSweep = clock.now()
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
+  let isAway = false
+  let isTrusted = false
+
+  const userKey = (appId: string, openId: string) => `${appId}:${openId}`
+
+  function apply(entry: Entry): void {
+    if (entry.x <= clock.now()) return
+    if ('s' in entry) sessions.set(entry.s, entry.x)
+    else if ('u' in entry)
+      users.set(entry.u, { epoch: Math.max(entry.e, users.get(entry.u)?.epoch ?? 0), until: entry.x })
+    else if ('b' in entry) bound.set(entry.b, entry.x)
+    version++
+  }
+
+  async function publish(entry: Entry): Promise<void> {
+    apply(entry)
+    await store.appendFeed(JSON.stringify(entry), accessTtl)
+  }
+
+  function sweep(now: number): void {
+    if (now - lastSweep < SWEEP_INTERVAL) return
+    lastSweep = now
+    for (const [id, until] of sessions) if (until <= now) sessions.delete(id)
+    for (const [key, user] of users) if (user.until <= now) users.delete(key)
+    for (const [key, until] of bound) if (until <= now) bound.delete(key)
+  }
+
+  async function readToEnd(): Promise<void> {
+    for (;;) {
+      const page = await store.readFeed(cursor, PAGE)
+      for (const text of page.entries) {
+        const entry = parseEntry(text)
+        if (entry) apply(entry)
+      }
+      cursor = page.cursor
+      if (page.entries.length < PAGE) return
+    }
+  }
+
+  async function poll(): Promise<void> {
+    try {
+      await readToEnd()
+      lastRead = clock.now()
+      isTrusted = true
+      if (isAway) log.info('the store answers again; revocations are up to date')
+      isAway = false
+    } catch (error) {
+      if (!isAway) log.warn({ err: error }, 'the store does not answer; revocations are not up to date')
+      isAway = true
+      if (isTrusted && age() > grace) {
+        isTrusted = false
+        log.error('the store has been away for longer than sessions.storeGrace; requests that need a login are refused')
+      }
+    }
+    sweep(clock.now())
+  }
+
+  const age = () => clock.now() - lastRead
+
+  function schedule(): void {
+    if (isStopped) return
+    timer = setTimeout(() => poll().then(schedule), POLL_INTERVAL)
+    timer.unref()
+  }
+
+  const until = () => clock.now() + accessTtl
+
+  return {
+    async start() {
+      while (!isStopped) {
+        await poll()
+        if (isTrusted) break
+        await new Promise((resolve) => {
+          timer = setTimeout(resolve, POLL_INTERVAL)
+        })
+      }
+      schedule()
+    },
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+    },
+    endSession: (id) => publish({ s: id, x: until() }),
+    endUser: (appId, openId, epoch) => publish({ u: userKey(appId, openId), e: epoch, x: until() }),
+    markBound: (appId, openId) => publish({ b: userKey(appId, openId), x: until() }),
+    isRevoked(principal) {
+      if (sessions.size > 0 && sessions.has(principal.sessionId)) return true
+      if (users.size === 0) return false
+      const user = users.get(userKey(principal.appId, principal.openId))
+      return user !== undefined && principal.epoch < user.epoch
+    },
+    statusOf(principal) {
+      if (principal.status === 'bound' || bound.size === 0) return principal.status
+      return bound.has(userKey(principal.appId, principal.openId)) ? 'bound' : principal.status
+    },
+    get version() {
+      return version
+    },
+    get size() {
+      return sessions.size + users.size
+    },
+    get isTrusted() {
+      return isTrusted
+    },
+    age
+  }
+}
+
+function parseEntry(text: string): Entry | null {
+  try {
+    const entry = JSON.parse(text) as Record<string, unknown>
+    if (typeof entry.x !== 'number') return null
+    if (typeof entry.s === 'string' || typeof entry.b === 'string') return entry as unknown as Entry
+    return typeof entry.u === 'string' && typeof entry.e === 'number' ? (entry as unknown as Entry) : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,146 @@
+/** Custody of session_key. This module is the only one that sees a key in clear between WeChat's answer and its use. */
+import type { Clock } from '../clock.ts'
+import type { Sealer } from '../crypto/sealer.ts'
+import { type Store, StoreError } from '../store/port.ts'
+
+/** A key that a newer login pushed out still decrypts what the phone encrypted a moment before (milliseconds). */
+const OVERLAP = 10 * 60 * 1000
+const ATTEMPTS = 20
+
+/** `at` is when the exchange with WeChat began: of two logins that overtake each other the later one holds the valid key. */
+interface SealedKey {
+  readonly key: string
+  readonly at: number
+}
+
+interface KeyRecord {
+  readonly current: SealedKey
+  readonly previous: SealedKey | null
+}
+
+export interface SessionKeys {
+  save(appId: string, openId: string, sessionKey: string, exchangedAt: number): Promise<void>
+  /** The key to sign with; null when there is none, it is older than `sessionKeyTtl`, or it cannot be opened: a login is
+   *  needed. */
+  current(appId: string, openId: string): Promise<string | null>
+  /** The keys to decrypt with, newest first: the current one and, for ten minutes, the one before it. */
+  forDecrypting(appId: string, openId: string): Promise<readonly string[]>
+  /** After a reset at WeChat the old key is dead at once, and the new one inherits its age. False when another login
+   *  changed the record meanwhile: then the newer key stands. */
+  replace(appId: string, openId: string, oldKey: string, newKey: string): Promise<boolean>
+  /** Forgets what is stored for the user. */
+  forget(appId: string, openId: string): Promise<void>
+}
+
+export interface SessionKeysOptions {
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly clock: Clock
+  /** Milliseconds. */
+  readonly sessionKeyTtl: number
+}
+
+export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: SessionKeysOptions): SessionKeys {
+  const keyOf = (appId: string, openId: string) => `key:${appId}:${openId}`
+  const contextOf = (appId: string, openId: string) => `session_key:1:${appId}:${openId}`
+  const ttl = sessionKeyTtl + OVERLAP
+
+  async function read(appId: string, openId: string): Promise<{ stored: string; record: KeyRecord } | null> {
+    const stored = await store.get(keyOf(appId, openId))
+    if (stored === undefined) return null
+    const record = parseRecord(stored)
+    return record ? { stored, record } : null
+  }
+
+  function open(appId: string, openId: string, sealed: SealedKey): string | null {
+    return sealer.open(sealed.key, contextOf(appId, openId))?.text ?? null
+  }
+
+  const isFresh = (sealed: SealedKey) => clock.now() - sealed.at < sessionKeyTtl
+
+  /** A key sealed under an older secret is sealed again when it is used, so that the old secret can be retired. */
+  async function reseal(appId: string, openId: string, stored: string, record: KeyRecord): Promise<void> {
+    const renew = (sealed: SealedKey): SealedKey => {
+      const opened = sealer.open(sealed.key, contextOf(appId, openId))
+      return opened && !opened.isCurrent
+        ? { ...sealed, key: sealer.seal(opened.text, contextOf(appId, openId)) }
+        : sealed
+    }
+    const renewed = { current: renew(record.current), previous: record.previous && renew(record.previous) }
+    const text = JSON.stringify(renewed)
+    if (text !== stored) await store.compareAndSet(keyOf(appId, openId), stored, text, ttl)
+  }
+
+  return {
+    async save(appId, openId, sessionKey, exchangedAt) {
+      const storeKey = keyOf(appId, openId)
+      const added: SealedKey = { key: sealer.seal(sessionKey, contextOf(appId, openId)), at: exchangedAt }
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const stored = await store.get(storeKey)
+        if (stored === undefined) {
+          const text = JSON.stringify({ current: added, previous: null } satisfies KeyRecord)
+          if (await store.setIfAbsent(storeKey, text, ttl)) return
+          continue
+        }
+        const record = parseRecord(stored)
+        const text = JSON.stringify(
+          record
+            ? merge(record, added, open(appId, openId, record.current) === sessionKey)
+            : { current: added, previous: null }
+        )
+        if (text === stored || (await store.compareAndSet(storeKey, stored, text, ttl))) return
+      }
+      throw new StoreError('a session_key record is being changed by too many at once')
+    },
+
+    async current(appId, openId) {
+      const found = await read(appId, openId)
+      if (!found || !isFresh(found.record.current)) return null
+      const key = open(appId, openId, found.record.current)
+      if (key !== null) await reseal(appId, openId, found.stored, found.record)
+      return key
+    },
+
+    async forDecrypting(appId, openId) {
+      const found = await read(appId, openId)
+      if (!found) return []
+      const { current, previous } = found.record
+      const sealed = isFresh(current) ? [current] : []
+      if (previous && clock.now() - current.at < OVERLAP) sealed.push(previous)
+      const keys = sealed.flatMap((entry) => open(appId, openId, entry) ?? [])
+      if (keys.length > 0) await reseal(appId, openId, found.stored, found.record)
+      return keys
+    },
+
+    async replace(appId, openId, oldKey, newKey) {
+      const found = await read(appId, openId)
+      if (!found || open(appId, openId, found.record.current) !== oldKey) return false
+      const key = sealer.seal(newKey, contextOf(appId, openId))
+      const text = JSON.stringify({ current: { key, at: found.record.current.at }, previous: null } satisfies KeyRecord)
+      return store.compareAndSet(keyOf(appId, openId), found.stored, text, ttl)
+    },
+
+    async forget(appId, openId) {
+      await store.delete(keyOf(appId, openId))
+    }
+  }
+}
+
+/** Where a key just obtained belongs. The same key obtained again only becomes younger. */
+function merge(record: KeyRecord, added: SealedKey, isSameKey: boolean): KeyRecord {
+  const { current, previous } = record
+  if (isSameKey) return added.at > current.at ? { current: added, previous } : record
+  if (added.at >= current.at) return { current: added, previous: current }
+  return previous && previous.at >= added.at ? record : { current, previous: added }
+}
+
+function parseRecord(text: string): KeyRecord | null {
+  try {
+    const record = JSON.parse(text) as Partial<KeyRecord>
+    return typeof record.current?.key === 'string' && typeof record.current.at === 'number'
+      ? (record as KeyRecord)
+      : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,148 @@
+/** The users of each mini-program: one record per appid and openid, made by the first login. */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Sealer } from '../crypto/sealer.ts'
+import type { Store } from '../store/port.ts'
+import { StoreError } from '../store/port.ts'
+import type { UserStatus } from '../tokens/principal.ts'
+
+/** As it stands in the store. `epoch` counts how often all sessions of the user were ended; `phone` is sealed. */
+interface UserRecord {
+  readonly id: string
+  readonly status: UserStatus
+  readonly epoch: number
+  readonly unionid: string | null
+  readonly phone: string | null
+  readonly first_login: number
+  readonly last_login: number
+}
+
+export interface User {
+  readonly id: string
+  readonly appId: string
+  readonly openId: string
+  readonly unionId: string | null
+  readonly status: UserStatus
+  readonly epoch: number
+  readonly phone: UserPhone | null
+  readonly firstLogin: number
+  readonly lastLogin: number
+}
+
+export interface UserPhone {
+  readonly phoneNumber: string
+  readonly countryCode: string
+}
+
+export interface Users {
+  /** Finds or makes the record and notes the login. Of any number of first logins racing exactly one is told `isNew`.
+   *  A user whose unionid is already known from another mini-program gets the id it has there and is not new. */
+  recordLogin(appId: string, openId: string, unionId: string | null): Promise<{ user: User; isNew: boolean }>
+  find(appId: string, openId: string): Promise<User | null>
+  /** Ends every session begun so far: those of a lower epoch than the one returned. Null when there is no such user. */
+  endSessions(appId: string, openId: string): Promise<User | null>
+  /** Stores the number sealed and marks the user as bound. Null when there is no such user. */
+  bindPhone(appId: string, openId: string, phone: UserPhone): Promise<User | null>
+}
+
+/** Users do not expire; stores want a TTL all the same. */
+const FOREVER = 100 * 365 * 24 * 3600 * 1000
+const ATTEMPTS = 20
+
+export function createUsers({ store, sealer, clock }: { store: Store; sealer: Sealer; clock: Clock }): Users {
+  const keyOf = (appId: string, openId: string) => `user:${appId}:${openId}`
+
+  function toUser(appId: string, openId: string, record: UserRecord): User {
+    return {
+      id: record.id,
+      appId,
+      openId,
+      unionId: record.unionid,
+      status: record.status,
+      epoch: record.epoch,
+      phone: openPhone(record.phone, keyOf(appId, openId)),
+      firstLogin: record.first_login,
+      lastLogin: record.last_login
+    }
+  }
+
+  function openPhone(sealed: string | null, context: string): UserPhone | null {
+    const opened = sealed === null ? null : sealer.open(sealed, context)
+    if (!opened) return null
+    const [countryCode = '', phoneNumber = ''] = opened.text.split('\n')
+    return { countryCode, phoneNumber }
+  }
+
+  /** Changes a record under contention: read, change, compare-and-set, again. Null when there is none. */
+  async function update(appId: string, openId: string, change: (record: UserRecord) => UserRecord) {
+    const key = keyOf(appId, openId)
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const stored = await store.get(key)
+      if (stored === undefined) return null
+      const changed = change(JSON.parse(stored) as UserRecord)
+      const text = JSON.stringify(changed)
+      if (text === stored || (await store.compareAndSet(key, stored, text, FOREVER)))
+        return toUser(appId, openId, changed)
+    }
+    throw new StoreError('a user record is being changed by too many at once')
+  }
+
+  /** The id that all mini-programs of one Open Platform account share for a person. */
+  async function claimUnionId(unionId: string, id: string): Promise<string> {
+    const key = `union:${unionId}`
+    if (await store.setIfAbsent(key, id, FOREVER)) return id
+    return (await store.get(key)) ?? id
+  }
+
+  async function create(appId: string, openId: string, unionId: string | null) {
+    const ownId = `u_${randomBytes(15).toString('base64url')}`
+    const id = unionId === null ? ownId : await claimUnionId(unionId, ownId)
+    const now = clock.now()
+    const record: UserRecord = {
+      id,
+      status: 'anonymous',
+      epoch: 0,
+      unionid: unionId,
+      phone: null,
+      first_login: now,
+      last_login: now
+    }
+    const isFirst = await store.setIfAbsent(keyOf(appId, openId), JSON.stringify(record), FOREVER)
+    return isFirst ? { user: toUser(appId, openId, record), isNew: id === ownId } : null
+  }
+
+  return {
+    async recordLogin(appId, openId, unionId) {
+      const now = clock.now()
+      let isLinked = true
+      const note = (record: UserRecord): UserRecord => {
+        isLinked = unionId === null || record.unionid === unionId
+        return { ...record, unionid: unionId ?? record.unionid, last_login: now }
+      }
+      const known = await update(appId, openId, note)
+      if (!known) {
+        const created = await create(appId, openId, unionId)
+        if (created) return created
+        // Another login of this user was a moment faster.
+        const user = await update(appId, openId, note)
+        if (!user) throw new StoreError('a user record vanished')
+        return { user, isNew: false }
+      }
+      // The account was joined to an Open Platform after the first login: the id stays, later apps will find it.
+      if (!isLinked && unionId !== null) await claimUnionId(unionId, known.id)
+      return { user: known, isNew: false }
+    },
+
+    async find(appId, openId) {
+      const stored = await store.get(keyOf(appId, openId))
+      return stored === undefined ? null : toUser(appId, openId, JSON.parse(stored) as UserRecord)
+    },
+
+    endSessions: (appId, openId) => update(appId, openId, (record) => ({ ...record, epoch: record.epoch + 1 })),
+
+    bindPhone(appId, openId, phone) {
+      const sealed = sealer.seal(`${phone.countryCode}\n${phone.phoneNumber}`, keyOf(appId, openId))
+      return update(appId, openId, (record) => ({ ...record, status: 'bound', phone: sealed }))
+    }
+  }
+}
