@@ -1,0 +1,36 @@
+# syntax=docker/dockerfile:1
+# docker build -t wxgate .
+# docker run --read-only -v wxgate-data:/data -v ./gateway.yaml:/etc/wxgate/gateway.yaml:ro -p 8080:8080 wxgate
+
+FROM node:26-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+# The optional packages are Node itself, which this image already is.
+RUN npm ci --omit=optional --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build
+
+FROM node:26-bookworm-slim
+ENV NODE_ENV=production \
+    WXGATE_STORE=sqlite:/data/wxgate.db
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --omit=optional --ignore-scripts \
+    && npm cache clean --force
+COPY bin ./bin
+COPY config ./config
+COPY --from=build /app/dist ./dist
+COPY gateway.yaml /etc/wxgate/gateway.yaml
+# The only place that is written to. A new volume takes the owner from here.
+RUN ln -s /app/bin/wxgate.js /usr/local/bin/wxgate \
+    && mkdir /data \
+    && chown 1000:1000 /data
+VOLUME /data
+# By number, so that Kubernetes can tell that it is not root (runAsNonRoot). It is the image's user `node`.
+USER 1000:1000
+EXPOSE 8080 9090
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["wxgate", "healthcheck"]
+ENTRYPOINT ["wxgate"]
+CMD ["run", "-c", "/etc/wxgate/gateway.yaml"]
