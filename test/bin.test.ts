@@ -111,7 +111,7 @@ test('without a Node that is new enough, one sentence says what to install', asy
   const { status, stdout, stderr } = await finished(start(true, 'version'))
   t.equal(status, 2)
   t.equal(stdout, '')
-  t.match(stderr, /^wxgate needs Node 24 or newer and this is v[\d.]+: install Node 26 \(LTS\)\.\n$/)
+  t.match(stderr, /^wxgate needs Node 24 or newer and this is v[\d.]+: install Node 26 \(LTS\)\.$/m)
 })
 
 test('signals reach the real process once, and its exit status comes back', async (t) => {
