@@ -1,0 +1,30 @@
+/** Who sent a request, decided from memory. */
+import { ApiError } from '../errors.ts'
+import type { Revocations } from '../sessions/revocations.ts'
+import type { AccessTokens } from '../tokens/access-tokens.ts'
+import type { Principal } from '../tokens/principal.ts'
+
+const REVOKED = new ApiError('session_revoked', 'This session was ended. Log in again.')
+const UNTRUSTED = new ApiError(
+  'store_unavailable',
+  'Whether this session is still alive cannot be told, since the session store has been away for too long. Try again shortly.',
+  { retryAfter: 5 }
+)
+
+export interface Authenticator {
+  /** The sender; null when no credential was sent; an error for one that is not acceptable. */
+  authenticate(authorization: string | undefined): Principal | ApiError | null
+}
+
+export function createAuthenticator(tokens: AccessTokens, revocations: Revocations): Authenticator {
+  return {
+    authenticate(authorization) {
+      if (authorization === undefined) return null
+      const principal = tokens.verify(authorization)
+      if (principal instanceof ApiError) return principal
+      // A verified token says who it was made for; only the feed says whether that still counts.
+      if (!revocations.isTrusted) return UNTRUSTED
+      return revocations.isRevoked(principal) ? REVOKED : principal
+    }
+  }
+}

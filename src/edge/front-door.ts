@@ -1,0 +1,76 @@
+/** Where every request enters: its target and its headers are read once, or it is refused. */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { GatewayConfig } from '../config/config.ts'
+import { ApiError } from '../errors.ts'
+import { canonicalPath, PathRefusal } from '../proxy/canonical-path.ts'
+import { createHeaderNames } from '../proxy/header-names.ts'
+import { createPeers } from '../proxy/peers.ts'
+import type { RequestContext } from '../proxy/request-context.ts'
+import { readRequestHeaders } from '../proxy/request-headers.ts'
+import { createTraceIds } from '../proxy/trace-ids.ts'
+
+export interface FrontDoor {
+  /** The context of a request, and why it may go no further, if so. */
+  admit(req: IncomingMessage): { context: RequestContext; error: ApiError | null }
+}
+
+const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
+const TRACE_FORBIDDEN = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
+  headers: { allow: '' }
+})
+
+export function createFrontDoor(config: GatewayConfig): FrontDoor {
+  const { limits, trustedProxies } = config.server
+  const names = createHeaderNames(
+    config.routes.flatMap((route) => [...Object.keys(route.requestHeaders.set), ...Object.keys(route.inject)])
+  )
+  const peers = createPeers(trustedProxies)
+  const nextIds = createTraceIds()
+
+  return {
+    admit(req) {
+      const peer = peers.of(req.socket as Socket)
+      const ids = nextIds()
+      const traceId = ids.slice(0, 32)
+      const context: RequestContext = {
+        requestId: traceId,
+        traceparent: `00-${traceId}-${ids.slice(32)}-01`,
+        startedAt: performance.now(),
+        method: req.method ?? '',
+        peer,
+        clientAddress: peer.address,
+        target: null,
+        headers: null,
+        route: null,
+        principal: null,
+        reason: '',
+        isGranted: false,
+        upstreamTime: -1,
+        onClose: null
+      }
+      const url = req.url ?? ''
+      if (url.length > limits.uri) return { context, error: URI_TOO_LONG }
+      const headers = readRequestHeaders(req.rawHeaders, {
+        names,
+        peer,
+        httpVersion: req.httpVersion,
+        limit: limits.headers
+      })
+      if (headers instanceof ApiError) return { context, error: headers }
+      if (peer.isTrusted) {
+        context.clientAddress = peers.clientAddress(peer, headers)
+        if (headers.requestId !== undefined) context.requestId = headers.requestId
+        if (headers.traceparent !== undefined) context.traceparent = headers.traceparent
+      }
+      if (context.method === 'TRACE') return { context, error: TRACE_FORBIDDEN }
+      const target = canonicalPath(url)
+      if (target instanceof PathRefusal) {
+        return { context, error: new ApiError('bad_path', `${target.reason}. Send the path in its plain form.`) }
+      }
+      context.target = target
+      context.headers = headers
+      return { context, error: null }
+    }
+  }
+}

@@ -1,0 +1,10 @@
+/** Where the process stands between its first and its last breath. */
+
+export interface Lifecycle {
+  /** The stores and feeds have been read: traffic may come. */
+  isReady: boolean
+  /** Asked to leave: readiness says so, requests are still served. */
+  isDraining: boolean
+}
+
+export const createLifecycle = (): Lifecycle => ({ isReady: false, isDraining: false })

@@ -1,0 +1,57 @@
+/** Who is at the other end of a connection, and whether what it says about others is believed. */
+import { BlockList, isIP, type Socket } from 'node:net'
+import type { RequestHeaders } from './request-headers.ts'
+
+export interface Peer {
+  /** Without an IPv6 prefix for IPv4 addresses. */
+  readonly address: string
+  readonly isTrusted: boolean
+  readonly proto: 'http' | 'https'
+}
+
+export interface Peers {
+  of(socket: Socket): Peer
+  /** The client's own address: the rightmost of X-Forwarded-For that is no trusted proxy. */
+  clientAddress(peer: Peer, headers: RequestHeaders): string
+}
+
+const PEER = Symbol('peer')
+type PeerSocket = Socket & { [PEER]?: Peer; encrypted?: boolean }
+
+/** @param trusted CIDRs or addresses. */
+export function createPeers(trusted: readonly string[]): Peers {
+  const list = new BlockList()
+  for (const entry of trusted) {
+    const [address = '', prefix] = entry.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (prefix === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(prefix), family)
+  }
+  const isTrusted = (address: string) =>
+    trusted.length > 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+
+  return {
+    of(socket: PeerSocket) {
+      const known = socket[PEER]
+      if (known) return known
+      const address = plainAddress(socket.remoteAddress ?? '')
+      const peer: Peer = { address, isTrusted: isTrusted(address), proto: socket.encrypted ? 'https' : 'http' }
+      socket[PEER] = peer
+      return peer
+    },
+    clientAddress(peer, headers) {
+      if (headers.forwardedFor === undefined) return peer.address
+      const hops = headers.forwardedFor.split(',')
+      for (let index = hops.length - 1; index >= 0; index--) {
+        const address = plainAddress((hops[index] ?? '').trim())
+        if (isIP(address) === 0) return peer.address
+        if (!isTrusted(address)) return address
+      }
+      return plainAddress((hops[0] ?? '').trim())
+    }
+  }
+}
+
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+}

@@ -1,0 +1,44 @@
+/** What is known of one request from its first byte to its line in the access log. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RouteConfig } from '../config/config.ts'
+import type { Principal } from '../tokens/principal.ts'
+import type { CanonicalPath } from './canonical-path.ts'
+import type { Peer } from './peers.ts'
+import type { RequestHeaders } from './request-headers.ts'
+
+export interface RequestContext {
+  requestId: string
+  traceparent: string
+  /** Milliseconds of `performance.now()`. */
+  readonly startedAt: number
+  readonly method: string
+  readonly peer: Peer
+  /** The client itself where a trusted proxy stands between. */
+  clientAddress: string
+  /** Null when the target was refused; then `headers` is null as well. */
+  target: CanonicalPath | null
+  headers: RequestHeaders | null
+  route: RouteConfig | null
+  principal: Principal | null
+  /** Why the request was let through or not: `token`, `public`, `anonymous`, `own`, or an error code. */
+  reason: string
+  isGranted: boolean
+  /** Milliseconds until the head of the upstream's response, or -1. */
+  upstreamTime: number
+  /** Told when the response is over, whether it was finished or the client left. */
+  onClose: (() => void) | null
+}
+
+const CONTEXT = Symbol('request context')
+type Carrier = (IncomingMessage | ServerResponse) & { [CONTEXT]?: RequestContext }
+
+export function setContext(carrier: IncomingMessage | ServerResponse, context: RequestContext): void {
+  ;(carrier as Carrier)[CONTEXT] = context
+}
+
+/** Every request has one by the time anything asks. */
+export function contextOf(carrier: IncomingMessage | ServerResponse): RequestContext {
+  const context = (carrier as Carrier)[CONTEXT]
+  if (!context) throw new Error('the request did not come through the front door')
+  return context
+}
