@@ -1,0 +1,64 @@
+/** What a login costs and how long a start takes. The sandbox runs in a process of its own, so that the gateway's CPU
+ *  is the gateway's. `node bench/login.ts` measures only this. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pinMyself } from './processes.ts'
+import { median } from './statistics.ts'
+import { logIn } from './tokens.ts'
+import { APP_ID, startSandbox, startWxgate } from './wxgate.ts'
+
+export interface LoginFigures {
+  readonly cpuMsPerLogin: number
+  readonly loginsPerSecond: number
+  /** Median of the starts: from the start of the process to the first 200 of /readyz. */
+  readonly readyMs: number
+  readonly description: string
+}
+
+const LOGINS = 1000
+const STARTS = 5
+const CONCURRENCY = 16
+
+export async function measureLogin(core: number, loadCore: number): Promise<LoginFigures> {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-bench-login-'))
+  const sandbox = await startSandbox(loadCore)
+  try {
+    const readyMs: number[] = []
+    let cpuMsPerLogin = Number.NaN
+    let loginsPerSecond = Number.NaN
+    for (let start = 1; start <= STARTS; start += 1) {
+      const name = `login-${start}`
+      const gateway = await startWxgate({ core, folder, name, upstreamPort: 9, accessLog: true, apiBase: sandbox.url })
+      try {
+        readyMs.push(gateway.readyMs)
+        if (start < STARTS) continue
+        const cpuBefore = gateway.process.cpuMicros()
+        const before = performance.now()
+        await logIn(gateway.port, APP_ID, LOGINS, CONCURRENCY)
+        loginsPerSecond = (LOGINS * 1000) / (performance.now() - before)
+        cpuMsPerLogin = (gateway.process.cpuMicros() - cpuBefore) / 1000 / LOGINS
+      } finally {
+        await gateway.process.stop()
+      }
+    }
+    return {
+      cpuMsPerLogin,
+      loginsPerSecond,
+      readyMs: median(readyMs),
+      description:
+        `${LOGINS} first logins of different users, ${CONCURRENCY} at a time, in a gateway that has just started, with SQLite and the ` +
+        `sandbox in a process of its own: ${cpuMsPerLogin.toFixed(2)} ms CPU each, ${loginsPerSecond.toFixed(0)} a second. ` +
+        `${STARTS} starts took ${readyMs.map((ms) => ms.toFixed(0)).join(', ')} ms from the start of the process to the first 200 of /readyz.`
+    }
+  } finally {
+    await sandbox.process.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+if (import.meta.main) {
+  pinMyself(1)
+  const { description } = await measureLogin(0, 1)
+  process.stdout.write(`${description}\n`)
+}

@@ -1,0 +1,171 @@
+/** Processes of a benchmark: started on a core of their own, measured by what the kernel says they used, and ended
+ *  whatever happens. Linux only: it reads /proc and uses taskset. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { delimiter } from 'node:path'
+
+/** Kernel ticks per second as /proc shows them (USER_HZ); 100 on every Linux platform that Node supports. */
+const TICKS_PER_SECOND = 100
+
+export interface Process {
+  readonly pid: number
+  /** The last lines that it wrote, for a message about why it did not start. */
+  output(): string
+  /** CPU time in microseconds, of the process and everything it started, since they were started. */
+  cpuMicros(): number
+  hasExited(): boolean
+  /** Asks with SIGTERM, and insists after 2 s. */
+  stop(): Promise<void>
+}
+
+export interface StartOptions {
+  readonly core: number
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  /** A file descriptor for its standard output; its output is kept for messages unless given. */
+  readonly stdout?: number
+}
+
+/** Debian keeps some servers in sbin, which is not in everybody's PATH. */
+const PATH = [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
+
+const running = new Set<ChildProcess>()
+process.on('exit', killAll)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    killAll()
+    process.exit(1)
+  })
+}
+
+function killAll(): void {
+  for (const child of running) killGroup(child, 'SIGKILL')
+  running.clear()
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // It has ended already.
+  }
+}
+
+export function startProcess(command: string, args: readonly string[], options: StartOptions): Process {
+  const child = spawn('taskset', ['-c', String(options.core), command, ...args], {
+    cwd: options.cwd,
+    env: { ...process.env, PATH, ...options.env },
+    stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
+    // A group of its own, so that its workers end with it.
+    detached: true
+  })
+  running.add(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      output = (output + chunk.toString()).slice(-4000)
+    })
+  }
+  const exited = new Promise<void>((resolve) => {
+    child.once('error', (error) => {
+      output += error.message
+      resolve()
+    })
+    child.once('exit', () => resolve())
+  }).then(() => running.delete(child))
+  const pid = child.pid ?? -1
+  return {
+    pid,
+    output: () => output.trim(),
+    cpuMicros: () => cpuMicrosOf(pid),
+    hasExited: () => !running.has(child),
+    async stop() {
+      killGroup(child, 'SIGTERM')
+      const insist = setTimeout(() => killGroup(child, 'SIGKILL'), 2000)
+      await exited
+      clearTimeout(insist)
+      killGroup(child, 'SIGKILL')
+    }
+  }
+}
+
+interface Stat {
+  readonly parent: number
+  readonly ticks: number
+}
+
+/** Fields 4, 14 to 17 of /proc/PID/stat (proc(5)); the name in field 2 may hold anything, so count after its end. */
+function readStat(pid: number): Stat | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    const field = (number: number): number => Number(fields[number - 3])
+    return { parent: field(4), ticks: field(14) + field(15) + field(16) + field(17) }
+  } catch {
+    return undefined
+  }
+}
+
+function cpuMicrosOf(root: number): number {
+  const stats = new Map<number, Stat>()
+  for (const name of readdirSync('/proc')) {
+    const stat = /^\d+$/.test(name) ? readStat(Number(name)) : undefined
+    if (stat !== undefined) stats.set(Number(name), stat)
+  }
+  const belongs = (pid: number): boolean => {
+    const stat = stats.get(pid)
+    return pid === root || (stat !== undefined && stat.parent > 1 && belongs(stat.parent))
+  }
+  let ticks = 0
+  for (const [pid, stat] of stats) if (belongs(pid)) ticks += stat.ticks
+  return (ticks * 1e6) / TICKS_PER_SECOND
+}
+
+/** Keeps this process, which is the load and the upstream, off the core that is measured. */
+export function pinMyself(core: number): void {
+  execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], { stdio: 'ignore' })
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+/** The first line of what a command says about itself; undefined when it is not installed. */
+export function versionOf(command: string, ...args: string[]): string | undefined {
+  try {
+    // nginx says it on standard error.
+    const text = execFileSync('sh', ['-c', '"$0" "$@" 2>&1', command, ...args], {
+      encoding: 'utf8',
+      env: { ...process.env, PATH }
+    })
+    return text.trim().split('\n')[0]
+  } catch {
+    return undefined
+  }
+}
+
+/** Polls until an HTTP server answers with this status, or with any. */
+export async function waitUntilUp(url: string, child: Process, timeoutMs: number, status?: number): Promise<void> {
+  const end = performance.now() + timeoutMs
+  while (performance.now() < end) {
+    if (child.hasExited()) throw new Error(`it ended at once: ${child.output()}`)
+    try {
+      const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
+      await response.arrayBuffer()
+      if (status === undefined || response.status === status) return
+    } catch {
+      // Not yet.
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  throw new Error(`it did not answer within ${timeoutMs} ms: ${child.output()}`)
+}

@@ -1,0 +1,208 @@
+/** `npm run bench`: what a proxied request costs, for wxgate and for what people would use instead.
+ *
+ *  Every subject is pinned to core 0 and idle except when its turn comes; the load and the upstream are this process,
+ *  pinned to core 1. The subjects take turns in every round, so that whatever else the machine does hits all of them.
+ *
+ *  Flags: --rounds N, --seconds N (of one measurement), --tokens N (instead of 10,000), --connections N,
+ *  --only NAME,NAME, --no-login, --no-write (leave results.md alone), --out FILE. */
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { getRequest, type LoadResult, runLoad } from './load.ts'
+import { type LoginFigures, measureLogin } from './login.ts'
+import { pinMyself, versionOf } from './processes.ts'
+import { figuresTable, markdown, type Report, targetsHold, targetsTable } from './report.ts'
+import type { Cell, Sample } from './statistics.ts'
+import { type Running, type Subject, subjects } from './subjects.ts'
+import { ECHO_PATH, startUpstream, UPSTREAM_BODY } from './upstream.ts'
+import { collectVersions } from './versions.ts'
+
+const GATEWAY_CORE = 0
+const LOAD_CORE = 1
+const PATH = '/api/orders'
+/** Long enough for a JIT on one core; a cold subject would flatter the others. */
+const WARM_UP_MS = 3000
+const SETTLE_MS = 50
+
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '2' },
+    tokens: { type: 'string', default: '10000' },
+    connections: { type: 'string', default: '64' },
+    only: { type: 'string' },
+    'no-login': { type: 'boolean', default: false },
+    'no-write': { type: 'boolean', default: false },
+    out: { type: 'string', default: join(import.meta.dirname, 'results.md') }
+  }
+})
+const rounds = Number(flags.rounds)
+const durationMs = Number(flags.seconds) * 1000
+const manyTokens = Number(flags.tokens)
+const connections = Number(flags.connections)
+const only = flags.only?.split(',')
+
+interface Turn {
+  readonly subject: Subject
+  readonly running: Running
+  readonly tokens: number
+  readonly requests: readonly Buffer[]
+  readonly samples: Sample[]
+}
+
+const notes: string[] = []
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+function note(line: string): void {
+  notes.push(line)
+  say(`note: ${line}`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** Starts one subject and makes sure that it does what it is measured for. Undefined when it cannot take part. */
+async function prepare(subject: Subject, folder: string, upstreamPort: number): Promise<Turn[]> {
+  let running: Running | undefined
+  try {
+    running = await subject.start({ core: GATEWAY_CORE, upstreamPort, folder, tokenCount: manyTokens })
+    if (subject.auth !== null) await checkIdentity(running)
+  } catch (error) {
+    note(`${subject.name} was left out: ${messageOf(error)}`)
+    await running?.process.stop()
+    return []
+  }
+  const started = running
+  const turn = (tokens: readonly (string | undefined)[]): Turn => ({
+    subject,
+    running: started,
+    tokens: tokens.length,
+    requests: tokens.map((token) => getRequest(PATH, token)),
+    samples: []
+  })
+  if (running.tokens.length === 0) return [turn([undefined])]
+  return running.tokens.length === 1 ? [turn(running.tokens)] : [turn(running.tokens.slice(0, 1)), turn(running.tokens)]
+}
+
+async function checkIdentity({ port, tokens }: Running): Promise<void> {
+  const url = `http://127.0.0.1:${port}${ECHO_PATH}`
+  const bare = await fetch(url)
+  if (bare.status !== 401) throw new Error(`it answers ${bare.status} to a request without a token`)
+  const response = await fetch(url, { headers: { authorization: `Bearer ${tokens[0]}` } })
+  const body = await response.text()
+  if (response.status !== 200) throw new Error(`it answers ${response.status} to a token: ${body.slice(0, 300)}`)
+  const { openid, authorization } = JSON.parse(body) as { openid: string | null; authorization: boolean }
+  if (openid === null || authorization) throw new Error(`it sends upstream ${body}`)
+}
+
+async function load(turn: Turn, milliseconds: number): Promise<LoadResult> {
+  const { running, requests, subject } = turn
+  const result = await runLoad({
+    port: running.port,
+    requests,
+    connections,
+    durationMs: milliseconds,
+    expectedBody: UPSTREAM_BODY
+  })
+  if (result.errors > 0) throw new Error(`${subject.name} gave ${result.errors} wrong answers: ${result.firstError}`)
+  return result
+}
+
+/** Takes out what cannot stand the load, so that the others are measured all the same. */
+async function warmUp(turns: Turn[]): Promise<void> {
+  for (const turn of [...turns]) {
+    if (!turns.includes(turn)) continue
+    try {
+      await load(turn, WARM_UP_MS)
+    } catch (error) {
+      note(`${turn.subject.name} was left out: ${messageOf(error)}`)
+      for (const other of turns.filter(({ running }) => running === turn.running)) turns.splice(turns.indexOf(other), 1)
+      await turn.running.process.stop()
+    }
+  }
+}
+
+async function measure(turn: Turn): Promise<Sample> {
+  if (turn.running.logFile !== undefined) truncateSync(turn.running.logFile)
+  const cpuBefore = turn.running.process.cpuMicros()
+  const { requests, seconds, p50, p99 } = await load(turn, durationMs)
+  // What a subject still has to do for requests that were answered, such as writing its log.
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+  const cpu = turn.running.process.cpuMicros() - cpuBefore
+  return {
+    cpuMicrosPerRequest: cpu / requests,
+    requestsPerSecond: requests / seconds,
+    p50,
+    p99,
+    busy: cpu / 1e6 / seconds
+  }
+}
+
+function label({ subject, tokens }: Turn): string {
+  return `${subject.name.padEnd(13)} ${String(tokens).padStart(6)} token${tokens === 1 ? ' ' : 's'}`
+}
+
+async function main(): Promise<number> {
+  if (process.platform !== 'linux' || versionOf('taskset', '-V') === undefined || availableParallelism() < 2) {
+    say('The benchmark needs Linux, taskset (util-linux) and two cores.')
+    return 1
+  }
+  pinMyself(LOAD_CORE)
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-bench-'))
+  const turns: Turn[] = []
+  let login: LoginFigures | undefined
+  const upstream = await startUpstream()
+  try {
+    for (const subject of subjects.filter(({ name }) => only === undefined || only.includes(name))) {
+      say(`starting ${subject.name}`)
+      turns.push(...(await prepare(subject, folder, upstream.port)))
+    }
+    await warmUp(turns)
+    for (let round = 1; round <= rounds; round += 1) {
+      say(`round ${round} of ${rounds}`)
+      for (const turn of turns) {
+        const sample = await measure(turn)
+        turn.samples.push(sample)
+        say(
+          `  ${label(turn)}  ${sample.cpuMicrosPerRequest.toFixed(1).padStart(6)} µs  ${sample.requestsPerSecond.toFixed(0).padStart(6)}/s`
+        )
+      }
+    }
+    for (const running of new Set(turns.map((turn) => turn.running))) await running.process.stop()
+    if (!flags['no-login']) {
+      say('logins and starts')
+      login = await measureLogin(GATEWAY_CORE, LOAD_CORE).catch((error: unknown) => {
+        note(`logins and starts were left out: ${messageOf(error)}`)
+        return undefined
+      })
+    }
+  } finally {
+    for (const running of new Set(turns.map((turn) => turn.running))) await running.process.stop()
+    upstream.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  const cells: Cell[] = turns.map(({ subject, tokens, samples }) => ({ subject: subject.name, tokens, samples }))
+  const settings =
+    `${rounds} rounds of ${durationMs / 1000} s for each, in turns. ${connections} connections, one request at a time on each: ` +
+    `GET ${PATH}, answered with ${UPSTREAM_BODY.length} bytes of JSON. The subject has core ${GATEWAY_CORE} to itself; the load and the ` +
+    `upstream share core ${LOAD_CORE}.`
+  const report: Report = { cells, manyTokens, login, notes, versions: collectVersions(), settings }
+  say(`\n${figuresTable(cells)}\n\n${targetsTable(report)}`)
+  if (login !== undefined) say(`\n${login.description}`)
+  if (!flags['no-write']) {
+    writeFileSync(flags.out, markdown(report))
+    say(`\nwritten to ${flags.out}`)
+  }
+  // Others may be missing where they are not installed; wxgate may not.
+  const missesWxgate =
+    (only === undefined || only.includes('wxgate')) && !cells.some(({ subject }) => subject === 'wxgate')
+  return targetsHold(report) && !missesWxgate ? 0 : 1
+}
+
+process.exit(await main())

@@ -1,0 +1,44 @@
+/** Numbers of several rounds, put into one. */
+
+export interface Sample {
+  readonly cpuMicrosPerRequest: number
+  readonly requestsPerSecond: number
+  /** Milliseconds. */
+  readonly p50: number
+  readonly p99: number
+  /** Share of the core that the subject used, 0 to 1: well below 1 means that the load was the limit. */
+  readonly busy: number
+}
+
+export interface Cell {
+  readonly subject: string
+  readonly tokens: number
+  /** One per round, in the order of the rounds. */
+  readonly samples: readonly Sample[]
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2
+}
+
+export function medianOf(cell: Cell, field: keyof Sample): number {
+  return median(cell.samples.map((sample) => sample[field]))
+}
+
+/** CPU per request of one cell to another: each round is compared with itself, so that a machine whose speed changes
+ *  on the way changes both sides. Undefined when either was not measured. */
+export function cpuRatio(cell: Cell | undefined, reference: Cell | undefined): number | undefined {
+  if (cell === undefined || reference === undefined) return undefined
+  const ratios = cell.samples.flatMap((sample, round) => {
+    const other = reference.samples[round]
+    return other === undefined ? [] : [sample.cpuMicrosPerRequest / other.cpuMicrosPerRequest]
+  })
+  return ratios.length === 0 ? undefined : median(ratios)
+}
+
+export function findCell(cells: readonly Cell[], subject: string, tokens: number): Cell | undefined {
+  return cells.find((cell) => cell.subject === subject && cell.tokens === tokens)
+}

@@ -1,0 +1,197 @@
+/** What is measured. Every subject proxies GET /api/orders to the same upstream and gets the core to itself; those that
+ *  check tokens send X-OpenId upstream. */
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
+import { logIn, signTokens } from './tokens.ts'
+import { APP_ID, startWxgate } from './wxgate.ts'
+
+export interface Surroundings {
+  readonly core: number
+  readonly upstreamPort: number
+  readonly folder: string
+  /** How many different tokens the second measurement of a subject uses. */
+  readonly tokenCount: number
+}
+
+export interface Running {
+  readonly port: number
+  readonly process: Process
+  /** Empty for a plain proxy. */
+  readonly tokens: readonly string[]
+  /** Emptied between measurements. */
+  readonly logFile?: string
+}
+
+export interface Subject {
+  readonly name: string
+  /** Null: the tokens are not looked at. */
+  readonly auth: string | null
+  start(surroundings: Surroundings): Promise<Running>
+}
+
+export const REFERENCE = 'haproxy'
+export const STOCK = 'stock'
+const SECRET = 'another-secret-of-the-benchmark-known-to-everybody'
+
+/** Gateways of one folder share their sessions, so one round of logins serves both. */
+let wxgateTokens: readonly string[] | undefined
+
+function wxgate(name: string, accessLog: boolean): Subject {
+  return {
+    name,
+    auth: `access token from /auth/login; access log ${accessLog ? 'to a file' : 'off'}`,
+    async start({ core, upstreamPort, folder, tokenCount }) {
+      const started = await startWxgate({ core, folder, name, upstreamPort, accessLog, apiBase: 'sandbox' })
+      try {
+        wxgateTokens ??= await logIn(started.port, APP_ID, tokenCount)
+      } catch (error) {
+        await started.process.stop()
+        throw error
+      }
+      return { ...started, tokens: wxgateTokens }
+    }
+  }
+}
+
+function stock(name: string, log: boolean): Subject {
+  return {
+    name,
+    auth: `HS256; request log ${log ? 'to a file' : 'off'}`,
+    async start({ core, upstreamPort, folder, tokenCount }) {
+      const port = await freePort()
+      const logFile = join(folder, `${name}.log`)
+      const stdout = openSync(logFile, 'a')
+      const child = startProcess(process.execPath, [join(import.meta.dirname, 'stock.ts')], {
+        core,
+        stdout,
+        env: {
+          NODE_ENV: 'production',
+          PORT: String(port),
+          UPSTREAM: `http://127.0.0.1:${upstreamPort}`,
+          SECRET,
+          LOG: log ? '1' : '0'
+        }
+      })
+      closeSync(stdout)
+      return await up({ port, process: child, tokens: signTokens(SECRET, tokenCount), logFile })
+    }
+  }
+}
+
+async function up(running: Running): Promise<Running> {
+  try {
+    await waitUntilUp(`http://127.0.0.1:${running.port}/api/orders`, running.process, 5000)
+    return running
+  } catch (error) {
+    await running.process.stop()
+    throw error
+  }
+}
+
+const haproxy: Subject = {
+  name: REFERENCE,
+  auth: 'jwt_verify HS256, expiry checked; no log',
+  async start({ core, upstreamPort, folder, tokenCount }) {
+    const port = await freePort()
+    const file = join(folder, 'haproxy.cfg')
+    writeFileSync(
+      file,
+      `global
+  nbthread 1
+  maxconn 1000
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 60s
+  timeout server 30s
+  http-reuse always
+frontend edge
+  bind 127.0.0.1:${port}
+  http-request set-var(txn.bearer) http_auth_bearer
+  http-request set-var(txn.alg) var(txn.bearer),jwt_header_query('$.alg')
+  http-request set-var(txn.exp) var(txn.bearer),jwt_payload_query('$.exp','int')
+  http-request set-var(txn.now) date()
+  http-request deny deny_status 401 unless { var(txn.alg) -m str HS256 }
+  http-request deny deny_status 401 unless { var(txn.bearer),jwt_verify(txn.alg,"${SECRET}") 1 }
+  http-request deny deny_status 401 if { var(txn.exp),sub(txn.now) -m int lt 0 }
+  http-request set-header X-OpenId %[var(txn.bearer),jwt_payload_query('$.openid')]
+  http-request del-header Authorization
+  default_backend orders
+backend orders
+  server one 127.0.0.1:${upstreamPort}
+`
+    )
+    const child = startProcess('haproxy', ['-db', '-f', file], { core })
+    return await up({ port, process: child, tokens: signTokens(SECRET, tokenCount) })
+  }
+}
+
+const nginx: Subject = {
+  name: 'nginx',
+  auth: null,
+  async start({ core, upstreamPort, folder }) {
+    const port = await freePort()
+    const home = join(folder, 'nginx')
+    mkdirSync(home)
+    const file = join(home, 'nginx.conf')
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    writeFileSync(
+      file,
+      `daemon off;
+worker_processes 1;
+pid ${home}/nginx.pid;
+error_log stderr error;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+${temporary.map((name) => `  ${name}_temp_path ${home}/${name};`).join('\n')}
+  upstream orders { server 127.0.0.1:${upstreamPort}; keepalive 128; keepalive_requests 1000000000; }
+  server {
+    listen 127.0.0.1:${port};
+    location / { proxy_pass http://orders; proxy_http_version 1.1; proxy_set_header Connection ""; }
+  }
+}
+`
+    )
+    const child = startProcess('nginx', ['-p', home, '-c', file], { core })
+    return await up({ port, process: child, tokens: [] })
+  }
+}
+
+const caddy: Subject = {
+  name: 'caddy',
+  auth: null,
+  async start({ core, upstreamPort, folder }) {
+    const port = await freePort()
+    const file = join(folder, 'Caddyfile')
+    writeFileSync(
+      file,
+      `{
+  admin off
+  auto_https off
+}
+http://:${port} {
+  bind 127.0.0.1
+  reverse_proxy 127.0.0.1:${upstreamPort}
+}
+`
+    )
+    const child = startProcess('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], {
+      core,
+      env: { GOMAXPROCS: '1', XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
+    })
+    return await up({ port, process: child, tokens: [] })
+  }
+}
+
+export const subjects: readonly Subject[] = [
+  wxgate('wxgate', true),
+  wxgate('wxgate-nolog', false),
+  stock(STOCK, false),
+  stock('stock-log', true),
+  haproxy,
+  nginx,
+  caddy
+]

@@ -1,0 +1,78 @@
+/** Starts wxgate for a benchmark, as a user would: the command, a gateway.yaml, the built-in sandbox for WeChat. */
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
+
+export const APP_ID = 'wx0123456789abcdef'
+const BIN = join(import.meta.dirname, '../bin/wxgate.js')
+const SECRET = 'a secret of the benchmark, known to everybody'
+
+export interface WxgateOptions {
+  readonly core: number
+  /** Holds the configuration, the database and the log. Gateways in one folder share sessions. */
+  readonly folder: string
+  readonly name: string
+  readonly upstreamPort: number
+  readonly accessLog: boolean
+  /** `sandbox` for the built-in one, or the URL of one that runs elsewhere. */
+  readonly apiBase: string
+}
+
+export interface RunningWxgate {
+  readonly port: number
+  readonly process: Process
+  readonly logFile: string
+  /** From the start of the process to the first 200 of /readyz. */
+  readonly readyMs: number
+}
+
+export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate> {
+  const { folder, name } = options
+  const port = await freePort()
+  const config = {
+    version: 1,
+    // All logins of a benchmark come from one address, and so do all connections.
+    server: { host: '127.0.0.1', port, loginLimit: { max: 1_000_000, window: '1m' } },
+    service: { host: '127.0.0.1', port: await freePort() },
+    secrets: [SECRET],
+    wechat: { apiBase: options.apiBase },
+    apps: [{ appid: APP_ID, name: 'bench', secret: '0123456789abcdef0123456789abcdef' }],
+    store: `sqlite:${join(folder, 'wxgate.db')}`,
+    logging: { level: 'info', access: options.accessLog, format: 'json' },
+    upstreams: { orders: { targets: [{ url: `http://127.0.0.1:${options.upstreamPort}` }] } },
+    routes: [{ path: '/api/orders', upstream: 'orders' }]
+  }
+  const configFile = join(folder, `${name}.yaml`)
+  // JSON is YAML.
+  writeFileSync(configFile, JSON.stringify(config, null, 2))
+  const logFile = join(folder, `${name}.log`)
+  const log = openSync(logFile, 'a')
+  const startedAt = performance.now()
+  const child = startProcess(process.execPath, [BIN, 'run', '-c', configFile], {
+    core: options.core,
+    stdout: log,
+    env: { NODE_ENV: 'production' }
+  })
+  closeSync(log)
+  try {
+    await waitUntilUp(`http://127.0.0.1:${port}/readyz`, child, 10_000, 200)
+  } catch (error) {
+    await child.stop()
+    throw error
+  }
+  return { port, process: child, logFile, readyMs: performance.now() - startedAt }
+}
+
+/** The stand-in for api.weixin.qq.com, in a process of its own. */
+export async function startSandbox(core: number): Promise<{ readonly url: string; readonly process: Process }> {
+  const port = await freePort()
+  const child = startProcess(process.execPath, [BIN, 'sandbox', '--port', String(port)], { core })
+  const url = `http://127.0.0.1:${port}`
+  try {
+    await waitUntilUp(url, child, 10_000)
+  } catch (error) {
+    await child.stop()
+    throw error
+  }
+  return { url, process: child }
+}
