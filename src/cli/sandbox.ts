@@ -1,0 +1,100 @@
+/** `wxgate sandbox`: the stand-in for api.weixin.qq.com as a process of its own. */
+import { parseArgs } from 'node:util'
+import { systemClock } from '../clock.ts'
+import { createSandbox } from '../sandbox/server.ts'
+import type { CliIo } from './io.ts'
+
+const USAGE = `Usage: wxgate sandbox [--port 9400] [--host 127.0.0.1] [--latency MS] [--app APPID:SECRET]…
+
+Stands in for api.weixin.qq.com. The code sandbox-alice is always user alice; docs/sandbox.md has the rest.
+
+  --port     where to listen (9400; 0 takes a free one)
+  --host     which address (127.0.0.1); whoever reaches it can control the sandbox
+  --latency  milliseconds before every answer of WeChat's (0)
+  --app      a mini-program and its secret, as often as needed; without it every appid is welcome
+`
+
+const MAX_LATENCY = 600_000
+
+interface SandboxArguments {
+  readonly port: number
+  readonly host: string
+  readonly latency: number
+  readonly apps: readonly { readonly appid: string; readonly secret: string }[]
+}
+
+export interface RunningSandbox {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Resolves with the exit status: at once when the arguments are wrong (2) or the port is taken (1), otherwise when
+ *  `stop` is aborted (0). */
+export async function run(args: readonly string[], io: CliIo, stop?: AbortSignal): Promise<number> {
+  const started = await startSandbox(args, io)
+  if (typeof started === 'number') return started
+  await new Promise<void>((resolve) => {
+    if (stop?.aborted) resolve()
+    else stop?.addEventListener('abort', () => resolve(), { once: true })
+  })
+  await started.close()
+  return 0
+}
+
+/** The sandbox, listening; or the exit status where it is not. */
+export async function startSandbox(args: readonly string[], io: CliIo): Promise<RunningSandbox | number> {
+  const parsed = readArguments(args)
+  if (parsed === 'help') {
+    io.stdout(USAGE)
+    return 0
+  }
+  if (typeof parsed === 'string') {
+    io.stderr(`wxgate sandbox: ${parsed}\n\n${USAGE}`)
+    return 2
+  }
+  const { port, host, latency, apps } = parsed
+  const sandbox = createSandbox({ clock: systemClock, latency, ...(apps.length > 0 ? { apps } : {}) })
+  try {
+    const { url } = await sandbox.listen(port, host)
+    const app = apps[0]
+      ? { appid: apps[0].appid, secret: 'SECRET' }
+      : { appid: 'wx0000000000000000', secret: 'sandbox' }
+    const query = `appid=${app.appid}&secret=${app.secret}&js_code=sandbox-alice&grant_type=authorization_code`
+    io.stdout(`Sandbox of api.weixin.qq.com on ${url}\n\n  curl '${url}/sns/jscode2session?${query}'\n`)
+    return { url, close: () => sandbox.close() }
+  } catch (error) {
+    io.stderr(`wxgate sandbox: cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : error}\n`)
+    return 1
+  }
+}
+
+/** A text says what is wrong. */
+function readArguments(args: readonly string[]): SandboxArguments | string {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        port: { type: 'string', default: '9400' },
+        host: { type: 'string', default: '127.0.0.1' },
+        latency: { type: 'string', default: '0' },
+        app: { type: 'string', multiple: true, default: [] },
+        help: { type: 'boolean', short: 'h', default: false }
+      }
+    })
+    if (values.help) return 'help'
+    const port = wholeNumber(values.port, 65_535)
+    const latency = wholeNumber(values.latency, MAX_LATENCY)
+    if (port === null) return '--port must be 0 to 65535'
+    if (latency === null) return `--latency must be 0 to ${MAX_LATENCY} milliseconds`
+    const apps = values.app.map((text) => /^([^:]+):(.+)$/.exec(text)).map((match) => [match?.[1], match?.[2]] as const)
+    const known = apps.flatMap(([appid, secret]) => (appid && secret ? [{ appid, secret }] : []))
+    if (known.length < apps.length) return '--app must be APPID:SECRET'
+    return { port, host: values.host, latency, apps: known }
+  } catch (error) {
+    return error instanceof Error ? error.message : 'wrong arguments'
+  }
+}
+
+function wholeNumber(text: string, most: number): number | null {
+  return /^\d{1,6}$/.test(text) && Number(text) <= most ? Number(text) : null
+}

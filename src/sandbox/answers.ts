@@ -1,0 +1,64 @@
+/** Answers as api.weixin.qq.com gives them: status 200 whatever happened, JSON under text/plain. */
+import { randomBytes } from 'node:crypto'
+
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string | Buffer
+  /** For the call log; null where the body is no JSON of WeChat's. */
+  readonly errcode: number | null
+}
+
+const MESSAGES: ReadonlyMap<number, string> = new Map([
+  [-1, 'system error'],
+  [40001, 'invalid credential, access_token is invalid or not latest'],
+  [40002, 'invalid grant_type'],
+  [40003, 'invalid openid'],
+  [40013, 'invalid appid'],
+  [40014, 'invalid access_token'],
+  [40029, 'invalid code'],
+  [40097, 'invalid args'],
+  [40125, 'invalid appsecret'],
+  [40163, 'code been used'],
+  [40164, 'invalid ip 127.0.0.1, not in whitelist'],
+  [40226, 'code blocked'],
+  [40243, 'appsecret is frozen'],
+  [41001, 'access_token missing'],
+  [41002, 'appid missing'],
+  [41004, 'appsecret missing'],
+  [41008, 'missing code'],
+  [42001, 'access_token expired'],
+  [43001, 'require GET method'],
+  [43002, 'require POST method'],
+  [45009, 'reach max api daily quota limit'],
+  [45011, 'api minute-quota reach limit, mustslower, retry next minute'],
+  [47001, 'data format error'],
+  [87007, 'session_key is not existed or expired'],
+  [87008, 'invalid sig_method'],
+  [87009, 'invalid signature']
+])
+
+/** JSON under the content type that WeChat uses for it. */
+export function succeed(fields: Record<string, unknown>): Answer {
+  return { status: 200, contentType: 'text/plain', body: JSON.stringify(fields), errcode: 0 }
+}
+
+/** A refusal: still status 200, with the trace id that WeChat ends every errmsg with. */
+export function refuse(errcode: number): Answer {
+  const errmsg = `${MESSAGES.get(errcode) ?? 'error of the sandbox'}, rid: ${traceId()}`
+  return { status: 200, contentType: 'text/plain', body: JSON.stringify({ errcode, errmsg }), errcode }
+}
+
+export function image(body: Buffer): Answer {
+  return { status: 200, contentType: 'image/png', body, errcode: 0 }
+}
+
+/** For the sandbox's own endpoints, which are ordinary HTTP. */
+export function control(status: number, body: unknown): Answer {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(body)}\n`, errcode: null }
+}
+
+function traceId(): string {
+  const hex = randomBytes(12).toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 16)}-${hex.slice(16)}`
+}

@@ -1,0 +1,181 @@
+/** The sandbox's own endpoints under /sandbox/: minting codes, planning faults, looking at calls. */
+import { createHash } from 'node:crypto'
+import type { AccessTokenOffice } from './access-tokens.ts'
+import { type Answer, control } from './answers.ts'
+import type { CallLog } from './call-log.ts'
+import type { Codes } from './codes.ts'
+import { FAULT_WORDS, type FaultPlan, parseFault } from './faults.ts'
+import { encryptOpenData } from './open-data.ts'
+import type { People } from './people.ts'
+import { type SandboxRequest, text } from './request.ts'
+import { phoneInfo } from './wechat-endpoints.ts'
+
+export interface ControlledWorld {
+  readonly people: People
+  readonly codes: Codes
+  readonly accessTokens: AccessTokenOffice
+  readonly faults: FaultPlan
+  readonly calls: CallLog
+  readonly now: () => number
+  /** Milliseconds. */
+  readonly advanceClock: (by: number) => void
+  readonly reset: () => void
+}
+
+type Fields = Readonly<Record<string, unknown>>
+type Endpoint = (fields: Fields, request: SandboxRequest) => Answer
+
+const NAME = /^[A-Za-z0-9_]{1,64}$/
+const MAX_MINTED = 10_000
+const YEAR = 366 * 86_400_000
+
+/** Null for a path that is none of its own. */
+export function createControlEndpoints(world: ControlledWorld): (request: SandboxRequest) => Answer | null {
+  const endpoints: Readonly<Record<string, Endpoint>> = {
+    'GET /livez': () => control(200, { status: 'ok' }),
+    'POST /sandbox/codes': (fields) => mintLoginCodes(world, fields),
+    'POST /sandbox/phone-codes': (fields) => mintPhoneCode(world, fields),
+    'POST /sandbox/open-data': (fields) => openData(world, fields),
+    'POST /sandbox/session-keys': (fields) => changeSessionKey(world, fields),
+    'POST /sandbox/access-tokens': (fields) => changeAccessTokens(world, fields),
+    'POST /sandbox/clock': (fields) => advance(world, fields),
+    'POST /sandbox/faults': (fields) => planFault(world, fields),
+    'GET /sandbox/faults': () => control(200, { faults: world.faults.list().map(show), words: FAULT_WORDS }),
+    'DELETE /sandbox/faults': () => after(world.faults.clear),
+    'GET /sandbox/calls': (_fields, { query }) =>
+      control(200, { ...world.calls.counts(), calls: world.calls.list(query.get('path') ?? undefined) }),
+    'DELETE /sandbox/calls': () => after(world.calls.clear),
+    'POST /sandbox/reset': () => after(world.reset)
+  }
+
+  return (request) => {
+    if (!/^\/(?:sandbox(?:\/|$)|livez$)/.test(request.path)) return null
+    const key = `${request.method} ${request.path}`
+    const endpoint = Object.hasOwn(endpoints, key) ? endpoints[key] : undefined
+    if (!endpoint) return control(404, { error: 'no such endpoint', endpoints: Object.keys(endpoints) })
+    if (request.bodyBytes > 0 && request.json === null) return wrong('the body must be a JSON object, at most 1 MiB')
+    return endpoint(request.json ?? {}, request)
+  }
+}
+
+function wrong(error: string): Answer {
+  return control(400, { error })
+}
+
+function after(action: () => void): Answer {
+  action()
+  return control(200, { ok: true })
+}
+
+/** A whole number from `least` to `most`; `otherwise` where it is left out, null where it is something else. */
+function whole(fields: Fields, name: string, least: number, most: number, otherwise: number): number | null {
+  const value = fields[name]
+  if (value === undefined) return otherwise
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : null
+}
+
+function mintLoginCodes(world: ControlledWorld, fields: Fields): Answer {
+  const name = text(fields, 'user')
+  const appId = text(fields, 'appid') || null
+  const ttl = whole(fields, 'ttl', 1, YEAR, 300_000)
+  const count = whole(fields, 'count', 1, MAX_MINTED, 1)
+  if (!NAME.test(name)) return wrong('user must be 1 to 64 letters, digits or underscores')
+  if (ttl === null) return wrong('ttl must be whole milliseconds')
+  if (count === null) return wrong(`count must be 1 to ${MAX_MINTED}`)
+  const codes = Array.from({ length: count }, () => world.codes.mint({ kind: 'login', name, appId, ttl }))
+  return control(201, { code: codes[0], codes, expires_in: ttl / 1000 })
+}
+
+function mintPhoneCode(world: ControlledWorld, fields: Fields): Answer {
+  const name = userOf(world, fields)
+  const appId = text(fields, 'appid') || null
+  const ttl = whole(fields, 'ttl', 1, YEAR, 300_000)
+  if (name === null) return wrong('user must be a name, or openid and appid those of a known user')
+  if (ttl === null) return wrong('ttl must be whole milliseconds')
+  const phone = Object.fromEntries(
+    ['phoneNumber', 'purePhoneNumber', 'countryCode']
+      .filter((field) => fields[field] !== undefined)
+      .map((field) => [field, fields[field]])
+  )
+  return control(201, {
+    code: world.codes.mint({ kind: 'phone', name, appId, ttl, phone }),
+    phone_info: phoneInfo(name, phone)
+  })
+}
+
+/** The name of the user meant by `user` or by `openid` and `appid`. */
+function userOf(world: ControlledWorld, fields: Fields): string | null {
+  const name = text(fields, 'user')
+  if (name !== '') return NAME.test(name) ? name : null
+  return world.people.byOpenId(text(fields, 'appid'), text(fields, 'openid'))?.name ?? null
+}
+
+function openData(world: ControlledWorld, fields: Fields): Answer {
+  const appId = text(fields, 'appid')
+  const name = userOf(world, fields)
+  if (appId === '' || name === null) return wrong('appid and user (or openid) are needed')
+  const { openId, unionId } = world.people.person(appId, name)
+  const keys = world.people.sessionKeys(appId, openId)
+  const key = fields.key === 'previous' ? keys.previous : keys.current
+  if (key === null) return control(409, { error: 'the user has no such session_key; log in first' })
+  const given = fields.data
+  if (given !== undefined && (typeof given !== 'object' || given === null)) return wrong('data must be an object')
+  const watermark = { timestamp: Math.floor(world.now() / 1000), appid: appId }
+  const profile = { nickName: name, gender: 0, language: 'zh_CN', city: '', province: '', country: '', avatarUrl: '' }
+  const sensitive = fields.kind === 'phone' ? phoneInfo(name) : { openId, ...profile, unionId }
+  const rawData = text(fields, 'rawData') || JSON.stringify(given ?? profile)
+  return control(200, {
+    ...encryptOpenData(key, JSON.stringify({ ...(given ?? sensitive), watermark, ...watermarkOf(given) })),
+    rawData,
+    signature: createHash('sha1').update(rawData).update(key).digest('hex')
+  })
+}
+
+/** A watermark in the given data is kept as it is, to try wrong ones. */
+function watermarkOf(data: unknown): { watermark?: unknown } {
+  return typeof data === 'object' && data !== null && 'watermark' in data ? { watermark: data.watermark } : {}
+}
+
+function changeSessionKey(world: ControlledWorld, fields: Fields): Answer {
+  const appId = text(fields, 'appid')
+  const name = userOf(world, fields)
+  if (appId === '' || name === null) return wrong('appid and user (or openid) are needed')
+  const { openId } = world.people.person(appId, name)
+  if (fields.action === 'expire') world.people.expireSessionKey(appId, openId)
+  else if (fields.action === 'rotate') world.people.rotateSessionKey(appId, openId)
+  else return wrong('action must be expire or rotate')
+  return control(200, { ok: true })
+}
+
+function changeAccessTokens(world: ControlledWorld, fields: Fields): Answer {
+  const appId = text(fields, 'appid')
+  if (appId === '') return wrong('appid is needed')
+  if (fields.action === 'expire') world.accessTokens.expire(appId)
+  else if (fields.action === 'kill') world.accessTokens.kill(appId)
+  else return wrong('action must be expire (42001) or kill (40001)')
+  return control(200, { ok: true })
+}
+
+function advance(world: ControlledWorld, fields: Fields): Answer {
+  const by = whole(fields, 'advance', 0, YEAR, -1)
+  if (by === null || by < 0) return wrong('advance must be whole milliseconds, at most a year')
+  world.advanceClock(by)
+  return control(200, { now: world.now() })
+}
+
+function planFault(world: ControlledWorld, fields: Fields): Answer {
+  const parsed = parseFault(text(fields, 'fault'))
+  if (parsed?.rest !== '') return wrong(`fault must be one of ${FAULT_WORDS.join(', ')}`)
+  const times = fields.times === 'always' ? Number.POSITIVE_INFINITY : whole(fields, 'times', 1, 1_000_000, 1)
+  const skip = whole(fields, 'skip', 0, 1_000_000, 0)
+  if (times === null || skip === null) return wrong('times must be a whole number or "always", skip a whole number')
+  const path = text(fields, 'path') || '*'
+  if (path !== '*' && !path.startsWith('/')) return wrong('path must be a path of the WeChat API or *')
+  const appId = text(fields, 'appid') || null
+  world.faults.add({ path, fault: parsed.fault, appId, times, skip, after: fields.after === true })
+  return control(201, { ok: true })
+}
+
+function show(planned: ReturnType<FaultPlan['list']>[number]): Fields {
+  return { ...planned, times: Number.isFinite(planned.times) ? planned.times : 'always' }
+}

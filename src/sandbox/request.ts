@@ -1,0 +1,59 @@
+/** An incoming call, read whole and in a form that no handler can trip over. */
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+
+/** Bytes of a body that are looked at; more is only counted and hashed. */
+const KEPT_BODY = 1024 * 1024
+
+export interface SandboxRequest {
+  readonly method: string
+  readonly path: string
+  readonly query: URLSearchParams
+  readonly headers: readonly string[]
+  /** Null unless the body is a JSON object. */
+  readonly json: Readonly<Record<string, unknown>> | null
+  readonly bodyBytes: number
+  readonly bodySha256: string
+}
+
+/** Null when the caller left before its request was complete. */
+export async function readRequest(incoming: IncomingMessage): Promise<SandboxRequest | null> {
+  const target = incoming.url ?? '/'
+  const mark = target.indexOf('?')
+  const hash = createHash('sha256')
+  const chunks: Buffer[] = []
+  let bodyBytes = 0
+  try {
+    for await (const chunk of incoming as AsyncIterable<Buffer>) {
+      if (bodyBytes < KEPT_BODY) chunks.push(chunk)
+      bodyBytes += chunk.length
+      hash.update(chunk)
+    }
+  } catch {
+    return null
+  }
+  return {
+    method: incoming.method ?? 'GET',
+    path: mark < 0 ? target : target.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
+    headers: Object.keys(incoming.headers),
+    json: bodyBytes > 0 && bodyBytes <= KEPT_BODY ? parse(Buffer.concat(chunks)) : null,
+    bodyBytes,
+    bodySha256: hash.digest('hex')
+  }
+}
+
+function parse(body: Buffer): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(body.toString('utf8'))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null
+  } catch {
+    return null
+  }
+}
+
+/** A non-empty text among the fields, else `''`. */
+export function text(fields: Readonly<Record<string, unknown>> | null, name: string): string {
+  const value = fields !== null && Object.hasOwn(fields, name) ? fields[name] : undefined
+  return typeof value === 'string' ? value : ''
+}

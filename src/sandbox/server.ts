@@ -1,0 +1,162 @@
+/** A stand-in for api.weixin.qq.com: its endpoints over HTTP, and /sandbox/* to say how they should behave. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import { type AccessTokenOffice, createAccessTokenOffice } from './access-tokens.ts'
+import { type Answer, control, refuse } from './answers.ts'
+import { type CallLog, createCallLog } from './call-log.ts'
+import { type Codes, createCodes } from './codes.ts'
+import { createControlEndpoints } from './control-endpoints.ts'
+import { deliver } from './delivery.ts'
+import { createFaultPlan, type Fault, type FaultPlan, isShape, type PlannedFault } from './faults.ts'
+import { createPeople, type People } from './people.ts'
+import { readRequest, type SandboxRequest, text } from './request.ts'
+import { createWeChatEndpoints } from './wechat-endpoints.ts'
+
+export interface SandboxOptions {
+  readonly clock: Clock
+  readonly log?: Log
+  /** The only mini-programs there are, with their secrets. Left out, any appid is welcome with any secret that does not
+   *  begin with `wrong`. */
+  readonly apps?: Iterable<{ readonly appid: string; readonly secret: string }>
+  /** Milliseconds before every answer of WeChat's. */
+  readonly latency?: number
+}
+
+export interface Sandbox {
+  /** Port 0 takes a free one. */
+  listen(port: number, host?: string): Promise<{ readonly url: string; readonly port: number }>
+  /** Breaks off what is under way. */
+  close(): Promise<void>
+  /** The same as the control endpoints, for tests in the same process. */
+  readonly state: SandboxState
+}
+
+export interface SandboxState {
+  readonly people: People
+  readonly codes: Codes
+  readonly accessTokens: AccessTokenOffice
+  readonly faults: FaultPlan
+  readonly calls: CallLog
+  /** The sandbox's own time, ahead of the clock by what was asked for at /sandbox/clock. */
+  readonly now: () => number
+  readonly advanceClock: (by: number) => void
+  /** Back to the first moment. */
+  readonly reset: () => void
+}
+
+export function createSandbox(options: SandboxOptions): Sandbox {
+  const { log, latency = 0 } = options
+  const state = createState(options.clock)
+  const answerWeChat = createWeChatEndpoints({ ...state, checkApp: createAppCheck(options.apps) })
+  const answerControl = createControlEndpoints(state)
+
+  async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const request = await readRequest(incoming)
+    if (!request) return
+    const controlled = answerControl(request)
+    if (controlled) return deliver(response, controlled, null)
+    if (latency > 0) await new Promise((resolve) => setTimeout(resolve, latency))
+    const planned = state.faults.next(request.path, appIdOf(request))
+    const answer = answerOrFault(request, planned)
+    const fault = planned?.fault ?? faultOfCode(request)
+    state.calls.add(request, state.now(), answer.errcode, fault?.kind ?? null)
+    deliver(response, answer, fault)
+  }
+
+  function answerOrFault(request: SandboxRequest, planned: PlannedFault | null): Answer {
+    if (planned?.fault.kind === 'errcode') {
+      if (planned.after) answerWeChat(request)
+      return refuse(planned.fault.errcode)
+    }
+    // Without `after` WeChat never gets to the call: nothing is spent.
+    if (planned && !planned.after && isLost(planned.fault)) return NOTHING
+    return answerWeChat(request)
+  }
+
+  function faultOfCode({ query, json }: SandboxRequest): Fault | null {
+    return state.codes.faultOf(query.get('js_code') ?? text(json, 'code'))
+  }
+
+  const server = createServer({ keepAliveTimeout: 65_000 }, (incoming, response) => {
+    response.on('error', () => response.destroy())
+    handle(incoming, response).catch((error: unknown) => {
+      log?.error({ reason: error instanceof Error ? error.message : 'unknown' }, 'The sandbox failed at a call')
+      if (response.headersSent) response.destroy()
+      else deliver(response, control(500, { error: 'the sandbox failed' }), null)
+    })
+  })
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
+    else socket.destroy()
+  })
+
+  return {
+    state,
+
+    listen: (port, host = '127.0.0.1') =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, host, () => {
+          server.off('error', reject)
+          server.on('error', (error) => log?.error({ reason: error.message }, 'The sandbox cannot accept connections'))
+          const address = server.address() as AddressInfo
+          const name = address.family === 'IPv6' ? `[${address.address}]` : address.address
+          resolve({ url: `http://${name}:${address.port}`, port: address.port })
+        })
+      }),
+
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      })
+  }
+}
+
+const NOTHING: Answer = { status: 200, contentType: 'text/plain', body: '{}', errcode: null }
+
+/** Faults that leave nothing of the answer. */
+function isLost(fault: Fault): boolean {
+  return !isShape(fault) && !['slow', 'drip', 'array'].includes(fault.kind)
+}
+
+function appIdOf({ query, json }: SandboxRequest): string | null {
+  return query.get('appid') ?? (text(json, 'appid') || null)
+}
+
+function createAppCheck(apps: SandboxOptions['apps']): (appId: string, secret: string) => number {
+  if (apps === undefined) return (_appId, secret) => (secret.startsWith('wrong') ? 40125 : 0)
+  const secrets = new Map([...apps].map(({ appid, secret }) => [appid, secret]))
+  return (appId, secret) => {
+    const expected = secrets.get(appId)
+    if (expected === undefined) return 40013
+    return expected === secret ? 0 : 40125
+  }
+}
+
+function createState(clock: Clock): SandboxState {
+  let offset = 0
+  const ahead: Clock = { now: () => clock.now() + offset }
+  const people = createPeople()
+  const codes = createCodes(ahead)
+  const accessTokens = createAccessTokenOffice(ahead)
+  const faults = createFaultPlan()
+  const calls = createCallLog()
+  return {
+    people,
+    codes,
+    accessTokens,
+    faults,
+    calls,
+    now: ahead.now,
+    advanceClock(by) {
+      offset += by
+    },
+    reset() {
+      offset = 0
+      for (const part of [people, codes, accessTokens, faults, calls]) part.clear()
+    }
+  }
+}

@@ -1,0 +1,181 @@
+/** The endpoints of api.weixin.qq.com that the sandbox knows, each as WeChat's page describes it. */
+import { createHmac } from 'node:crypto'
+import type { AccessTokenOffice } from './access-tokens.ts'
+import { type Answer, image, refuse, succeed } from './answers.ts'
+import type { Codes, PhoneFields } from './codes.ts'
+import { type People, type Person, phoneNumberOf } from './people.ts'
+import { type SandboxRequest, text } from './request.ts'
+
+export interface WeChatWorld {
+  readonly people: People
+  readonly codes: Codes
+  readonly accessTokens: AccessTokenOffice
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** The errcode with which WeChat turns these credentials down, or 0. */
+  readonly checkApp: (appId: string, secret: string) => number
+}
+
+type Endpoint = (request: SandboxRequest) => Answer
+/** What a call with an access token is given: whose token it is. */
+type AppEndpoint = (request: SandboxRequest, appId: string) => Answer
+
+/** A black pixel. */
+const PIXEL = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=',
+  'base64'
+)
+
+/** Answers any path: those without an entry of their own take an access token and echo what came. */
+export function createWeChatEndpoints(world: WeChatWorld): Endpoint {
+  const open: Readonly<Record<string, readonly ['GET' | 'POST', Endpoint]>> = {
+    '/sns/jscode2session': ['GET', (request) => exchangeCode(world, request)],
+    '/cgi-bin/token': ['GET', (request) => plainToken(world, request)],
+    '/cgi-bin/stable_token': ['POST', (request) => stableToken(world, request)]
+  }
+  const withToken: Readonly<Record<string, readonly ['GET' | 'POST', AppEndpoint]>> = {
+    '/wxa/checksession': ['GET', (request, appId) => checkSession(world, request, appId)],
+    '/wxa/resetusersessionkey': ['GET', (request, appId) => resetSessionKey(world, request, appId)],
+    '/wxa/business/getuserphonenumber': ['POST', (request, appId) => phoneNumber(world, request, appId)],
+    '/wxa/msg_sec_check': ['POST', (request, appId) => checkText(world, request, appId)],
+    '/cgi-bin/message/subscribe/send': ['POST', (request, appId) => sendMessage(world, request, appId)],
+    '/wxa/getwxacodeunlimit': ['POST', drawCode]
+  }
+
+  return (request) => {
+    if (Object.hasOwn(open, request.path)) {
+      const [method, endpoint] = open[request.path] ?? ['GET', () => refuse(-1)]
+      return request.method === method ? endpoint(request) : wrongMethod(method)
+    }
+    const token = request.query.get('access_token') ?? ''
+    if (token === '') return refuse(41001)
+    const appId = world.accessTokens.check(token)
+    if (typeof appId === 'number') return refuse(appId)
+    const [method, endpoint] = Object.hasOwn(withToken, request.path)
+      ? (withToken[request.path] ?? [request.method, echo])
+      : [request.method, echo]
+    return request.method === method ? endpoint(request, appId) : wrongMethod(method)
+  }
+}
+
+function wrongMethod(expected: string): Answer {
+  return refuse(expected === 'GET' ? 43001 : 43002)
+}
+
+/** Missing and wrong credentials, in the order in which WeChat complains. */
+function refuseApp(world: WeChatWorld, appId: string, secret: string): number {
+  if (appId === '') return 41002
+  if (secret === '') return 41004
+  return world.checkApp(appId, secret)
+}
+
+function exchangeCode(world: WeChatWorld, { query }: SandboxRequest): Answer {
+  const appId = query.get('appid') ?? ''
+  const refused = refuseApp(world, appId, query.get('secret') ?? '')
+  if (refused !== 0) return refuse(refused)
+  if (query.get('grant_type') !== 'authorization_code') return refuse(40002)
+  const code = query.get('js_code') ?? ''
+  if (code === '') return refuse(41008)
+  const fault = world.codes.faultOf(code)
+  if (fault?.kind === 'errcode') return refuse(fault.errcode)
+  const verdict = world.codes.redeem('login', appId, code)
+  if (verdict === 'used') return refuse(40163)
+  if (typeof verdict === 'string') return refuse(40029)
+  const { openId, unionId } = world.people.person(appId, verdict.name)
+  const sessionKey = world.people.rotateSessionKey(appId, openId)
+  return succeed({ session_key: sessionKey, openid: openId, unionid: unionId })
+}
+
+function plainToken(world: WeChatWorld, { query }: SandboxRequest): Answer {
+  if (query.get('grant_type') !== 'client_credential') return refuse(40002)
+  const appId = query.get('appid') ?? ''
+  const refused = refuseApp(world, appId, query.get('secret') ?? '')
+  return refused === 0 ? succeed({ ...world.accessTokens.plain(appId) }) : refuse(refused)
+}
+
+function stableToken(world: WeChatWorld, { json }: SandboxRequest): Answer {
+  if (json === null) return refuse(47001)
+  if (text(json, 'grant_type') !== 'client_credential') return refuse(40002)
+  const appId = text(json, 'appid')
+  const refused = refuseApp(world, appId, text(json, 'secret'))
+  if (refused !== 0) return refuse(refused)
+  return succeed({ ...world.accessTokens.stable(appId, json.force_refresh === true) })
+}
+
+/** The user of a call with a login-state signature, or the errcode. The signature has to be lower-case hex. */
+function signedUser(world: WeChatWorld, { query }: SandboxRequest, appId: string): Person | number {
+  const openId = query.get('openid') ?? ''
+  const signature = query.get('signature') ?? ''
+  if (openId === '' || signature === '') return 40097
+  if (query.get('sig_method') !== 'hmac_sha256') return 87008
+  const person = world.people.byOpenId(appId, openId)
+  if (!person) return 40003
+  const { current } = world.people.sessionKeys(appId, openId)
+  if (current === null) return 87007
+  return createHmac('sha256', current).update('').digest('hex') === signature ? person : 87009
+}
+
+function checkSession(world: WeChatWorld, request: SandboxRequest, appId: string): Answer {
+  const user = signedUser(world, request, appId)
+  // WeChat's page for this call knows one refusal for every key that is not the current one.
+  if (typeof user === 'number') return refuse(user === 87007 ? 87009 : user)
+  return succeed({ errcode: 0, errmsg: 'ok' })
+}
+
+function resetSessionKey(world: WeChatWorld, request: SandboxRequest, appId: string): Answer {
+  const user = signedUser(world, request, appId)
+  if (typeof user === 'number') return refuse(user)
+  const sessionKey = world.people.rotateSessionKey(appId, user.openId)
+  return succeed({ errcode: 0, errmsg: 'ok', openid: user.openId, session_key: sessionKey })
+}
+
+function phoneNumber(world: WeChatWorld, { json }: SandboxRequest, appId: string): Answer {
+  if (json === null) return refuse(47001)
+  const code = text(json, 'code')
+  const openId = text(json, 'openid')
+  const fault = world.codes.faultOf(code)
+  if (fault?.kind === 'errcode') return refuse(fault.errcode)
+  const isOwner = (name: string) => openId === '' || world.people.person(appId, name).openId === openId
+  const verdict = world.codes.redeem('phone', appId, code, isOwner)
+  if (verdict === 'other-app') return refuse(40013)
+  if (typeof verdict === 'string') return refuse(40029)
+  const info = phoneInfo(verdict.name, verdict.phone)
+  const watermark = { timestamp: Math.floor(world.now() / 1000), appid: appId }
+  return succeed({ errcode: 0, errmsg: 'ok', phone_info: { ...info, watermark } })
+}
+
+/** The number of a user, and whatever of it was asked to be different. */
+export function phoneInfo(name: string, fields: PhoneFields = {}): Record<string, unknown> {
+  const number = phoneNumberOf(name)
+  return { phoneNumber: number, purePhoneNumber: number, countryCode: '86', ...fields }
+}
+
+function checkText(world: WeChatWorld, { json }: SandboxRequest, appId: string): Answer {
+  if (json === null) return refuse(47001)
+  if (!world.people.byOpenId(appId, text(json, 'openid'))) return refuse(40003)
+  const isRisky = text(json, 'content').includes('sandbox-risky')
+  const result = isRisky ? { suggest: 'risky', label: 20001 } : { suggest: 'pass', label: 100 }
+  return succeed({ errcode: 0, errmsg: 'ok', result, detail: [], trace_id: `sandbox-${world.now()}` })
+}
+
+function sendMessage(world: WeChatWorld, { json }: SandboxRequest, appId: string): Answer {
+  if (json === null) return refuse(47001)
+  if (!world.people.byOpenId(appId, text(json, 'touser'))) return refuse(40003)
+  if (text(json, 'template_id') === '') return refuse(40037)
+  return succeed({ errcode: 0, errmsg: 'ok' })
+}
+
+/** An image when all is well, JSON when not: nobody may take this answer for JSON beforehand. */
+function drawCode({ json }: SandboxRequest): Answer {
+  return json === null || text(json, 'scene') === '' ? refuse(40097) : image(PIXEL)
+}
+
+function echo(request: SandboxRequest): Answer {
+  const query = Object.fromEntries([...request.query].filter(([name]) => name !== 'access_token'))
+  const { method, path, bodyBytes, bodySha256 } = request
+  return succeed({
+    errcode: 0,
+    errmsg: 'ok',
+    echo: { method, path, query, body_bytes: bodyBytes, body_sha256: bodySha256 }
+  })
+}

@@ -1,0 +1,98 @@
+/** Open data of WeChat: decrypting `encryptedData` and checking the signature of `rawData`. */
+import { isUtf8 } from 'node:buffer'
+import { createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
+
+const BLOCK = 16
+/** Characters. The largest answers of WeChat (steps of 31 days) stay below a tenth of it. */
+const MAX_TEXT = 64 * 1024
+const DEFAULT_MAX_AGE = 60 * 60 * 1000
+/** How far WeChat's clock may be ahead of ours, in milliseconds. */
+const CLOCK_SKEW = 5 * 60 * 1000
+const BASE64_16_BYTES = /^[A-Za-z0-9+/]{21}[AQgw]==$/
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+
+export type OpenData = Readonly<Record<string, unknown>>
+
+export interface OpenDataInput {
+  /** base64 text, as WeChat gave it. */
+  readonly sessionKey: string
+  readonly encryptedData: string
+  readonly iv: string
+  /** The watermark has to name this mini-program. */
+  readonly appId: string
+  /** Where the data names a user, it has to be this one. */
+  readonly openId?: string
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** Milliseconds since the watermark; an hour unless told, Infinity to accept any age. */
+  readonly maxAge?: number
+}
+
+/** Whether this can be a session_key: base64 of 16 bytes. */
+export function isSessionKey(value: unknown): value is string {
+  return typeof value === 'string' && BASE64_16_BYTES.test(value)
+}
+
+/** The decrypted data, or null for every failure alike: bad base64 or length, wrong key, padding, text, JSON, another
+ *  app's watermark, another user, too old. CBC gives no integrity, and about one wrong key in 256 leaves valid padding,
+ *  so only the checks together say that the key was right. A caller must not tell the failures apart either. */
+export function decryptOpenData(input: OpenDataInput): OpenData | null {
+  const { sessionKey, encryptedData, iv } = input
+  if (!isSessionKey(sessionKey) || !BASE64_16_BYTES.test(iv)) return null
+  if (encryptedData.length > MAX_TEXT || !BASE64.test(encryptedData)) return null
+  const sealed = Buffer.from(encryptedData, 'base64')
+  if (sealed.length === 0 || sealed.length % BLOCK !== 0) return null
+
+  const decipher = createDecipheriv('aes-128-cbc', Buffer.from(sessionKey, 'base64'), Buffer.from(iv, 'base64'))
+  decipher.setAutoPadding(false)
+  const padded = Buffer.concat([decipher.update(sealed), decipher.final()])
+
+  // With bad padding the rest is done all the same, so that its failure takes the way of any other.
+  const pad = padding(padded)
+  const data = parseObject(padded.subarray(0, padded.length - (pad ?? 1)))
+  return pad !== null && data !== null && isOurs(data, input) ? data : null
+}
+
+/** The number of padding bytes (PKCS#7, RFC 5652, 6.3), or null. Looks at the whole last block in any case. */
+function padding(bytes: Buffer): number | null {
+  const pad = bytes[bytes.length - 1] ?? 0
+  let difference = pad >= 1 && pad <= BLOCK ? 0 : 1
+  for (let i = 1; i <= BLOCK; i += 1) {
+    const byte = bytes[bytes.length - i] ?? 0
+    difference |= i <= pad ? byte ^ pad : 0
+  }
+  return difference === 0 ? pad : null
+}
+
+function parseObject(bytes: Buffer): OpenData | null {
+  if (!isUtf8(bytes)) return null
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    return isObject(value) ? value : null
+  } catch {
+    return null
+  }
+}
+
+function isOurs(data: OpenData, input: OpenDataInput): boolean {
+  const { watermark } = data
+  if (!isObject(watermark) || watermark.appid !== input.appId) return false
+  const { timestamp } = watermark
+  if (typeof timestamp !== 'number' || !Number.isFinite(timestamp)) return false
+  const age = input.now - timestamp * 1000
+  if (age > (input.maxAge ?? DEFAULT_MAX_AGE) || age < -CLOCK_SKEW) return false
+  return data.openId === undefined || input.openId === undefined || data.openId === input.openId
+}
+
+function isObject(value: unknown): value is OpenData {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Whether `signature` is hex(sha1(rawData + session_key)). `rawData` has to be the text the mini-program received, byte
+ *  for byte; parsing and writing it again breaks the signature. */
+export function verifyRawData(input: { sessionKey: string; rawData: string; signature: string }): boolean {
+  const { sessionKey, rawData, signature } = input
+  if (!/^[0-9a-f]{40}$/.test(signature) || rawData.length > MAX_TEXT || !rawData.isWellFormed()) return false
+  const expected = createHash('sha1').update(rawData).update(sessionKey).digest()
+  return timingSafeEqual(expected, Buffer.from(signature, 'hex'))
+}
