@@ -1,0 +1,19 @@
+/** For commands that take none but --help. */
+import { parseArgs } from 'node:util'
+import type { CliIo } from './io.ts'
+
+/** The exit status where the command has nothing left to do: --help, or an argument that it does not know. */
+export function refuseArguments(command: string, usage: string, args: readonly string[], io: CliIo): number | null {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { help: { type: 'boolean', short: 'h', default: false } }
+    })
+    if (!values.help) return null
+    io.stdout(usage)
+    return 0
+  } catch (error) {
+    io.stderr(`wxgate ${command}: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${usage}`)
+    return 2
+  }
+}

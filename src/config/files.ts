@@ -1,0 +1,61 @@
+/** Reading the files that a configuration names. */
+import { readFileSync, statSync } from 'node:fs'
+import { platform } from 'node:os'
+
+export interface FileContent {
+  readonly content: Uint8Array
+  /** Permission bits; 0 where the system has none. */
+  readonly mode: number
+}
+
+/** Throws when the file cannot be read. */
+export type ReadFile = (path: string) => FileContent
+
+export class FileError extends Error {}
+
+const LARGEST = 1024 * 1024
+
+/** Only regular files: a pipe or a device could keep the reader waiting for ever. */
+export const readFile: ReadFile = (path) => {
+  const stat = statSync(path)
+  if (!stat.isFile()) throw new FileError('not a regular file')
+  if (stat.size > LARGEST) throw new FileError('larger than 1 MiB')
+  return { content: readFileSync(path), mode: platform() === 'win32' ? 0 : stat.mode & 0o777 }
+}
+
+export type TextFile =
+  | { readonly ok: true; readonly text: string; readonly mode: number }
+  | { readonly ok: false; readonly reason: string }
+
+export function readText(read: ReadFile, path: string): TextFile {
+  try {
+    const { content, mode } = read(path)
+    const text = decodeText(content)
+    return text === null ? { ok: false, reason: 'it is not UTF-8 text' } : { ok: true, text, mode }
+  } catch (error) {
+    return { ok: false, reason: reason(error) }
+  }
+}
+
+export function decodeText(content: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(content)
+  } catch {
+    return null
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EISDIR: 'it is a directory',
+  ELOOP: 'too many symbolic links'
+}
+
+function reason(error: unknown): string {
+  if (error instanceof FileError) return error.message
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return reasons[code] ?? (code === '' ? 'it cannot be read' : `it cannot be read, ${code}`)
+}

@@ -1,0 +1,83 @@
+/** YAML text to a document with positions, or to the list of what is wrong with it as YAML. */
+import { type Document, LineCounter, type ParsedNode, parseDocument } from 'yaml'
+import { maskPlaceholders } from './interpolate.ts'
+import type { Problem } from './problem.ts'
+import type { Position } from './report.ts'
+
+export interface ParsedText {
+  readonly root: Document.Parsed<ParsedNode>['contents']
+  /** Gives back what was masked (see {@link maskPlaceholders}). */
+  readonly unmask: (text: string) => string
+  readonly text: string
+  readonly position: (offset: number) => Position
+}
+
+export type ParseResult =
+  | { readonly ok: true; readonly parsed: ParsedText }
+  | { readonly ok: false; readonly problems: Problem[] }
+
+const LARGEST = 1024 * 1024
+const MOST_PROBLEMS = 20
+
+export function parseYaml(file: string, original: string): ParseResult {
+  const whole = (message: string, hint?: string): ParseResult => {
+    const problem = { file, line: 1, column: 1, path: '', message }
+    return { ok: false, problems: [hint === undefined ? problem : { ...problem, hint }] }
+  }
+  if (original.length > LARGEST) return whole('the file is larger than 1 MiB')
+  const text = original.startsWith('\ufeff') ? original.slice(1) : original
+  const { masked, unmask } = maskPlaceholders(text)
+  const lineCounter = new LineCounter()
+  let document: Document.Parsed<ParsedNode>
+  try {
+    // Duplicate keys are found later, in a way whose cost does not grow with the square of the number of keys.
+    document = parseDocument(masked, {
+      version: '1.2',
+      strict: true,
+      uniqueKeys: false,
+      prettyErrors: false,
+      lineCounter
+    })
+  } catch {
+    return whole('the file is not YAML that can be read')
+  }
+  const position = (offset: number): Position => {
+    const { line, col } = lineCounter.linePos(offset)
+    return { line: Math.max(1, line), column: Math.max(1, col) }
+  }
+
+  // Tags are dealt with where they stand.
+  const faults = [...document.errors, ...document.warnings.filter((warning) => warning.code !== 'TAG_RESOLVE_FAILED')]
+  if (faults.length > 0) {
+    const problems = faults.slice(0, MOST_PROBLEMS).map((fault) => {
+      return { file, ...position(fault.pos[0]), path: '', ...describe(fault.code, unmask(fault.message)) }
+    })
+    return { ok: false, problems: withoutRepeats(problems) }
+  }
+  if (document.directives.yaml.explicit && document.directives.yaml.version !== '1.2') {
+    return whole('the %YAML directive names another version than 1.2', 'leave the directive out')
+  }
+  if (document.contents === null) return whole('the file is empty')
+  return { ok: true, parsed: { root: document.contents, unmask, text, position } }
+}
+
+function describe(code: string, message: string): { message: string; hint?: string } {
+  switch (code) {
+    case 'MULTIPLE_DOCS':
+      return { message: 'the file holds more than one YAML document', hint: 'remove everything from this line on' }
+    case 'TAB_AS_INDENT':
+      return { message: 'tabs cannot indent in YAML', hint: 'use spaces' }
+    case 'RESOURCE_EXHAUSTION':
+      return { message: 'the nesting is too deep' }
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return { message: 'a second ": " in one line', hint: 'put the value in quotes' }
+    default:
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
+      return { message: `not valid YAML: ${message.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 200)}` }
+  }
+}
+
+function withoutRepeats(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>()
+  return problems.filter(({ line, message }) => !seen.has(`${line}:${message}`) && seen.add(`${line}:${message}`))
+}

@@ -1,0 +1,67 @@
+/** The schema as editors and people read it: placeholders are allowed wherever a value is more than plain text. */
+import { notAvailable } from './availability.ts'
+import { checkedSchema, type JsonSchema } from './schema.ts'
+
+const placeholder: JsonSchema = { type: 'string', pattern: '\\$\\{' }
+
+/** config/gateway.schema.json, and what `wxgate schema` prints. */
+export function publishedSchema(): Readonly<Record<string, unknown>> {
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'gateway.yaml of wxgate',
+    ...publish(checkedSchema, '')
+  }
+}
+
+export function isAvailable(path: string): boolean {
+  return !notAvailable.includes(path)
+}
+
+function publish(schema: JsonSchema, path: string): JsonSchema {
+  const { description, default: fallback, ...shape } = schema
+  const head: JsonSchema = {}
+  if (description !== undefined) head.description = describe(description, fallback, path)
+  if (fallback !== undefined) head.default = fallback
+  if (shape.anyOf !== undefined) {
+    return {
+      ...head,
+      anyOf: [...shape.anyOf.map((part) => publish(part, path)), ...(schema['x-secret'] ? [] : [placeholder])]
+    }
+  }
+  const plain = withoutPrivate(shape)
+  if (shape.properties !== undefined)
+    plain.properties = mapValues(shape.properties, (part, key) => publish(part, join(path, key)))
+  if (shape.patternProperties !== undefined) {
+    plain.patternProperties = mapValues(shape.patternProperties, (part) => publish(part, join(path, '*')))
+  }
+  if (shape.items !== undefined) plain.items = publish(shape.items, `${path}[]`)
+  const isScalar = shape.type !== 'object' && shape.type !== 'array'
+  const isFreeText = shape.type === 'string' && shape.pattern === undefined && shape.enum === undefined
+  return isScalar && !isFreeText ? { ...head, anyOf: [plain, placeholder] } : { ...head, ...plain }
+}
+
+function describe(description: string, fallback: unknown, path: string): string {
+  const isSection = typeof fallback === 'object' && Object.keys(fallback ?? {}).length === 0
+  const standard = fallback === undefined || isSection ? '' : ` Default: ${written(fallback)}.`
+  return `${description}${standard}${isAvailable(path) ? '' : ' Not available yet in this version.'}`
+}
+
+/** A default as one would write it. */
+export function written(value: unknown): string {
+  return Array.isArray(value) ? `[${value.join(', ')}]` : String(value)
+}
+
+function withoutPrivate(schema: JsonSchema): JsonSchema {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => !key.startsWith('x-')))
+}
+
+function mapValues(
+  schemas: Readonly<Record<string, JsonSchema>>,
+  change: (schema: JsonSchema, key: string) => JsonSchema
+): Record<string, JsonSchema> {
+  return Object.fromEntries(Object.entries(schemas).map(([key, schema]) => [key, change(schema, key)]))
+}
+
+export function join(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`
+}

@@ -1,0 +1,50 @@
+/** Collects problems on the way through a file. */
+import { formatPath, type Path, type Problem } from './problem.ts'
+
+export interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+/** Where a value, or the key that introduces it, stands; for something that is not in the file, what would hold it. */
+export type Locate = (path: Path, part: 'key' | 'value') => Position
+
+export interface Report {
+  error(path: Path, message: string, hint?: string, part?: 'key' | 'value'): void
+  warn(path: Path, message: string, hint?: string, part?: 'key' | 'value'): void
+  /** An error at a place that the caller knows. */
+  errorAt(position: Position, path: Path, message: string, hint?: string): void
+  warnAt(position: Position, path: Path, message: string, hint?: string): void
+  /** The line of a path, for messages about two places. */
+  line(path: Path): number
+  readonly errors: () => Problem[]
+  readonly warnings: () => Problem[]
+}
+
+export function createReport(file: string, locate: Locate): Report {
+  const errors: Problem[] = []
+  const warnings: Problem[] = []
+  const add = (list: Problem[], position: Position, path: Path, message: string, hint: string | undefined) => {
+    const { line, column } = position
+    list.push({ file, line, column, path: formatPath(path), message, ...(hint === undefined ? {} : { hint }) })
+  }
+  return {
+    error: (path, message, hint, part = 'value') => add(errors, locate(path, part), path, message, hint),
+    warn: (path, message, hint, part = 'value') => add(warnings, locate(path, part), path, message, hint),
+    errorAt: (position, path, message, hint) => add(errors, position, path, message, hint),
+    warnAt: (position, path, message, hint) => add(warnings, position, path, message, hint),
+    line: (path) => locate(path, 'value').line,
+    errors: () => inOrder(errors),
+    warnings: () => inOrder(warnings)
+  }
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>()
+  return problems
+    .filter((problem) => {
+      const key = `${problem.line}:${problem.column}:${problem.path}:${problem.message}`
+      return !seen.has(key) && seen.add(key)
+    })
+    .sort((a, b) => a.line - b.line || a.column - b.column)
+}

@@ -1,0 +1,129 @@
+/** The words that the schema is written in. Keys beginning with `x-` are for our own check and are not published:
+ *  `x-form` completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`. */
+import { type TObject, type TProperties, Type } from 'typebox'
+import { durationPattern, sizePattern } from '../units.ts'
+
+interface Range {
+  readonly min?: string
+  readonly max?: string
+}
+
+/** Longest wait that a timer of Node can hold with room to spare. */
+const LONGEST_WAIT = '1d'
+const LONGEST_LIFE = '3650d'
+
+/** A mapping that knows all its keys. A key with a default may be left out; the type has it all the same, since the
+ *  check fills it in. */
+export function mapping<P extends TProperties>(description: string, properties: P): TObject<P> {
+  return Type.Object(properties, { description, additionalProperties: false })
+}
+
+/** A mapping that may be left out as a whole, and then consists of its defaults. */
+export function section<P extends TProperties>(description: string, properties: P): TObject<P> {
+  return Type.Object(properties, { description, additionalProperties: false, default: {} })
+}
+
+export function duration(description: string, fallback?: string, range: Range = {}) {
+  return Type.String({
+    description,
+    pattern: durationPattern,
+    'x-form': 'a duration such as 10ms, 30s, 5m, 2h or 30d',
+    'x-unit': 'duration',
+    'x-range': { min: range.min ?? '0s', max: range.max ?? LONGEST_WAIT },
+    ...withDefault(fallback)
+  })
+}
+
+/** How long something is kept, rather than waited for. */
+export function lifetime(description: string, fallback: string, min = '1s') {
+  return duration(description, fallback, { min, max: LONGEST_LIFE })
+}
+
+export function size(description: string, fallback?: string, range: Range = {}) {
+  return Type.String({
+    description,
+    pattern: sizePattern,
+    'x-form': 'a size such as 512b, 64kb, 10mb or 1gb',
+    'x-unit': 'size',
+    'x-range': { min: range.min ?? '0b', max: range.max ?? '1024gb' },
+    ...withDefault(fallback)
+  })
+}
+
+/** Text, or `{ file: PATH }`. The file has been read by the time the check sees the value, hence the type. */
+export function secret(description: string) {
+  return Type.Unsafe<string>({
+    description,
+    anyOf: [
+      Type.String({ minLength: 1 }),
+      fileReference('Path, relative to this file; one newline at its end is dropped.')
+    ],
+    'x-form': 'text that is not empty, or { file: PATH }',
+    'x-secret': true
+  })
+}
+
+export function fileReference(description: string) {
+  return mapping(description, {
+    file: Type.String({ description: 'Path, relative to the configuration file.', minLength: 1 })
+  })
+}
+
+export function text(description: string, fallback?: string) {
+  return Type.String({ description, minLength: 1, maxLength: 2048, ...withDefault(fallback) })
+}
+
+export function flag(description: string, fallback: boolean) {
+  return Type.Boolean({ description, default: fallback })
+}
+
+export function integer(description: string, minimum: number, maximum: number, fallback?: number) {
+  return Type.Integer({ description, minimum, maximum, ...withDefault(fallback) })
+}
+
+export function oneOf<const T extends readonly string[]>(description: string, values: T, fallback?: T[number]) {
+  return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], description, ...withDefault(fallback) })
+}
+
+/** One or more of some words, each at most once. */
+export function someOf<const T extends readonly string[]>(
+  description: string,
+  values: T,
+  fallback?: readonly T[number][]
+) {
+  const items = Type.Unsafe<T[number]>({ type: 'string', enum: [...values] })
+  return Type.Array(items, { description, minItems: 1, uniqueItems: true, ...withDefault(fallback) })
+}
+
+/** Text of a certain form; `form` completes the sentence "must be …". */
+export function matching(description: string, pattern: string, form: string, fallback?: string) {
+  return Type.String({ description, pattern, 'x-form': form, ...withDefault(fallback) })
+}
+
+export function percentage(description: string, fallback?: string) {
+  return matching(description, '^(100|[1-9]?[0-9])%$', 'a percentage such as 20%', fallback)
+}
+
+/** RFC 9110, section 5.6.2. */
+export const tokenPattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"
+
+export function headerMap(description: string, value: string) {
+  return Type.Record(Type.String({ pattern: tokenPattern }), Type.String({ description: value, maxLength: 4096 }), {
+    description,
+    additionalProperties: false,
+    default: {},
+    'x-keys': 'not a valid header name'
+  })
+}
+
+export function limit<const T extends readonly string[]>(by: T, whose: string) {
+  return {
+    max: integer('How many are let through in one window.', 1, 1_000_000_000),
+    window: duration('Length of the window.', undefined, { min: '1s' }),
+    by: oneOf(whose, by)
+  }
+}
+
+export function withDefault<T>(fallback: T | undefined): { default?: T } {
+  return fallback === undefined ? {} : { default: fallback }
+}
