@@ -1,0 +1,131 @@
+/** `memory:`: state of one process, gone when it ends. For development and tests. */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import { type Store, StoreError } from './port.ts'
+import { createRecords, wholeTtl } from './records.ts'
+
+/** Records kept at most; beyond that the one not used for longest goes, live or not. At some 500 bytes a record this is
+ *  about 100 MB. */
+export const MEMORY_RECORDS = 200_000
+
+interface MemoryRecord {
+  readonly value: string
+  readonly expires: number
+}
+
+export interface MemoryStoreOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly maxRecords?: number
+}
+
+export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: MemoryStoreOptions): Store {
+  let isClosed = false
+  let isOverflowing = false
+  const cache = new LRUCache<string, MemoryRecord>({
+    max: maxRecords,
+    dispose(record, _key, reason) {
+      if (reason !== 'evict' || isOverflowing || record.expires <= clock.now()) return
+      isOverflowing = true
+      log.warn({ maxRecords }, 'the memory store is full and drops live records; use sqlite: or redis:// instead')
+    }
+  })
+  const feed = createMemoryFeed(clock)
+
+  function live(key: string): MemoryRecord | undefined {
+    if (isClosed) throw new StoreError('the store is closed')
+    const record = cache.get(key)
+    if (!record || record.expires > clock.now()) return record
+    cache.delete(key)
+    return undefined
+  }
+
+  function write(key: string, value: string, ttl: number): void {
+    if (isClosed) throw new StoreError('the store is closed')
+    cache.set(key, { value, expires: clock.now() + wholeTtl(ttl) })
+  }
+
+  const records = createRecords({
+    get: async (key) => live(key)?.value,
+    set: async (key, value, ttl) => write(key, value, ttl),
+    delete: async (key) => live(key) !== undefined && cache.delete(key)
+  })
+
+  return {
+    ...records,
+    async setIfAbsent(key, value, ttl) {
+      if (live(key)) return false
+      write(key, value, ttl)
+      return true
+    },
+    async compareAndSet(key, expected, value, ttl) {
+      if (live(key)?.value !== expected) return false
+      write(key, value, ttl)
+      return true
+    },
+    async take(key) {
+      const record = live(key)
+      cache.delete(key)
+      return record?.value
+    },
+    async increment(key, ttl) {
+      const record = live(key)
+      if (!record) {
+        write(key, '1', ttl)
+        return 1
+      }
+      const count = Number(record.value) + 1
+      if (!Number.isSafeInteger(count)) throw new StoreError('the record is not a counter')
+      cache.set(key, { value: String(count), expires: record.expires })
+      return count
+    },
+    async appendFeed(value, ttl) {
+      if (isClosed) throw new StoreError('the store is closed')
+      feed.append(value, ttl)
+    },
+    async readFeed(cursor, limit) {
+      if (isClosed) throw new StoreError('the store is closed')
+      return feed.read(cursor, limit)
+    },
+    async ping() {
+      if (isClosed) throw new StoreError('the store is closed')
+    },
+    isShared: false,
+    async close() {
+      isClosed = true
+      cache.clear()
+    }
+  }
+}
+
+/** Bounded by expiry: what has expired at the old end is dropped with every append. */
+function createMemoryFeed(clock: Clock) {
+  let entries: MemoryRecord[] = []
+  /** Entries before this index have expired and been forgotten; the array is cut when they are the larger half. */
+  let head = 0
+  /** Sequence number of `entries[0]`. */
+  let base = 1
+  return {
+    append(value: string, ttl: number): void {
+      const now = clock.now()
+      for (let first = entries[head]; first && first.expires <= now; first = entries[head]) head++
+      if (head > 1_000 && head * 2 > entries.length) {
+        entries = entries.slice(head)
+        base += head
+        head = 0
+      }
+      entries.push({ value, expires: now + wholeTtl(ttl) })
+    },
+    read(cursor: string, limit: number) {
+      const now = clock.now()
+      const found: string[] = []
+      let index = Math.max(head, Number(cursor || 0) + 1 - base)
+      for (; index < entries.length && found.length < limit; index++) {
+        const entry = entries[index]
+        if (entry && entry.expires > now) found.push(entry.value)
+      }
+      return { entries: found, cursor: String(base + index - 1) }
+    }
+  }
+}

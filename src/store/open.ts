@@ -1,0 +1,38 @@
+/** Opens the store that the configuration names. */
+import { resolve } from 'node:path'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import { createMemoryStore } from './memory.ts'
+import { type Store, StoreError } from './port.ts'
+import { openRedisStore } from './redis.ts'
+import { parseRedisUrl } from './redis-url.ts'
+import { openSqliteStore } from './sqlite.ts'
+
+export interface OpenStoreOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** Milliseconds for every operation. */
+  readonly timeout?: number
+  /** What relative paths are relative to; by default the working directory. */
+  readonly baseDir?: string
+}
+
+const DEFAULT_TIMEOUT = 1_000
+
+/** `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…` (see redis-url.ts for Cluster and Sentinel). Throws a
+ *  {@link StoreError} whose message is for people when the URL is wrong or the file cannot be used. A Redis that is away is
+ *  no error here: operations fail until it is back. */
+export async function openStore(url: string, options: OpenStoreOptions): Promise<Store> {
+  const { clock, log, timeout = DEFAULT_TIMEOUT, baseDir = '.' } = options
+  if (url === 'memory:') return createMemoryStore({ clock, log })
+  if (url.startsWith('sqlite:')) {
+    const path = url.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, '')
+    if (!path || path === ':memory:')
+      throw new StoreError('the store sqlite: needs the path of a file; see also memory:')
+    return openSqliteStore(resolve(baseDir, path), { clock, log, timeout })
+  }
+  const address = parseRedisUrl(url)
+  if (!address) throw new StoreError('the store is none of memory:, sqlite:PATH, redis://…, rediss://…')
+  const caFile = address.caFile === null ? null : resolve(baseDir, address.caFile)
+  return openRedisStore({ address: { ...address, caFile }, log, timeout })
+}

@@ -1,0 +1,48 @@
+/** Plain records through Keyv. Every backend brings a small adapter; what it stores is the value itself, without an
+ *  envelope, so that the atomic operations beside Keyv see the same bytes. */
+import { Keyv } from 'keyv'
+
+/** What Keyv needs of a backend. Expiry is the backend's: a record past its time is `undefined`. */
+export interface RecordAdapter {
+  get(key: string): Promise<string | undefined>
+  set(key: string, value: string, ttl: number): Promise<void>
+  delete(key: string): Promise<boolean>
+}
+
+export interface Records {
+  get(key: string): Promise<string | undefined>
+  set(key: string, value: string, ttl: number): Promise<void>
+  delete(key: string): Promise<boolean>
+}
+
+export function createRecords(adapter: RecordAdapter): Records {
+  const keyv = new Keyv<string>({
+    store: {
+      ...adapter,
+      opts: {},
+      on: () => undefined,
+      // Keyv insists on it; nothing in wxgate empties a whole store.
+      clear: () => Promise.reject(new Error('a store is never cleared'))
+    },
+    // An empty namespace is none at all. Left out it would be `keyv`, and part of every key.
+    namespace: '',
+    useKeyPrefix: false,
+    // Without this a failing backend reads as "no such record", which could mean "not revoked".
+    throwOnErrors: true,
+    emitErrors: false,
+    serialize: ({ value }) => value as string,
+    deserialize: (text) => ({ value: text as never, expires: undefined })
+  })
+  return {
+    get: (key) => keyv.get(key),
+    async set(key, value, ttl) {
+      await keyv.set(key, value, wholeTtl(ttl))
+    },
+    delete: (key) => keyv.delete(key)
+  }
+}
+
+/** Backends count whole milliseconds, and a record lives for at least one. */
+export function wholeTtl(ttl: number): number {
+  return Math.max(1, Math.ceil(ttl))
+}

@@ -1,0 +1,155 @@
+/** Keeps one connection to Redis, replaces it when it is lost or silent, and gives every operation a deadline. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '../telemetry/log.ts'
+import { StoreError } from './port.ts'
+import type { RedisConnection } from './redis-connection.ts'
+import { describeRedisError, replyCodeOf, toRedisStoreError } from './redis-errors.ts'
+
+/** Milliseconds before the second attempt to connect; doubled for every further one. Instances must not all come back
+ *  in the same moment, so the true wait is between half of this and all of it. */
+const FIRST_BACKOFF = 50
+const LONGEST_BACKOFF = 1_000
+
+export interface RedisLink {
+  /** Runs an operation on the connection there is; throws a {@link StoreError} when it fails or takes too long. */
+  run<T>(operation: (connection: RedisConnection) => Promise<T>): Promise<T>
+  /** Grows whenever the connection is replaced: another server, or an older state of its data, may be behind it. */
+  readonly generation: number
+  /** Settles when the attempt to connect under way is over, whatever became of it. */
+  settled(): Promise<void>
+  close(): void
+}
+
+export interface RedisLinkOptions {
+  readonly connect: (onLost: () => void) => Promise<RedisConnection>
+  /** Milliseconds for each operation. */
+  readonly timeout: number
+  readonly label: string
+  readonly log: Log
+}
+
+export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptions): RedisLink {
+  let current: RedisConnection | null = null
+  let generation = 0
+  /** Attempts since an operation last succeeded. */
+  let failures = 0
+  let lastReply = Number.NEGATIVE_INFINITY
+  let problem: unknown
+  let isAway = false
+  let isClosed = false
+  let attempt: Promise<void> | null = null
+  const closing = new AbortController()
+
+  async function replace(): Promise<void> {
+    if (failures > 0) {
+      const backoff = Math.min(FIRST_BACKOFF * 2 ** (failures - 1), LONGEST_BACKOFF)
+      await delay(backoff * (0.5 + Math.random() / 2), undefined, { ref: false, signal: closing.signal })
+    }
+    failures++
+    const connection = await connect(() => lose(connection))
+    if (isClosed) return connection.destroy()
+    current?.destroy()
+    current = connection
+    generation++
+    if (isAway) log.info({ store: label }, 'the store is connected again')
+    isAway = false
+  }
+
+  function renew(): void {
+    if (attempt || isClosed) return
+    attempt = replace()
+      .catch((error: unknown) => {
+        if (isClosed) return
+        problem = error
+        if (!isAway) log.warn({ store: label }, `the store ${describeRedisError(error)}; trying again until it answers`)
+        isAway = true
+      })
+      .finally(() => {
+        attempt = null
+        if (!current || isAway) renew()
+      })
+  }
+
+  /** One dead node of a cluster is no reason to do without the others: there the old connection serves until a new one
+   *  has found out who took over. */
+  function lose(connection: RedisConnection): void {
+    if (connection !== current) return
+    if (!connection.isCluster) {
+      current = null
+      connection.destroy()
+    }
+    renew()
+  }
+
+  async function attend<T>(operation: (connection: RedisConnection) => Promise<T>, used: { by?: RedisConnection }) {
+    // A connection that has just been lost (a restart, an idle timeout) is usually back in a moment. When one attempt has
+    // failed already, waiting is over: the caller learns at once.
+    if (!current && failures <= 1 && attempt && !isAway) await attempt
+    const connection = current
+    if (!connection) throw toRedisStoreError(label, problem)
+    used.by = connection
+    try {
+      const result = await operation(connection)
+      lastReply = performance.now()
+      failures = 0
+      return result
+    } catch (error) {
+      if (replyCodeOf(error) === null) lose(connection)
+      else {
+        lastReply = performance.now()
+        // After a failover the name may lead to another server by now.
+        if (replyCodeOf(error) === 'READONLY') lose(connection)
+      }
+      throw toRedisStoreError(label, error)
+    }
+  }
+
+  renew()
+
+  return {
+    run<T>(operation: (connection: RedisConnection) => Promise<T>): Promise<T> {
+      if (isClosed) return Promise.reject(new StoreError('the store is closed'))
+      const started = performance.now()
+      const used: { by?: RedisConnection } = {}
+      return new Promise<T>((resolve, reject) => {
+        let isSettled = false
+        const expire = () => {
+          if (isSettled) return
+          isSettled = true
+          // Nothing at all has come back since: the connection leads nowhere, and TCP would need minutes to say so.
+          if (used.by && lastReply < started) lose(used.by)
+          reject(new StoreError(`the store (${label}) did not answer within ${timeout} ms`))
+        }
+        // When this process itself was held up, the answer may be waiting to be read: one more turn of the loop for it.
+        const timer = setTimeout(() => setImmediate(expire), timeout)
+        const settle = () => {
+          isSettled = true
+          clearTimeout(timer)
+        }
+        attend(operation, used).then(
+          (result) => {
+            settle()
+            resolve(result)
+          },
+          (error: unknown) => {
+            settle()
+            reject(error)
+          }
+        )
+      })
+    },
+    get generation() {
+      return generation
+    },
+    settled: async () => {
+      await attempt
+    },
+    close() {
+      if (isClosed) return
+      isClosed = true
+      closing.abort()
+      current?.destroy()
+      current = null
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/** The operations that Redis has no single command for. Each touches one key, so all of them work in a Cluster. */
+import { createHash } from 'node:crypto'
+import type { RedisConnection } from './redis-connection.ts'
+
+export interface RedisScript {
+  readonly text: string
+  readonly sha: string
+}
+
+export const compareAndSet = script(`
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`)
+
+export const increment = script(`
+local count = redis.call('INCR', KEYS[1])
+if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return count`)
+
+/** Appends an entry with its own TTL, and forgets expired ones at the old end, some with every append: more than come in,
+ *  few enough not to be felt. An idle feed goes as a whole when its last entry has expired. The time of an entry is in its
+ *  id, which Redis gives. */
+export const appendFeed = script(`
+local id = redis.call('XADD', KEYS[1], '*', 'v', ARGV[1], 't', ARGV[2])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+local now = tonumber(string.match(id, '^%d+'))
+local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 20)
+local keep = oldest[1][1]
+for _, entry in ipairs(oldest) do
+  keep = entry[1]
+  if tonumber(string.match(keep, '^%d+')) + tonumber(entry[2][4]) > now then break end
+end
+if keep ~= oldest[1][1] then redis.call('XTRIM', KEYS[1], 'MINID', keep) end
+return id`)
+
+/** Scripts are sent by their hash; a server that does not know one yet (a new one, a restart) gets the text once. */
+export async function evaluate(
+  connection: RedisConnection,
+  { sha, text }: RedisScript,
+  key: string,
+  args: readonly string[]
+): Promise<unknown> {
+  try {
+    return await connection.send(key, ['EVALSHA', sha, '1', key, ...args])
+  } catch (error) {
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return await connection.send(key, ['EVAL', text, '1', key, ...args])
+  }
+}
+
+function script(text: string): RedisScript {
+  return { text, sha: createHash('sha1').update(text).digest('hex') }
+}

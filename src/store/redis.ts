@@ -1,0 +1,145 @@
+/** `redis://`: state shared by any number of machines. Needs Redis 6.2 or Valkey 7.2. Records expire by the server's
+ *  clock. */
+import type { Log } from '../telemetry/log.ts'
+import type { FeedPage, Store } from './port.ts'
+import { createRecords, wholeTtl } from './records.ts'
+import { connectRedis, type RedisConnection } from './redis-connection.ts'
+import { idTime, isAfter, parseStreamEntries, type StreamEntry } from './redis-feed.ts'
+import { createRedisLink } from './redis-link.ts'
+import { appendFeed, compareAndSet, evaluate, increment } from './redis-scripts.ts'
+import type { RedisAddress } from './redis-url.ts'
+
+/** A connection may take longer to make than an operation may take (milliseconds). */
+const SHORTEST_CONNECT_TIMEOUT = 1_000
+
+export interface RedisStoreOptions {
+  readonly address: RedisAddress
+  readonly log: Log
+  /** Milliseconds. */
+  readonly timeout: number
+}
+
+/** Resolves when the server is there or the deadline has passed. Without a server every operation fails until the store
+ *  has found it; nothing has to be opened again. */
+export async function openRedisStore({ address, log, timeout }: RedisStoreOptions): Promise<Store> {
+  const link = createRedisLink({
+    connect: (onLost) => connectRedis({ address, timeout: Math.max(timeout, SHORTEST_CONNECT_TIMEOUT), onLost }),
+    timeout,
+    label: address.label,
+    log
+  })
+  const keyOf = (key: string) => `${address.prefix}r:${key}`
+  const feedKey = `${address.prefix}feed`
+
+  const send = (key: string, args: readonly string[]) => link.run((connection) => connection.send(key, args))
+
+  const records = createRecords({
+    async get(key) {
+      const name = keyOf(key)
+      return textOf(await send(name, ['GET', name]))
+    },
+    async set(key, value, ttl) {
+      const name = keyOf(key)
+      await send(name, ['SET', name, value, 'PX', String(ttl)])
+    },
+    async delete(key) {
+      const name = keyOf(key)
+      return (await send(name, ['UNLINK', name])) === 1
+    }
+  })
+
+  const store: Store = {
+    ...records,
+    async setIfAbsent(key, value, ttl) {
+      const name = keyOf(key)
+      return (await send(name, ['SET', name, value, 'PX', String(wholeTtl(ttl)), 'NX'])) === 'OK'
+    },
+    compareAndSet(key, expected, value, ttl) {
+      const args = [expected, value, String(wholeTtl(ttl))]
+      return link.run(async (connection) => (await evaluate(connection, compareAndSet, keyOf(key), args)) === 1)
+    },
+    async take(key) {
+      const name = keyOf(key)
+      return textOf(await send(name, ['GETDEL', name]))
+    },
+    increment(key, ttl) {
+      const args = [String(wholeTtl(ttl))]
+      return link.run(async (connection) => Number(await evaluate(connection, increment, keyOf(key), args)))
+    },
+    async appendFeed(value, ttl) {
+      await link.run((connection) => evaluate(connection, appendFeed, feedKey, [value, String(wholeTtl(ttl))]))
+    },
+    readFeed: (cursor, limit) =>
+      link.run((connection) => readFeed(connection, feedKey, link.generation, cursor, limit)),
+    async ping() {
+      await send(feedKey, ['PING'])
+    },
+    isShared: true,
+    async close() {
+      link.close()
+    }
+  }
+
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeout)
+  })
+  await Promise.race([link.settled(), deadline])
+  clearTimeout(timer)
+  return store
+}
+
+/** A cursor is `generation:id`. One from an earlier connection starts again at the oldest live entry, and so does one
+ *  that is ahead of the stream: the server may have been restarted, wiped, or replaced by one that lags behind, and
+ *  entries may then stand before the place where the reader was. A reader sees some entries twice that way, and misses
+ *  none that the server still has. What a server lost it cannot tell; writers append before they answer. */
+async function readFeed(
+  connection: RedisConnection,
+  key: string,
+  generation: number,
+  cursor: string,
+  limit: number
+): Promise<FeedPage> {
+  const prefix = `${generation}:`
+  let after = cursor.startsWith(prefix) ? cursor.slice(prefix.length) : ''
+  const live: string[] = []
+  for (;;) {
+    const wanted = limit - live.length
+    const { last, now, entries } = await readStream(connection, key, after, wanted)
+    if (after && isAfter(after, last)) {
+      after = ''
+      continue
+    }
+    for (const entry of entries) if (idTime(entry.id) + entry.ttl > now) live.push(entry.value)
+    after = entries.at(-1)?.id ?? after
+    // Expired entries that were not yet trimmed must not make a full page look like the last one.
+    if (entries.length < wanted || live.length >= limit) return { entries: live, cursor: prefix + after }
+  }
+}
+
+/** One round trip: the three commands leave together. */
+async function readStream(connection: RedisConnection, key: string, after: string, count: number) {
+  const [last, time, range] = await Promise.all([
+    connection.send(key, ['XINFO', 'STREAM', key]).then(lastIdOf, (error: unknown) => {
+      // What is missing has no last entry.
+      if (error instanceof Error && error.message === 'ERR no such key') return '0-0'
+      throw error
+    }),
+    connection.send(key, ['TIME']),
+    connection.send(key, ['XRANGE', key, after ? `(${after}` : '-', '+', 'COUNT', String(count)])
+  ])
+  // Seconds and microseconds.
+  const now = Array.isArray(time) ? Number(time[0]) * 1_000 + Number(time[1]) / 1_000 : 0
+  const entries: StreamEntry[] = parseStreamEntries(range)
+  return { last, now, entries }
+}
+
+function lastIdOf(reply: unknown): string {
+  if (!Array.isArray(reply)) return '0-0'
+  const at = reply.indexOf('last-generated-id')
+  return at < 0 ? '0-0' : String(reply[at + 1])
+}
+
+function textOf(reply: unknown): string | undefined {
+  return typeof reply === 'string' ? reply : undefined
+}

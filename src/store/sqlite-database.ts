@@ -1,0 +1,111 @@
+/** The file of the SQLite store: opening it, its tables, and what its errors mean to a person. */
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Log } from '../telemetry/log.ts'
+import { StoreError } from './port.ts'
+
+const SCHEMA_VERSION = 1
+
+const SCHEMA = `
+  CREATE TABLE records (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX records_expires ON records (expires);
+  CREATE TABLE feed (seq INTEGER PRIMARY KEY AUTOINCREMENT, value TEXT NOT NULL, expires INTEGER NOT NULL);
+  CREATE INDEX feed_expires ON feed (expires);
+  PRAGMA user_version = ${SCHEMA_VERSION};`
+
+/** Primary result codes, https://www.sqlite.org/rescode.html */
+const BUSY = 5
+const LOCKED = 6
+const READONLY = 8
+const IOERR = 10
+const CORRUPT = 11
+const FULL = 13
+const CANTOPEN = 14
+const NOTADB = 26
+
+const ADVICE: Readonly<Record<number, string>> = {
+  [BUSY]: 'is locked by another process for too long; close the tool that holds it',
+  [LOCKED]: 'is locked by another process for too long; close the tool that holds it',
+  [READONLY]: 'cannot be written; check the permissions of the file and of its directory',
+  [IOERR]: 'cannot be read or written; check the disk',
+  [CORRUPT]: 'is damaged; stop wxgate and restore it from a backup, or move it away to start empty',
+  [FULL]: 'cannot grow, the disk is full; free some space',
+  [CANTOPEN]: 'cannot be opened; check the path and the permissions of its directory',
+  [NOTADB]: 'is not a SQLite database; name another file, or move this one away'
+}
+
+/** Opens or makes the file. May throw a busy error of SQLite's own, see {@link isBusy}. */
+export function openSqliteDatabase(file: string, log: Log): DatabaseSync {
+  createPrivately(file, log)
+  // No waiting inside SQLite: it would stop the event loop. Who finds the file locked waits outside and tries again.
+  const database = new DatabaseSync(file, { timeout: 0 })
+  try {
+    // WAL: readers and the writer do not wait for each other. With synchronous=NORMAL a commit is in the kernel's page
+    // cache when it returns, so it survives the death of this process (kill -9), which is what an answered login was
+    // promised. Only a power cut or a kernel crash can take the last commits, and even then the file stays consistent.
+    // FULL would add an fsync to every write.
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000;
+      PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;`)
+    if (versionOf(database) === 0) createTables(database)
+    const version = versionOf(database)
+    if (version !== SCHEMA_VERSION)
+      throw new StoreError(`the store file ${file} was written by another version of wxgate (format ${version})`)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** Several workers may find the same new file. */
+function createTables(database: DatabaseSync): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    if (versionOf(database) === 0) database.exec(SCHEMA)
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function versionOf(database: DatabaseSync): number {
+  return Number(database.prepare('PRAGMA user_version').get()?.user_version)
+}
+
+/** SQLite gives its side files (-wal, -shm) the mode of the file itself. */
+function createPrivately(file: string, log: Log): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  let descriptor: number
+  try {
+    descriptor = openSync(file, 'a', 0o600)
+  } catch (error) {
+    // A file that can only be read is SQLite's to judge.
+    if ((error as NodeJS.ErrnoException).code === 'EACCES' || (error as NodeJS.ErrnoException).code === 'EROFS') return
+    throw error
+  }
+  const { mode } = fstatSync(descriptor)
+  closeSync(descriptor)
+  if (mode & 0o077) log.warn({ file }, 'the store file can be read by other users of this machine; chmod 600 it')
+}
+
+/** The primary result code of an error from node:sqlite; null for any other error. */
+function codeOf(error: unknown): number | null {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null
+  return error.errcode & 0xff
+}
+
+/** Somebody else is writing: worth another try. */
+export function isBusy(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === BUSY || code === LOCKED
+}
+
+export function toSqliteStoreError(error: unknown, file: string): StoreError {
+  if (error instanceof StoreError) return error
+  const code = codeOf(error)
+  const reason = error instanceof Error ? error.message : String(error)
+  const advice = (code !== null && ADVICE[code]) || `cannot be used: ${reason}`
+  return new StoreError(`the store file ${file} ${advice}`, { cause: error })
+}

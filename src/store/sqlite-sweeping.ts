@@ -1,0 +1,45 @@
+/** Removes what has expired, a few rows at a time. Reads never see expired rows: this is only about space. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import { isBusy } from './sqlite-database.ts'
+
+/** Rows removed in one step, which is what a request may have to wait for. */
+export const SWEEP_ROWS = 100
+/** Milliseconds until the next step when there is more to remove, and when there is not. */
+const BUSY_INTERVAL = 20
+const IDLE_INTERVAL = 1_000
+
+interface SweepingOptions {
+  readonly database: DatabaseSync
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function startSweeping({ database, clock, log }: SweepingOptions): { stop(): void } {
+  const removals = [
+    database.prepare(
+      'DELETE FROM records WHERE key IN (SELECT key FROM records WHERE expires <= ? ORDER BY expires LIMIT ?)'
+    ),
+    database.prepare('DELETE FROM feed WHERE seq IN (SELECT seq FROM feed WHERE expires <= ? ORDER BY expires LIMIT ?)')
+  ]
+  let timer = schedule(IDLE_INTERVAL)
+
+  function schedule(interval: number): NodeJS.Timeout {
+    return setTimeout(step, interval).unref()
+  }
+
+  function step(): void {
+    let hasMore = false
+    try {
+      const now = clock.now()
+      for (const removal of removals) hasMore = removal.run(now, SWEEP_ROWS).changes === SWEEP_ROWS || hasMore
+    } catch (error) {
+      // Another process is at it, or the file is in trouble that every operation reports anyhow.
+      if (!isBusy(error)) log.debug({ err: error }, 'expired records could not be removed')
+    }
+    timer = schedule(hasMore ? BUSY_INTERVAL : IDLE_INTERVAL)
+  }
+
+  return { stop: () => clearTimeout(timer) }
+}

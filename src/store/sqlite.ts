@@ -1,0 +1,158 @@
+/** `sqlite:PATH`: one file shared by all processes of a machine. Every operation is a single statement, and with that
+ *  atomic across processes. */
+
+import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../telemetry/log.ts'
+import { type Store, StoreError } from './port.ts'
+import { createRecords, wholeTtl } from './records.ts'
+import { isBusy, openSqliteDatabase, toSqliteStoreError } from './sqlite-database.ts'
+import { startSweeping } from './sqlite-sweeping.ts'
+
+/** Milliseconds between two tries at a locked file; the true wait is between this and twice this. */
+const RETRY_DELAY = 2
+
+export interface SqliteStoreOptions {
+  readonly database: DatabaseSync
+  /** For messages. */
+  readonly file: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Milliseconds. */
+  readonly timeout: number
+}
+
+export async function openSqliteStore(file: string, options: Omit<SqliteStoreOptions, 'database' | 'file'>) {
+  const database = await untilUnlocked(() => openSqliteDatabase(file, options.log), file, options.timeout)
+  return createSqliteStore({ ...options, file, database })
+}
+
+/** Takes over the database, and closes it when the store is closed. */
+export function createSqliteStore({ database, file, clock, log, timeout }: SqliteStoreOptions): Store {
+  const statements = prepare(database)
+  let isClosed = false
+
+  const run = <T>(work: () => T): Promise<T> => untilUnlocked(work, file, timeout)
+  const open = () => {
+    if (isClosed) throw new StoreError('the store is closed')
+  }
+  const sweeping = startSweeping({ database, clock, log })
+
+  const records = createRecords({
+    get: (key) =>
+      run(() => {
+        open()
+        return statements.get.get(key, clock.now())?.value as string | undefined
+      }),
+    set: (key, value, ttl) =>
+      run(() => {
+        open()
+        statements.set.run(key, value, clock.now() + wholeTtl(ttl))
+      }),
+    delete: (key) =>
+      run(() => {
+        open()
+        return statements.delete.run(key, clock.now()).changes === 1
+      })
+  })
+
+  return {
+    ...records,
+    setIfAbsent: (key, value, ttl) =>
+      run(() => {
+        open()
+        const now = clock.now()
+        return statements.setIfAbsent.run(key, value, now + wholeTtl(ttl), now).changes === 1
+      }),
+    compareAndSet: (key, expected, value, ttl) =>
+      run(() => {
+        open()
+        const now = clock.now()
+        return statements.compareAndSet.run(value, now + wholeTtl(ttl), key, expected, now).changes === 1
+      }),
+    take: (key) =>
+      run(() => {
+        open()
+        return statements.take.all(key, clock.now())[0]?.value as string | undefined
+      }),
+    increment: (key, ttl) =>
+      run(() => {
+        open()
+        const now = clock.now()
+        return Number(statements.increment.all({ key, now, expires: now + wholeTtl(ttl) })[0]?.value)
+      }),
+    appendFeed: (value, ttl) =>
+      run(() => {
+        open()
+        statements.append.run(value, clock.now() + wholeTtl(ttl))
+      }),
+    readFeed: (cursor, limit) =>
+      run(() => {
+        open()
+        // Sequence numbers follow the order of commits, since there is one writer at a time: a reader that has seen one
+        // has seen all before it.
+        const rows = statements.readFeed.all(Number(cursor || 0), clock.now(), limit)
+        const last = rows.at(-1)
+        return { entries: rows.map((row) => row.value as string), cursor: last ? String(last.seq) : cursor }
+      }),
+    ping: () =>
+      run(() => {
+        open()
+        statements.ping.get()
+      }),
+    isShared: true,
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      sweeping.stop()
+      database.close()
+    }
+  }
+}
+
+/** Statements that return rows of a change are read with `all`: only then is the error of a failing commit seen. */
+function prepare(database: DatabaseSync) {
+  return {
+    get: database.prepare('SELECT value FROM records WHERE key = ? AND expires > ?'),
+    set: database.prepare(
+      `INSERT INTO records (key, value, expires) VALUES (?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires`
+    ),
+    delete: database.prepare('DELETE FROM records WHERE key = ? AND expires > ?'),
+    setIfAbsent: database.prepare(
+      `INSERT INTO records (key, value, expires) VALUES (?, ?, ?)
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires WHERE records.expires <= ?`
+    ),
+    compareAndSet: database.prepare(
+      'UPDATE records SET value = ?, expires = ? WHERE key = ? AND value = ? AND expires > ?'
+    ),
+    take: database.prepare('DELETE FROM records WHERE key = ? AND expires > ? RETURNING value'),
+    increment: database.prepare(
+      `INSERT INTO records (key, value, expires) VALUES (:key, '1', :expires)
+       ON CONFLICT (key) DO UPDATE SET
+         value = CASE WHEN records.expires > :now THEN CAST(records.value AS INTEGER) + 1 ELSE 1 END,
+         expires = CASE WHEN records.expires > :now THEN records.expires ELSE excluded.expires END
+       RETURNING value`
+    ),
+    append: database.prepare('INSERT INTO feed (value, expires) VALUES (?, ?)'),
+    readFeed: database.prepare('SELECT seq, value FROM feed WHERE seq > ? AND expires > ? ORDER BY seq LIMIT ?'),
+    ping: database.prepare('SELECT 1 FROM records LIMIT 1')
+  }
+}
+
+/** Runs synchronous work, again and again while the file is locked, without keeping the event loop from other things. */
+async function untilUnlocked<T>(work: () => T, file: string, timeout: number): Promise<T> {
+  let deadline: number | undefined
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      const now = performance.now()
+      deadline ??= now + timeout
+      // Better a little early than past the deadline.
+      if (!isBusy(error) || now + 2 * RETRY_DELAY >= deadline) throw toSqliteStoreError(error, file)
+    }
+    await delay(RETRY_DELAY * (1 + Math.random()))
+  }
+}

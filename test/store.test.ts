@@ -1,0 +1,392 @@
+/** What every store must do, whatever is behind it. */
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Test, test } from 'tap'
+import { createMemoryStore } from '../src/store/memory.ts'
+import { openStore } from '../src/store/open.ts'
+import type { Store } from '../src/store/port.ts'
+import { hasRedis, launchRedis } from './support/redis.ts'
+import { quietLog, startClock } from './support/store.ts'
+
+const HOUR = 3_600_000
+
+interface Opened {
+  readonly store: Store
+  /** Another Store object on the same state; for memory, which cannot be shared, the same one. */
+  readonly twin: Store
+  /** Lets so many milliseconds pass. */
+  pass(milliseconds: number): Promise<void>
+}
+
+interface Backend {
+  readonly name: string
+  open(t: Test): Promise<Opened>
+}
+
+const memory: Backend = {
+  name: 'memory',
+  async open(t) {
+    const clock = startClock()
+    const store = await openStore('memory:', { clock, log: quietLog() })
+    t.teardown(() => store.close())
+    return { store, twin: store, pass: async (milliseconds) => clock.advance(milliseconds) }
+  }
+}
+
+const sqlite: Backend = {
+  name: 'sqlite',
+  async open(t) {
+    const folder = mkdtempSync(join(tmpdir(), 'wxgate-store-'))
+    const clock = startClock()
+    const options = { clock, log: quietLog(), baseDir: folder }
+    const store = await openStore('sqlite:./data/wxgate.db', options)
+    const twin = await openStore(`sqlite:${folder}/data/wxgate.db`, options)
+    t.teardown(async () => {
+      await store.close()
+      await twin.close()
+      rmSync(folder, { recursive: true })
+    })
+    return { store, twin, pass: async (milliseconds) => clock.advance(milliseconds) }
+  }
+}
+
+function redisAt(url: string): Backend {
+  let count = 0
+  return {
+    name: 'redis',
+    async open(t) {
+      const options = { clock: startClock(), log: quietLog() }
+      const store = await openStore(`${url}?prefix=test${++count}:`, options)
+      const twin = await openStore(`${url}?prefix=test${count}:`, options)
+      t.teardown(async () => {
+        await store.close()
+        await twin.close()
+      })
+      // The server's clock cannot be set: wait, and a little more.
+      return { store, twin, pass: (milliseconds) => delay(milliseconds + 5) }
+    }
+  }
+}
+
+const rules: Record<string, (t: Test, opened: Opened) => Promise<void>> = {
+  async 'a record is what was written last, for everybody, until it is deleted'(t, { store, twin }) {
+    t.equal(await store.get('a'), undefined)
+    await store.set('a', 'one', HOUR)
+    await store.set('b', 'other', HOUR)
+    await twin.set('a', 'two', HOUR)
+    t.equal(await store.get('a'), 'two')
+    t.equal(await twin.delete('a'), true)
+    t.equal(await twin.delete('a'), false)
+    t.equal(await store.get('a'), undefined)
+    t.equal(await store.get('b'), 'other')
+  },
+
+  async 'a record is gone when its time is up, for every operation'(t, { store, pass }) {
+    const keys = ['get', 'delete', 'take', 'absent', 'swap', 'count']
+    for (const key of keys) await store.set(key, '7', 60)
+    await store.set('long', 'stays', HOUR)
+    for (const key of keys) t.equal(await store.get(key), '7')
+    await pass(60)
+    t.equal(await store.get('get'), undefined)
+    t.equal(await store.delete('delete'), false)
+    t.equal(await store.take('take'), undefined)
+    t.equal(await store.compareAndSet('swap', '7', '8', HOUR), false)
+    t.equal(await store.setIfAbsent('absent', 'new', HOUR), true)
+    t.equal(await store.increment('count', HOUR), 1)
+    t.equal(await store.get('absent'), 'new')
+    t.equal(await store.get('long'), 'stays')
+  },
+
+  async 'writing again starts the time of a record again'(t, { store, pass }) {
+    for (const key of ['set', 'swap']) await store.set(key, 'a', 80)
+    await pass(50)
+    await store.set('set', 'b', 80)
+    t.equal(await store.compareAndSet('swap', 'a', 'b', 80), true)
+    await pass(50)
+    t.equal(await store.get('set'), 'b')
+    t.equal(await store.get('swap'), 'b')
+  },
+
+  async 'a TTL below a millisecond is one millisecond, a fraction is rounded up, a century fits'(t, { store, pass }) {
+    await store.set('short', 'x', 0.2)
+    await store.set('fraction', 'x', 1_000.7)
+    await store.set('century', 'x', 100 * 365 * 24 * HOUR)
+    await store.appendFeed('x', 1_000.7)
+    t.equal(await store.setIfAbsent('also short', 'x', 0.2), true)
+    await pass(2)
+    t.equal(await store.get('short'), undefined)
+    t.equal(await store.get('also short'), undefined)
+    t.equal(await store.get('fraction'), 'x')
+    t.equal(await store.get('century'), 'x')
+  },
+
+  async 'of 50 racing setIfAbsent exactly one wins, and its value stands'(t, { store, twin }) {
+    const racers = Array.from({ length: 50 }, (_, index) => index)
+    const won = await Promise.all(
+      racers.map((index) => (index % 2 ? store : twin).setIfAbsent('race', `value ${index}`, HOUR))
+    )
+    t.equal(won.filter(Boolean).length, 1)
+    t.equal(await store.get('race'), `value ${won.indexOf(true)}`)
+    t.equal(await store.setIfAbsent('race', 'late', HOUR), false)
+    await store.delete('race')
+    t.equal(await store.setIfAbsent('race', 'late', HOUR), true)
+  },
+
+  async 'compareAndSet replaces exactly these bytes and nothing else'(t, { store, twin }) {
+    await store.set('a', '{"n":1}', HOUR)
+    for (const wrong of ['{"n":1} ', '{"N":1}', '{"n": 1}', '', '{"n":1}\0', '1'])
+      t.equal(await twin.compareAndSet('a', wrong, 'lost', HOUR), false)
+    t.equal(await twin.compareAndSet('none', '', 'lost', HOUR), false)
+    t.equal(await store.get('none'), undefined)
+    t.equal(await twin.compareAndSet('a', '{"n":1}', '{"n":2}', HOUR), true)
+    t.equal(await store.get('a'), '{"n":2}')
+    await store.set('number', '01', HOUR)
+    t.equal(await store.compareAndSet('number', '1', 'lost', HOUR), false)
+    t.equal(await store.get('number'), '01')
+  },
+
+  async 'of 50 racing compareAndSet exactly one wins'(t, { store, twin }) {
+    await store.set('race', 'start', HOUR)
+    const won = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        (index % 2 ? store : twin).compareAndSet('race', 'start', `${index}`, HOUR)
+      )
+    )
+    t.equal(won.filter(Boolean).length, 1)
+    t.equal(await store.get('race'), `${won.indexOf(true)}`)
+  },
+
+  async 'take gives the value to one caller'(t, { store, twin }) {
+    await store.set('once', 'prize', HOUR)
+    const taken = await Promise.all(Array.from({ length: 50 }, (_, index) => (index % 2 ? store : twin).take('once')))
+    t.strictSame(
+      taken.filter((value) => value !== undefined),
+      ['prize']
+    )
+    t.equal(await store.get('once'), undefined)
+  },
+
+  async 'increment counts in a window that the first call opens and later calls do not prolong'(
+    t,
+    { store, twin, pass }
+  ) {
+    const counts = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => (index % 2 ? store : twin).increment('hits', 150))
+    )
+    t.strictSame(
+      counts.toSorted((a, b) => a - b),
+      Array.from({ length: 20 }, (_, index) => index + 1)
+    )
+    await pass(90)
+    t.equal(await store.increment('hits', 150), 21)
+    await pass(65)
+    t.equal(await store.increment('hits', 150), 1)
+    t.equal(await twin.get('hits'), '1')
+  },
+
+  async 'values come back as they were: empty, Chinese, emoji, control characters, 1 MiB'(t, { store, twin }) {
+    const values = [
+      '',
+      ' ',
+      'null',
+      ':x',
+      '登录成功 ✓',
+      '😀👨‍👩‍👧',
+      'a\0b\n\r\t"\\',
+      '{"value":"x","expires":1}',
+      'x'.repeat(2 ** 20)
+    ]
+    for (const value of values) {
+      await store.set('value', value, HOUR)
+      t.ok((await twin.get('value')) === value, 'get')
+      t.equal(await twin.compareAndSet('value', value, 'changed', HOUR), true, 'compareAndSet')
+      await twin.set('value', value, HOUR)
+      t.ok((await store.take('value')) === value, 'take')
+      t.equal(await store.setIfAbsent('value', value, HOUR), true, 'setIfAbsent')
+      t.ok((await twin.get('value')) === value, 'get again')
+    }
+  },
+
+  async 'keys that look alike, look odd or look like ours are different keys'(t, { store, twin }) {
+    const keys = [
+      'a',
+      'A',
+      'a ',
+      'a\0',
+      'a:b',
+      'a::b',
+      'feed',
+      'r:feed',
+      'keyv:a',
+      '*',
+      '{a}',
+      '{',
+      "a'; --",
+      '键',
+      '%00',
+      '',
+      '\n'
+    ]
+    keys.push('k'.repeat(1_000), '__proto__', 'constructor')
+    for (const key of keys) await store.set(key, `at ${key}`, HOUR)
+    await store.appendFeed('entry', HOUR)
+    for (const key of keys) t.equal(await twin.get(key), `at ${key}`)
+    for (const key of keys) t.equal(await twin.take(key), `at ${key}`)
+    for (const key of keys) t.equal(await twin.get(key), undefined)
+  },
+
+  async 'the feed is read whole and in order, page by page, by any number of readers'(t, { store, twin }) {
+    t.strictSame((await store.readFeed('', 10)).entries, [])
+    const all = Array.from({ length: 25 }, (_, index) => `entry ${index}`)
+    for (const [index, entry] of all.entries()) await (index % 2 ? store : twin).appendFeed(entry, HOUR)
+    const sizes: number[] = []
+    for (const reader of [store, twin]) {
+      const seen: string[] = []
+      let cursor = ''
+      for (;;) {
+        const page = await reader.readFeed(cursor, 10)
+        seen.push(...page.entries)
+        sizes.push(page.entries.length)
+        cursor = page.cursor
+        if (page.entries.length < 10) break
+      }
+      t.strictSame(seen, all)
+      t.strictSame((await reader.readFeed(cursor, 10)).entries, [])
+    }
+    t.strictSame(sizes, [10, 10, 5, 10, 10, 5])
+  },
+
+  async 'an appended entry is seen by every readFeed that begins later, also by one that read an empty feed'(
+    t,
+    { store, twin }
+  ) {
+    let { cursor } = await twin.readFeed('', 5)
+    for (let index = 0; index < 20; index++) {
+      await store.appendFeed(`entry ${index}`, HOUR)
+      const page = await twin.readFeed(cursor, 5)
+      t.strictSame(page.entries, [`entry ${index}`])
+      cursor = page.cursor
+    }
+  },
+
+  async 'expired entries leave the feed, live ones before and after them stay, and pages stay full'(
+    t,
+    { store, pass }
+  ) {
+    await store.appendFeed('long first', HOUR)
+    for (let index = 0; index < 30; index++) await store.appendFeed(`short ${index}`, 40)
+    for (let index = 0; index < 4; index++) await store.appendFeed(`long ${index}`, HOUR)
+    const before = await store.readFeed('', 3)
+    await pass(50)
+    t.strictSame((await store.readFeed('', 3)).entries, ['long first', 'long 0', 'long 1'])
+    t.strictSame((await store.readFeed(before.cursor, 3)).entries, ['long 0', 'long 1', 'long 2'])
+    await store.appendFeed('last', HOUR)
+    t.strictSame((await store.readFeed('', 10)).entries, ['long first', 'long 0', 'long 1', 'long 2', 'long 3', 'last'])
+  },
+
+  async 'a cursor outlives the entries before it'(t, { store, pass }) {
+    for (let index = 0; index < 60; index++) await store.appendFeed(`short ${index}`, 30)
+    const { cursor } = await store.readFeed('', 100)
+    await pass(40)
+    t.strictSame((await store.readFeed(cursor, 10)).entries, [])
+    await store.appendFeed('next', HOUR)
+    t.strictSame((await store.readFeed(cursor, 10)).entries, ['next'])
+    t.strictSame((await store.readFeed('', 10)).entries, ['next'])
+  },
+
+  async 'ping answers, and a closed store refuses everything'(t, { store, twin }) {
+    await store.ping()
+    await store.set('a', 'x', HOUR)
+    await twin.close()
+    await twin.close()
+    const calls: (() => Promise<unknown>)[] = [
+      () => twin.get('a'),
+      () => twin.set('a', 'y', HOUR),
+      () => twin.delete('a'),
+      () => twin.setIfAbsent('a', 'y', HOUR),
+      () => twin.compareAndSet('a', 'x', 'y', HOUR),
+      () => twin.take('a'),
+      () => twin.increment('n', HOUR),
+      () => twin.appendFeed('a', HOUR),
+      () => twin.readFeed('', 1),
+      () => twin.ping()
+    ]
+    for (const call of calls) await t.rejects(call(), { name: 'StoreError', message: 'the store is closed' })
+    if (store !== twin) t.equal(await store.get('a'), 'x')
+  }
+}
+
+async function holdTo(t: Test, backend: Backend): Promise<void> {
+  for (const [title, rule] of Object.entries(rules))
+    await t.test(title, async (t) => {
+      await rule(t, await backend.open(t))
+    })
+}
+
+test('a memory store', (t) => holdTo(t, memory))
+
+test('a sqlite store', (t) => holdTo(t, sqlite))
+
+test('a redis store', async (t) => {
+  if (!hasRedis(t)) return
+  const server = await launchRedis()
+  t.teardown(() => server.remove())
+  await holdTo(t, redisAt(server.url))
+})
+
+test('only stores that processes can share say so', async (t) => {
+  t.equal((await memory.open(t)).store.isShared, false)
+  t.equal((await sqlite.open(t)).store.isShared, true)
+})
+
+test('a full memory store drops the record not used for longest, and says so once', async (t) => {
+  const log = quietLog()
+  const store = createMemoryStore({ clock: startClock(), log, maxRecords: 3 })
+  for (const key of ['a', 'b', 'c']) await store.set(key, key, HOUR)
+  t.equal(await store.get('a'), 'a')
+  for (const key of ['d', 'e']) await store.set(key, key, HOUR)
+  t.equal(await store.get('a'), 'a')
+  t.equal(await store.get('b'), undefined)
+  t.equal(log.lines.length, 1)
+  t.match(log.lines[0], 'memory store is full')
+})
+
+test('a sqlite file is made with its folder, and only its owner may read it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-store-'))
+  const store = await openStore('sqlite:deep/er/wxgate.db', { clock: startClock(), log: quietLog(), baseDir: folder })
+  t.teardown(async () => {
+    await store.close()
+    rmSync(folder, { recursive: true })
+  })
+  await store.set('a', 'x', HOUR)
+  for (const name of ['wxgate.db', 'wxgate.db-wal', 'wxgate.db-shm'])
+    t.equal(statSync(join(folder, 'deep/er', name)).mode & 0o777, 0o600, name)
+})
+
+test('a store URL that cannot be used is refused without repeating it', async (t) => {
+  const options = { clock: startClock(), log: quietLog() }
+  const wrong = {
+    '': /none of memory/,
+    'postgres://me:hunter2@h/db': /none of memory/,
+    'memory:x': /none of memory/,
+    'sqlite:': /path of a file/,
+    'sqlite::memory:': /path of a file/,
+    'redis://': /cannot be read/,
+    'redis://me:hunter2@h:6379/zero': /cannot be read/,
+    'redis://me:hunter2@h:99999': /host or port/,
+    'redis://me:hunter2@h:port': /host or port/,
+    'redis://me:hunter2%zz@h': /percent-encoded/,
+    'redis://me:hunter2@a,b': /several hosts/,
+    'redis+cluster://me:hunter2@a,b/2': /only 0/,
+    'redis+sentinel://me:hunter2@a,b': /name=mymaster/,
+    'redis+other://me:hunter2@a': /cannot be read/,
+    'redis://me:hunter2@h?hunter2=1': /does not exist/
+  }
+  for (const [url, message] of Object.entries(wrong)) {
+    const error = await openStore(url, options).catch((error: unknown) => error)
+    t.ok(error instanceof Error && error.name === 'StoreError' && message.test(error.message), url)
+    t.notMatch(String(error), 'hunter2')
+  }
+})

@@ -1,0 +1,120 @@
+/** A real redis-server for a test: on a free port of 127.0.0.1, in a folder of its own, gone when the test is. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
+
+export interface RedisServer {
+  readonly port: number
+  /** Without credentials. */
+  readonly url: string
+  readonly folder: string
+  /** SIGSTOP and SIGCONT. */
+  pause(): void
+  resume(): void
+  /** SIGKILL. Resolves when the process is gone. */
+  kill(): Promise<void>
+  /** The same port and the same folder. Resolves when it answers (also "still loading" or "who are you"). */
+  start(...moreArgs: string[]): Promise<void>
+  /** SIGKILL, and the folder is removed. */
+  remove(): Promise<void>
+}
+
+/** Null, with a comment, when this machine has no redis-server; in CI that is a failure. */
+export async function startRedis(t: Test, ...args: string[]): Promise<RedisServer | null> {
+  if (!hasRedis(t)) return null
+  const server = await launchRedis(...args)
+  t.teardown(() => server.remove())
+  return server
+}
+
+export function hasRedis(t: Test): boolean {
+  if (!spawnSync('redis-server', ['--version']).error) return true
+  if (process.env.CI) t.fail('redis-server is not installed')
+  else t.comment('NOT TESTED: redis-server is not installed')
+  return false
+}
+
+/** For benchmarks and for tests that look after the server themselves. Throws when there is no redis-server. */
+export async function launchRedis(...args: string[]): Promise<RedisServer> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-redis-'))
+  let process: ChildProcess | undefined
+
+  const server: RedisServer = {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    folder,
+    pause: () => process?.kill('SIGSTOP'),
+    resume: () => process?.kill('SIGCONT'),
+    async kill() {
+      const dying = process
+      if (!dying || dying.exitCode !== null || dying.signalCode !== null) return
+      const gone = new Promise((resolve) => dying.once('exit', resolve))
+      dying.kill('SIGKILL')
+      await gone
+    },
+    async start(...moreArgs) {
+      const common = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--daemonize', 'no']
+      const started = spawn('redis-server', [...common, ...args, ...moreArgs], { stdio: ['ignore', 'pipe', 'ignore'] })
+      process = started
+      let output = ''
+      started.stdout.on('data', (chunk) => {
+        output = (output + chunk).slice(-2_000)
+      })
+      let error: Error | undefined
+      started.once('error', (cause) => {
+        error = cause
+      })
+      for (let attempt = 0; attempt < 500; attempt++) {
+        if (error) throw error
+        if (started.exitCode !== null) throw new Error(`redis-server ended: ${output}`)
+        if (await answers(port)) return
+        await delay(10)
+      }
+      throw new Error(`redis-server does not answer: ${output}`)
+    },
+    async remove() {
+      await server.kill()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+  await server.start()
+  return server
+}
+
+/** One command past every client of ours, written inline; the answer is raw RESP. */
+export function askRedis(port: number, command: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`))
+    let answer = ''
+    socket.on('data', (chunk) => {
+      answer += chunk
+      const bulk = /^\$(\d+)\r\n/.exec(answer)
+      if (bulk ? answer.length >= bulk[0].length + Number(bulk[1]) + 2 : answer.endsWith('\r\n')) socket.end()
+    })
+    socket.on('close', () => resolve(answer))
+    socket.on('error', reject)
+  })
+}
+
+function answers(port: number): Promise<boolean> {
+  return askRedis(port, 'PING').then(
+    (answer) => answer !== '',
+    () => false
+  )
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.on('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => (address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
+    })
+  })
+}

@@ -1,0 +1,30 @@
+/** A clock that stands still and a log that remembers, for tests of the stores. */
+import type { Clock } from '../../src/clock.ts'
+import type { Log } from '../../src/telemetry/log.ts'
+
+export interface TestClock extends Clock {
+  advance(milliseconds: number): void
+}
+
+export function startClock(start = 1_800_000_000_000): TestClock {
+  let time = start
+  return {
+    now: () => time,
+    advance(milliseconds) {
+      time += milliseconds
+    }
+  }
+}
+
+/** Every line is the message after what was logged with it, as JSON. */
+export function quietLog(): Log & { readonly lines: string[] } {
+  const lines: string[] = []
+  const note = (...args: unknown[]) => {
+    lines.push(args.map((arg) => (typeof arg === 'string' ? arg : JSON.stringify(arg, errorsToo))).join(' '))
+  }
+  return { lines, debug: () => undefined, info: note, warn: note, error: note }
+}
+
+function errorsToo(_key: string, value: unknown): unknown {
+  return value instanceof Error ? `${value.stack} ${JSON.stringify({ ...value })} ${value.cause}` : value
+}
