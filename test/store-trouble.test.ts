@@ -1,0 +1,294 @@
+/** A store in trouble is an error within the deadline, never a wait and never a wrong answer, and it comes back by
+ *  itself. Here Redis; for SQLite see store-trouble-sqlite.test.ts. */
+import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Test, test } from 'tap'
+import { openStore } from '../src/store/open.ts'
+import type { Store } from '../src/store/port.ts'
+import { askRedis, startRedis } from './support/redis.ts'
+import { quietLog, startClock } from './support/store.ts'
+import { startTcpProxy } from './support/tcp-proxy.ts'
+
+const HOUR = 3_600_000
+const TIMEOUT = 250
+/** A machine with two busy cores is not punctual. */
+const SLACK = 200
+
+async function open(t: Test, url: string, timeout = TIMEOUT) {
+  const log = quietLog()
+  const started = performance.now()
+  const store = await openStore(url, { clock: startClock(), log, timeout })
+  t.ok(performance.now() - started < timeout + SLACK, 'opening keeps the deadline')
+  t.teardown(() => store.close())
+  return { store, log }
+}
+
+/** Every operation fails with a StoreError, none later than the deadline. */
+async function assertAway(t: Test, store: Store, message: RegExp, within = TIMEOUT): Promise<void> {
+  const started = performance.now()
+  const outcomes = await Promise.allSettled([
+    store.get('a'),
+    store.set('a', 'x', HOUR),
+    store.delete('a'),
+    store.setIfAbsent('a', 'x', HOUR),
+    store.compareAndSet('a', 'x', 'y', HOUR),
+    store.take('a'),
+    store.increment('n', HOUR),
+    store.appendFeed('lost', 1),
+    store.readFeed('', 10),
+    store.ping()
+  ])
+  const took = performance.now() - started
+  for (const outcome of outcomes) {
+    const error = outcome.status === 'rejected' ? outcome.reason : undefined
+    t.match(error, { name: 'StoreError', message })
+    t.equal(error?.cause, undefined, 'nothing of the client, which may repeat credentials, is handed on')
+  }
+  t.ok(took < within + SLACK, `failed within ${within} ms (took ${Math.round(took)})`)
+}
+
+/** Milliseconds until an operation succeeds again. */
+async function untilBack(t: Test, store: Store, within = 3_000): Promise<void> {
+  const started = performance.now()
+  for (;;) {
+    const isBack = await store.ping().then(
+      () => true,
+      () => false
+    )
+    const took = performance.now() - started
+    if (isBack || took > within) {
+      t.ok(isBack, `back by itself within ${within} ms (took ${Math.round(took)})`)
+      return
+    }
+    await delay(10)
+  }
+}
+
+test('without a server opening does not wait, operations fail at once, and the store is there when the server is', async (t) => {
+  const server = await startRedis(t, '--user', 'me', 'on', '>hunter2', '~*', '+@all')
+  if (!server) return
+  await server.kill()
+  const { store, log } = await open(t, `redis://me:hunter2@127.0.0.1:${server.port}`)
+  await assertAway(t, store, /127\.0\.0\.1:\d+\) cannot be reached \(ECONNREFUSED\)/, 20)
+  await server.start()
+  await untilBack(t, store)
+  await store.set('a', 'x', HOUR)
+  t.equal(await store.get('a'), 'x')
+  t.equal(log.lines.length, 2, 'one line when it went, one when it came')
+  t.notMatch(log.lines.join('\n'), 'hunter2')
+})
+
+test('a stopped server (SIGSTOP) is a StoreError within the deadline, again and again, and recovers when it goes on', async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const { store } = await open(t, server.url)
+  await store.set('before', 'x', HOUR)
+  server.pause()
+  await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
+  await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
+  server.resume()
+  await untilBack(t, store)
+  t.equal(await store.get('before'), 'x')
+})
+
+test('a killed server fails what is under way and what comes, and is found again on the same port', async (t) => {
+  const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
+  if (!server) return
+  const { store, log } = await open(t, server.url)
+  await store.set('kept', 'x', HOUR)
+  await store.appendFeed('one', HOUR)
+  const { cursor } = await store.readFeed('', 10)
+  server.pause()
+  const underWay = t.rejects(store.get('kept'), { name: 'StoreError' })
+  await delay(20)
+  await server.kill()
+  await underWay
+  await delay(100)
+  await assertAway(t, store, /cannot be reached/, 20)
+  await server.start()
+  await untilBack(t, store)
+  t.equal(await store.get('kept'), 'x', 'a record that was acknowledged has survived')
+  t.equal(await store.compareAndSet('kept', 'x', 'y', HOUR), true, 'scripts are known again')
+  await store.appendFeed('two', HOUR)
+  t.ok((await store.readFeed(cursor, 10)).entries.includes('two'))
+  t.equal(log.lines.length, 2)
+})
+
+test('a feed survives a server that comes back empty, with an older clock, or was wiped', async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const { store } = await open(t, server.url)
+  const other = await open(t, server.url)
+  await store.appendFeed('one', HOUR)
+  let { cursor } = await store.readFeed('', 10)
+  const next = async () => {
+    const page = await store.readFeed(cursor, 10)
+    cursor = page.cursor
+    return page.entries
+  }
+
+  await server.kill()
+  await server.start()
+  await untilBack(t, store)
+  await untilBack(t, other.store)
+  await other.store.appendFeed('two', HOUR)
+  t.strictSame(await next(), ['two'], 'restarted empty')
+  t.strictSame(await next(), [])
+
+  await askRedis(server.port, 'FLUSHALL')
+  t.strictSame(await next(), [])
+  await other.store.appendFeed('three', HOUR)
+  t.strictSame(await next(), ['three'], 'wiped')
+
+  await askRedis(server.port, 'DEL wxgate:feed')
+  await askRedis(server.port, 'XADD wxgate:feed 5-1 v four t 9000000000000')
+  t.strictSame(await next(), ['four'], 'behind the reader')
+  t.strictSame(await next(), [])
+
+  await other.store.appendFeed('five', HOUR)
+  await askRedis(server.port, 'CLIENT KILL TYPE normal')
+  t.ok((await next()).includes('five'), 'a new connection may lead to a server that lags: the feed is read again')
+  t.strictSame(await next(), [])
+})
+
+test('a dropped connection is replaced before the caller notices', async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const { store, log } = await open(t, server.url)
+  for (let round = 0; round < 5; round++) {
+    await askRedis(server.port, 'CLIENT KILL TYPE normal')
+    await delay(5)
+    await store.set('round', `${round}`, HOUR)
+    t.equal(await store.get('round'), `${round}`)
+  }
+  t.strictSame(log.lines, [])
+})
+
+test('a server that accepts and says nothing keeps nobody waiting', async (t) => {
+  const sockets: { destroy(): void }[] = []
+  const hole = createServer((socket) => {
+    sockets.push(socket)
+    socket.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => hole.listen(0, '127.0.0.1', resolve))
+  const address = hole.address()
+  const port = address && typeof address === 'object' ? address.port : 0
+  const { store } = await open(t, `redis://127.0.0.1:${port}`)
+  await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
+  await delay(1_000)
+  await assertAway(t, store, /cannot be reached/, 20)
+  await store.close()
+  for (const socket of sockets) socket.destroy()
+  hole.close()
+})
+
+test('a connection that goes silent in the middle is replaced', async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const proxy = await startTcpProxy(server.port)
+  t.teardown(() => proxy.close())
+  const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`)
+  await store.set('a', 'x', HOUR)
+  proxy.isDeaf = true
+  await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
+  proxy.isDeaf = false
+  await untilBack(t, store)
+  t.equal(await store.get('a'), 'x')
+})
+
+test('a slow server is used while it keeps the deadline, and many operations share its round trips', async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const proxy = await startTcpProxy(server.port)
+  t.teardown(() => proxy.close())
+  const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`)
+  proxy.delay = 60
+  const started = performance.now()
+  const values = await Promise.all(Array.from({ length: 300 }, (_, index) => store.increment(`n${index % 3}`, HOUR)))
+  const took = performance.now() - started
+  t.equal(Math.max(...values), 100)
+  t.ok(took < TIMEOUT, `300 operations took ${Math.round(took)} ms`)
+  proxy.delay = 400
+  await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
+  proxy.delay = 0
+  await untilBack(t, store)
+})
+
+test('a server that refuses says why, and no message or log line has the password or the user in it', async (t) => {
+  const server = await startRedis(
+    t,
+    '--requirepass',
+    'hunter2',
+    '--user',
+    'gate',
+    'on',
+    '>s3same',
+    '~wxgate:*',
+    '+@all'
+  )
+  if (!server) return
+  const at = `127.0.0.1:${server.port}`
+  const refused: [string, RegExp][] = [
+    [`redis://${at}`, /wants a user and password/],
+    [`redis://:hunter3@${at}`, /refuses the user or password/],
+    [`redis://gate:hunter2@${at}`, /refuses the user or password/],
+    [`redis://gate:s3same@${at}/?prefix=other:`, /does not allow this user/],
+    [`redis://:hunter2@${at}/77`, /no database of this number/]
+  ]
+  for (const [url, message] of refused) {
+    const { store, log } = await open(t, url)
+    const error = await store.get('a').catch((error: unknown) => error)
+    t.match(error, { name: 'StoreError', message })
+    t.notMatch([String(error), ...log.lines].join('\n'), /hunter|s3same|gate:/)
+  }
+  for (const url of [`redis://:hunter2@${at}`, `redis://default:hunter2@${at}/3`, `redis://gate:s3same@${at}`]) {
+    const { store } = await open(t, url)
+    await store.set('a', url, HOUR)
+    t.equal(await store.get('a'), url)
+  }
+})
+
+test('a user may have just the rights that the documentation names', async (t) => {
+  const rights =
+    '+get +set +unlink +getdel +evalsha +eval +xinfo|stream +xrange +xadd +xtrim +pttl +pexpire +incr +time +ping'
+  const server = await startRedis(t, '--user', 'gate', 'on', '>s3same', '~wxgate:*', ...rights.split(' '))
+  if (!server) return
+  const { store } = await open(t, `redis://gate:s3same@127.0.0.1:${server.port}`)
+  await store.set('a', '1', HOUR)
+  await store.compareAndSet('a', '1', '2', HOUR)
+  await store.setIfAbsent('b', '1', HOUR)
+  await store.take('b')
+  await store.delete('a')
+  await store.increment('n', HOUR)
+  for (let index = 0; index < 25; index++) await store.appendFeed('x', index < 24 ? 1 : HOUR)
+  await delay(5)
+  t.strictSame((await store.readFeed('', 10)).entries, ['x'])
+  await store.ping()
+})
+
+test('a server that loads, is full, or is a replica is an error that says so, until it is not', async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const { store } = await open(t, server.url)
+  await Promise.all(Array.from({ length: 300 }, (_, index) => store.set(`k${index}`, 'x'.repeat(500), HOUR)))
+
+  await askRedis(server.port, 'CONFIG SET maxmemory 1000')
+  await t.rejects(store.set('a', 'x', HOUR), { name: 'StoreError', message: /is out of memory/ })
+  t.equal(await store.get('k1'), 'x'.repeat(500), 'reading goes on')
+  await askRedis(server.port, 'CONFIG SET maxmemory 0')
+  await store.set('a', 'x', HOUR)
+
+  await askRedis(server.port, 'REPLICAOF 127.0.0.1 1')
+  await t.rejects(store.set('a', 'x', HOUR), { name: 'StoreError', message: /is a replica/ })
+  await askRedis(server.port, 'REPLICAOF NO ONE')
+  await untilBack(t, store)
+  await store.set('a', 'y', HOUR)
+
+  await askRedis(server.port, 'SAVE')
+  await server.kill()
+  await server.start('--key-load-delay', '3000', '--loading-process-events-interval-bytes', '1024')
+  await delay(100)
+  await t.rejects(store.get('a'), { name: 'StoreError', message: /is still loading its data/ })
+  await untilBack(t, store, 8_000)
+  t.equal(await store.get('a'), 'y')
+})
