@@ -26,6 +26,7 @@ type Fields = Readonly<Record<string, unknown>>
 type Endpoint = (fields: Fields, request: SandboxRequest) => Answer
 
 const NAME = /^[A-Za-z0-9_]{1,64}$/
+const WHICH_USER = 'user must be 1 to 64 letters, digits or underscores, or openid and appid those of a known user'
 const MAX_MINTED = 10_000
 const YEAR = 366 * 86_400_000
 
@@ -75,11 +76,11 @@ function whole(fields: Fields, name: string, least: number, most: number, otherw
 }
 
 function mintLoginCodes(world: ControlledWorld, fields: Fields): Answer {
-  const name = text(fields, 'user')
+  const name = userOf(world, fields)
   const appId = text(fields, 'appid') || null
   const ttl = whole(fields, 'ttl', 1, YEAR, 300_000)
   const count = whole(fields, 'count', 1, MAX_MINTED, 1)
-  if (!NAME.test(name)) return wrong('user must be 1 to 64 letters, digits or underscores')
+  if (name === null) return wrong(WHICH_USER)
   if (ttl === null) return wrong('ttl must be whole milliseconds')
   if (count === null) return wrong(`count must be 1 to ${MAX_MINTED}`)
   const codes = Array.from({ length: count }, () => world.codes.mint({ kind: 'login', name, appId, ttl }))
@@ -90,7 +91,7 @@ function mintPhoneCode(world: ControlledWorld, fields: Fields): Answer {
   const name = userOf(world, fields)
   const appId = text(fields, 'appid') || null
   const ttl = whole(fields, 'ttl', 1, YEAR, 300_000)
-  if (name === null) return wrong('user must be a name, or openid and appid those of a known user')
+  if (name === null) return wrong(WHICH_USER)
   if (ttl === null) return wrong('ttl must be whole milliseconds')
   const phone = Object.fromEntries(
     ['phoneNumber', 'purePhoneNumber', 'countryCode']

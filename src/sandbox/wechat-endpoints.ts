@@ -20,7 +20,7 @@ type Endpoint = (request: SandboxRequest) => Answer
 /** What a call with an access token is given: whose token it is. */
 type AppEndpoint = (request: SandboxRequest, appId: string) => Answer
 
-/** A black pixel. */
+/** One transparent pixel. */
 const PIXEL = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII=',
   'base64'

@@ -77,8 +77,8 @@ export function createSharedToken(options: {
         },
         lock: (owner, ttl) => attempt(() => store.setIfAbsent(lockKey, owner, ttl), true),
         async unlock(owner) {
-          // Ends it now, and only while it is still ours.
-          await attempt(() => store.compareAndSet(lockKey, owner, owner, 1), false)
+          const isOurs = await attempt(() => store.compareAndSet(lockKey, owner, '-', 1000), false)
+          if (isOurs) await attempt(() => store.delete(lockKey), false)
         }
       }
     }
