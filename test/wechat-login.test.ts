@@ -111,6 +111,20 @@ test('a WeChat that hangs, drips or is slow costs no more than the timeout', asy
   t.ok(await wechat.login(SHOP, 'sandbox-slow-20'), 'and the next one works')
 })
 
+test('logins given up while they waited for a connection are not sent later', async (t) => {
+  const { wechat, sandbox, callsOf } = await buildWeChat(t, { timeout: 500 })
+  sandbox.state.faults.add({ path: LOGIN, fault: { kind: 'hang' }, appId: null, times: 1000, skip: 0, after: false })
+  const began = performance.now()
+  const logins = Array.from({ length: 1200 }, () => wechat.login(SHOP, 'sandbox-alice'))
+  const outcomes = await Promise.allSettled(logins)
+  t.ok(performance.now() - began < 1500)
+  t.ok(outcomes.every(({ status }) => status === 'rejected'))
+  sandbox.state.faults.clear()
+  t.match(await wechat.login(SHOP, 'sandbox-alice'), { openId: String }, 'and the next one works')
+  // As many as there are connections; some of the last ones still had a moment left when the first were given up.
+  t.ok(callsOf(LOGIN) < 400, `${callsOf(LOGIN)} of 1200 were sent`)
+})
+
 test('a connection that cannot be made is tried twice at most, within the timeout', async (t) => {
   const { sandbox, wechat, lines } = await buildWeChat(t)
   await sandbox.close()
