@@ -6,3 +6,13 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
 }
+
+/** What a command that stays may touch besides. */
+export interface ProcessIo extends CliIo {
+  /** File descriptor of stdout, for the log. */
+  readonly stdoutFd: number
+  /** Whether a person is likely to be reading stdout. */
+  readonly isTerminal: boolean
+  /** Resolves at the next SIGTERM or SIGINT. */
+  signalled(): Promise<void>
+}

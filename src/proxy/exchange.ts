@@ -236,7 +236,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       return
     }
     context.reason = cause === undefined || error === BODY_TOO_LARGE ? error.code : `${error.code}:${codeOf(cause)}`
-    sendProblem(req, res, error, context.requestId)
+    sendProblem(req, res, error, context)
   }
 }
 

@@ -24,7 +24,7 @@ import { createRouteTable } from './route-table.ts'
 import { sendProblem } from './send-problem.ts'
 import { isWebSocketHandshake, joinWebSocket, writeProblem } from './websocket.ts'
 
-export interface Proxy {
+export interface ReverseProxy {
   /** Answers a request that came through the front door. */
   handle(req: IncomingMessage, res: ServerResponse): void
   /** Answers a request to change protocols. `onEnd` is told the status once the connection is over. */
@@ -71,7 +71,7 @@ const NO_UPGRADE = new ApiError(
   'The only protocol to change to is WebSocket, by a GET request as RFC 6455 has it.'
 )
 
-export function createProxy({ config, authenticator, revocations, upstreams, lifecycle }: ProxyOptions): Proxy {
+export function createProxy({ config, authenticator, revocations, upstreams, lifecycle }: ProxyOptions): ReverseProxy {
   const table = createRouteTable(config.routes)
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
@@ -146,7 +146,7 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
       if (target === null || headers === null) return
       const { route, principal, error } = admit(context, target, headers)
       if (error !== null || route === null) {
-        sendProblem(req, res, error ?? NO_ROUTE, context.requestId)
+        sendProblem(req, res, error ?? NO_ROUTE, context)
         return
       }
       const plan = plans.get(route)
@@ -154,7 +154,7 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
       const bodyLength = headers.isChunked ? -1 : (headers.contentLength ?? 0)
       if (bodyLength > route.bodyLimit) {
         context.reason = BODY_TOO_LARGE.code
-        sendProblem(req, res, BODY_TOO_LARGE, context.requestId)
+        sendProblem(req, res, BODY_TOO_LARGE, context)
         return
       }
       // The body of a GET or HEAD has no meaning (RFC 9110, section 9.3.1) and is left where it is.

@@ -1,6 +1,7 @@
 /** Writes an error response outside Fastify. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type ApiError, PROBLEM_TYPE, toProblem } from '../errors.ts'
+import type { RequestContext } from './request-context.ts'
 
 /** A body up to this size is read to its end, so that the connection can serve the next request. */
 const WORTH_READING = 64 * 1024
@@ -8,7 +9,8 @@ const WORTH_READING = 64 * 1024
  *  would reset the connection, and the client would never see why. */
 const LINGER = 1_000
 
-export function sendProblem(req: IncomingMessage, res: ServerResponse, error: ApiError, requestId: string): void {
+export function sendProblem(req: IncomingMessage, res: ServerResponse, error: ApiError, context: RequestContext): void {
+  const { requestId } = context
   if (res.headersSent || res.destroyed) {
     res.destroy()
     return
@@ -25,7 +27,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Ap
     requestId
   ]
   for (const [name, value] of Object.entries(error.headers)) headers.push(name, value)
-  if (req.complete || isWorthReading(req)) {
+  if (req.complete || isWorthReading(req, context)) {
     res.writeHead(error.status, headers)
     res.end(body)
     req.resume()
@@ -41,7 +43,9 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Ap
   req.resume()
 }
 
-function isWorthReading(req: IncomingMessage): boolean {
-  if (req.headers['transfer-encoding'] !== undefined) return false
-  return Number(req.headers['content-length'] ?? 0) <= WORTH_READING
+function isWorthReading(req: IncomingMessage, { headers }: RequestContext): boolean {
+  // Headers that were refused were not read; then what Node makes of them has to do.
+  const isChunked = headers === null ? req.headers['transfer-encoding'] !== undefined : headers.isChunked
+  const length = headers === null ? Number(req.headers['content-length'] ?? 0) : (headers.contentLength ?? 0)
+  return !isChunked && length <= WORTH_READING
 }

@@ -1,5 +1,68 @@
 /** The log: one JSON object a line to stdout, or something for a person to read. */
-import type { Logger } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
+import pretty from 'pino-pretty'
+import type { LoggingConfig } from '../config/config.ts'
 
 /** What the rest of the program may do with the log. Fields must never hold a credential. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
+
+/** Where lines go. Writing never blocks a request and never throws. */
+export interface Output {
+  write(line: string): void
+  flush(): void
+}
+
+/** Lines wait this long at most before they are written (milliseconds). */
+const FLUSH_INTERVAL = 100
+
+/** @param fd 1 for stdout. A reader that goes away loses lines, nothing else. */
+export function createOutput(fd: number): Output {
+  const destination = pino.destination({ dest: fd, sync: false, minLength: 8_192 })
+  let isBroken = false
+  destination.on('error', () => {
+    isBroken = true
+  })
+  const timer = setInterval(() => {
+    if (!isBroken) destination.flush()
+  }, FLUSH_INTERVAL)
+  timer.unref()
+  return {
+    write(line) {
+      if (!isBroken) destination.write(line)
+    },
+    flush() {
+      try {
+        destination.flushSync()
+      } catch {
+        isBroken = true
+      }
+    }
+  }
+}
+
+/** @param isTerminal Whether a person is likely to be reading. */
+export function createLog(config: LoggingConfig, output: Output, isTerminal: boolean): Log {
+  const options = { level: config.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
+  const format = config.format ?? (isTerminal ? 'pretty' : 'json')
+  const stream: DestinationStream =
+    format === 'json'
+      ? output
+      : pretty({ colorize: isTerminal, destination: prettyTarget(output), translateTime: 'SYS:HH:MM:ss' })
+  return pino(options, stream)
+}
+
+function prettyTarget(output: Output): DestinationStream {
+  return { write: (line: string) => output.write(line) }
+}
+
+/** Messages and stacks of foreign errors can hold URLs with secrets in them: only the kind, the code and our own frames. */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return { type: typeof error }
+  const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '))
+  return {
+    type: error.name,
+    ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
+    ...(error.name === 'StoreError' || error.name === 'ApiError' ? { message: error.message } : {}),
+    at: frames.slice(0, 4).map((line) => line.trim().replace(/\(?(?:file:\/\/)?\S*\/(src|dist|node_modules)\//, '($1/'))
+  }
+}

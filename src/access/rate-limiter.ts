@@ -1,0 +1,58 @@
+/** Fixed-window limits, shared by all instances through the store; who is far over is refused without asking it. */
+import { isIPv6 } from 'node:net'
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
+import { ApiError } from '../errors.ts'
+import type { Store } from '../store/port.ts'
+
+const REMEMBERED = 50_000
+
+export interface RateLimiter {
+  /** Counts one; throws rate_limited when that is one too many. */
+  hit(key: string): Promise<void>
+}
+
+export interface RateLimiterOptions {
+  readonly store: Store
+  readonly clock: Clock
+  /** Keeps the counters of different limits apart. */
+  readonly name: string
+  readonly max: number
+  /** Milliseconds. */
+  readonly window: number
+}
+
+export function createRateLimiter({ store, clock, name, max, window }: RateLimiterOptions): RateLimiter {
+  const blocked = new LRUCache<string, number>({ max: REMEMBERED })
+
+  function refuse(until: number): never {
+    throw new ApiError('rate_limited', 'Too many requests. Wait as long as Retry-After says.', {
+      retryAfter: (until - clock.now()) / 1000
+    })
+  }
+
+  return {
+    async hit(key) {
+      const now = clock.now()
+      const until = blocked.get(key)
+      if (until !== undefined && until > now) refuse(until)
+      const slot = Math.floor(now / window)
+      const end = (slot + 1) * window
+      const count = await store.increment(`limit:${name}:${key}:${slot}`, Math.max(1, end - now))
+      if (count <= max) return
+      blocked.set(key, end)
+      refuse(end)
+    }
+  }
+}
+
+/** One IPv6 subscriber holds a /64 at least (RFC 6177), so that is what is counted. */
+export function clientKey(address: string): string {
+  if (!isIPv6(address)) return address
+  const [head = '', tail] = address.split('::')
+  const groups = head.split(':')
+  if (tail === undefined) return `${groups.slice(0, 4).join(':')}::/64`
+  const rest = tail.split(':')
+  while (groups.length + rest.length < 8) groups.push('0')
+  return `${[...groups, ...rest].slice(0, 4).join(':')}::/64`
+}

@@ -1,0 +1,74 @@
+/** `npm start`: the gateway on the repository's own gateway.yaml with everything it needs around it, for a first look. */
+
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { GatewayConfig } from '../config/config.ts'
+import { resolveGeneratedSecret } from '../config/generated-secret.ts'
+import { formatProblem } from '../config/problem.ts'
+import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import type { ProcessIo } from './io.ts'
+import { describe, start } from './run.ts'
+
+interface OrdersModule {
+  createOrdersService(options: { file: string }): {
+    listen(port: number, host?: string): Promise<number>
+    close(): Promise<void>
+  }
+}
+
+const ORDERS_PORT = 3000
+
+export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: configOptions })
+  const loaded = loadConfigFrom(values, io)
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
+    return 2
+  }
+  const baseDir = dirname(resolve(io.cwd, configFile(values, io.env)))
+  const orders = await startOrders(io, baseDir)
+  try {
+    const config = resolveGeneratedSecret(loaded.config)
+    const running = await start(config, baseDir, io)
+    await running.gateway.ready()
+    io.stdout(
+      welcome(config, running.edgeUrl, running.serviceUrl, running.sandboxUrl, orders?.url ?? io.env.ORDERS_URL ?? '')
+    )
+    return await running.untilStopped()
+  } catch (error) {
+    io.stderr(`wxgate could not start: ${describe(error)}\n`)
+    return 1
+  } finally {
+    await orders?.close()
+  }
+}
+
+/** The sample business service, unless a real one was named. */
+async function startOrders(io: ProcessIo, baseDir: string) {
+  if (io.env.ORDERS_URL) return null
+  const module = pathToFileURL(resolve(baseDir, 'examples/orders/server.ts')).href
+  const { createOrdersService } = (await import(module)) as OrdersModule
+  const service = createOrdersService({ file: resolve(baseDir, 'data/orders.db') })
+  const port = await service.listen(ORDERS_PORT, '127.0.0.1')
+  return { url: `http://127.0.0.1:${port}`, close: () => service.close() }
+}
+
+function welcome(config: GatewayConfig, edge: string, service: string, sandbox: string | null, orders: string): string {
+  const code = sandbox === null ? 'CODE_OF_WX_LOGIN' : 'sandbox-alice'
+  const appid = config.apps.length > 1 ? `,"appid":"${config.apps[0]?.appId}"` : ''
+  const login = `curl -s ${edge}/auth/login -H 'content-type: application/json' -d '{"code":"${code}"${appid}}'`
+  return `
+  gateway          ${edge}
+  service listener ${service}   (for backends and operators)
+  WeChat           ${sandbox ?? config.wechat.apiBase}${sandbox === null ? '' : '   (the sandbox)'}
+  orders service   ${orders}   (sees X-OpenId, never a WeChat credential)
+
+Log in as alice; then do so and list her orders:
+
+  ${login}
+
+  curl -s ${edge}/api/orders -H "authorization: Bearer $(${login} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')"
+
+`
+}

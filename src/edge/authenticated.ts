@@ -1,0 +1,35 @@
+/** The scope of those own endpoints that need a user: whatever is registered inside has one. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Authenticator } from '../access/authenticator.ts'
+import { ApiError } from '../errors.ts'
+import { contextOf } from '../proxy/request-context.ts'
+import type { Principal } from '../tokens/principal.ts'
+
+const MISSING = new ApiError(
+  'token_missing',
+  'Send "Authorization: Bearer <access token>". Log in with wx.login to get one.'
+)
+
+/** Registers `endpoints` in a scope where every request is authenticated before its body is read. */
+export function addAuthenticated(
+  app: FastifyInstance,
+  authenticator: Authenticator,
+  endpoints: (scope: FastifyInstance) => void
+): void {
+  app.register(async (scope) => {
+    scope.addHook('onRequest', async (request) => {
+      const context = contextOf(request.raw)
+      const sender = authenticator.authenticate(context.headers?.authorization)
+      if (sender === null) throw MISSING
+      if (sender instanceof ApiError) throw sender
+      context.principal = sender
+    })
+    endpoints(scope)
+  })
+}
+
+export function principalOf(request: FastifyRequest): Principal {
+  const { principal } = contextOf(request.raw)
+  if (!principal) throw MISSING
+  return principal
+}

@@ -1,0 +1,77 @@
+/** The public edge: our own endpoints, and everything else through the proxy. */
+import { METHODS } from 'node:http'
+import httpProxy from '@fastify/http-proxy'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Parts } from '../parts.ts'
+import { contextOf } from '../proxy/request-context.ts'
+import { addAuthenticated } from './authenticated.ts'
+import { useErrors } from './fastify-errors.ts'
+import { addHealth } from './health.ts'
+import { type ClientError, createListener, type Listener } from './listener.ts'
+import { addLogin } from './login.ts'
+import { addRefresh } from './refresh.ts'
+import { addLogout, addSession } from './session.ts'
+
+/** Bytes that the body of an own endpoint may have; open data is the largest. */
+const OWN_BODY_LIMIT = 256 * 1024
+const FORWARDED_METHODS = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
+
+export interface Edge {
+  readonly listener: Listener
+  readonly app: FastifyInstance
+}
+
+export async function createEdge(parts: Parts): Promise<Edge> {
+  const { config, lifecycle, proxy, log } = parts
+  let listener: Listener | undefined
+  const app = Fastify({
+    logger: false,
+    bodyLimit: OWN_BODY_LIMIT,
+    // Values are what they are: a number is no string, and what we do not know is not silently taken away.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    serverFactory(handler) {
+      listener = createListener({ config, proxy, lifecycle, parts, handler })
+      return listener.server
+    },
+    clientErrorHandler: (error, socket) => listener?.onClientError(error as unknown as ClientError, socket)
+  })
+  useErrors(app, {
+    log,
+    requestId: (request) => contextOf(request.raw).requestId,
+    onError(request, error) {
+      const context = contextOf(request.raw)
+      context.isGranted = false
+      context.reason = error.code
+    }
+  })
+  addHealth(app, parts)
+  app.get('/.well-known/jwks.json', async () => ({ keys: parts.accessTokens.publicKeys }))
+  addLogin(app, parts)
+  addRefresh(app, parts)
+  addAuthenticated(app, parts.authenticator, (scope) => {
+    addSession(scope, parts)
+    addLogout(scope, parts)
+  })
+  addProxy(app, parts)
+  await app.ready()
+  if (!listener) throw new Error('Fastify did not ask for a server')
+  return { listener, app }
+}
+
+/** Everything that is not ours arrives here under the path "/" (see listener.ts): which route it takes is the proxy's
+ *  decision, made on the canonical path and nothing else. */
+function addProxy(app: FastifyInstance, { proxy }: Parts): void {
+  for (const method of FORWARDED_METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
+  app.register(httpProxy, {
+    upstream: 'http://upstream.invalid',
+    httpMethods: FORWARDED_METHODS as never,
+    preRewrite: () => '/',
+    handler(
+      request: { raw: Parameters<typeof proxy.handle>[0] },
+      reply: { hijack(): unknown; raw: Parameters<typeof proxy.handle>[1] }
+    ) {
+      reply.hijack()
+      proxy.handle(request.raw, reply.raw)
+    }
+  } as never)
+}

@@ -1,0 +1,25 @@
+/** GET /livez, /healthz and /readyz, the same on both listeners. */
+import type { FastifyInstance } from 'fastify'
+import type { Parts } from '../parts.ts'
+
+export function addHealth(app: FastifyInstance, parts: Pick<Parts, 'lifecycle' | 'revocations'>): void {
+  const { lifecycle, revocations } = parts
+  for (const path of ['/livez', '/healthz']) app.get(path, async () => ({ status: 'ok' }))
+
+  app.get<{ Querystring: { verbose?: string } }>('/readyz', async (request, reply) => {
+    const isReady = lifecycle.isReady && !lifecycle.isDraining && revocations.isTrusted
+    const status = isReady ? 'ok' : lifecycle.isDraining ? 'draining' : lifecycle.isReady ? 'degraded' : 'starting'
+    reply.code(isReady ? 200 : 503).header('cache-control', 'no-store')
+    return request.query.verbose === undefined ? { status } : { status, checks: checks(parts) }
+  })
+}
+
+/** What is behind the answer, for a person. */
+function checks({ lifecycle, revocations }: Pick<Parts, 'lifecycle' | 'revocations'>) {
+  const age = revocations.age()
+  return {
+    lifecycle: lifecycle.isDraining ? 'draining' : lifecycle.isReady ? 'ok' : 'starting',
+    store: age < 2_000 ? 'ok' : revocations.isTrusted ? 'degraded' : 'away',
+    store_age_seconds: Number.isFinite(age) ? Math.round(age / 1000) : null
+  }
+}

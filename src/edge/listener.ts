@@ -1,0 +1,240 @@
+/** The socket side of the edge: one HTTP server that lets requests in through the front door, keeps account of those under
+ *  way, and closes without losing any. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { GatewayConfig } from '../config/config.ts'
+import { ApiError } from '../errors.ts'
+import type { Lifecycle } from '../lifecycle.ts'
+import type { Parts } from '../parts.ts'
+import type { ReverseProxy } from '../proxy/proxy.ts'
+import { contextOf, type RequestContext, setContext } from '../proxy/request-context.ts'
+import { sendProblem } from '../proxy/send-problem.ts'
+import { isWebSocketHandshake, writeProblem } from '../proxy/websocket.ts'
+import { createFrontDoor } from './front-door.ts'
+import { isOwnPath } from './own-paths.ts'
+import { loadTls, type TlsFiles } from './tls-files.ts'
+
+/** Beyond the limits for target and headers, so that what is too long can be answered rather than cut off. */
+const HEAD_SLACK = 16 * 1024
+const NO_HEADERS = Object.freeze({})
+
+/** What Node reports of bytes that are no HTTP. */
+export interface ClientError extends Error {
+  code?: string | undefined
+  rawPacket?: Buffer | undefined
+}
+
+export interface Listener {
+  readonly server: Server
+  onClientError(error: ClientError, socket: Socket): void
+  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** No new connections; waits for what is under way, at most `timeout` milliseconds, then closes the rest. */
+  close(timeout: number): Promise<void>
+  /** Requests and upgraded connections under way. */
+  readonly active: number
+}
+
+export interface ListenerOptions {
+  readonly config: GatewayConfig
+  readonly proxy: ReverseProxy
+  readonly lifecycle: Lifecycle
+  readonly parts: Pick<Parts, 'accessLog' | 'metrics' | 'log'>
+  /** Fastify's. */
+  readonly handler: (req: IncomingMessage, res: ServerResponse) => void
+}
+
+const NOT_HTTP = new ApiError('invalid_request', 'This is not a valid HTTP/1.1 request.')
+const BAD_HEADER = new ApiError('bad_header', 'A request header is not valid.')
+const FRAMING = new ApiError('bad_header', 'The framing of the request body is not valid.')
+const HEADERS_TOO_LARGE = new ApiError(
+  'headers_too_large',
+  'The request headers are larger than server.limits.headers allows.'
+)
+const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
+const TOO_SLOW = new ApiError('request_timeout', 'The request headers took longer than server.limits.headersTimeout.')
+const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', { headers: { allow: '' } })
+
+export function createListener({ config, proxy, lifecycle, parts, handler }: ListenerOptions): Listener {
+  const { limits } = config.server
+  const frontDoor = createFrontDoor(config)
+  const upgraded = new Set<Duplex>()
+  let active = 0
+  let tls: TlsFiles | undefined
+
+  function finish(context: RequestContext, url: string, status: number): void {
+    active--
+    parts.accessLog.write(context, url, status)
+    parts.metrics.requestDone(context.route?.path ?? 'none', status, (performance.now() - context.startedAt) / 1000)
+  }
+
+  function onResponseClose(this: ServerResponse): void {
+    const context = contextOf(this)
+    context.onClose?.()
+    // nginx's word for a client that left before the answer.
+    finish(context, this.req.url ?? '', this.writableFinished || this.headersSent ? this.statusCode : 499)
+  }
+
+  function onRequest(req: IncomingMessage, res: ServerResponse): void {
+    if (req.url === '*' && req.method === 'OPTIONS') {
+      res.writeHead(204, ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']).end()
+      return
+    }
+    const { context, error } = frontDoor.admit(req)
+    active++
+    setContext(req, context)
+    setContext(res, context)
+    res.on('close', onResponseClose)
+    if (error !== null) {
+      context.reason = error.code
+      sendProblem(req, res, error, context)
+      return
+    }
+    if (isOwnPath(context.target?.path ?? '')) {
+      context.reason = 'own'
+      context.isGranted = true
+      if (lifecycle.isDraining) res.setHeader('connection', 'close')
+      req.url = `${context.target?.path ?? ''}${context.target?.query ?? ''}`
+      giveUpOnSlowBody(req, res, context)
+    } else {
+      // Fastify shall route by nothing and parse nothing of what is not for us.
+      req.url = '/'
+      req.headers = NO_HEADERS
+    }
+    handler(req, res)
+  }
+
+  /** Own endpoints read a whole body: it has this long to come. */
+  function giveUpOnSlowBody(req: IncomingMessage, res: ServerResponse, context: RequestContext): void {
+    if (context.headers?.contentLength === null && !context.headers.isChunked) return
+    const timer = setTimeout(() => {
+      if (!req.complete) sendProblem(req, res, TOO_SLOW, context)
+    }, limits.bodyIdleTimeout)
+    res.once('close', () => clearTimeout(timer))
+  }
+
+  function onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { context, error } = frontDoor.admit(req)
+    const url = req.url ?? ''
+    active++
+    upgraded.add(socket)
+    socket.on('error', () => socket.destroy())
+    const onEnd = (status: number) => {
+      if (!upgraded.delete(socket)) return
+      finish(context, url, status)
+    }
+    if (error !== null || isOwnPath(context.target?.path ?? '')) {
+      const refusal = error ?? NOT_HTTP
+      context.reason = refusal.code
+      writeProblem(socket, refusal, context.requestId)
+      onEnd(refusal.status)
+      return
+    }
+    proxy.upgrade(req, socket, head, context, onEnd)
+  }
+
+  const options = {
+    maxHeaderSize: limits.uri + limits.headers + HEAD_SLACK,
+    headersTimeout: limits.headersTimeout,
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveTimeout,
+    connectionsCheckingInterval: Math.max(100, Math.min(1_000, limits.headersTimeout / 4)),
+    // Checked by the front door, which answers in our own words.
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+    noDelay: true,
+    // Any other protocol asked for is not spoken: the request is served as if it had not been asked for.
+    shouldUpgradeCallback: isWebSocketHandshake
+  }
+  if (config.server.tls) tls = loadTls(config.server.tls, parts.log)
+  const server: Server = tls
+    ? createTlsServer({ ...options, ...tls.context() }, onRequest)
+    : createServer(options, onRequest)
+  tls?.follow(server)
+  // Node would leave out what exceeds its count without a word; the size limit is the one that counts.
+  server.maxHeadersCount = 0
+  server.on('upgrade', onUpgrade)
+  server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy())
+    writeProblem(socket, CONNECT, '')
+  })
+  limitConnections(server, limits.connectionsPerPeer, config.server.trustedProxies.length > 0)
+
+  return {
+    server,
+    get active() {
+      return active
+    },
+    onClientError(error, socket) {
+      if (!socket.writable) {
+        socket.destroy()
+        return
+      }
+      writeProblem(socket, clientError(error, limits.uri), '')
+    },
+    listen: (host, port) => listen(server, host, port),
+    async close(timeout) {
+      tls?.stop()
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const deadline = performance.now() + timeout
+      while (active > 0 && performance.now() < deadline) {
+        server.closeIdleConnections()
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+      for (const socket of upgraded) socket.destroy()
+      server.closeAllConnections()
+      await closed
+    }
+  }
+}
+
+function clientError(error: ClientError, uriLimit: number): ApiError {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_SLOW
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    const line = error.rawPacket?.subarray(0, uriLimit + 16).includes(0x0a) ?? true
+    return line ? HEADERS_TOO_LARGE : URI_TOO_LONG
+  }
+  if (/LENGTH|TRANSFER|CHUNK/.test(error.code ?? '')) return FRAMING
+  return /HEADER|TOKEN|_LF_|CR_/.test(error.code ?? '') ? BAD_HEADER : NOT_HTTP
+}
+
+/** Peers on this machine and proxies in front hold many connections for many clients; anybody else is one client. */
+function limitConnections(server: Server, max: number, hasProxies: boolean): void {
+  const counts = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? ''
+    if (
+      hasProxies ||
+      address === '' ||
+      address === '::1' ||
+      address.endsWith('127.0.0.1') ||
+      address.startsWith('127.')
+    )
+      return
+    const count = (counts.get(address) ?? 0) + 1
+    counts.set(address, count)
+    socket.once('close', () => {
+      const left = (counts.get(address) ?? 1) - 1
+      if (left > 0) counts.set(address, left)
+      else counts.delete(address)
+    })
+    if (count > max) {
+      socket.on('error', () => socket.destroy())
+      writeProblem(socket, new ApiError('rate_limited', 'This address holds too many connections.'), '')
+    }
+  })
+}
+
+function listen(server: Server, host: string, port: number): Promise<{ host: string; port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      // A server that listens has nothing to fail with but a connection it could not accept.
+      server.on('error', () => {})
+      const address = server.address()
+      resolve({ host, port: typeof address === 'object' && address ? address.port : port })
+    })
+  })
+}

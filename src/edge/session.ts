@@ -1,0 +1,51 @@
+/** GET /auth/session and POST /auth/logout: what a client can ask of its session, and how it ends it. */
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import type { Parts } from '../parts.ts'
+import type { Principal } from '../tokens/principal.ts'
+import { principalOf } from './authenticated.ts'
+
+export function addSession(app: FastifyInstance, parts: Parts): void {
+  const { clock, sessionKeys, revocations, wechat, findApp } = parts
+
+  app.get<{ Querystring: { check?: string } }>('/auth/session', async (request) => {
+    const principal = principalOf(request)
+    const key = await sessionKeys.current(principal.appId, principal.openId)
+    const isAsked = request.query.check === 'true'
+    const wxApp = findApp(principal.appId)
+    const valid = isAsked && key !== null && wxApp ? await wechat.checkSession(wxApp, principal.openId, key) : undefined
+    return {
+      user: { id: principal.userId, status: revocations.statusOf(principal) },
+      appid: principal.appId,
+      expires_in: Math.max(0, Math.floor((principal.expiresAt - clock.now()) / 1000)),
+      session_key: { stored: key !== null, ...(isAsked ? { valid: valid ?? false } : {}) }
+    }
+  })
+}
+
+const LogoutBody = Type.Union([Type.Null(), Type.Object({ all: Type.Optional(Type.Boolean()) })])
+
+export function addLogout(app: FastifyInstance, parts: Parts): void {
+  app.post<{ Body: { all?: boolean } | null }>(
+    '/auth/logout',
+    { schema: { body: LogoutBody } },
+    async (request, reply) => {
+      const principal = principalOf(request)
+      if (request.body?.all === true) await endAllSessions(parts, principal.appId, principal.openId)
+      else await endSession(parts, principal)
+      return reply.code(204).send()
+    }
+  )
+}
+
+async function endSession({ sessions, revocations }: Parts, { sessionId }: Principal): Promise<void> {
+  await sessions.end(sessionId)
+  await revocations.endSession(sessionId)
+}
+
+/** False when there is no such user. */
+export async function endAllSessions({ users, revocations }: Parts, appId: string, openId: string): Promise<boolean> {
+  const user = await users.endSessions(appId, openId)
+  if (user) await revocations.endUser(appId, openId, user.epoch)
+  return user !== null
+}

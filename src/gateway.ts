@@ -1,0 +1,150 @@
+/** The program's table of contents: what there is, what it is made of, in which order it starts and ends. */
+import { createAuthenticator } from './access/authenticator.ts'
+import { createJwtCodecs } from './access/jwt-codecs.ts'
+import { createRateLimiter } from './access/rate-limiter.ts'
+import type { Clock } from './clock.ts'
+import type { GatewayConfig } from './config/config.ts'
+import { createKeyRing } from './crypto/key-ring.ts'
+import { createSealer } from './crypto/sealer.ts'
+import { createEdge } from './edge/edge.ts'
+import { createLifecycle } from './lifecycle.ts'
+import type { Parts } from './parts.ts'
+import { createProxy } from './proxy/proxy.ts'
+import { createService } from './service/service.ts'
+import { createLoginCodes } from './sessions/login-codes.ts'
+import { createRevocations } from './sessions/revocations.ts'
+import { createSessionKeys } from './sessions/session-keys.ts'
+import { createSessions } from './sessions/sessions.ts'
+import type { Store } from './store/port.ts'
+import type { AccessLog } from './telemetry/access-log.ts'
+import type { Log } from './telemetry/log.ts'
+import { createMetrics } from './telemetry/metrics.ts'
+import { createAccessTokens } from './tokens/access-tokens.ts'
+import { createGrants } from './tokens/grants.ts'
+import { createRefreshTokens } from './tokens/refresh-tokens.ts'
+import { deriveSigningKeys } from './tokens/signing-keys.ts'
+import { createUpstreams } from './upstream/upstreams.ts'
+import { createUsers } from './users/users.ts'
+import { createWeChat } from './wechat/client.ts'
+
+export interface GatewayDependencies {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly accessLog: AccessLog
+  /** Where api.weixin.qq.com is: the configuration's word for it, or the sandbox's URL. */
+  readonly wechatUrl: string
+}
+
+export interface Gateway {
+  readonly parts: Parts
+  /** Opens both listeners; resolves when they accept connections. Readiness follows when the store has been read. */
+  listen(): Promise<{ edge: Address; service: Address }>
+  /** Resolves when the first whole reading of the store is done, however long that takes. */
+  ready(): Promise<void>
+  /** Says "not ready" and goes on serving; then, after `delay`, takes no more and finishes what is under way. */
+  drain(): Promise<void>
+  /** At once. */
+  close(): Promise<void>
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export async function buildGateway(config: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
+  const parts = await createParts(config, dependencies)
+  const { lifecycle, revocations, upstreams, wechat, log } = parts
+  const edge = await createEdge(parts)
+  const service = await createService(parts)
+  let isClosed = false
+
+  async function closeAll(timeout: number): Promise<void> {
+    if (isClosed) return
+    isClosed = true
+    await edge.listener.close(timeout)
+    await service.close()
+    revocations.stop()
+    await Promise.allSettled([upstreams.close(), wechat.close()])
+  }
+
+  return {
+    parts,
+    async listen() {
+      const { server, service: listener } = config
+      return {
+        edge: await edge.listener.listen(server.host, server.port),
+        service: await service.listen(listener.host, listener.port)
+      }
+    },
+    async ready() {
+      await revocations.start()
+      lifecycle.isReady = true
+    },
+    async drain() {
+      const { delay, timeout } = config.server.drain
+      lifecycle.isDraining = true
+      log.info({ delay, active: edge.listener.active }, 'draining: not ready any more, still serving')
+      await new Promise((resolve) => setTimeout(resolve, delay))
+      await closeAll(timeout)
+    },
+    close: () => closeAll(0)
+  }
+}
+
+async function createParts(config: GatewayConfig, dependencies: GatewayDependencies): Promise<Parts> {
+  const { store, clock, log } = dependencies
+  const { accessTtl, refreshTtl, refreshMaxTtl } = config.tokens
+  const ring = createKeyRing(config.secrets)
+  const records = createSealer(ring, 'records')
+  const wechatTokens = createSealer(ring, 'wechat-tokens')
+  const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
+  const accessTokens = createAccessTokens({
+    codecs: await createJwtCodecs(deriveSigningKeys(ring, config.tokens.algorithm)),
+    issuer: config.tokens.issuer,
+    appIds: config.apps.map((app) => app.appId),
+    openId: config.tokens.openId,
+    sealer: createSealer(ring, 'openid', { deterministic: true }),
+    clock
+  })
+  const refreshTokens = createRefreshTokens(ring)
+  const authenticator = createAuthenticator(accessTokens, revocations)
+  const upstreams = createUpstreams(config.upstreams)
+  const lifecycle = createLifecycle()
+  const apps = new Map(config.apps.map((app) => [app.appId, app]))
+  return {
+    ...dependencies,
+    config,
+    lifecycle,
+    wechat: createWeChat({
+      apiBase: dependencies.wechatUrl,
+      timeout: config.wechat.timeout,
+      store,
+      clock,
+      log,
+      sealToken: {
+        seal: (text, aad) => wechatTokens.seal(text, aad),
+        open: (text, aad) => wechatTokens.open(text, aad)?.text ?? null
+      }
+    }),
+    users: createUsers({ store, sealer: records, clock }),
+    sessions: createSessions({ store, clock, refreshTtl, refreshMaxTtl }),
+    sessionKeys: createSessionKeys({ store, sealer: records, clock, sessionKeyTtl: config.sessions.sessionKeyTtl }),
+    loginCodes: createLoginCodes({ store, timeout: config.wechat.timeout }),
+    revocations,
+    accessTokens,
+    refreshTokens,
+    grants: createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl }),
+    authenticator,
+    loginLimiter: createRateLimiter({ store, clock, name: 'login', ...config.server.loginLimit }),
+    upstreams,
+    proxy: createProxy({ config, authenticator, revocations, upstreams, lifecycle }),
+    metrics: createMetrics({
+      feedAge: () => revocations.age() / 1000,
+      isStoreTrusted: () => revocations.isTrusted,
+      revocations: () => revocations.size
+    }),
+    findApp: (appId) => apps.get(appId)
+  }
+}

@@ -1,0 +1,64 @@
+/** The process: argv, signals, exit status. The only file that touches process, env and the standard streams. */
+import type { ProcessIo } from './cli/io.ts'
+
+type Command = (args: readonly string[], io: ProcessIo, stop: AbortSignal) => Promise<number>
+
+/** Loaded when asked for: `wxgate version` need not read a web server. */
+const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
+  run: () => import('./cli/run.ts'),
+  validate: () => import('./cli/validate.ts'),
+  sandbox: () => import('./cli/sandbox.ts'),
+  keygen: () => import('./cli/keygen.ts'),
+  healthcheck: () => import('./cli/healthcheck.ts'),
+  schema: () => import('./cli/schema.ts'),
+  version: () => import('./cli/version.ts'),
+  demo: () => import('./cli/demo.ts')
+}
+
+const USAGE = `Usage: wxgate COMMAND
+
+  run          run the gateway ([-c gateway.yaml])
+  validate     list everything that is wrong with a configuration ([-c FILE] [--strict] [--format text|json])
+  explain      say what would happen to a request (METHOD PATH [-c FILE] [-H 'Name: value']…)
+  sandbox      stand in for api.weixin.qq.com ([--port 9400])
+  keygen       print a new secret
+  healthcheck  ask a gateway whether it is ready ([--url URL])
+  schema       print the JSON Schema of gateway.yaml
+  version      print the version
+`
+
+const waiting: (() => void)[] = []
+const stop = new AbortController()
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    stop.abort()
+    for (const resolve of waiting.splice(0)) resolve()
+  })
+}
+
+const io: ProcessIo = {
+  stdout: (text) => void process.stdout.write(text),
+  stderr: (text) => void process.stderr.write(text),
+  env: process.env,
+  cwd: process.cwd(),
+  stdoutFd: 1,
+  isTerminal: process.stdout.isTTY === true,
+  signalled: () => new Promise((resolve) => waiting.push(resolve))
+}
+
+const [name = '', ...args] = process.argv.slice(2)
+// A reader that goes away, such as `wxgate schema | head`, is no failure of ours.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+process.exitCode = await main(name, args)
+if (name === 'run' || name === 'demo') process.exit()
+
+async function main(command: string, rest: readonly string[]): Promise<number> {
+  const load = Object.hasOwn(commands, command) ? commands[command] : undefined
+  if (load) return (await load()).run(rest, io, stop.signal)
+  const isHelp = command === 'help' || command === '--help' || command === '-h'
+  if (command === '--version' || command === '-v') return main('version', rest)
+  ;(isHelp ? io.stdout : io.stderr)(
+    command === '' || isHelp ? USAGE : `wxgate: there is no command "${command}"\n\n${USAGE}`
+  )
+  return isHelp ? 0 : 2
+}

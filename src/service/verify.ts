@@ -1,0 +1,36 @@
+/** /auth/verify: forward-auth for nginx auth_request, Caddy, Traefik, Envoy and HAProxy. 204 with the identity headers for
+ *  the client's Authorization, else the error it would have met on the edge. */
+import type { FastifyInstance } from 'fastify'
+import { ApiError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { contextOf } from '../proxy/request-context.ts'
+import { identityHeaders } from '../proxy/request-headers.ts'
+
+const MISSING = new ApiError(
+  'token_missing',
+  'This path needs "Authorization: Bearer <access token>". Log in with wx.login first.'
+)
+
+export function addVerify(app: FastifyInstance, { authenticator, revocations }: Parts): void {
+  const verify = (request: { raw: Parameters<typeof contextOf>[0] }) => {
+    // What is asked about is the credential alone. X-Forwarded-Uri and its kin say nothing here: whoever reaches this
+    // listener could send them.
+    const sender = authenticator.authenticate(contextOf(request.raw).headers?.authorization)
+    if (sender === null) throw MISSING
+    if (sender instanceof ApiError) throw sender
+    const headers = identityHeaders(sender, 'wxgate', revocations.statusOf(sender))
+    const pairs: Record<string, string> = {}
+    for (let index = 0; index + 1 < headers.length; index += 2)
+      pairs[headers[index] as string] = headers[index + 1] as string
+    return pairs
+  }
+  // Envoy sends the method and, behind a prefix, the path of the original request.
+  for (const url of ['/auth/verify', '/auth/verify/*']) {
+    app.route({
+      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+      url,
+      handler: async (request, reply) =>
+        reply.code(204).headers(verify(request)).header('cache-control', 'no-store').send()
+    })
+  }
+}

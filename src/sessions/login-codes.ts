@@ -1,0 +1,81 @@
+/** A login code is exchanged once, however often and wherever it is posted: everyone who posts it gets the one answer. */
+import { createHash } from 'node:crypto'
+import { ApiError, type ErrorCode } from '../errors.ts'
+import { type Store, StoreError } from '../store/port.ts'
+
+/** How long an answer is given again (milliseconds). */
+const REPEAT_WINDOW = 10_000
+const POLL_INTERVAL = 50
+const PENDING = 'pending'
+
+/** What a login came to: enough to give its answer again. */
+export interface LoginResult {
+  readonly sessionId: string
+  readonly isNew: boolean
+  /** What the login hook wants passed to the client. */
+  readonly profile: Readonly<Record<string, unknown>> | null
+}
+
+export interface LoginCodes {
+  /** Runs `exchange` unless someone else has this code in hand; then waits for what that comes to. */
+  once(appId: string, code: string, exchange: () => Promise<LoginResult>): Promise<LoginResult>
+}
+
+/** After these the code may be fresh still, and another attempt is worth while. */
+const TRANSIENT = new Set<ErrorCode>([
+  'wechat_unavailable',
+  'store_unavailable',
+  'rate_limited',
+  'upstream_unavailable',
+  'upstream_timeout',
+  'upstream_unreachable'
+])
+
+/** @param timeout Milliseconds that an exchange can take at most. */
+export function createLoginCodes({ store, timeout }: { store: Store; timeout: number }): LoginCodes {
+  const inFlight = new Map<string, Promise<LoginResult>>()
+  const patience = timeout + 2_000
+
+  async function claimOrWait(key: string, exchange: () => Promise<LoginResult>): Promise<LoginResult> {
+    const deadline = performance.now() + patience
+    while (performance.now() < deadline) {
+      if (await store.setIfAbsent(key, PENDING, patience)) return settle(key, exchange)
+      const stored = await store.get(key)
+      if (stored !== undefined && stored !== PENDING) return readAnswer(stored)
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL))
+    }
+    throw new StoreError('another instance did not finish exchanging the login code')
+  }
+
+  async function settle(key: string, exchange: () => Promise<LoginResult>): Promise<LoginResult> {
+    try {
+      const result = await exchange()
+      await store.set(key, JSON.stringify(result), REPEAT_WINDOW)
+      return result
+    } catch (error) {
+      if (error instanceof ApiError && !TRANSIENT.has(error.code)) {
+        await store.set(key, JSON.stringify({ error: error.code, detail: error.detail }), REPEAT_WINDOW)
+      } else {
+        await store.delete(key).catch(() => false)
+      }
+      throw error
+    }
+  }
+
+  return {
+    once(appId, code, exchange) {
+      const key = `code:${createHash('sha256').update(`${appId}:${code}`).digest('base64url')}`
+      const running = inFlight.get(key)
+      if (running) return running
+      const started = claimOrWait(key, exchange).finally(() => inFlight.delete(key))
+      inFlight.set(key, started)
+      return started
+    }
+  }
+}
+
+function readAnswer(stored: string): LoginResult {
+  const answer = JSON.parse(stored) as LoginResult | { error: ErrorCode; detail: string }
+  if ('error' in answer) throw new ApiError(answer.error, answer.detail)
+  return answer
+}

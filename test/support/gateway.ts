@@ -1,0 +1,210 @@
+/** A whole gateway on free ports of 127.0.0.1 with the sandbox behind it, torn down with the test. */
+import { EventEmitter } from 'node:events'
+import { connect } from 'node:net'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import type { GatewayConfig } from '../../src/config/config.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { formatProblem } from '../../src/config/problem.ts'
+import { buildGateway, type Gateway } from '../../src/gateway.ts'
+import { createSandbox, type Sandbox } from '../../src/sandbox/server.ts'
+import { openStore } from '../../src/store/open.ts'
+import type { Store } from '../../src/store/port.ts'
+import { createAccessLog } from '../../src/telemetry/access-log.ts'
+import { createLog } from '../../src/telemetry/log.ts'
+
+export const APPID = 'wx1234567890abcdef'
+export const OTHER_APPID = 'wxfedcba0987654321'
+export const SECRET = 'test-secret-of-more-than-32-characters'
+export const APP_SECRET = 'canary-appsecret-0123456789abcdef'
+export const SERVICE_TOKEN = 'canary-service-token-0123456789'
+
+/** What `test` hands to a test function, as far as it is needed here. */
+export interface Teardown {
+  teardown(fn: () => unknown): void
+}
+
+/** Milliseconds that stand still until they are moved. */
+export interface TestClock extends Clock {
+  advance(ms: number): void
+}
+
+export function createTestClock(start = Date.now()): TestClock {
+  let now = start
+  return {
+    now: () => now,
+    advance(ms) {
+      now += ms
+    }
+  }
+}
+
+export interface TestGatewayOptions {
+  /** As in gateway.yaml; each top-level key replaces the default's. Ports are chosen here. */
+  readonly config?: Record<string, unknown>
+  readonly clock?: Clock
+  /** `memory:` unless told. */
+  readonly store?: string | Store
+  readonly sandbox?: Sandbox
+  /** Leave out the wait for readiness. */
+  readonly isStarting?: boolean
+}
+
+export interface TestGateway {
+  readonly gateway: Gateway
+  readonly config: GatewayConfig
+  /** Of the edge, such as http://127.0.0.1:12345. */
+  readonly url: string
+  readonly serviceUrl: string
+  readonly port: number
+  readonly servicePort: number
+  readonly sandbox: Sandbox
+  readonly sandboxUrl: string
+  readonly store: Store
+  /** Every line logged so far, access log included. */
+  readonly lines: readonly string[]
+  /** POST /auth/login with `sandbox-NAME`, or any other code. */
+  login(name: string, appid?: string): Promise<Login>
+  call(path: string, init?: RequestInit & { token?: string }): Promise<Response>
+  service(path: string, init?: RequestInit & { token?: string }): Promise<Response>
+  /** Sends bytes as they are and gives all that comes back until the connection ends or is quiet for `quiet` ms. */
+  raw(bytes: string | Buffer, options?: { quiet?: number; port?: number }): Promise<string>
+}
+
+export interface Login {
+  readonly status: number
+  readonly access_token: string
+  readonly refresh_token: string
+  readonly expires_in: number
+  readonly refresh_expires_in: number
+  readonly user: { readonly id: string; readonly is_new: boolean; readonly status: string }
+  readonly [member: string]: unknown
+}
+
+/** @param upstream URL of the one upstream, called `app`; routes `/api` (required), `/maybe` (optional) and `/public`. */
+export function defaultConfig(upstream: string): Record<string, unknown> {
+  return {
+    version: 1,
+    server: {
+      host: '127.0.0.1',
+      port: 1,
+      drain: { delay: '10ms', timeout: '2s' },
+      loginLimit: { max: 10000, window: '1m', by: 'ip' }
+    },
+    service: {
+      host: '127.0.0.1',
+      port: 2,
+      tokens: [{ name: 'test', token: SERVICE_TOKEN, scopes: ['session', 'wxapi', 'pay', 'admin'] }]
+    },
+    secrets: [SECRET],
+    wechat: { apiBase: 'sandbox', timeout: '2s' },
+    apps: [{ appid: APPID, name: 'shop', secret: APP_SECRET }],
+    store: 'memory:',
+    logging: { level: 'debug', access: true, format: 'json' },
+    upstreams: { app: { targets: [{ url: upstream }] } },
+    routes: [
+      { path: '/api', upstream: 'app', auth: 'required' },
+      { path: '/maybe', upstream: 'app', auth: 'optional' },
+      { path: '/public', upstream: 'app', auth: 'public' }
+    ]
+  }
+}
+
+/** Reads a configuration as `wxgate run` would; ports 1 and 2 become free ones. */
+export function readTestConfig(config: Record<string, unknown>): GatewayConfig {
+  const loaded = loadConfig({
+    file: 'gateway.yaml',
+    text: JSON.stringify(config),
+    env: {},
+    production: false,
+    allow: new Set()
+  })
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'))
+  const { server, service } = loaded.config
+  return { ...loaded.config, server: { ...server, port: 0 }, service: { ...service, port: 0 } }
+}
+
+export async function buildTestGateway(
+  t: Teardown,
+  upstream: string,
+  options: TestGatewayOptions = {}
+): Promise<TestGateway> {
+  const config = readTestConfig({ ...defaultConfig(upstream), ...options.config })
+  const clock = options.clock ?? systemClock
+  const lines: string[] = []
+  const output = { write: (line: string) => void lines.push(line), flush() {} }
+  const log = createLog(config.logging, output, false)
+  const sandbox = options.sandbox ?? createSandbox({ clock: systemClock })
+  const { url: sandboxUrl } = options.sandbox ? { url: config.wechat.apiBase } : await sandbox.listen(0, '127.0.0.1')
+  const given = options.store ?? 'memory:'
+  const store = typeof given === 'string' ? await openStore(given, { clock, log }) : given
+  const gateway = await buildGateway(config, {
+    store,
+    clock,
+    log,
+    accessLog: createAccessLog(config.logging, output, false),
+    wechatUrl: sandboxUrl
+  })
+  const { edge, service } = await gateway.listen()
+  t.teardown(async () => {
+    await gateway.close()
+    if (typeof given === 'string') await store.close()
+    if (!options.sandbox) await sandbox.close()
+  })
+  if (!options.isStarting) await gateway.ready()
+  const url = `${config.server.tls ? 'https' : 'http'}://127.0.0.1:${edge.port}`
+  const serviceUrl = `http://127.0.0.1:${service.port}`
+  const send =
+    (base: string) =>
+    (path: string, init: RequestInit & { token?: string } = {}) => {
+      const headers = new Headers(init.headers)
+      if (init.token !== undefined) headers.set('authorization', `Bearer ${init.token}`)
+      if (typeof init.body === 'string' && !headers.has('content-type')) headers.set('content-type', 'application/json')
+      return fetch(base + path, { redirect: 'manual', ...init, headers })
+    }
+  const call = send(url)
+
+  return {
+    gateway,
+    config,
+    url,
+    serviceUrl,
+    port: edge.port,
+    servicePort: service.port,
+    sandbox,
+    sandboxUrl,
+    store,
+    lines,
+    call,
+    service: send(serviceUrl),
+    async login(name, appid) {
+      const code = name.includes('-') ? name : `sandbox-${name}`
+      const body = JSON.stringify({ code, ...(appid === undefined ? {} : { appid }) })
+      const response = await call('/auth/login', { method: 'POST', body })
+      return { ...((await response.json()) as object), status: response.status } as Login
+    },
+    raw: (bytes, { quiet = 300, port = edge.port } = {}) => sendRaw(port, bytes, quiet)
+  }
+}
+
+export function sendRaw(port: number, bytes: string | Buffer, quiet: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    let received = ''
+    const done = () => {
+      socket.destroy()
+      resolve(received)
+    }
+    socket.setTimeout(quiet, done)
+    socket.on('data', (chunk) => {
+      received += chunk.toString('latin1')
+    })
+    socket.on('close', done)
+    socket.on('error', done)
+    socket.write(bytes)
+  })
+}
+
+/** A promise for the next event, for tests that wait for something to happen. */
+export function next(emitter: EventEmitter, event: string): Promise<unknown[]> {
+  return EventEmitter.once(emitter, event) as Promise<unknown[]>
+}

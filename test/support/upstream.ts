@@ -1,0 +1,53 @@
+/** A business service that remembers what reached it. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Teardown } from './gateway.ts'
+
+export interface Seen {
+  readonly method: string
+  readonly url: string
+  /** Name and value in turns, as they came. */
+  readonly rawHeaders: readonly string[]
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+export interface TestUpstream {
+  readonly url: string
+  readonly port: number
+  readonly seen: Seen[]
+  close(): Promise<void>
+}
+
+type Handler = (req: IncomingMessage, res: ServerResponse, seen: Seen) => void
+
+/** @param handler Answers once the body was read; without one, 200 and `{"ok":true}`. */
+export async function startUpstream(t: Teardown, handler?: Handler): Promise<TestUpstream> {
+  const seen: Seen[] = []
+  const server = createServer((req, res) => {
+    const chunks: Buffer[] = []
+    req.on('data', (chunk: Buffer) => chunks.push(chunk))
+    req.on('error', () => {})
+    req.on('end', () => {
+      const entry = {
+        method: req.method ?? '',
+        url: req.url ?? '',
+        rawHeaders: req.rawHeaders,
+        headers: req.headers,
+        body: Buffer.concat(chunks).toString('utf8')
+      }
+      seen.push(entry)
+      if (handler) handler(req, res, entry)
+      else res.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve())
+      server.closeAllConnections()
+    })
+  t.teardown(close)
+  return { url: `http://127.0.0.1:${port}`, port, seen, close }
+}
