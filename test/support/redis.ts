@@ -1,6 +1,6 @@
 /** A real redis-server for a test: on a free port of 127.0.0.1, in a folder of its own, gone when the test is. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,8 +38,31 @@ export function hasRedis(t: Test): boolean {
   return false
 }
 
+/** A Sentinel that watches one master under the name `wx`, and whose vote alone decides. */
+export async function startSentinel(t: Test, master: RedisServer): Promise<RedisServer> {
+  const server = await launch((port, folder) => {
+    const file = join(folder, 'sentinel.conf')
+    const lines = [
+      `port ${port}`,
+      `dir ${folder}`,
+      'bind 127.0.0.1',
+      `sentinel monitor wx 127.0.0.1 ${master.port} 1`,
+      'sentinel down-after-milliseconds wx 400',
+      'sentinel failover-timeout wx 3000'
+    ]
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return [file, '--sentinel']
+  })
+  t.teardown(() => server.remove())
+  return server
+}
+
 /** For benchmarks and for tests that look after the server themselves. Throws when there is no redis-server. */
-export async function launchRedis(...args: string[]): Promise<RedisServer> {
+export function launchRedis(...args: string[]): Promise<RedisServer> {
+  return launch((port, folder) => ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...args])
+}
+
+async function launch(argsFor: (port: number, folder: string) => string[]): Promise<RedisServer> {
   const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-redis-'))
   let process: ChildProcess | undefined
@@ -58,8 +81,9 @@ export async function launchRedis(...args: string[]): Promise<RedisServer> {
       await gone
     },
     async start(...moreArgs) {
-      const common = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--daemonize', 'no']
-      const started = spawn('redis-server', [...common, ...args, ...moreArgs], { stdio: ['ignore', 'pipe', 'ignore'] })
+      const started = spawn('redis-server', [...argsFor(port, folder), ...moreArgs], {
+        stdio: ['ignore', 'pipe', 'ignore']
+      })
       process = started
       let output = ''
       started.stdout.on('data', (chunk) => {

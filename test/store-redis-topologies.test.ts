@@ -1,0 +1,163 @@
+/** Redis with TLS, behind Sentinel, and as a Cluster: the same store, found in another way. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Test, test } from 'tap'
+import { openStore } from '../src/store/open.ts'
+import type { Store } from '../src/store/port.ts'
+import { askRedis, freePort, startRedis, startSentinel } from './support/redis.ts'
+import { quietLog, startClock } from './support/store.ts'
+
+const HOUR = 3_600_000
+
+async function open(t: Test, url: string): Promise<Store> {
+  const store = await openStore(url, { clock: startClock(), log: quietLog(), timeout: 500 })
+  t.teardown(() => store.close())
+  return store
+}
+
+/** Every kind of operation once, over enough keys to meet every node of a cluster. */
+async function assertWorks(t: Test, store: Store): Promise<void> {
+  const keys = Array.from({ length: 20 }, (_, index) => `{${index}}${Math.random()}`)
+  await Promise.all(keys.map((key) => store.set(key, key, HOUR)))
+  t.strictSame(await Promise.all(keys.map((key) => store.get(key))), keys)
+  t.ok((await Promise.all(keys.map((key) => store.compareAndSet(key, key, 'new', HOUR)))).every(Boolean))
+  t.ok((await Promise.all(keys.map((key) => store.take(key)))).every((value) => value === 'new'))
+  t.ok((await Promise.all(keys.map((key) => store.increment(key, HOUR)))).every((count) => count === 1))
+  t.notOk((await Promise.all(keys.map((key) => store.setIfAbsent(key, 'x', HOUR)))).some(Boolean))
+  t.ok((await Promise.all(keys.map((key) => store.delete(key)))).every(Boolean))
+  const { cursor } = await store.readFeed('', 100)
+  await store.appendFeed(keys[0] ?? '', HOUR)
+  t.strictSame((await store.readFeed(cursor, 100)).entries, [keys[0]])
+  await store.ping()
+}
+
+async function until(condition: () => Promise<boolean>, within = 10_000): Promise<boolean> {
+  const end = performance.now() + within
+  while (performance.now() < end) {
+    if (await condition().catch(() => false)) return true
+    await delay(25)
+  }
+  return false
+}
+
+test('rediss:// verifies the certificate of the server', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-tls-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+  const request = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout ${key} -out ${certificate}`
+  const made = spawnSync('openssl', request.split(/\s+/))
+  if (made.error || made.status !== 0) {
+    if (process.env.CI) t.fail('openssl is not installed')
+    else t.comment('NOT TESTED: openssl is not installed')
+    return
+  }
+  const port = await freePort()
+  const tls = [
+    '--tls-port',
+    `${port}`,
+    '--tls-cert-file',
+    certificate,
+    '--tls-key-file',
+    key,
+    '--tls-auth-clients',
+    'no'
+  ]
+  const server = await startRedis(t, ...tls)
+  if (!server) return
+  await assertWorks(t, await open(t, `rediss://127.0.0.1:${port}?ca=${encodeURIComponent(certificate)}`))
+  await assertWorks(t, await open(t, `rediss://localhost:${port}/2?ca=${encodeURIComponent(certificate)}`))
+  const untrusted = await open(t, `rediss://127.0.0.1:${port}`)
+  await t.rejects(untrusted.ping(), { name: 'StoreError', message: /DEPTH_ZERO_SELF_SIGNED_CERT/ })
+  const plain = await open(t, `rediss://127.0.0.1:${server.port}`)
+  await t.rejects(plain.ping(), { name: 'StoreError', message: /cannot be reached/ })
+  const missing = await open(t, `rediss://127.0.0.1:${port}?ca=/does/not/exist`)
+  await t.rejects(missing.ping(), { name: 'StoreError', message: /ENOENT/ })
+})
+
+test('redis+sentinel:// finds the master, and the new one after a failover', async (t) => {
+  const first = await startRedis(t, '--repl-diskless-sync-delay', '0')
+  const second = await startRedis(t)
+  if (!first || !second) return
+  await askRedis(second.port, `REPLICAOF 127.0.0.1 ${first.port}`)
+  t.ok(await until(async () => /master_link_status:up/.test(await askRedis(second.port, 'INFO replication'))))
+  const sentinel = await startSentinel(t, first)
+  t.ok(await until(async () => (await askRedis(sentinel.port, 'SENTINEL REPLICAS wx')).includes(`${second.port}`)))
+  // The first one named is away: the next is asked.
+  const nobody = await freePort()
+  const store = await open(t, `redis+sentinel://127.0.0.1:${nobody},127.0.0.1:${sentinel.port}?name=wx`)
+  await assertWorks(t, store)
+  await store.set('kept', 'x', HOUR)
+  await store.appendFeed('before', HOUR)
+  const { cursor } = await store.readFeed('', 100)
+  t.ok(await until(async () => (await askRedis(second.port, 'GET wxgate:r:kept')).includes('x')))
+
+  await first.kill()
+  const started = performance.now()
+  t.ok(await until(() => store.setIfAbsent('after', 'x', HOUR)))
+  t.comment(`failover took ${Math.round(performance.now() - started)} ms`)
+  t.equal(await store.get('kept'), 'x')
+  t.equal(await askRedis(second.port, 'GET wxgate:r:after'), '$1\r\nx\r\n')
+  await store.appendFeed('after', HOUR)
+  t.ok((await store.readFeed(cursor, 100)).entries.includes('after'))
+
+  const unknown = await open(t, `redis+sentinel://127.0.0.1:${sentinel.port}?name=other`)
+  await t.rejects(unknown.ping(), { name: 'StoreError', message: /cannot be reached/ })
+})
+
+test('redis+cluster:// spreads the keys over all nodes, and one lost node fails only its own', async (t) => {
+  const settings = [
+    '--cluster-enabled',
+    'yes',
+    '--cluster-require-full-coverage',
+    'no',
+    '--cluster-node-timeout',
+    '20000'
+  ]
+  const first = await startRedis(t, ...settings)
+  const second = await startRedis(t, ...settings)
+  if (!first || !second) return
+  await askRedis(first.port, 'CLUSTER ADDSLOTSRANGE 0 8191')
+  await askRedis(second.port, 'CLUSTER ADDSLOTSRANGE 8192 16383')
+  await askRedis(second.port, 'CLUSTER SET-CONFIG-EPOCH 2')
+  await askRedis(first.port, `CLUSTER MEET 127.0.0.1 ${second.port}`)
+  for (const { port } of [first, second])
+    t.ok(
+      await until(async () => {
+        const info = await askRedis(port, 'CLUSTER INFO')
+        return info.includes('cluster_state:ok') && info.includes('cluster_slots_ok:16384')
+      })
+    )
+
+  const store = await open(t, `redis+cluster://127.0.0.1:${await freePort()},127.0.0.1:${first.port}`)
+  await assertWorks(t, store)
+  const keys = Array.from({ length: 40 }, (_, index) => `key ${index}`)
+  for (const key of keys) await store.set(key, key, HOUR)
+  const counts = await Promise.all(
+    [first, second].map(async ({ port }) => Number((await askRedis(port, 'DBSIZE')).slice(1)))
+  )
+  t.ok(Math.min(...counts) > 5, `keys per node: ${counts.join(', ')}`)
+
+  const pointed = await open(t, first.url)
+  const mistaken = await Promise.allSettled(keys.map((key) => pointed.get(key)))
+  t.ok(mistaken.some((result) => result.status === 'rejected' && /say redis\+cluster/.test(String(result.reason))))
+
+  await second.kill()
+  const found = await Promise.allSettled(keys.map((key) => store.get(key)))
+  const alive = found.filter((result) => result.status === 'fulfilled').length
+  t.ok(alive > 5 && alive < keys.length, `${alive} of ${keys.length} keys can still be read`)
+  for (const result of found)
+    if (result.status === 'rejected')
+      t.match(result.reason, { name: 'StoreError', message: /cannot be reached|did not answer/ })
+  await second.start()
+  t.ok(
+    await until(async () => {
+      await Promise.all(keys.map((key) => store.set(key, 'again', HOUR)))
+      return true
+    })
+  )
+  await assertWorks(t, store)
+})
