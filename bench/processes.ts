@@ -20,7 +20,8 @@ export interface Process {
 }
 
 export interface StartOptions {
-  readonly core: number
+  /** One core, or a list as taskset takes it. */
+  readonly core: number | string
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
   /** A file descriptor for its standard output; its output is kept for messages unless given. */

@@ -8,7 +8,8 @@ const BIN = join(import.meta.dirname, '../bin/wxgate.js')
 const SECRET = 'a secret of the benchmark, known to everybody'
 
 export interface WxgateOptions {
-  readonly core: number
+  /** One core, or a list as taskset takes it. */
+  readonly core: number | string
   /** Holds the configuration, the database and the log. Gateways in one folder share sessions. */
   readonly folder: string
   readonly name: string
@@ -32,7 +33,12 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
   const config = {
     version: 1,
     // All logins of a benchmark come from one address, and so do all connections.
-    server: { host: '127.0.0.1', port, loginLimit: { max: 1_000_000, window: '1m' } },
+    server: {
+      host: '127.0.0.1',
+      port,
+      drain: { delay: '10ms', timeout: '1s' },
+      loginLimit: { max: 1_000_000, window: '1m' }
+    },
     service: { host: '127.0.0.1', port: await freePort() },
     secrets: [SECRET],
     wechat: { apiBase: options.apiBase },
@@ -51,7 +57,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
   const child = startProcess(process.execPath, [BIN, 'run', '-c', configFile], {
     core: options.core,
     stdout: log,
-    env: { NODE_ENV: 'production' }
+    env: { NODE_ENV: 'production', WXGATE_ALLOW: 'sandbox' }
   })
   closeSync(log)
   try {
