@@ -37,11 +37,14 @@ function isInRange(range: { min: string; max: string }, text: string): boolean {
 export function check(tree: unknown, known: ReadonlySet<string>, report: Report): Draft<Written> {
   const validate = validator()
   validate(tree)
-  const unions = (validate.errors ?? []).filter((error) => error.keyword === 'anyOf')
+  const unions = new Set(
+    (validate.errors ?? []).flatMap((error) => (error.keyword === 'anyOf' ? error.schemaPath : []))
+  )
   const seen = new Set<string>()
   const wrong: Path[] = []
   for (const error of validate.errors ?? []) {
-    if (unions.some((union) => error !== union && error.schemaPath.startsWith(`${union.schemaPath}/`))) continue
+    // What is wrong with each alternative says less than that none of them fits.
+    if ([...unions].some((union) => error.schemaPath.startsWith(`${union}/`))) continue
     const path = subject(error, tree)
     const place = pointer(path)
     if (isKnown(place, known)) continue

@@ -58,7 +58,7 @@ export function maskPlaceholders(text: string): { masked: string; unmask: (text:
   const plain = '{}[],'
   const hidden = unusedCharacters(text, plain.length)
   if (hidden === null || !text.includes('${')) return { masked: text, unmask: (value) => value }
-  const placeholder = new RegExp(`\\$\\{${NAME}(?::-[^}'"\\\\\\r\\n]*)?\\}`, 'g')
+  const placeholder = new RegExp(`\\$\\{${NAME}(?::-[^{}'"\\\\\\r\\n]*)?\\}`, 'g')
   const masked = text.replace(placeholder, (match) => {
     return match.replace(/[{}[\],]/g, (char) => hidden[plain.indexOf(char)] ?? char)
   })

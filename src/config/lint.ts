@@ -25,13 +25,11 @@ export const lint: Rule = (context) => {
   for (const [index, b] of routes.entries()) {
     for (const a of routes.slice(0, index)) caseTwins(a, b, context)
   }
-  for (const strict of routes) {
-    for (const lax of routes) {
-      if (lax.strictness >= strict.strictness || !shareOrigin(lax, strict)) continue
-      const method = commonMethod(lax, strict)
-      if (method !== undefined) sideDoor(lax, strict, method, routes, context)
-      laterDecoding(lax, strict, context)
-    }
+  for (const lax of routes) {
+    const stricter = routes.filter((route) => route.strictness > lax.strictness && shareOrigin(lax, route))
+    // One example for each is enough to act on.
+    stricter.some((strict) => sideDoor(lax, strict, routes, context))
+    if (stricter[0] !== undefined) laterDecoding(lax, stricter[0], context)
   }
 }
 
@@ -57,7 +55,9 @@ function readRoutes({ draft }: RuleContext): LintedRoute[] {
 
 function warn(route: LintedRoute, other: LintedRoute, message: string, { report }: RuleContext): void {
   const [line, otherLine] = [report.line(['routes', route.index, 'path']), report.line(['routes', other.index, 'path'])]
-  const text = message.replace('{other}', `${quote(other.path)} on line ${otherLine}`).replace('{line}', `line ${line}`)
+  const text = message
+    .replace('{line}', `line ${line}`)
+    .replace('{other}', () => `${quote(other.path)} on line ${otherLine}`)
   report.warn(['routes', route.index, 'path'], text)
 }
 
@@ -87,40 +87,35 @@ function caseTwins(a: LintedRoute, b: LintedRoute, context: RuleContext): void {
 function sideDoor(
   lax: LintedRoute,
   strict: LintedRoute,
-  method: string,
   routes: readonly LintedRoute[],
   context: RuleContext
-): void {
+): boolean {
+  const method = commonMethod(lax, strict)
   const isTwin = lax.path.toLowerCase() === strict.path.toLowerCase() && lax.stripPrefix === strict.stripPrefix
-  if (isTwin) return
+  if (method === undefined || isTwin) return false
   const open = stripped(lax.path, lax.stripPrefix)
   const guarded = stripped(strict.path, strict.stripPrefix)
+  const [laxWord, strictWord] = [words[lax.strictness], words[strict.strictness]]
+
   const inside = below(open, guarded)
   if (inside !== null) {
-    const reached = find(routes, join(lax.path, inside), method)
-    if (reached !== null && reached.strictness < strict.strictness && shareOrigin(reached, strict)) {
-      const path = join(lax.path, inside)
-      warn(
-        lax,
-        strict,
-        `${quote(path)} reaches by this ${words[lax.strictness]} route ({line}) what the upstream knows as ${quote(guarded)}, which {other} (${words[strict.strictness]}) protects`,
-        context
-      )
-    }
-    return
+    const path = join(lax.path, inside)
+    const reached = find(routes, path, method)
+    if (reached === null || reached.strictness >= strict.strictness || !shareOrigin(reached, strict)) return false
+    const message = `${quote(path)} reaches by this ${laxWord} route ({line}) what the upstream knows as ${quote(guarded)}, which {other} (${strictWord}) protects`
+    warn(lax, strict, message, context)
+    return true
   }
+
   const outside = below(guarded, open)
-  if (outside === null) return
+  if (outside === null) return false
   const path = join(strict.path, outside)
   const regular = find(routes, path, method)
   // An exception that has the same name on both ways is meant.
-  if (regular === null || regular.strictness < strict.strictness) return
-  warn(
-    lax,
-    strict,
-    `this ${words[lax.strictness]} route ({line}) reaches what ${quote(path)} reaches by the stricter {other} (${words[strict.strictness]})`,
-    context
-  )
+  if (regular === null || regular.strictness < strict.strictness) return false
+  const message = `this ${laxWord} route ({line}) reaches what ${quote(path)} reaches by the stricter {other} (${strictWord})`
+  warn(lax, strict, message, context)
+  return true
 }
 
 /** Past the gateway, an encoded slash can end in another directory than the one that was checked. */

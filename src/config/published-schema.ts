@@ -52,7 +52,12 @@ export function written(value: unknown): string {
 }
 
 function withoutPrivate(schema: JsonSchema): JsonSchema {
-  return Object.fromEntries(Object.entries(schema).filter(([key]) => !key.startsWith('x-')))
+  const plain: JsonSchema = Object.fromEntries(Object.entries(schema).filter(([key]) => !key.startsWith('x-')))
+  const numbers = plain.enum?.filter((word) => /^[0-9]+$/.test(String(word))) ?? []
+  if (plain.enum === undefined || numbers.length === 0) return plain
+  // Without quotes, a status code is a number to YAML; the check takes either.
+  const { type, ...untyped } = plain
+  return { ...untyped, enum: [...plain.enum, ...numbers.map(Number)] }
 }
 
 function mapValues(

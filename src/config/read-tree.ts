@@ -154,6 +154,8 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
       if (/^-?(0|[1-9][0-9]*)$/.test(node.source ?? '') && Number.isSafeInteger(node.value)) return node.value
       return fail(path, parsed.position(start), 'must be a whole number', 'plain digits without a leading 0')
     }
+    // A status code in a list of words, such as retries.on.
+    if (typeof node.value === 'number' && schema?.enum?.includes(node.source)) return node.source
     if (typeof node.value !== 'string') return node.value
     const { text, isFilled, faults } = interpolate(parsed.unmask(node.value), source.env)
     for (const fault of faults) {

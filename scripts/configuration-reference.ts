@@ -1,0 +1,133 @@
+/** docs/configuration.md, made from the schema and one example file. */
+import { isAvailable, join, written } from '../src/config/published-schema.ts'
+import { checkedSchema, type JsonSchema } from '../src/config/schema.ts'
+
+const introduction = `# gateway.yaml
+
+The reference of every key. This page is made from the schema by \`node scripts/generate.ts\`; editors get the same from
+\`config/gateway.schema.json\` when the file begins with
+
+\`\`\`yaml
+# yaml-language-server: $schema=./config/gateway.schema.json
+\`\`\`
+
+\`wxgate validate\` lists everything that is wrong with a file, each with line, column and a hint. It reads, and creates
+nothing.
+
+## How values are written
+
+The file is YAML 1.2, read strictly: a key that is unknown or given twice, a value of the wrong type and a variable that is
+not set are errors. Only \`apps\`, \`secrets\`, \`upstreams\` and \`routes\` have no default.
+
+| Kind | Written as |
+|---|---|
+| duration | a whole number and \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`: \`10ms\`, \`30s\`, \`2h\`, \`30d\` |
+| size | a whole number and \`b\`, \`kb\`, \`mb\` or \`gb\`, 1 kb being 1024 bytes: \`64kb\`, \`10mb\` |
+| text | as it is; in quotes where YAML would take it for something else: \`"1900000001"\` |
+| secret | text, or \`{ file: PATH }\`: the content of the file without the newline at its end |
+| boolean | \`true\` or \`false\`; \`yes\`, \`no\`, \`on\` and \`off\` are text |
+
+Paths are relative to where gateway.yaml is.
+
+### Variables
+
+\`\${VAR}\` in a value is replaced by the environment variable; it is an error when there is none. \`\${VAR:-default}\` takes
+the default when the variable is unset or empty; a default ends at the first \`}\`. \`$\${\` is a plain \`\${\`. Variables are
+filled in after the file was parsed, in values and never in keys, so what a variable holds cannot change the structure of
+the file. A value without quotes becomes a number or a boolean where one is wanted: \`port: \${PORT:-8080}\`.
+
+### Words with a meaning of their own
+
+- \`secrets: [generated]\`: a random secret, made at the first start and kept in \`wxgate.secret\` (mode 0600) beside the
+  sqlite file; with a store in memory it is forgotten at a restart. Not for Redis, which instances share.
+- \`apps[].secret: sandbox\`: an app that exists in the sandbox only. When all apps do, \`wechat.apiBase\` becomes \`sandbox\`.
+
+With \`NODE_ENV=production\` the sandbox, a generated secret and a store in memory are refused, unless asked for by name:
+\`--allow sandbox,generated-secrets,memory-store\` or the same in \`WXGATE_ALLOW\`.
+`
+
+/** @param example A whole gateway.yaml; each section of the page quotes its part. */
+export function configurationReference(example: string): string {
+  const sections = Object.entries(checkedSchema.properties ?? {}).filter(([name]) => name !== 'version')
+  const pages = sections.map(([name, schema]) => {
+    const rows = keys(schema, name).map(({ path, schema, isRequired }) => row(path, schema, isRequired))
+    const table = ['| Key | Type | Default | Description |', '|---|---|---|---|', ...rows].join('\n')
+    const quoted = partOf(example, name)
+    return `## ${name}\n\n${schema.description ?? ''}\n\n${table}\n\n\`\`\`yaml\n${quoted}\n\`\`\`\n`
+  })
+  return `${introduction}\n${pages.join('\n')}`
+}
+
+interface Key {
+  readonly path: string
+  readonly schema: JsonSchema
+  readonly isRequired: boolean
+}
+
+/** Everything that can be written below a key, in the order of the schema. */
+function keys(schema: JsonSchema, path: string): Key[] {
+  if (schema.items?.properties !== undefined) return keys(schema.items, `${path}[]`)
+  const named = Object.entries(schema.properties ?? {})
+  const any = Object.values(schema.patternProperties ?? {}).filter((part) => part.properties !== undefined)
+  if (named.length === 0 && any.length === 0) return [{ path, schema, isRequired: schema.default === undefined }]
+  return [
+    ...any.flatMap((part) => keys(part, `${path}.*`)),
+    ...named.flatMap(([name, part]) => {
+      const inside = join(path, name)
+      const isRequired = schema.required?.includes(name) ?? false
+      const below = keys(part, inside)
+      const isLeaf = below.length === 1 && below[0]?.path === inside
+      if (isLeaf) return [{ path: inside, schema: part, isRequired }]
+      const isWorthARow = part.default === undefined || Array.isArray(part.default)
+      return isWorthARow ? [{ path: inside, schema: part, isRequired }, ...below] : below
+    })
+  ]
+}
+
+function row(path: string, schema: JsonSchema, isRequired: boolean): string {
+  const description = `${schema.description ?? ''}${isAvailable(path) ? '' : ' **Not available yet in this version.**'}`
+  const cells = [`\`${path}\``, type(schema), standard(schema, isRequired), description]
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+}
+
+function standard(schema: JsonSchema, isRequired: boolean): string {
+  if (isRequired) return 'required'
+  const isEmptyMap = schema.type === 'object' && schema.default !== undefined
+  return schema.default === undefined ? '–' : `\`${isEmptyMap ? '{}' : written(schema.default)}\``
+}
+
+function type(schema: JsonSchema): string {
+  if (schema['x-secret']) return 'secret'
+  if (schema['x-unit'] !== undefined) return schema['x-unit']
+  if (schema.enum !== undefined) return schema.enum.map((word) => `\`${word}\``).join(' | ')
+  if (schema.const !== undefined) return `\`${schema.const}\``
+  if (schema.anyOf !== undefined) return schema.anyOf.map(type).join(' | ')
+  switch (schema.type) {
+    case 'array':
+      return schema.items?.properties === undefined && schema.items !== undefined
+        ? `list of ${type(schema.items)}`
+        : 'list of mappings'
+    case 'object':
+      return schema.patternProperties === undefined
+        ? 'mapping'
+        : `map of ${type(Object.values(schema.patternProperties)[0] ?? {})}`
+    case 'integer':
+      return `whole number, ${schema.minimum} to ${schema.maximum}`
+    case 'string':
+      return 'text'
+    default:
+      return schema.type ?? ''
+  }
+}
+
+/** The lines of one top-level key. */
+function partOf(yaml: string, name: string): string {
+  const lines = yaml.split('\n')
+  const start = lines.findIndex((line) => line.startsWith(`${name}:`))
+  if (start < 0) throw new Error(`the example has no ${name}`)
+  const length = lines.slice(start + 1).findIndex((line) => /^[a-z]/.test(line))
+  return lines
+    .slice(start, length < 0 ? undefined : start + 1 + length)
+    .join('\n')
+    .trim()
+}

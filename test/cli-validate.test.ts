@@ -1,0 +1,148 @@
+/** wxgate validate, schema and keygen as commands. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import type { CliIo } from '../src/cli/io.ts'
+import { run as keygen } from '../src/cli/keygen.ts'
+import { run as schema } from '../src/cli/schema.ts'
+import { run as validate } from '../src/cli/validate.ts'
+import { configText } from './config-setup.ts'
+
+const good = configText()
+const bad = configText({ routes: '[{ path: /a, upstream: odrers }]' })
+const dubious = configText({}, 'service: { host: 0.0.0.0 }')
+
+function folder(t: Test, content: Readonly<Record<string, string>>): string {
+  const path = mkdtempSync(join(tmpdir(), 'wxgate-validate-'))
+  t.teardown(() => rmSync(path, { recursive: true }))
+  for (const [name, text] of Object.entries(content)) writeFileSync(join(path, name), text)
+  return path
+}
+
+async function call(
+  command: (args: readonly string[], io: CliIo) => Promise<number>,
+  args: string[],
+  io: Partial<CliIo> = {}
+) {
+  let [stdout, stderr] = ['', '']
+  const status = await command(args, {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    env: {},
+    cwd: '/nonexistent',
+    ...io
+  })
+  return { status, stdout, stderr }
+}
+
+test('validate says that a good file is good, and creates nothing', async (t) => {
+  const cwd = folder(t, { 'gateway.yaml': configText({ secrets: '[generated]' }) })
+  t.same(await call(validate, [], { cwd }), { status: 0, stdout: 'gateway.yaml is valid\n', stderr: '' })
+  t.same(readdirSync(cwd), ['gateway.yaml'])
+})
+
+test('validate lists problems with their places and exits 2', async (t) => {
+  const cwd = folder(t, { 'gateway.yaml': bad })
+  t.same(await call(validate, [], { cwd }), {
+    status: 2,
+    stdout: '',
+    stderr:
+      'gateway.yaml:4:32 routes[0].upstream: there is no upstream "odrers" (did you mean "orders"?)\n' +
+      'gateway.yaml is not valid: 1 error, 0 warnings\n'
+  })
+})
+
+test('a flag beats WXGATE_CONFIG, and that beats gateway.yaml', async (t) => {
+  const cwd = folder(t, { 'gateway.yaml': bad, 'b.yaml': good })
+  t.match(await call(validate, [], { cwd, env: { WXGATE_CONFIG: 'b.yaml' } }), {
+    status: 0,
+    stdout: 'b.yaml is valid\n'
+  })
+  t.match(await call(validate, ['-c', 'gateway.yaml'], { cwd, env: { WXGATE_CONFIG: 'b.yaml' } }), { status: 2 })
+  t.match(await call(validate, ['--config', join(cwd, 'b.yaml')]), { status: 0 })
+})
+
+test('warnings are errors with --strict', async (t) => {
+  const cwd = folder(t, { 'gateway.yaml': dubious })
+  t.match(await call(validate, [], { cwd }), {
+    status: 0,
+    stdout: 'gateway.yaml is valid, with 1 warning\n',
+    stderr: /service\.host: .* \[warning\]\n$/
+  })
+  t.match(await call(validate, ['--strict'], { cwd }), {
+    status: 2,
+    stdout: '',
+    stderr: /not valid: 0 errors, 1 warning/
+  })
+})
+
+test('validate speaks JSON', async (t) => {
+  const cwd = folder(t, { 'gateway.yaml': bad })
+  const { status, stdout } = await call(validate, ['--format', 'json'], { cwd })
+  t.equal(status, 2)
+  t.same(JSON.parse(stdout), {
+    valid: false,
+    problems: [
+      {
+        severity: 'error',
+        file: 'gateway.yaml',
+        line: 4,
+        column: 32,
+        path: 'routes[0].upstream',
+        message: 'there is no upstream "odrers"',
+        hint: 'did you mean "orders"?'
+      }
+    ]
+  })
+})
+
+test('production allows by name, on the command line or in WXGATE_ALLOW', async (t) => {
+  const cwd = folder(t, { 'gateway.yaml': configText({}, 'store: memory') })
+  const env = { NODE_ENV: 'production' }
+  t.match(await call(validate, [], { cwd, env }), {
+    status: 2,
+    stderr: /--allow memory-store or WXGATE_ALLOW=memory-store/
+  })
+  t.match(await call(validate, ['--allow', 'sandbox,memory-store'], { cwd, env }), { status: 0 })
+  t.match(await call(validate, [], { cwd, env: { ...env, WXGATE_ALLOW: 'memory-store' } }), { status: 0 })
+  t.match(await call(validate, ['--allow', 'sandbox'], { cwd, env: { ...env, WXGATE_ALLOW: 'memory-store' } }), {
+    status: 2
+  })
+  t.match(await call(validate, ['--allow', 'memroy-store'], { cwd }), {
+    status: 2,
+    stderr: /did you mean "memory-store"/
+  })
+})
+
+test('a wrong command line exits 2 and shows the usage', async (t) => {
+  for (const args of [['--nope'], ['--format', 'xml'], ['extra'], ['-c']]) {
+    t.match(await call(validate, args), { status: 2, stdout: '', stderr: /Usage: wxgate validate/ }, args.join(' '))
+  }
+  t.match(await call(schema, ['--nope']), { status: 2, stderr: /Usage: wxgate schema/ })
+  t.match(await call(keygen, ['nope']), { status: 2, stderr: /Usage: wxgate keygen/ })
+  t.match(await call(validate, ['--help']), { status: 0, stdout: /Usage: wxgate validate/ })
+})
+
+test('a file that is not there is one problem', async (t) => {
+  t.match(await call(validate, []), {
+    status: 2,
+    stderr: /^gateway\.yaml:1:1 the file cannot be read: there is no such file\n/
+  })
+})
+
+test('schema prints the published schema', async (t) => {
+  const { status, stdout } = await call(schema, [])
+  t.equal(status, 0)
+  t.equal(stdout, readFileSync(new URL('../config/gateway.schema.json', import.meta.url), 'utf8'))
+})
+
+test('keygen prints 32 bytes that were never printed before', async (t) => {
+  const [a, b] = [await call(keygen, []), await call(keygen, [])]
+  t.equal(Buffer.from(a.stdout.trim(), 'base64').length, 32)
+  t.not(a.stdout, b.stdout)
+})

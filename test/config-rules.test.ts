@@ -1,0 +1,463 @@
+/** What a gateway.yaml of the right form can still get wrong. */
+import { test } from 'tap'
+import { loadConfig } from '../src/config/load.ts'
+import { configText, files, load, problems, SECRET, warnings } from './config-setup.ts'
+
+const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
+const target = (url: string) => configText({ upstreams: `{ orders: { targets: [{ url: ${JSON.stringify(url)} }] } }` })
+
+const rejected: readonly { title: string; text: string; says: readonly RegExp[] }[] = [
+  {
+    title: 'a route to an upstream that does not exist',
+    text: configText({ routes: '[{ path: /a, upstream: odrers }]' }),
+    says: [/routes\[0\]\.upstream: there is no upstream "odrers" \(did you mean "orders"\?\)$/]
+  },
+  {
+    title: 'a route for an app that does not exist',
+    text: route('path: /a, apps: [wx1234567890abcdee]'),
+    says: [/routes\[0\]\.apps\[0\]: there is no app "wx1234567890abcdee" \(did you mean "wx1234567890abcdef"\?\)/]
+  },
+  {
+    title: 'the same appid twice',
+    text: configText({ apps: '\n  - { appid: wx1234, secret: a }\n  - { appid: wx1234, secret: b }' }),
+    says: [/^gateway\.yaml:4:14 apps\[1\]\.appid: is given twice, first on line 3$/]
+  },
+  {
+    title: 'an appid that is none',
+    text: configText({ apps: '[{ appid: gh_123456, secret: a }]' }),
+    says: [/apps\[0\]\.appid: must be an appid/]
+  },
+  {
+    title: 'the same path and method twice',
+    text: configText({
+      routes:
+        '\n  - { path: /a, upstream: orders, methods: [GET, POST] }\n  - { path: /a, upstream: orders, methods: [POST] }'
+    }),
+    says: [/routes\[1\]\.path: is routed twice for POST, on line 5 and on line 6/]
+  },
+  {
+    title: 'the same path twice',
+    text: configText({
+      routes: '\n  - { path: /a, upstream: orders }\n  - { path: /a, upstream: orders, auth: public }'
+    }),
+    says: [/routes\[1\]\.path: is routed twice for all methods, on line 5 and on line 6/]
+  },
+  {
+    title: 'CONNECT and TRACE',
+    text: route('path: /a, methods: [CONNECT, TRACE]'),
+    says: [/CONNECT is never/, /TRACE is never/]
+  },
+  { title: 'a method in small letters', text: route('path: /a, methods: [get]'), says: [/an HTTP method in capitals/] },
+  {
+    title: 'a method that does not exist',
+    text: route('path: /a, methods: [GTE]'),
+    says: [/not a method that Node can read \(did you mean "GET"\?\)/]
+  },
+  {
+    title: 'a stripped prefix beside the path',
+    text: route('path: /api/a, stripPrefix: /apis'),
+    says: [/stripPrefix: must be the beginning/]
+  },
+  {
+    title: 'a stripped prefix that ends inside a segment',
+    text: route('path: /api/a, stripPrefix: /ap'),
+    says: [/stripPrefix: must be the beginning/]
+  },
+  {
+    title: 'a reserved header that is set',
+    text: route('path: /a, requestHeaders: { set: { X-OpenId: x } }'),
+    says: [/set\.X-OpenId: this header is reserved/]
+  },
+  {
+    title: 'a reserved header in another spelling',
+    text: route('path: /a, requestHeaders: { set: { x_user.id: x } }'),
+    says: [/this header is reserved/]
+  },
+  {
+    title: 'a framing header in a response',
+    text: route('path: /a, responseHeaders: { set: { Transfer-Encoding: x } }'),
+    says: [/this header is reserved/]
+  },
+  {
+    title: 'one header in two spellings',
+    text: route('path: /a, requestHeaders: { set: { X-Foo: a, x_foo: b } }'),
+    says: [/is another spelling of "X-Foo"/]
+  },
+  {
+    title: 'Y14 a line break in a header value',
+    text: route('path: /a, requestHeaders: { set: { X-Foo: "evil\\r\\nX-B: c" } }'),
+    says: [/the value must not hold control/]
+  },
+  {
+    title: 'a header value beyond Latin-1',
+    text: route('path: /a, requestHeaders: { set: { X-Foo: 张三 } }'),
+    says: [/characters beyond Latin-1/]
+  },
+  {
+    title: 'Y14 a header name with a line break',
+    text: route('path: /a, requestHeaders: { set: { "X-OpenId: evil\\r\\n": x } }'),
+    says: [/not a valid header name/]
+  },
+  {
+    title: 'a claim that no hook sets',
+    text: route('path: /a, require: { roles: [admin] }'),
+    says: [/require\.roles: there is no login\.hook/]
+  },
+  {
+    title: 'a claim that the hook may not set',
+    text: configText(
+      { routes: '[{ path: /a, upstream: orders, require: { role: [admin] }, inject: { X-Level: lvel } }]' },
+      'login: { hook: { upstream: orders, path: /login, claims: [roles, level] } }'
+    ),
+    says: [/require\.role: login\.hook\.claims does not list "role" \(did you mean "roles"\?\)/, /did you mean "level"/]
+  },
+  {
+    title: 'a login hook that goes nowhere',
+    text: configText({}, 'login: { hook: { upstream: nope, path: login } }'),
+    says: [
+      /login\.hook\.upstream: there is no upstream "nope"/,
+      /login\.hook\.path: must start with "\/" \(did you mean "\/login"\?\)/
+    ]
+  },
+  {
+    title: 'protection on a public route',
+    text: route(
+      'path: /a, auth: public, apps: [wx1234567890abcdef], openData: true, rateLimit: { max: 1, window: 1s, by: user }'
+    ),
+    says: [/apps: cannot work here/, /openData: cannot work here/, /rateLimit: cannot work here/]
+  },
+  {
+    title: 'a short service token',
+    text: configText({}, 'service: { tokens: [{ name: a, token: short, scopes: [pay] }] }'),
+    says: [/at least 16 characters/]
+  },
+  {
+    title: 'service tokens that are alike',
+    text: configText(
+      {},
+      `service: { tokens: [{ name: a, token: ${SECRET}, scopes: [pay] }, { name: a, token: ${SECRET}, scopes: [pay] }] }`
+    ),
+    says: [/is the name of another token, on line 5/, /tokens\[1\]\.token: is the same as the one on line 5/]
+  },
+  {
+    title: 'a short secret',
+    text: configText({ secrets: '[abc]' }),
+    says: [/secrets\[0\]: must have at least 32 characters \(wxgate keygen/]
+  },
+  { title: 'a guessable secret', text: configText({ secrets: `[${'a'.repeat(40)}]` }), says: [/too easy to guess/] },
+  {
+    title: 'one secret twice',
+    text: configText({ secrets: `[${SECRET}, ${SECRET}]` }),
+    says: [/secrets\[1\]: is the same as the one on line 1/]
+  },
+  { title: 'no secret', text: configText({ secrets: '[]' }), says: [/secrets: must have at least one entry/] },
+  {
+    title: 'proxies that are everybody',
+    text: configText({}, 'server: { trustedProxies: [0.0.0.0/0, "::/0", "::ffff:0.0.0.0/96"] }'),
+    says: [/\[0\]: trusts everybody/, /\[1\]: trusts everybody/, /\[2\]: trusts everybody/]
+  },
+  {
+    title: 'ranges that are none',
+    text: configText(
+      {},
+      'server: { trustedProxies: [10.0.0.0/33, 10.0.0/8, "fe80::%eth0", "::1/129", 10.0.0.0/8/8, loopback] }'
+    ),
+    says: [
+      /\[0\]: must have a prefix/,
+      /\[1\]: must be an IP/,
+      /\[2\]: must be an IP/,
+      /\[3\]: must have a prefix/,
+      /\[4\]: must be an IP/,
+      /\[5\]/
+    ]
+  },
+  {
+    title: 'two listeners on one port',
+    text: configText({}, 'server: { port: 9090 }'),
+    says: [/service\.port: is the port of the public edge/]
+  },
+  {
+    title: 'TLS with files that are missing',
+    text: configText({}, 'server: { tls: { cert: { file: a.pem }, key: { file: b.pem } } }'),
+    says: [/server\.tls\.cert\.file: the file cannot be used/, /server\.tls\.key\.file: the file cannot be used/]
+  },
+  {
+    title: 'TLS without a key',
+    text: configText({}, 'server: { tls: { cert: { file: a.pem } } }'),
+    says: [/server\.tls\.key: is missing/, /a\.pem|there is no such file/]
+  },
+  {
+    title: 'token lives in the wrong order',
+    text: configText({}, 'tokens: { accessTtl: 3d, refreshTtl: 2d, refreshMaxTtl: 1d }'),
+    says: [
+      /accessTtl: must not be longer than tokens\.refreshTtl/,
+      /refreshTtl: must not be longer than tokens\.refreshMaxTtl/
+    ]
+  },
+  {
+    title: 'an access token that is dead at once',
+    text: configText({}, 'tokens: { accessTtl: 10ms }'),
+    says: [/accessTtl: must be from 1s/]
+  },
+  {
+    title: 'workers that do not share a store',
+    text: configText({}, 'server: { workers: 2 }\nstore: memory'),
+    says: [/server\.workers: needs a store that processes can share: with memory:/]
+  },
+  {
+    title: 'as many workers as cores that do not share a store',
+    text: configText({}, 'server: { workers: auto }\nstore: "memory:"'),
+    says: [/server\.workers: needs a store/]
+  },
+  {
+    title: 'an unknown store',
+    text: configText({}, 'store: mysql://h/db'),
+    says: [/store: must be "memory:", sqlite:PATH/]
+  },
+  {
+    title: 'a sqlite store without a file',
+    text: configText({}, 'store: "sqlite:"'),
+    says: [/store: must be "memory:", sqlite:PATH/]
+  },
+  {
+    title: 'a generated secret for Redis',
+    text: configText({ secrets: '[generated]' }, 'store: redis://127.0.0.1'),
+    says: [/instances that share Redis must share the secret/]
+  },
+  {
+    title: 'apps of the sandbox beside real ones',
+    text: configText({ apps: '[{ appid: wx1234, secret: sandbox }, { appid: wx5678, secret: real }]' }),
+    says: [/apps\[0\]\.secret: this app exists in the sandbox only, and others do not/]
+  },
+  {
+    title: 'an app of the sandbox and the real WeChat',
+    text: configText(
+      { apps: '[{ appid: wx1234, secret: sandbox }]' },
+      'wechat: { apiBase: https://api.weixin.qq.com }'
+    ),
+    says: [/apps\[0\]\.secret: .*wechat\.apiBase names another WeChat/]
+  },
+  {
+    title: 'a WeChat address that is none',
+    text: configText({}, 'wechat: { apiBase: sanbox }'),
+    says: [/wechat\.apiBase: must be a http or https URL.*did you mean "sandbox"/]
+  },
+  {
+    title: 'what this version cannot do',
+    text: configText({
+      apps: '[{ appid: wx1234, secret: a, push: { wrong: 1 }, pay: {} }]',
+      upstreams:
+        '{ orders: { targets: [{ url: http://h }], healthCheck: {}, circuitBreaker: {}, retries: { budget: 20% } } }'
+    }),
+    says: [
+      /apps\[0\]\.push: is not available yet in this version/,
+      /apps\[0\]\.pay: is not available yet/,
+      /upstreams\.orders\.healthCheck: is not available yet/,
+      /upstreams\.orders\.circuitBreaker: is not available yet/,
+      /upstreams\.orders\.retries\.budget: is not available yet/
+    ]
+  },
+  {
+    title: 'a client certificate without its key, and no PEM',
+    text: configText({ upstreams: '{ orders: { targets: [{ url: https://h }], tls: { cert: x } } }' }),
+    says: [/tls\.cert: must hold a PEM block/, /tls: needs cert and key together/]
+  },
+  {
+    title: 'an upstream without targets',
+    text: configText({ upstreams: '{ orders: { targets: [] } }' }),
+    says: [/targets: must have at least one entry/]
+  },
+  {
+    title: 'an upstream with a strange name',
+    text: configText({ upstreams: '{ orders: { targets: [{ url: http://h }] }, "a/b": { targets: [] } }' }),
+    says: [/upstreams\["a\/b"\]: not a valid name/]
+  }
+]
+
+for (const { title, text, says } of rejected) {
+  test(`refused: ${title}`, async (t) => {
+    const found = problems(text).sort().join('\n')
+    t.equal(problems(text).length, says.length, found)
+    for (const sentence of says)
+      t.ok(
+        found.split('\n').some((line) => sentence.test(line)),
+        `${sentence} in ${found}`
+      )
+  })
+}
+
+test('a route path is written in its canonical form, and no other', async (t) => {
+  const bad = [
+    'api',
+    '/api/',
+    '//api',
+    '/a//b',
+    '/a/./b',
+    '/a/../b',
+    '/..',
+    '/a?x=1',
+    '/a#b',
+    '/a\\b',
+    '/a;b',
+    '/a b',
+    '/a\tb',
+    '/%61dmin',
+    '/a%2fb',
+    '/a%2Fb',
+    '/a%5Cb',
+    '/a%2e%2e',
+    '/%e8%AE%A2',
+    '/a%zz',
+    '/a%',
+    '/a%00',
+    '/a%25b',
+    '/%ff',
+    '/%C0%AE',
+    '/订单',
+    '/a*',
+    '/admin.',
+    '/a%20'
+  ]
+  for (const path of bad)
+    t.match(problems(route(`path: ${JSON.stringify(path)}`)), [/^gateway\.yaml:4:\d+ routes\[0\]\.path: /], path)
+  for (const path of [
+    '/',
+    '/a',
+    '/a-b_c.d~e',
+    '/.well-known',
+    '/a/...',
+    '/a%20b',
+    '/%E8%AE%A2%E5%8D%95',
+    "/!$&'()+,=:@"
+  ]) {
+    t.same(problems(route(`path: ${JSON.stringify(path)}`)), [], path)
+  }
+  t.match(problems(route('path: "/订单"')), [/did you mean "\/%E8%AE%A2%E5%8D%95"/])
+  t.match(problems(route('path: /%61dmin')), [/did you mean "\/admin"/])
+})
+
+test('no route can name a path of the gateway, and a catch-all is fine', async (t) => {
+  for (const path of [
+    '/auth',
+    '/auth/login',
+    '/wechat/push/x',
+    '/.well-known/jwks.json',
+    '/livez',
+    '/readyz',
+    '/healthz',
+    '/AUTH/x',
+    '/Livez'
+  ]) {
+    t.match(problems(route(`path: ${path}`)), [/belongs to the gateway/], path)
+  }
+  for (const path of ['/', '/authors', '/.well-known', '/wechats', '/livezz'])
+    t.same(problems(route(`path: ${path}`)), [], path)
+})
+
+test('Y14 a target is a plain http or https origin, and no link-local address', async (t) => {
+  const bad = [
+    'file:///etc/passwd',
+    'ftp://h',
+    'h:3000',
+    '//h',
+    'http://',
+    'http://user:pass@h',
+    'http://h/path',
+    'http://h/?a',
+    'http://h#a',
+    'http://h:0',
+    'http://h:65536',
+    'http://h:x',
+    'http://a b',
+    'http://a\\b',
+    'http:h',
+    'http://169.254.169.254',
+    'http://169.254.169.254.:80',
+    'http://0xA9FEA9FE',
+    'http://2852039166',
+    'http://0251.0376.0251.0376',
+    'http://[fe80::1]',
+    'http://[::ffff:169.254.169.254]',
+    'http://[febf::1]:80'
+  ]
+  for (const url of bad) t.match(problems(target(url)), [/upstreams\.orders\.targets\[0\]\.url: /], url)
+  for (const url of [
+    'http://h',
+    'https://h:443/',
+    'http://10.0.0.5:3000',
+    'http://[::1]:3000',
+    'http://orders.internal',
+    'http://my_service:80'
+  ]) {
+    t.same(problems(target(url)), [], url)
+  }
+  t.match(load(target('http://H.example:80/')), { config: { upstreams: [{ targets: [{ url: 'http://h.example' }] }] } })
+})
+
+test('the sandbox is taken when every app is one of the sandbox', async (t) => {
+  const sandboxed = configText({ apps: '[{ appid: wx1234, secret: sandbox }]' })
+  t.match(load(sandboxed), { ok: true, config: { wechat: { apiBase: 'sandbox' } } })
+  t.match(load(configText({}, 'wechat: { apiBase: sandbox }')), {
+    ok: true,
+    config: { wechat: { apiBase: 'sandbox' } }
+  })
+  t.match(load(configText({}, 'wechat: { apiBase: "http://127.0.0.1:9400/" }')), {
+    config: { wechat: { apiBase: 'http://127.0.0.1:9400' } }
+  })
+})
+
+test('production refuses the sandbox, generated secrets and memory, unless each is asked for by name', async (t) => {
+  const text = configText({ secrets: '[generated]', apps: '[{ appid: wx1234, secret: sandbox }]' }, 'store: memory')
+  t.same(problems(text), [])
+  t.match(problems(text, { production: true }), [
+    /secrets\[0\]: a generated secret is refused when NODE_ENV=production \(.*--allow generated-secrets or WXGATE_ALLOW=generated-secrets\)/,
+    /apps\[0\]\.secret: the sandbox is refused when NODE_ENV=production \(.*--allow sandbox or WXGATE_ALLOW=sandbox\)/,
+    /store: a store in memory.*--allow memory-store or WXGATE_ALLOW=memory-store\)/
+  ])
+  t.match(problems(text, { production: true, allow: new Set(['sandbox', 'memory-store']) }), [
+    /^gateway\.yaml:1:11 secrets\[0\]/
+  ])
+  t.same(problems(text, { production: true, allow: new Set(['sandbox', 'memory-store', 'generated-secrets']) }), [])
+})
+
+test('what is allowed and dangerous is a warning', async (t) => {
+  t.match(warnings(configText({}, 'service: { host: 0.0.0.0 }')), [
+    /service\.host: the service listener can be reached/
+  ])
+  t.match(
+    warnings(
+      configText({ upstreams: '{ orders: { targets: [{ url: https://h }], tls: { insecureSkipVerify: true } } }' })
+    ),
+    [/CERTIFICATES ARE NOT VERIFIED/]
+  )
+  t.match(warnings(configText({}, 'wechat: { apiBase: http://proxy.internal }')), [/every AppSecret travels in clear/])
+  t.match(warnings(configText({}, 'store: redis://redis.internal')), [/sessions travel in clear/])
+})
+
+test('paths are relative to the file', async (t) => {
+  const readFile = files({
+    '/etc/wxgate/tls/a.pem': { text: '-----BEGIN CERTIFICATE-----', mode: 0o644 },
+    '/etc/wxgate/tls/b.pem': { text: '-----BEGIN PRIVATE KEY-----' }
+  })
+  const text = configText(
+    {},
+    'server: { tls: { cert: { file: tls/a.pem }, key: { file: ./tls/b.pem } } }\nstore: sqlite:data/x.db'
+  )
+  const result = loadConfig({
+    file: 'wxgate/gateway.yaml',
+    cwd: '/etc',
+    text,
+    env: {},
+    readFile,
+    production: false,
+    allow: new Set()
+  })
+  t.match(result, {
+    ok: true,
+    warnings: [],
+    config: {
+      store: 'sqlite:/etc/wxgate/data/x.db',
+      server: { tls: { certFile: '/etc/wxgate/tls/a.pem', keyFile: '/etc/wxgate/tls/b.pem' } }
+    }
+  })
+})
