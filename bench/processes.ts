@@ -124,6 +124,14 @@ function cpuMicrosOf(root: number): number {
   return (ticks * 1e6) / TICKS_PER_SECOND
 }
 
+/** CPU time in microseconds that all processes together have used, and what a hypervisor took away (proc(5), the first
+ *  line of /proc/stat: user, nice, system, and steal in column 8). */
+export function machineCpuMicros(): number {
+  const columns = (readFileSync('/proc/stat', 'latin1').split('\n', 1)[0] ?? '').trim().split(/\s+/).map(Number)
+  const ticks = [1, 2, 3, 8].reduce((sum, column) => sum + (columns[column] ?? 0), 0)
+  return (ticks * 1e6) / TICKS_PER_SECOND
+}
+
 /** Keeps this process, which is the load and the upstream, off the core that is measured. */
 export function pinMyself(core: number): void {
   execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], { stdio: 'ignore' })

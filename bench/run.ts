@@ -11,9 +11,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getRequest, type LoadResult, runLoad } from './load.ts'
 import { type LoginFigures, measureLogin } from './login.ts'
-import { pinMyself, versionOf } from './processes.ts'
+import { machineCpuMicros, pinMyself, versionOf } from './processes.ts'
 import { figuresTable, markdown, type Report, targetsHold, targetsTable } from './report.ts'
-import type { Cell, Sample } from './statistics.ts'
+import { type Cell, median, type Sample } from './statistics.ts'
 import { type Running, type Subject, subjects } from './subjects.ts'
 import { ECHO_PATH, startUpstream, UPSTREAM_BODY } from './upstream.ts'
 import { collectVersions } from './versions.ts'
@@ -24,6 +24,8 @@ const PATH = '/api/orders'
 /** Long enough for a JIT on one core; a cold subject would flatter the others. */
 const WARM_UP_MS = 3000
 const SETTLE_MS = 50
+/** Share of a core; the kernel's own threads stay below it. */
+const DISTURBED = 0.1
 
 const { values: flags } = parseArgs({
   options: {
@@ -129,17 +131,22 @@ async function warmUp(turns: Turn[]): Promise<void> {
 
 async function measure(turn: Turn): Promise<Sample> {
   if (turn.running.logFile !== undefined) truncateSync(turn.running.logFile)
+  const ownBefore = process.cpuUsage()
+  const machineBefore = machineCpuMicros()
   const cpuBefore = turn.running.process.cpuMicros()
   const { requests, seconds, p50, p99 } = await load(turn, durationMs)
   // What a subject still has to do for requests that were answered, such as writing its log.
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   const cpu = turn.running.process.cpuMicros() - cpuBefore
+  const own = process.cpuUsage(ownBefore)
+  const others = machineCpuMicros() - machineBefore - cpu - own.user - own.system
   return {
     cpuMicrosPerRequest: cpu / requests,
     requestsPerSecond: requests / seconds,
     p50,
     p99,
-    busy: cpu / 1e6 / seconds
+    busy: cpu / 1e6 / seconds,
+    disturbance: Math.max(0, others / 1e6 / seconds)
   }
 }
 
@@ -187,6 +194,10 @@ async function main(): Promise<number> {
     rmSync(folder, { recursive: true, force: true })
   }
 
+  const disturbance = median(turns.flatMap(({ samples }) => samples.map((sample) => sample.disturbance)))
+  if (disturbance > DISTURBED) {
+    note(`other processes used ${Math.round(disturbance * 100)} % of a core: run it again on a quiet machine`)
+  }
   const cells: Cell[] = turns.map(({ subject, tokens, samples }) => ({ subject: subject.name, tokens, samples }))
   const settings =
     `${rounds} rounds of ${durationMs / 1000} s for each, in turns. ${connections} connections, one request at a time on each: ` +

@@ -8,6 +8,8 @@ export interface Sample {
   readonly p99: number
   /** Share of the core that the subject used, 0 to 1: well below 1 means that the load was the limit. */
   readonly busy: number
+  /** Share of one core that neither the subject nor the load used: other people's work, which spoils the figures. */
+  readonly disturbance: number
 }
 
 export interface Cell {
