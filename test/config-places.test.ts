@@ -1,0 +1,149 @@
+/** Where a gateway.yaml may send requests: the paths of routes and the addresses of targets. */
+import fc from 'fast-check'
+import { test } from 'tap'
+import { pathFault } from '../src/config/route-path.ts'
+import { canonicalPath, PathRefusal } from '../src/proxy/canonical-path.ts'
+import { configText, load, problems } from './config-setup.ts'
+
+const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
+const target = (url: string) => configText({ upstreams: `{ orders: { targets: [{ url: ${JSON.stringify(url)} }] } }` })
+
+test('a route path is written in its canonical form, and no other', async (t) => {
+  const bad = [
+    'api',
+    '/api/',
+    '//api',
+    '/a//b',
+    '/a/./b',
+    '/a/../b',
+    '/..',
+    '/a?x=1',
+    '/a#b',
+    '/a\\b',
+    '/a;b',
+    '/a b',
+    '/a\tb',
+    '/%61dmin',
+    '/a%2fb',
+    '/a%2Fb',
+    '/a%5Cb',
+    '/a%2e%2e',
+    '/%e8%AE%A2',
+    '/a%zz',
+    '/a%',
+    '/a%00',
+    '/a%25b',
+    '/%ff',
+    '/%C0%AE',
+    '/订单',
+    '/a*',
+    '/admin.',
+    '/a%20'
+  ]
+  for (const path of bad)
+    t.match(problems(route(`path: ${JSON.stringify(path)}`)), [/^gateway\.yaml:4:\d+ routes\[0\]\.path: /], path)
+  for (const path of [
+    '/',
+    '/a',
+    '/a-b_c.d~e',
+    '/.well-known',
+    '/a/...',
+    '/a%20b',
+    '/%E8%AE%A2%E5%8D%95',
+    "/!$&'()+,=:@"
+  ]) {
+    t.same(problems(route(`path: ${JSON.stringify(path)}`)), [], path)
+  }
+  t.match(problems(route('path: "/订单"')), [/did you mean "\/%E8%AE%A2%E5%8D%95"/])
+  t.match(problems(route('path: /%61dmin')), [/did you mean "\/admin"/])
+})
+
+test('no route can name a path of the gateway, and a catch-all is fine', async (t) => {
+  for (const path of [
+    '/auth',
+    '/auth/login',
+    '/wechat/push/x',
+    '/.well-known/jwks.json',
+    '/livez',
+    '/readyz',
+    '/healthz',
+    '/AUTH/x',
+    '/Livez'
+  ]) {
+    t.match(problems(route(`path: ${path}`)), [/belongs to the gateway/], path)
+  }
+  for (const path of ['/', '/authors', '/.well-known', '/wechats', '/livezz'])
+    t.same(problems(route(`path: ${path}`)), [], path)
+})
+
+test('Y14 a target is a plain http or https origin, and no link-local address', async (t) => {
+  const bad = [
+    'file:///etc/passwd',
+    'ftp://h',
+    'h:3000',
+    '//h',
+    'http://',
+    'http://user:pass@h',
+    'http://h/path',
+    'http://h/?a',
+    'http://h#a',
+    'http://h:0',
+    'http://h:65536',
+    'http://h:x',
+    'http://a b',
+    'http://a\\b',
+    'http:h',
+    'http://169.254.169.254',
+    'http://169.254.169.254.:80',
+    'http://0xA9FEA9FE',
+    'http://2852039166',
+    'http://0251.0376.0251.0376',
+    'http://[fe80::1]',
+    'http://[::ffff:169.254.169.254]',
+    'http://[febf::1]:80'
+  ]
+  for (const url of bad) t.match(problems(target(url)), [/upstreams\.orders\.targets\[0\]\.url: /], url)
+  for (const url of [
+    'http://h',
+    'https://h:443/',
+    'http://10.0.0.5:3000',
+    'http://[::1]:3000',
+    'http://orders.internal',
+    'http://my_service:80'
+  ]) {
+    t.same(problems(target(url)), [], url)
+  }
+  t.match(load(target('http://H.example:80/')), { config: { upstreams: [{ targets: [{ url: 'http://h.example' }] }] } })
+})
+
+test('a path that the file may hold is one that requests are brought to', async (t) => {
+  const scrap = fc.constantFrom(
+    '/',
+    'a',
+    'B',
+    '.',
+    '..',
+    '-',
+    '~',
+    '%20',
+    '%2F',
+    '%41',
+    '%c3%a9',
+    '%C3%A9',
+    '%25',
+    ';',
+    '@',
+    '|',
+    ']',
+    '$',
+    "'"
+  )
+  const path = fc.array(scrap, { maxLength: 8 }).map((parts) => `/${parts.join('')}`)
+  const property = fc.property(path, (path) => {
+    if (pathFault(path) !== null) return true
+    const canonical = canonicalPath(path)
+    return !(canonical instanceof PathRefusal) && canonical.path === path && canonical.needs === 0
+  })
+  fc.assert(property, { numRuns: 3000 })
+  t.pass()
+})
