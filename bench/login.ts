@@ -1,9 +1,6 @@
 /** What a login costs and how long a start takes. The sandbox runs in a process of its own, so that the gateway's CPU
  *  is the gateway's. `node bench/login.ts` measures only this. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pinMyself } from './processes.ts'
+import { pinMyself, temporaryFolder } from './processes.ts'
 import { median } from './statistics.ts'
 import { logIn } from './tokens.ts'
 import { APP_ID, type RunningWxgate, startSandbox, startWxgate } from './wxgate.ts'
@@ -23,7 +20,7 @@ const CONCURRENCY = 16
 const UNUSED_PORT = 9
 
 export async function measureLogin(core: number, loadCore: number): Promise<LoginFigures> {
-  const folder = mkdtempSync(join(tmpdir(), 'wxgate-bench-login-'))
+  const folder = temporaryFolder()
   const sandbox = await startSandbox(loadCore)
   try {
     const start = (name: string, cores: number | string): Promise<RunningWxgate> =>
@@ -53,7 +50,6 @@ export async function measureLogin(core: number, loadCore: number): Promise<Logi
     }
   } finally {
     await sandbox.process.stop()
-    rmSync(folder, { recursive: true, force: true })
   }
 }
 

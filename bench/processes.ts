@@ -1,9 +1,10 @@
 /** Processes of a benchmark: started on a core of their own, measured by what the kernel says they used, and ended
  *  whatever happens. Linux only: it reads /proc and uses taskset. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { delimiter } from 'node:path'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
 
 /** Kernel ticks per second as /proc shows them (USER_HZ); 100 on every Linux platform that Node supports. */
 const TICKS_PER_SECOND = 100
@@ -135,6 +136,13 @@ export function machineCpuMicros(): number {
 /** Keeps this process, which is the load and the upstream, off the core that is measured. */
 export function pinMyself(core: number): void {
   execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], { stdio: 'ignore' })
+}
+
+/** A folder that is gone when this process is, however it ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-bench-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
 
 export function freePort(): Promise<number> {

@@ -5,13 +5,13 @@
  *
  *  Flags: --rounds N, --seconds N (of one measurement), --tokens N (instead of 10,000), --connections N,
  *  --only NAME,NAME, --no-login, --no-write (leave results.md alone), --out FILE. */
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { truncateSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { getRequest, type LoadResult, runLoad } from './load.ts'
 import { type LoginFigures, measureLogin } from './login.ts'
-import { machineCpuMicros, pinMyself, versionOf } from './processes.ts'
+import { machineCpuMicros, pinMyself, temporaryFolder, versionOf } from './processes.ts'
 import { figuresTable, markdown, type Report, targetsHold, targetsTable } from './report.ts'
 import { type Cell, median, type Sample } from './statistics.ts'
 import { type Running, type Subject, subjects } from './subjects.ts'
@@ -160,7 +160,7 @@ async function main(): Promise<number> {
     return 1
   }
   pinMyself(LOAD_CORE)
-  const folder = mkdtempSync(join(tmpdir(), 'wxgate-bench-'))
+  const folder = temporaryFolder()
   const turns: Turn[] = []
   let login: LoginFigures | undefined
   const upstream = await startUpstream()
@@ -191,7 +191,6 @@ async function main(): Promise<number> {
   } finally {
     for (const running of new Set(turns.map((turn) => turn.running))) await running.process.stop()
     upstream.close()
-    rmSync(folder, { recursive: true, force: true })
   }
 
   const disturbance = median(turns.flatMap(({ samples }) => samples.map((sample) => sample.disturbance)))
