@@ -12,6 +12,7 @@ import type { Parts } from './parts.ts'
 import { createProxy } from './proxy/proxy.ts'
 import { createService } from './service/service.ts'
 import { createLoginCodes } from './sessions/login-codes.ts'
+import { createOpenDataReader } from './sessions/open-data.ts'
 import { createRevocations } from './sessions/revocations.ts'
 import { createSessionKeys } from './sessions/session-keys.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -34,6 +35,8 @@ export interface GatewayDependencies {
   readonly accessLog: AccessLog
   /** Where api.weixin.qq.com is: the configuration's word for it, or the sandbox's URL. */
   readonly wechatUrl: string
+  /** In a worker: the metrics of all of them, given a way to get its own. */
+  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
 }
 
 export interface Gateway {
@@ -104,12 +107,20 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
     codecs: await createJwtCodecs(deriveSigningKeys(ring, config.tokens.algorithm)),
     issuer: config.tokens.issuer,
     appIds: config.apps.map((app) => app.appId),
+    accessTtl,
     openId: config.tokens.openId,
     sealer: createSealer(ring, 'openid', { deterministic: true }),
     clock
   })
   const refreshTokens = createRefreshTokens(ring)
   const authenticator = createAuthenticator(accessTokens, revocations)
+  const sessionKeys = createSessionKeys({
+    store,
+    sealer: records,
+    clock,
+    sessionKeyTtl: config.sessions.sessionKeyTtl
+  })
+  const openData = createOpenDataReader({ sessionKeys, clock })
   const upstreams = createUpstreams(config.upstreams)
   const lifecycle = createLifecycle()
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
@@ -130,7 +141,8 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
     }),
     users: createUsers({ store, sealer: records, clock }),
     sessions: createSessions({ store, clock, refreshTtl, refreshMaxTtl }),
-    sessionKeys: createSessionKeys({ store, sealer: records, clock, sessionKeyTtl: config.sessions.sessionKeyTtl }),
+    sessionKeys,
+    openData,
     loginCodes: createLoginCodes({ store, timeout: config.wechat.timeout }),
     revocations,
     accessTokens,

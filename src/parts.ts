@@ -6,6 +6,7 @@ import type { AppConfig, GatewayConfig } from './config/config.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { ReverseProxy } from './proxy/proxy.ts'
 import type { LoginCodes } from './sessions/login-codes.ts'
+import type { OpenDataReader } from './sessions/open-data.ts'
 import type { Revocations } from './sessions/revocations.ts'
 import type { SessionKeys } from './sessions/session-keys.ts'
 import type { Sessions } from './sessions/sessions.ts'
@@ -18,7 +19,7 @@ import type { Grants } from './tokens/grants.ts'
 import type { RefreshTokens } from './tokens/refresh-tokens.ts'
 import type { Upstreams } from './upstream/upstreams.ts'
 import type { Users } from './users/users.ts'
-import type { WeChat } from './wechat/port.ts'
+import type { WeChatClient } from './wechat/client.ts'
 
 export interface Parts {
   readonly config: GatewayConfig
@@ -26,12 +27,17 @@ export interface Parts {
   readonly log: Log
   readonly accessLog: AccessLog
   readonly metrics: Metrics
+  /** In a worker: the metrics of all of them. */
+  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
   readonly lifecycle: Lifecycle
   readonly store: Store
-  readonly wechat: WeChat
+  readonly wechat: WeChatClient
+  /** Where api.weixin.qq.com is. */
+  readonly wechatUrl: string
   readonly users: Users
   readonly sessions: Sessions
   readonly sessionKeys: SessionKeys
+  readonly openData: OpenDataReader
   readonly loginCodes: LoginCodes
   readonly revocations: Revocations
   readonly grants: Grants

@@ -9,6 +9,8 @@ import { useErrors } from './fastify-errors.ts'
 import { addHealth } from './health.ts'
 import { type ClientError, createListener, type Listener } from './listener.ts'
 import { addLogin } from './login.ts'
+import { addOpenData } from './open-data.ts'
+import { addPhone } from './phone.ts'
 import { addRefresh } from './refresh.ts'
 import { addLogout, addSession } from './session.ts'
 
@@ -51,6 +53,8 @@ export async function createEdge(parts: Parts): Promise<Edge> {
   addAuthenticated(app, parts.authenticator, (scope) => {
     addSession(scope, parts)
     addLogout(scope, parts)
+    addOpenData(scope, parts)
+    addPhone(scope, parts)
   })
   addProxy(app, parts)
   await app.ready()

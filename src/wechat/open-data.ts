@@ -4,7 +4,7 @@ import { createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
 
 const BLOCK = 16
 /** Characters. The largest answers of WeChat (steps of 31 days) stay below a tenth of it. */
-const MAX_TEXT = 64 * 1024
+export const MAX_TEXT = 64 * 1024
 const DEFAULT_MAX_AGE = 60 * 60 * 1000
 /** How far WeChat's clock may be ahead of ours, in milliseconds. */
 const CLOCK_SKEW = 5 * 60 * 1000
@@ -95,4 +95,9 @@ export function verifyRawData(input: { sessionKey: string; rawData: string; sign
   if (!/^[0-9a-f]{40}$/.test(signature) || rawData.length > MAX_TEXT || !rawData.isWellFormed()) return false
   const expected = createHash('sha1').update(rawData).update(sessionKey).digest()
   return timingSafeEqual(expected, Buffer.from(signature, 'hex'))
+}
+
+/** The data without what names the user: openId and unionId, however they are spelled. */
+export function withoutIdentity(data: OpenData): OpenData {
+  return Object.fromEntries(Object.entries(data).filter(([name]) => !/^(?:open|union)[_-]?id$/i.test(name)))
 }
