@@ -193,6 +193,16 @@ test('expired rows are removed in the background, in small steps, by whichever p
   t.equal(await store.get('k349'), 'x')
 })
 
+test('what was written moves from the log into the file while the store is open', async (t) => {
+  const file = join(folderFor(t), 'wxgate.db')
+  const store = await open(t, file)
+  for (let index = 0; index < 600; index++) await store.set(`k${index}`, 'x'.repeat(2_000), HOUR)
+  t.ok(statSync(file).size < 100_000)
+  for (let waited = 0; waited < 4_000 && statSync(file).size < 1_000_000; waited += 20) await delay(20)
+  t.ok(statSync(file).size > 1_000_000)
+  t.equal(await store.get('k599'), 'x'.repeat(2_000))
+})
+
 test('what was acknowledged survives kill -9', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
   const program = fileURLToPath(new URL('fixtures/store-writer.ts', import.meta.url))

@@ -7,8 +7,10 @@ import { StoreError } from './port.ts'
 
 const SCHEMA_VERSION = 1
 
+/** Records lie in the order of writing, which is about the order of expiring, and only the small index of their keys is
+ *  random: a WITHOUT ROWID table would scatter every write and every removal over the whole file. */
 const SCHEMA = `
-  CREATE TABLE records (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE records (key TEXT NOT NULL UNIQUE, value TEXT NOT NULL, expires INTEGER NOT NULL);
   CREATE INDEX records_expires ON records (expires);
   CREATE TABLE feed (seq INTEGER PRIMARY KEY AUTOINCREMENT, value TEXT NOT NULL, expires INTEGER NOT NULL);
   CREATE INDEX feed_expires ON feed (expires);
@@ -44,9 +46,10 @@ export function openSqliteDatabase(file: string, log: Log): DatabaseSync {
     // WAL: readers and the writer do not wait for each other. With synchronous=NORMAL a commit is in the kernel's page
     // cache when it returns, so it survives the death of this process (kill -9), which is what an answered login was
     // promised. Only a power cut or a kernel crash can take the last commits, and even then the file stays consistent.
-    // FULL would add an fsync to every write.
-    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16000;
-      PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;`)
+    // FULL would add an fsync to every write. Checkpoints, which do fsync, are left to sqlite-checkpoints.ts up to the
+    // number of pages (64 MB) where SQLite takes them into its own hands after all.
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
+      PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;`)
     if (versionOf(database) === 0) createTables(database)
     const version = versionOf(database)
     if (version !== SCHEMA_VERSION)

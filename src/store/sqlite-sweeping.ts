@@ -14,12 +14,14 @@ interface SweepingOptions {
   readonly database: DatabaseSync
   readonly clock: Clock
   readonly log: Log
+  /** Told how many rows were removed. */
+  readonly onRemoved: (count: number) => void
 }
 
-export function startSweeping({ database, clock, log }: SweepingOptions): { stop(): void } {
+export function startSweeping({ database, clock, log, onRemoved }: SweepingOptions): { stop(): void } {
   const removals = [
     database.prepare(
-      'DELETE FROM records WHERE key IN (SELECT key FROM records WHERE expires <= ? ORDER BY expires LIMIT ?)'
+      'DELETE FROM records WHERE rowid IN (SELECT rowid FROM records WHERE expires <= ? ORDER BY expires LIMIT ?)'
     ),
     database.prepare('DELETE FROM feed WHERE seq IN (SELECT seq FROM feed WHERE expires <= ? ORDER BY expires LIMIT ?)')
   ]
@@ -33,7 +35,11 @@ export function startSweeping({ database, clock, log }: SweepingOptions): { stop
     let hasMore = false
     try {
       const now = clock.now()
-      for (const removal of removals) hasMore = removal.run(now, SWEEP_ROWS).changes === SWEEP_ROWS || hasMore
+      for (const removal of removals) {
+        const { changes } = removal.run(now, SWEEP_ROWS)
+        if (changes === SWEEP_ROWS) hasMore = true
+        onRemoved(Number(changes))
+      }
     } catch (error) {
       // Another process is at it, or the file is in trouble that every operation reports anyhow.
       if (!isBusy(error)) log.debug({ err: error }, 'expired records could not be removed')

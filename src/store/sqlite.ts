@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Store, StoreError } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
+import { startCheckpoints } from './sqlite-checkpoints.ts'
 import { isBusy, openSqliteDatabase, toSqliteStoreError } from './sqlite-database.ts'
 import { startSweeping } from './sqlite-sweeping.ts'
 
@@ -33,63 +34,57 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
   const statements = prepare(database)
   let isClosed = false
 
-  const run = <T>(work: () => T): Promise<T> => untilUnlocked(work, file, timeout)
-  const open = () => {
-    if (isClosed) throw new StoreError('the store is closed')
-  }
-  const sweeping = startSweeping({ database, clock, log })
+  const read = <T>(work: () => T): Promise<T> =>
+    untilUnlocked(
+      () => {
+        if (isClosed) throw new StoreError('the store is closed')
+        return work()
+      },
+      file,
+      timeout
+    )
+  const write = <T>(work: () => T): Promise<T> =>
+    read(() => {
+      const result = work()
+      checkpoints.noteWrites(1)
+      return result
+    })
+  const checkpoints = startCheckpoints({ file, log })
+  const sweeping = startSweeping({ database, clock, log, onRemoved: checkpoints.noteWrites })
 
   const records = createRecords({
-    get: (key) =>
-      run(() => {
-        open()
-        return statements.get.get(key, clock.now())?.value as string | undefined
-      }),
+    get: (key) => read(() => statements.get.get(key, clock.now())?.value as string | undefined),
     set: (key, value, ttl) =>
-      run(() => {
-        open()
+      write(() => {
         statements.set.run(key, value, clock.now() + wholeTtl(ttl))
       }),
-    delete: (key) =>
-      run(() => {
-        open()
-        return statements.delete.run(key, clock.now()).changes === 1
-      })
+    delete: (key) => write(() => statements.delete.run(key, clock.now()).changes === 1)
   })
 
   return {
     ...records,
     setIfAbsent: (key, value, ttl) =>
-      run(() => {
-        open()
+      write(() => {
         const now = clock.now()
         return statements.setIfAbsent.run(key, value, now + wholeTtl(ttl), now).changes === 1
       }),
     compareAndSet: (key, expected, value, ttl) =>
-      run(() => {
-        open()
+      write(() => {
         const now = clock.now()
         return statements.compareAndSet.run(value, now + wholeTtl(ttl), key, expected, now).changes === 1
       }),
-    take: (key) =>
-      run(() => {
-        open()
-        return statements.take.all(key, clock.now())[0]?.value as string | undefined
-      }),
+    take: (key) => write(() => statements.take.all(key, clock.now())[0]?.value as string | undefined),
     increment: (key, ttl) =>
-      run(() => {
-        open()
+      write(() => {
         const now = clock.now()
         return Number(statements.increment.all({ key, now, expires: now + wholeTtl(ttl) })[0]?.value)
       }),
     appendFeed: (value, ttl) =>
-      run(() => {
-        open()
+      write(() => {
         statements.append.run(value, clock.now() + wholeTtl(ttl))
       }),
     readFeed: (cursor, limit) =>
-      run(() => {
-        open()
+      read(() => {
         // Sequence numbers follow the order of commits, since there is one writer at a time: a reader that has seen one
         // has seen all before it.
         const rows = statements.readFeed.all(Number(cursor || 0), clock.now(), limit)
@@ -97,8 +92,7 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
         return { entries: rows.map((row) => row.value as string), cursor: last ? String(last.seq) : cursor }
       }),
     ping: () =>
-      run(() => {
-        open()
+      read(() => {
         statements.ping.get()
       }),
     isShared: true,
@@ -106,6 +100,7 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
       if (isClosed) return
       isClosed = true
       sweeping.stop()
+      await checkpoints.stop()
       database.close()
     }
   }
