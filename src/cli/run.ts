@@ -1,4 +1,6 @@
 /** `wxgate run`: the gateway, from its configuration to its last request. */
+import cluster from 'node:cluster'
+import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
@@ -13,6 +15,9 @@ import { createAccessLog } from '../telemetry/access-log.ts'
 import { createLog, createOutput, type Log } from '../telemetry/log.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
+import { createWorkerLink, type WorkerLink } from './worker-link.ts'
+import { SANDBOX_VARIABLE } from './worker-messages.ts'
+import { runWorkers } from './workers.ts'
 
 const USAGE = `Usage: wxgate run [-c FILE] [--allow NAME[,NAME]]
 
@@ -21,6 +26,9 @@ Runs the gateway until SIGTERM or SIGINT; a second signal ends it at once.
   -c, --config  the configuration (gateway.yaml, or what WXGATE_CONFIG says)
   --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
+
+/** Milliseconds beyond a whole drain before a worker is taken for stuck. */
+const STOP_SLACK = 2_000
 
 /** 0 after a drain, 1 when it failed while running or could not start, 2 for a wrong command line or configuration. */
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
@@ -45,12 +53,28 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   try {
     const config = resolveGeneratedSecret(loaded.config)
     const baseDir = dirname(resolve(io.cwd, configFile(values, io.env)))
+    const count = config.server.workers === 'auto' ? availableParallelism() : config.server.workers
+    if (count > 1 && cluster.isPrimary) return await startWorkers(config, count, io)
     const running = await start(config, baseDir, io)
     return await running.untilStopped()
   } catch (error) {
     io.stderr(`wxgate could not start: ${describe(error)}\n`)
     return 1
   }
+}
+
+async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo): Promise<number> {
+  const output = createOutput(io.stdoutFd)
+  const log = createLog(config.logging, output, io.isTerminal)
+  // One for all workers: a login code is known to the sandbox that gave it out.
+  const sandbox = config.wechat.apiBase === 'sandbox' ? createSandbox({ clock: systemClock }) : null
+  const sandboxUrl = sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null
+  const { delay, timeout } = config.server.drain
+  const status = await runWorkers({ count, io, log, sandboxUrl, stopTimeout: delay + timeout + STOP_SLACK })
+  await sandbox?.close()
+  log.info('stopped')
+  output.flush()
+  return status
 }
 
 export interface RunningGateway {
@@ -69,25 +93,32 @@ export async function start(config: GatewayConfig, baseDir: string, io: ProcessI
   const output = createOutput(io.stdoutFd)
   const log = createLog(config.logging, output, io.isTerminal)
   const accessLog = createAccessLog(config.logging, output, io.isTerminal)
-  const sandbox = config.wechat.apiBase === 'sandbox' ? createSandbox({ clock: systemClock }) : null
-  const sandboxUrl = sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null
+  const link = createWorkerLink()
+  const shared = link ? io.env[SANDBOX_VARIABLE] : undefined
+  const sandbox = config.wechat.apiBase === 'sandbox' && !shared ? createSandbox({ clock: systemClock }) : null
+  const sandboxUrl = shared ?? (sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null)
   const store = await openStore(config.store, { clock: systemClock, log, baseDir })
   const wechatUrl = sandboxUrl ?? config.wechat.apiBase
-  const gateway = await buildGateway(config, { store, clock: systemClock, log, accessLog, wechatUrl })
+  const gateway = await buildGateway(config, {
+    store,
+    clock: systemClock,
+    log,
+    accessLog,
+    wechatUrl,
+    ...(link ? { groupMetrics: link.groupMetrics } : {})
+  })
   const { edge, service } = await gateway.listen()
   const scheme = config.server.tls ? 'https' : 'http'
   const edgeUrl = `${scheme}://${shownHost(edge.host)}:${edge.port}`
   const serviceUrl = `http://${shownHost(service.host)}:${service.port}`
-  log.info(
-    {
-      edge: edgeUrl,
-      service: serviceUrl,
-      wechat: sandbox ? 'sandbox' : new URL(wechatUrl).origin,
-      store: store.isShared ? 'shared' : 'memory'
-    },
-    'wxgate is listening'
-  )
-  void gateway.ready().then(() => log.info('wxgate is ready'))
+  const wechat = sandboxUrl === null ? new URL(wechatUrl).origin : 'sandbox'
+  if (link) link.say({ type: 'listening', edge: edgeUrl, service: serviceUrl })
+  else log.info({ edge: edgeUrl, service: serviceUrl, wechat }, 'wxgate is listening')
+  void gateway.ready().then(() => {
+    log.info('wxgate is ready')
+    link?.say({ type: 'ready', isReady: true })
+  })
+  const isTold = link ? obeyPrimary(link, gateway) : new Promise<void>(() => {})
 
   return {
     gateway,
@@ -96,14 +127,32 @@ export async function start(config: GatewayConfig, baseDir: string, io: ProcessI
     log,
     sandboxUrl,
     async untilStopped() {
-      await io.signalled()
+      await Promise.race([isTold, io.signalled()])
       // Whoever asks twice does not want to wait.
-      const outcome = await Promise.race([stop(gateway, store, sandbox), io.signalled().then(() => 'at once' as const)])
+      const stopped = stop(gateway, store, sandbox)
+      // A signal to the whole process group reaches a worker as well as its primary, who decides for all.
+      const again = link ? new Promise<never>(() => {}) : io.signalled().then(() => 'at once' as const)
+      const outcome = await Promise.race([stopped, again])
       log.info(outcome === 'at once' ? 'stopped at once' : 'stopped')
       output.flush()
       return 0
     }
   }
+}
+
+/** Resolves when the primary wants this worker to end. */
+function obeyPrimary(link: WorkerLink, gateway: Gateway): Promise<void> {
+  const { lifecycle, metrics } = gateway.parts
+  lifecycle.isGroupReady = false
+  return new Promise((drain) => {
+    link.serve({
+      drain,
+      groupReady(isReady) {
+        lifecycle.isGroupReady = isReady
+      },
+      metrics: () => metrics.json()
+    })
+  })
 }
 
 async function stop(gateway: Gateway, store: Store, sandbox: { close(): Promise<void> } | null): Promise<'drained'> {

@@ -7,8 +7,9 @@ export function addHealth(app: FastifyInstance, parts: Pick<Parts, 'lifecycle' |
   for (const path of ['/livez', '/healthz']) app.get(path, async () => ({ status: 'ok' }))
 
   app.get<{ Querystring: { verbose?: string } }>('/readyz', async (request, reply) => {
-    const isReady = lifecycle.isReady && !lifecycle.isDraining && revocations.isTrusted
-    const status = isReady ? 'ok' : lifecycle.isDraining ? 'draining' : lifecycle.isReady ? 'degraded' : 'starting'
+    const isReady = lifecycle.isReady && lifecycle.isGroupReady && !lifecycle.isDraining && revocations.isTrusted
+    const hasStarted = lifecycle.isReady && lifecycle.isGroupReady
+    const status = isReady ? 'ok' : lifecycle.isDraining ? 'draining' : hasStarted ? 'degraded' : 'starting'
     reply.code(isReady ? 200 : 503).header('cache-control', 'no-store')
     return request.query.verbose === undefined ? { status } : { status, checks: checks(parts) }
   })

@@ -36,7 +36,8 @@ export async function createService(parts: Parts): Promise<Service> {
   addVerify(app, parts)
   app.get('/metrics', async (_request, reply) => {
     reply.header('content-type', parts.metrics.contentType)
-    return parts.metrics.text()
+    const own = () => parts.metrics.text()
+    return parts.groupMetrics ? parts.groupMetrics(own) : own()
   })
   await app.ready()
   return {

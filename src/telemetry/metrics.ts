@@ -57,20 +57,27 @@ export function createMetrics(options: MetricsOptions): Metrics {
     labelNames: ['kind'],
     registers
   })
-  const gauge = (name: string, help: string, read: () => number) =>
+  /** `aggregator`: what several workers come to together. */
+  const gauge = (name: string, help: string, aggregator: 'max' | 'min', read: () => number) =>
     new Gauge({
       name,
       help,
       registers,
+      aggregator,
       collect() {
         this.set(read())
       }
     })
-  gauge('wxgate_store_feed_age_seconds', 'Time since the revocation feed was last read to its end', options.feedAge)
-  gauge('wxgate_store_trusted', '1 while revocations are known well enough to accept tokens', () =>
+  gauge(
+    'wxgate_store_feed_age_seconds',
+    'Time since the revocation feed was last read to its end',
+    'max',
+    options.feedAge
+  )
+  gauge('wxgate_store_trusted', '1 while revocations are known well enough to accept tokens', 'min', () =>
     Number(options.isStoreTrusted())
   )
-  gauge('wxgate_revocations', 'Ended sessions and users held in memory', options.revocations)
+  gauge('wxgate_revocations', 'Ended sessions and users held in memory', 'max', options.revocations)
 
   function seriesOf(route: string, status: number): Series {
     let byStatus = series.get(route)

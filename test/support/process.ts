@@ -1,0 +1,73 @@
+/** `wxgate` as a process of its own, ended with the test. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Teardown } from './gateway.ts'
+
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+
+export interface TestProcess {
+  readonly child: ChildProcess
+  /** Everything printed so far, both streams. */
+  readonly output: () => string
+  /** Resolves with the exit status, or the signal's name. */
+  readonly exited: Promise<number | string>
+}
+
+export function startProcess(t: Teardown, args: readonly string[], env: Record<string, string> = {}): TestProcess {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, NODE_ENV: '', ...env } })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (text: string) => {
+      output += text
+    })
+  }
+  const exited = new Promise<number | string>((resolve) => {
+    child.on('exit', (status, signal) => resolve(status ?? signal ?? -1))
+  })
+  t.teardown(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    await exited
+  })
+  return { child, output: () => output, exited }
+}
+
+/** A folder that is removed with the test, holding the configuration. */
+export function writeConfig(t: Teardown, config: unknown): { folder: string; file: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-test-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'gateway.yaml')
+  writeFileSync(file, JSON.stringify(config))
+  return { folder, file }
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Asks until the answer has the status, at most for `patience` milliseconds; the last status. */
+export async function untilStatus(url: string, status: number, patience = 10_000): Promise<number> {
+  const deadline = performance.now() + patience
+  let last = 0
+  while (performance.now() < deadline) {
+    last = await fetch(url).then(
+      async (response) => {
+        await response.arrayBuffer()
+        return response.status
+      },
+      () => 0
+    )
+    if (last === status) return last
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  return last
+}
