@@ -24,7 +24,17 @@ export function addAuthenticated(
       if (sender instanceof ApiError) throw sender
       context.principal = sender
     })
+    acceptEmptyBodies(scope)
     endpoints(scope)
+  })
+}
+
+/** wx.request names application/json as the type of a POST without data. */
+function acceptEmptyBodies(scope: FastifyInstance): void {
+  const parse = scope.getDefaultJsonParser('error', 'error')
+  scope.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, null)
+    else parse(request, body, done)
   })
 }
 

@@ -7,7 +7,6 @@ import { ApiError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { contextOf } from '../proxy/request-context.ts'
 import type { LoginResult } from '../sessions/login-codes.ts'
-import { StoreError } from '../store/port.ts'
 
 /** WeChat publishes no grammar for codes; these are the characters of a URL query that need no encoding. */
 const Body = Type.Object({
@@ -25,10 +24,10 @@ export function addLogin(app: FastifyInstance, parts: Parts): void {
     const { code, appid } = request.body
     const wxApp = chooseApp(parts, appid)
     await limit(parts, contextOf(request.raw).clientAddress, wxApp)
-    const result = await parts.loginCodes.once(wxApp.appId, code, () => logIn(parts, wxApp, code))
-    const answer = await describeLogin(parts, result)
+    const { result, isRepeat } = await parts.loginCodes.once(wxApp.appId, code, () => logIn(parts, wxApp, code))
+    if (isRepeat) await expectAlive(parts, result)
     reply.header('cache-control', 'no-store')
-    return answer
+    return describeLogin(parts, result)
   })
 }
 
@@ -64,7 +63,7 @@ async function logIn(parts: Parts, app: AppConfig, code: string): Promise<LoginR
       claims: {}
     })
     metrics.loginDone(app.appId, 'ok')
-    return { sessionId: session.id, isNew, profile: null }
+    return { session, status: user.status, isNew, profile: null }
   } catch (error) {
     metrics.loginDone(app.appId, error instanceof ApiError ? error.code : 'store_unavailable')
     throw error
@@ -72,14 +71,15 @@ async function logIn(parts: Parts, app: AppConfig, code: string): Promise<LoginR
 }
 
 /** The tokens are a function of the session, so every instance that is asked gives the same answer. */
-async function describeLogin({ sessions, users, grants }: Parts, result: LoginResult) {
-  const session = await sessions.find(result.sessionId)
-  if (!session)
-    throw new ApiError('code_used', 'The login code was used, and its session has ended since. Call wx.login again.')
-  const user = await users.find(session.appId, session.openId)
-  if (!user) throw new StoreError('a user record vanished')
+function describeLogin({ grants }: Parts, { session, status, isNew, profile }: LoginResult) {
   return {
-    ...grants.issue(session, user.status),
-    user: { id: user.id, is_new: result.isNew, status: user.status, ...(result.profile ?? {}) }
+    ...grants.issue(session, status),
+    user: { id: session.userId, is_new: isNew, status, ...(profile ?? {}) }
   }
+}
+
+async function expectAlive({ sessions, users }: Parts, { session }: LoginResult): Promise<void> {
+  const [found, user] = await Promise.all([sessions.find(session.id), users.find(session.appId, session.openId)])
+  if (!found || !user || user.epoch > session.epoch)
+    throw new ApiError('code_used', 'The login code was used, and its session has ended since. Call wx.login again.')
 }

@@ -24,13 +24,15 @@ export function addRefresh(app: FastifyInstance, parts: Parts): void {
     if (rotation.outcome === 'unknown') throw INVALID
     const { session } = rotation
     if (rotation.outcome === 'reused') {
-      await revocations.endSession(session.id)
       metrics.securityEvent('refresh_reused')
       const client = contextOf(request.raw).clientAddress
       log.warn(
         { event: 'refresh_reused', session: session.id, user: session.userId, app: session.appId, client },
-        'a refresh token was used twice; its session was ended'
+        'a refresh token was used twice; its session is ended'
       )
+      // The record goes last: should either step fail, the next use of an old token comes here again.
+      await revocations.endSession(session.id)
+      await sessions.end(session.id)
       throw REUSED
     }
     const user = await users.find(session.appId, session.openId)

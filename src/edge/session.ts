@@ -2,7 +2,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Parts } from '../parts.ts'
-import type { Principal } from '../tokens/principal.ts'
 import { principalOf } from './authenticated.ts'
 
 export function addSession(app: FastifyInstance, parts: Parts): void {
@@ -32,15 +31,18 @@ export function addLogout(app: FastifyInstance, parts: Parts): void {
     async (request, reply) => {
       const principal = principalOf(request)
       if (request.body?.all === true) await endAllSessions(parts, principal.appId, principal.openId)
-      else await endSession(parts, principal)
+      else await endSession(parts, principal.sessionId)
       return reply.code(204).send()
     }
   )
 }
 
-async function endSession({ sessions, revocations }: Parts, { sessionId }: Principal): Promise<void> {
-  await sessions.end(sessionId)
+/** First the record, so that no refresh can begin; then the feed, for the access tokens. Ending a session again, as after
+ *  a failure on the way, does no harm. False when there was no such session. */
+export async function endSession({ sessions, revocations }: Parts, sessionId: string): Promise<boolean> {
+  const wasThere = await sessions.end(sessionId)
   await revocations.endSession(sessionId)
+  return wasThere
 }
 
 /** False when there is no such user. */

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import { ApiError, type ErrorCode } from '../errors.ts'
 import { type Store, StoreError } from '../store/port.ts'
+import type { UserStatus } from '../tokens/principal.ts'
+import type { Session } from './sessions.ts'
 
 /** How long an answer is given again (milliseconds). */
 const REPEAT_WINDOW = 10_000
@@ -10,7 +12,9 @@ const PENDING = 'pending'
 
 /** What a login came to: enough to give its answer again. */
 export interface LoginResult {
-  readonly sessionId: string
+  /** As it began. */
+  readonly session: Session
+  readonly status: UserStatus
   readonly isNew: boolean
   /** What the login hook wants passed to the client. */
   readonly profile: Readonly<Record<string, unknown>> | null
@@ -18,7 +22,13 @@ export interface LoginResult {
 
 export interface LoginCodes {
   /** Runs `exchange` unless someone else has this code in hand; then waits for what that comes to. */
-  once(appId: string, code: string, exchange: () => Promise<LoginResult>): Promise<LoginResult>
+  once(appId: string, code: string, exchange: () => Promise<LoginResult>): Promise<LoginOutcome>
+}
+
+export interface LoginOutcome {
+  readonly result: LoginResult
+  /** The result was read from the store: up to ten seconds old, and the session may have ended meanwhile. */
+  readonly isRepeat: boolean
 }
 
 /** After these the code may be fresh still, and another attempt is worth while. */
@@ -33,15 +43,16 @@ const TRANSIENT = new Set<ErrorCode>([
 
 /** @param timeout Milliseconds that an exchange can take at most. */
 export function createLoginCodes({ store, timeout }: { store: Store; timeout: number }): LoginCodes {
-  const inFlight = new Map<string, Promise<LoginResult>>()
+  const inFlight = new Map<string, Promise<LoginOutcome>>()
   const patience = timeout + 2_000
 
-  async function claimOrWait(key: string, exchange: () => Promise<LoginResult>): Promise<LoginResult> {
+  async function claimOrWait(key: string, exchange: () => Promise<LoginResult>): Promise<LoginOutcome> {
     const deadline = performance.now() + patience
     while (performance.now() < deadline) {
-      if (await store.setIfAbsent(key, PENDING, patience)) return settle(key, exchange)
+      if (await store.setIfAbsent(key, PENDING, patience))
+        return { result: await settle(key, exchange), isRepeat: false }
       const stored = await store.get(key)
-      if (stored !== undefined && stored !== PENDING) return readAnswer(stored)
+      if (stored !== undefined && stored !== PENDING) return { result: readAnswer(stored), isRepeat: true }
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL))
     }
     throw new StoreError('another instance did not finish exchanging the login code')

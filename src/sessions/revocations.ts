@@ -1,5 +1,5 @@
 /** Which access tokens are dead before their time: a feed in the store that every process follows, so that a request is
- *  decided from memory. An entry lives as long as the longest access token; then every token it speaks of has expired. */
+ *  decided from memory. An entry lives a little longer than the longest access token; then all it speaks of has expired. */
 import type { Clock } from '../clock.ts'
 import type { Store } from '../store/port.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -9,6 +9,9 @@ import type { Principal, UserStatus } from '../tokens/principal.ts'
 const POLL_INTERVAL = 200
 const PAGE = 5_000
 const SWEEP_INTERVAL = 60_000
+/** Clocks of several instances differ, and a login that an end overtakes gets its token a moment after it: an entry is
+ *  kept for this much longer than the longest token (milliseconds). */
+const MARGIN = 60_000
 
 /** `s`: a session ended. `u`: all sessions of a user below epoch `e` ended. `b`: a user has become bound. `x`: until when
  *  the entry matters. */
@@ -19,7 +22,7 @@ export interface Revocations {
    *  store is away. */
   start(): Promise<void>
   stop(): void
-  /** In force here when this resolves, elsewhere within a second. */
+  /** In force here when this resolves, elsewhere within a second. When it fails nothing is known; ending again is safe. */
   endSession(id: string): Promise<void>
   endUser(appId: string, openId: string, epoch: number): Promise<void>
   markBound(appId: string, openId: string): Promise<void>
@@ -48,6 +51,7 @@ export function createRevocations({ store, clock, log, accessTtl, grace }: Revoc
   const sessions = new Map<string, number>()
   const users = new Map<string, { epoch: number; until: number }>()
   const bound = new Map<string, number>()
+  const life = accessTtl + MARGIN
   let version = 0
   let cursor = ''
   let lastRead = Number.NEGATIVE_INFINITY
@@ -69,8 +73,10 @@ export function createRevocations({ store, clock, log, accessTtl, grace }: Revoc
   }
 
   async function publish(entry: Entry): Promise<void> {
+    // First the feed: were the entry known here alone and the feed not written, a repetition of the call would be
+    // refused as coming from an ended session, and the other instances would never learn.
+    await store.appendFeed(JSON.stringify(entry), life)
     apply(entry)
-    await store.appendFeed(JSON.stringify(entry), accessTtl)
   }
 
   function sweep(now: number): void {
@@ -119,7 +125,7 @@ export function createRevocations({ store, clock, log, accessTtl, grace }: Revoc
     timer.unref()
   }
 
-  const until = () => clock.now() + accessTtl
+  const until = () => clock.now() + life
 
   return {
     async start() {

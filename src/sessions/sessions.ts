@@ -27,7 +27,7 @@ export type NewSession = Pick<Session, 'appId' | 'openId' | 'unionId' | 'userId'
 
 export type Rotation =
   | { readonly outcome: 'rotated' | 'repeated'; readonly session: Session }
-  /** A refresh token was used a second time: the family has been ended. */
+  /** A refresh token was used a second time: the family has to be ended. */
   | { readonly outcome: 'reused'; readonly session: Session }
   | { readonly outcome: 'unknown' }
 
@@ -77,7 +77,9 @@ export function createSessions({ store, clock, refreshTtl, refreshMaxTtl }: Sess
         if (!found) return { outcome: 'unknown' }
         const { stored, session } = found
         const now = clock.now()
-        if (session.generation === generation) {
+        // A token of ours that is newer than the record: the store lost a write (a failover, a crash). The token proves
+        // the generation that it names.
+        if (generation >= session.generation) {
           if (session.endsAt <= now) return { outcome: 'unknown' }
           const next: Session = { ...session, generation: generation + 1, issuedAt: now }
           if (await store.compareAndSet(keyOf(id), stored, JSON.stringify(next), ttlOf(next))) {
@@ -86,9 +88,8 @@ export function createSessions({ store, clock, refreshTtl, refreshMaxTtl }: Sess
           continue
         }
         const isRepeat = session.generation === generation + 1 && now - session.issuedAt <= REPEAT_WINDOW
-        if (isRepeat) return { outcome: 'repeated', session }
-        await store.delete(keyOf(id))
-        return { outcome: 'reused', session }
+        // The record stays until the caller has told everyone, so that a failure on the way is met again and not forgotten.
+        return { outcome: isRepeat ? 'repeated' : 'reused', session }
       }
       throw new StoreError('a session is being refreshed by too many at once')
     },

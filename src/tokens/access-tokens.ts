@@ -14,6 +14,8 @@ const VERIFIED_TOKENS = 50_000
 const REFUSED_TOKENS = 2_000
 
 const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/
+/** Our own ids; they become header values upstream. */
+const ID = /^[A-Za-z0-9_-]{1,128}$/
 const SEGMENTS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
 
 export interface AccessTokenSubject {
@@ -40,6 +42,9 @@ export interface AccessTokenOptions {
   readonly codecs: readonly JwtCodec[]
   readonly issuer: string
   readonly appIds: readonly string[]
+  /** Milliseconds that a token may live at most. Revocations are remembered for as long, so a token that claims more
+   *  would outlive its own. */
+  readonly accessTtl: number
   readonly openId: 'sealed' | 'plain'
   /** Deterministic, so that an answer can be given twice. */
   readonly sealer: Sealer
@@ -50,10 +55,11 @@ const invalid = (detail: string) => new ApiError('token_invalid', detail)
 const MALFORMED = invalid('The Authorization header is not "Bearer" and one access token. Log in again to get one.')
 const TOO_LONG = invalid('The access token is longer than any this gateway issues. Log in again to get one.')
 const NOT_OURS = invalid('The access token was not issued by this gateway, or was changed. Log in again.')
+const NOT_YET = invalid('The access token is dated in the future. The clocks of the gateway do not agree.')
 const EXPIRED = new ApiError('token_expired', 'The access token has expired. Use the refresh token to get a new one.')
 
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
-  const { codecs, issuer, sealer, clock } = options
+  const { codecs, issuer, accessTtl, sealer, clock } = options
   const [signer] = codecs
   if (!signer) throw new Error('access tokens need at least one key')
   const byHeader = new Map(codecs.map((codec) => [codec.header, codec]))
@@ -88,7 +94,8 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     if (refusal !== undefined) return refusal
     const result = inspect(authorization)
     if (!(result instanceof ApiError)) verified.set(authorization, result)
-    else if (result !== EXPIRED) refused.set(authorization, result)
+    // What time decides may be decided otherwise later.
+    else if (result !== EXPIRED && result !== NOT_YET) refused.set(authorization, result)
     return result
   }
 
@@ -109,15 +116,17 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   }
 
   function readClaims(claims: Readonly<Record<string, unknown>>): Principal | ApiError {
-    const { iss, aud, sub, sid, iat, exp, epoch, status } = claims
+    const { iss, aud, sub, sid, iat, nbf, exp, epoch, status } = claims
     if (iss !== issuer || typeof aud !== 'string' || !appIds.has(aud)) return NOT_OURS
-    if (!isText(sub) || !isText(sid) || !isCount(epoch) || !isCount(iat) || !isCount(exp)) return NOT_OURS
+    if (!isId(sub) || !isId(sid) || !isCount(epoch) || !isCount(iat) || !isCount(exp)) return NOT_OURS
     if (status !== 'anonymous' && status !== 'bound') return NOT_OURS
-    const now = clock.now()
-    if (iat > now / 1000 + SKEW || exp <= iat) return NOT_OURS
+    if (exp <= iat || (nbf !== undefined && !isCount(nbf))) return NOT_OURS
     const identity = readIdentity(claims, aud, sid)
     if (!identity) return NOT_OURS
-    if (exp * 1000 <= now) return EXPIRED
+    const now = clock.now()
+    if (Math.max(iat, nbf ?? 0) > now / 1000 + SKEW) return NOT_YET
+    // Issued while accessTtl was longer than it is now, if by us: the refresh token gets one that fits.
+    if (exp * 1000 <= now || exp - iat > accessTtl / 1000 + SKEW) return EXPIRED
     return {
       appId: aud,
       openId: identity.openId,
@@ -150,7 +159,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   return { sign, verify, publicKeys }
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value.length > 0 && value.length <= 128
+const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value)
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 

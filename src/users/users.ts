@@ -17,6 +17,12 @@ interface UserRecord {
   readonly last_login: number
 }
 
+/** `maker` is the appid and openid of the record that the id was first given to. */
+interface UnionRecord {
+  readonly id: string
+  readonly maker: string
+}
+
 export interface User {
   readonly id: string
   readonly appId: string
@@ -87,16 +93,23 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     throw new StoreError('a user record is being changed by too many at once')
   }
 
-  /** The id that all mini-programs of one Open Platform account share for a person. */
-  async function claimUnionId(unionId: string, id: string): Promise<string> {
+  /** The id that all mini-programs of one Open Platform account share for a person, and whether this record is the one
+   *  that it was made for. Which one that is stands in the store, so that racing logins all see the same. */
+  async function claimUnionId(unionId: string, id: string, maker: string): Promise<{ id: string; isMaker: boolean }> {
     const key = `union:${unionId}`
-    if (await store.setIfAbsent(key, id, FOREVER)) return id
-    return (await store.get(key)) ?? id
+    const claim: UnionRecord = { id, maker }
+    if (await store.setIfAbsent(key, JSON.stringify(claim), FOREVER)) return { id, isMaker: true }
+    const stored = await store.get(key)
+    if (stored === undefined) throw new StoreError('a unionid record vanished')
+    const known = JSON.parse(stored) as UnionRecord
+    return { id: known.id, isMaker: known.maker === maker }
   }
 
   async function create(appId: string, openId: string, unionId: string | null) {
     const ownId = `u_${randomBytes(15).toString('base64url')}`
-    const id = unionId === null ? ownId : await claimUnionId(unionId, ownId)
+    const key = keyOf(appId, openId)
+    const { id, isMaker } =
+      unionId === null ? { id: ownId, isMaker: true } : await claimUnionId(unionId, ownId, `${appId}:${openId}`)
     const now = clock.now()
     const record: UserRecord = {
       id,
@@ -107,8 +120,8 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
       first_login: now,
       last_login: now
     }
-    const isFirst = await store.setIfAbsent(keyOf(appId, openId), JSON.stringify(record), FOREVER)
-    return isFirst ? { user: toUser(appId, openId, record), isNew: id === ownId } : null
+    const isFirst = await store.setIfAbsent(key, JSON.stringify(record), FOREVER)
+    return isFirst ? { user: toUser(appId, openId, record), isNew: isMaker } : null
   }
 
   return {
@@ -129,7 +142,7 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
         return { user, isNew: false }
       }
       // The account was joined to an Open Platform after the first login: the id stays, later apps will find it.
-      if (!isLinked && unionId !== null) await claimUnionId(unionId, known.id)
+      if (!isLinked && unionId !== null) await claimUnionId(unionId, known.id, `${appId}:${openId}`)
       return { user: known, isNew: false }
     },
 
