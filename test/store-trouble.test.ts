@@ -146,9 +146,33 @@ test('a feed survives a server that comes back empty, with an older clock, or wa
   t.strictSame(await next(), [])
 
   await other.store.appendFeed('five', HOUR)
+  t.strictSame(await next(), ['five'])
   await askRedis(server.port, 'CLIENT KILL TYPE normal')
-  t.ok((await next()).includes('five'), 'a new connection may lead to a server that lags: the feed is read again')
+  await askRedis(server.port, 'DEL wxgate:feed')
+  await askRedis(server.port, 'XADD wxgate:feed 6-1 v six t 9000000000000')
+  await askRedis(server.port, `XADD wxgate:feed ${Date.now() + HOUR}-1 v seven t 9000000000000`)
+  t.strictSame(
+    await next(),
+    ['six', 'seven'],
+    'a new connection may lead to a server that lags: the feed is read again'
+  )
   t.strictSame(await next(), [])
+})
+
+test('a master that became a replica is left for the one that its name leads to now', async (t) => {
+  const first = await startRedis(t)
+  const second = await startRedis(t)
+  if (!first || !second) return
+  const proxy = await startTcpProxy(first.port)
+  t.teardown(() => proxy.close())
+  const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`)
+  await store.set('a', 'x', HOUR)
+  await askRedis(first.port, `REPLICAOF 127.0.0.1 ${second.port}`)
+  proxy.targetPort = second.port
+  await t.rejects(store.set('a', 'y', HOUR), { name: 'StoreError', message: /is a replica and refuses writes/ })
+  await untilBack(t, store)
+  await store.set('a', 'z', HOUR)
+  t.equal(await askRedis(second.port, 'GET wxgate:r:a'), '$1\r\nz\r\n')
 })
 
 test('a dropped connection is replaced before the caller notices', async (t) => {

@@ -286,6 +286,13 @@ const rules: Record<string, (t: Test, opened: Opened) => Promise<void>> = {
     t.strictSame((await store.readFeed('', 10)).entries, ['long first', 'long 0', 'long 1', 'long 2', 'long 3', 'last'])
   },
 
+  async 'a short-lived entry does not take a long-lived one with it'(t, { store, pass }) {
+    await store.appendFeed('long', HOUR)
+    await store.appendFeed('short', 30)
+    await pass(40)
+    t.strictSame((await store.readFeed('', 10)).entries, ['long'])
+  },
+
   async 'a cursor outlives the entries before it'(t, { store, pass }) {
     for (let index = 0; index < 60; index++) await store.appendFeed(`short ${index}`, 30)
     const { cursor } = await store.readFeed('', 100)

@@ -3,6 +3,8 @@ import { connect, createServer, type Socket } from 'node:net'
 
 export interface TcpProxy {
   readonly port: number
+  /** Where new connections lead. */
+  targetPort: number
   /** Milliseconds added to every answer. */
   delay: number
   /** Accepts connections and bytes, and passes nothing on. What it swallowed is lost. */
@@ -19,7 +21,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   }
   const server = createServer((client) => {
     keep(client)
-    const target = connect(targetPort, '127.0.0.1')
+    const target = connect(proxy.targetPort, '127.0.0.1')
     keep(target)
     client.on('data', (chunk) => {
       if (!proxy.isDeaf) target.write(chunk)
@@ -38,6 +40,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const address = server.address()
   const proxy: TcpProxy = {
     port: address && typeof address === 'object' ? address.port : 0,
+    targetPort,
     delay: 0,
     isDeaf: false,
     close() {
