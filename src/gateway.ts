@@ -35,6 +35,8 @@ export interface GatewayDependencies {
   readonly accessLog: AccessLog
   /** Where api.weixin.qq.com is: the configuration's word for it, or the sandbox's URL. */
   readonly wechatUrl: string
+  /** One of several processes on the same ports. */
+  readonly isWorker?: boolean
   /** In a worker: the metrics of all of them, given a way to get its own. */
   readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
 }
@@ -76,9 +78,10 @@ export async function buildGateway(config: GatewayConfig, dependencies: GatewayD
     parts,
     async listen() {
       const { server, service: listener } = config
+      const isShared = dependencies.isWorker ?? false
       return {
-        edge: await edge.listener.listen(server.host, server.port),
-        service: await service.listen(listener.host, listener.port)
+        edge: await edge.listener.listen(server.host, server.port, isShared),
+        service: await service.listen(listener.host, listener.port, isShared)
       }
     },
     async ready() {

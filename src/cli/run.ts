@@ -1,6 +1,7 @@
 /** `wxgate run`: the gateway, from its configuration to its last request. */
 import cluster from 'node:cluster'
-import { availableParallelism } from 'node:os'
+import { createServer } from 'node:net'
+import { availableParallelism, platform } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
@@ -64,6 +65,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
 }
 
 async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo): Promise<number> {
+  // Workers share their ports with one another, and would do so with a stranger.
+  for (const { host, port } of [config.server, config.service]) await assertFree(host, port)
   const output = createOutput(io.stdoutFd)
   const log = createLog(config.logging, output, io.isTerminal)
   // One for all workers: a login code is known to the sandbox that gave it out.
@@ -75,6 +78,14 @@ async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo)
   log.info('stopped')
   output.flush()
   return status
+}
+
+function assertFree(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(port, host, () => probe.close(() => resolve()))
+  })
 }
 
 export interface RunningGateway {
@@ -105,7 +116,7 @@ export async function start(config: GatewayConfig, baseDir: string, io: ProcessI
     log,
     accessLog,
     wechatUrl,
-    ...(link ? { groupMetrics: link.groupMetrics } : {})
+    ...(link ? { groupMetrics: link.groupMetrics, isWorker: platform() === 'linux' } : {})
   })
   const { edge, service } = await gateway.listen()
   const scheme = config.server.tls ? 'https' : 'http'

@@ -8,10 +8,12 @@ import type { GatewayConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Parts } from '../parts.ts'
+import { createPeers } from '../proxy/peers.ts'
 import type { ReverseProxy } from '../proxy/proxy.ts'
 import { contextOf, type RequestContext, setContext } from '../proxy/request-context.ts'
-import { sendProblem } from '../proxy/send-problem.ts'
-import { isWebSocketHandshake, writeProblem } from '../proxy/websocket.ts'
+import { closeSoon, sendProblem, writeProblem } from '../proxy/send-problem.ts'
+import { isWebSocketHandshake } from '../proxy/websocket.ts'
+import { limitConnections, responseBegan, responseIsOver, responseUnderWay } from './connections.ts'
 import { createFrontDoor } from './front-door.ts'
 import { isOwnPath } from './own-paths.ts'
 import { loadTls, type TlsFiles } from './tls-files.ts'
@@ -29,7 +31,8 @@ export interface ClientError extends Error {
 export interface Listener {
   readonly server: Server
   onClientError(error: ClientError, socket: Socket): void
-  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  /** @param isShared Other processes of this gateway listen on the same port; the kernel deals connections out. */
+  listen(host: string, port: number, isShared: boolean): Promise<{ host: string; port: number }>
   /** No new connections; waits for what is under way, at most `timeout` milliseconds, then closes the rest. */
   close(timeout: number): Promise<void>
   /** Requests and upgraded connections under way. */
@@ -71,6 +74,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
 
   function onResponseClose(this: ServerResponse): void {
     const context = contextOf(this)
+    responseIsOver(this.req.socket, this)
     context.onClose?.()
     // nginx's word for a client that left before the answer.
     finish(context, this.req.url ?? '', this.writableFinished || this.headersSent ? this.statusCode : 499)
@@ -85,6 +89,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
     active++
     setContext(req, context)
     setContext(res, context)
+    responseBegan(req.socket, res)
     res.on('close', onResponseClose)
     if (error !== null) {
       context.reason = error.code
@@ -135,6 +140,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   }
 
   const options = {
+    handshakeTimeout: limits.headersTimeout,
     maxHeaderSize: limits.uri + limits.headers + HEAD_SLACK,
     headersTimeout: limits.headersTimeout,
     requestTimeout: 0,
@@ -159,7 +165,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
     socket.on('error', () => socket.destroy())
     writeProblem(socket, CONNECT, '')
   })
-  limitConnections(server, limits.connectionsPerPeer, config.server.trustedProxies.length > 0)
+  limitConnections(server, { limits, peers: createPeers(config.server.trustedProxies), isTls: tls !== undefined })
 
   return {
     server,
@@ -167,13 +173,15 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       return active
     },
     onClientError(error, socket) {
-      if (!socket.writable) {
-        socket.destroy()
-        return
-      }
-      writeProblem(socket, clientError(error, limits.uri), '')
+      const problem = clientError(error, limits.uri)
+      const res = responseUnderWay(socket)
+      if (!socket.writable) socket.destroy()
+      else if (res === null) writeProblem(socket, problem, '')
+      // What is broken is the request after it: the answers before come first.
+      else if (res.req.complete) res.once('close', () => writeProblem(socket, problem, ''))
+      else refuseRest(res, socket, problem)
     },
-    listen: (host, port) => listen(server, host, port),
+    listen: (host, port, isShared) => listen(server, host, port, isShared),
     async close(timeout) {
       tls?.stop()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -189,6 +197,20 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   }
 }
 
+/** The body of a request broke off into something that is no HTTP. */
+function refuseRest(res: ServerResponse, socket: Socket, problem: ApiError): void {
+  const context = contextOf(res)
+  context.onClose?.()
+  if (res.headersSent) {
+    // Whatever was not written by now is missed by the client (RFC 9112, section 8).
+    socket.end()
+    closeSoon(socket)
+    return
+  }
+  context.reason = problem.code
+  sendProblem(res.req, res, problem, context)
+}
+
 function clientError(error: ClientError, uriLimit: number): ApiError {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_SLOW
   if (error.code === 'HPE_HEADER_OVERFLOW') {
@@ -199,37 +221,15 @@ function clientError(error: ClientError, uriLimit: number): ApiError {
   return /HEADER|TOKEN|_LF_|CR_/.test(error.code ?? '') ? BAD_HEADER : NOT_HTTP
 }
 
-/** Peers on this machine and proxies in front hold many connections for many clients; anybody else is one client. */
-function limitConnections(server: Server, max: number, hasProxies: boolean): void {
-  const counts = new Map<string, number>()
-  server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? ''
-    if (
-      hasProxies ||
-      address === '' ||
-      address === '::1' ||
-      address.endsWith('127.0.0.1') ||
-      address.startsWith('127.')
-    )
-      return
-    const count = (counts.get(address) ?? 0) + 1
-    counts.set(address, count)
-    socket.once('close', () => {
-      const left = (counts.get(address) ?? 1) - 1
-      if (left > 0) counts.set(address, left)
-      else counts.delete(address)
-    })
-    if (count > max) {
-      socket.on('error', () => socket.destroy())
-      writeProblem(socket, new ApiError('rate_limited', 'This address holds too many connections.'), '')
-    }
-  })
-}
-
-function listen(server: Server, host: string, port: number): Promise<{ host: string; port: number }> {
+function listen(
+  server: Server,
+  host: string,
+  port: number,
+  isShared: boolean
+): Promise<{ host: string; port: number }> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, () => {
+    server.listen({ port, host, exclusive: isShared, reusePort: isShared }, () => {
       server.off('error', reject)
       // A server that listens has nothing to fail with but a connection it could not accept.
       server.on('error', () => {})

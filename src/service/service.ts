@@ -5,12 +5,26 @@ import { createFrontDoor } from '../edge/front-door.ts'
 import { addHealth } from '../edge/health.ts'
 import type { Parts } from '../parts.ts'
 import { contextOf, setContext } from '../proxy/request-context.ts'
+import { addAudit } from './audit.ts'
+import { createCallers } from './callers.ts'
+import { addKickSession, addKickUser } from './kicks.ts'
+import { addMetrics } from './metrics.ts'
+import { addOpenData } from './open-data.ts'
+import { addOpenApi, describeService } from './openapi.ts'
+import { addForCallers, addForScope } from './scopes.ts'
+import { addCheckSession, addResetSession } from './session-keys.ts'
+import { addSign } from './sign.ts'
+import { addUsers } from './users.ts'
 import { addVerify } from './verify.ts'
+import { createWeChatForwarder, type WeChatForwarder } from './wechat-forwarder.ts'
+import { addWxapi } from './wxapi.ts'
 
 const BODY_LIMIT = 256 * 1024
+/** Milliseconds to the last byte of a request; uploads for WeChat pass through here. */
+const REQUEST_TIMEOUT = 120_000
 
 export interface Service {
-  listen(host: string, port: number): Promise<{ host: string; port: number }>
+  listen(host: string, port: number, isShared: boolean): Promise<{ host: string; port: number }>
   close(): Promise<void>
 }
 
@@ -20,7 +34,8 @@ export async function createService(parts: Parts): Promise<Service> {
     bodyLimit: BODY_LIMIT,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     forceCloseConnections: true,
-    requestTimeout: 30_000
+    requestTimeout: REQUEST_TIMEOUT,
+    routerOptions: { maxParamLength: 256 }
   })
   useErrors(app, {
     log: parts.log,
@@ -32,24 +47,51 @@ export async function createService(parts: Parts): Promise<Service> {
     }
   })
   admitEverything(app, parts)
+  addAudit(app, parts.log)
+  await describeService(app)
+  addOpenApi(app)
   addHealth(app, parts)
+  addMetrics(app, parts)
   addVerify(app, parts)
-  app.get('/metrics', async (_request, reply) => {
-    reply.header('content-type', parts.metrics.contentType)
-    const own = () => parts.metrics.text()
-    return parts.groupMetrics ? parts.groupMetrics(own) : own()
+  const forwarder = createWeChatForwarder({
+    apiBase: parts.wechatUrl,
+    timeout: parts.config.wechat.timeout,
+    accessTokens: parts.wechat.accessTokens
   })
+  addCalls(app, parts, forwarder)
   await app.ready()
   return {
-    async listen(host, port) {
-      await app.listen({ host, port })
+    async listen(host, port, isShared) {
+      await app.listen({ host, port, exclusive: isShared, reusePort: isShared } as { host: string; port: number })
       const address = app.server.address()
       return { host, port: typeof address === 'object' && address ? address.port : port }
     },
     async close() {
       await app.close()
+      await forwarder.close()
     }
   }
+}
+
+/** Everything that needs a service token, by the scope it needs. */
+function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder): void {
+  const callers = createCallers(parts.config.service.tokens)
+  addForCallers(app, '/v1', callers, (v1) => {
+    addForScope(v1, 'session', (scope) => {
+      addOpenData(scope, parts)
+      addSign(scope, parts)
+      addCheckSession(scope, parts)
+      addResetSession(scope, parts)
+      addUsers(scope, parts)
+    })
+    addForScope(v1, 'admin', (scope) => {
+      addKickUser(scope, parts)
+      addKickSession(scope, parts)
+    })
+  })
+  addForCallers(app, '/wxapi', callers, (wxapi) => {
+    addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, parts, forwarder))
+  })
 }
 
 /** The same reading of target and headers as on the edge, before any endpoint sees a request. */
