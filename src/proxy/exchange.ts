@@ -1,64 +1,26 @@
 /** One proxied request: it is dispatched to a target, and what comes back is written straight to the client. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
-import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import type { Lifecycle } from '../lifecycle.ts'
 import { codeOf, isNotConnected, isReset, toApiError } from '../upstream/failures.ts'
-import { avoid, type Target, type Upstream } from '../upstream/upstreams.ts'
+import { mayRetry, type RetryCause } from '../upstream/retries.ts'
+import { avoid, type Target } from '../upstream/upstreams.ts'
+import type { ExchangeOptions } from './exchange-options.ts'
 import { rewriteLocation } from './location.ts'
-import { BODY_TOO_LARGE, type BodyLimits, RequestBody } from './request-body.ts'
-import type { RequestContext } from './request-context.ts'
-import type { ResponseHeaders } from './response-headers.ts'
-import { sendProblem } from './send-problem.ts'
+import { RequestBody } from './request-body.ts'
+import { isEventStream } from './response-headers.ts'
+import { endAfterRequest, sendProblem } from './send-problem.ts'
 
 const NO_TARGET = new ApiError(
   'upstream_unavailable',
   'No target of the business service can be used. Try again shortly.'
 )
 const BAD_HEAD = new ApiError('upstream_invalid', 'The business service gave a response that is not valid HTTP.')
+const TOO_SLOW = new ApiError('upstream_timeout', 'The business service did not answer in time.')
+/** Ends one try so that another can follow; never reaches a client. */
+const ASK_ANOTHER = new Error('the answer is one to try again after')
 
-export interface ExchangeOptions {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
-  readonly context: RequestContext
-  readonly route: RouteConfig
-  readonly upstream: Upstream
-  /** Path and query as the target receives them. */
-  readonly path: string
-  /** Name and value in turns. */
-  readonly headers: string[]
-  readonly hasBody: boolean
-  readonly bodyLimits: BodyLimits
-  readonly responseHeaders: ResponseHeaders
-  readonly flusher: Flusher
-  readonly lifecycle: Lifecycle
-  /** Milliseconds that a client may leave a response unread. */
-  readonly writeIdleTimeout: number
-  /** What `hash` keeps on one target. */
-  readonly balanceKey: string | null
-}
-
-/** Writes out, once the event loop has read all there was, the heads of those responses whose body has not come yet. A
- *  response that came whole leaves in one write instead. */
-export interface Flusher {
-  add(exchange: Exchange): void
-}
-
-export function createFlusher(): Flusher {
-  let waiting: Exchange[] = []
-  const flush = () => {
-    const exchanges = waiting
-    waiting = []
-    for (const exchange of exchanges) exchange.flush()
-  }
-  return {
-    add(exchange) {
-      if (waiting.length === 0) setImmediate(flush)
-      waiting.push(exchange)
-    }
-  }
-}
+/** Bodies up to this many bytes leave together with their head. */
+const ONE_WRITE = 16 * 1024
 
 /** The methods without `Request` in their names are those of undici's dispatch handler. */
 export class Exchange implements Dispatcher.DispatchHandler {
@@ -73,7 +35,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #firstChunk: Buffer | null = null
   #isOver = false
   #body: RequestBody | null = null
-  #writeTimer: NodeJS.Timeout | undefined
+  #isPaused = false
+  /** While a response goes on beyond what came at once: what the upstream still has time for. */
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: ExchangeOptions) {
     this.#options = options
@@ -81,7 +45,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   start(): void {
-    const { upstream, balanceKey, route, path, headers, req, hasBody, bodyLimits } = this.#options
+    const { upstream, balanceKey, path, headers, req, hasBody, bodyLimits } = this.#options
     const target = upstream.pick(balanceKey, this.#tried)
     if (!target) {
       this.#fail(NO_TARGET)
@@ -97,7 +61,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
           method: req.method as Dispatcher.HttpMethod,
           headers,
           body: this.#body,
-          headersTimeout: route.timeout ?? upstream.config.timeouts.response
+          headersTimeout: this.#responseTimeout
         },
         this
       )
@@ -112,12 +76,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    if (status < 200) return true
-    const { context, responseHeaders, route, flusher } = this.#options
+    if (status < 200) {
+      this.#onInformational(status)
+      return true
+    }
+    this.#clearTimer()
+    if (status >= 502 && status <= 504 && this.#mayRetry(String(status) as RetryCause)) throw ASK_ANOTHER
+    const { context, responseHeaders, route, flusher, upstream } = this.#options
     context.upstreamTime = performance.now() - context.startedAt
     const head = responseHeaders.build(raw, status, route.responseHeaders)
     if (head === null) throw BAD_HEAD
-    if (status >= 300 && status < 400 && this.#target) rewriteLocation(head, this.#target.origin, route.stripPrefix)
+    if (status === 201 || (status >= 300 && status < 400)) rewriteLocation(head, upstream.targets, route.stripPrefix)
     this.#head = head
     this.#status = status
     this.#resume = resume
@@ -126,6 +95,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onData(chunk: Buffer): boolean {
+    this.#timer?.refresh()
     if (this.#head !== null) {
       if (this.#firstChunk === null) {
         this.#firstChunk = chunk
@@ -137,24 +107,34 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onComplete(): void {
-    const { res } = this.#options
+    const { req, res } = this.#options
     this.#settle()
     if (this.#head !== null) this.#writeHead()
-    if (this.#firstChunk !== null) res.end(this.#firstChunk)
-    else res.end()
+    const chunk = this.#firstChunk
     // The answer came before the whole request: nobody will read the rest of it.
-    if (!this.#options.req.complete) this.#options.req.resume()
+    if (!req.complete && this.#options.hasBody) {
+      if (chunk !== null) res.write(chunk)
+      else res.flushHeaders()
+      endAfterRequest(req, res)
+    } else if (chunk === null) res.end()
+    // Node sends a head and a string as one, a head and a buffer as two. Latin-1 gives every byte back as it was.
+    else if (chunk.length <= ONE_WRITE) res.end(chunk.toString('latin1'), 'latin1')
+    else res.end(chunk)
   }
 
   onError(error: Error): void {
     const target = this.#target
     const hasStarted = this.#head !== null || this.#options.res.headersSent
     this.#settle()
-    if (target && isNotConnected(error)) {
-      avoid(target)
-      if (!hasStarted && this.#retry(target, 'connect')) return
-    } else if (target && isReset(error) && !hasStarted && !this.#options.hasBody && this.#retry(target, 'reset')) {
-      return
+    if (target !== null) {
+      const isUnreached = isNotConnected(error)
+      if (isUnreached) avoid(target)
+      const cause = isUnreached ? 'connect' : 'reset'
+      const mayRetry = (isUnreached || isReset(error)) && !hasStarted && this.#mayRetry(cause)
+      if (mayRetry || error === ASK_ANOTHER) {
+        this.#retry(target)
+        return
+      }
     }
     this.#fail(toApiError(error), error)
   }
@@ -164,12 +144,52 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#head === null || this.#isOver) return
     const { res } = this.#options
     if (res.destroyed) return
-    this.#writeHead()
+    // An event stream may be silent for as long as it likes.
+    if (!isEventStream(this.#head)) this.#setTimer(this.#options.upstream.config.timeouts.idle)
+    try {
+      this.#writeHead()
+    } catch (error) {
+      // Called by a timer: whatever Node has against the head, it must not end the process.
+      this.#stop(BAD_HEAD, error)
+      return
+    }
     const chunk = this.#firstChunk
     this.#firstChunk = null
     if (chunk === null) res.flushHeaders()
     // The first chunk was accepted before it was written: where it is one too many, at most one more follows it.
     else this.#write(chunk)
+  }
+
+  get #responseTimeout(): number {
+    return this.#options.route.timeout ?? this.#options.upstream.config.timeouts.response
+  }
+
+  /** Each 1xx gives undici's deadline a new start; ours is set by the first one, and then stands. */
+  #onInformational(status: number): void {
+    // Nobody asked for another protocol.
+    if (status === 101) throw BAD_HEAD
+    if (this.#timer === undefined) this.#setTimer(this.#responseTimeout)
+  }
+
+  #setTimer(ms: number): void {
+    this.#clearTimer()
+    this.#timer = setTimeout(() => {
+      // Waiting for the client is not the upstream's fault.
+      if (this.#isPaused) this.#timer?.refresh()
+      else this.#stop(TOO_SLOW)
+    }, ms)
+  }
+
+  #clearTimer(): void {
+    if (this.#timer === undefined) return
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Ends the upstream request from our side; onError does the rest. */
+  #stop(error: ApiError, cause?: unknown): void {
+    if (this.#abort) this.#abort(error)
+    else this.#fail(error, cause instanceof Error ? cause : undefined)
   }
 
   #writeHead(): void {
@@ -181,38 +201,41 @@ export class Exchange implements Dispatcher.DispatchHandler {
     res.writeHead(this.#status, head)
   }
 
-  /** False when the client is slower than the upstream; reading stops until it has caught up. */
+  /** False when the client is slower than the upstream; reading stops until it has caught up. A client that never does
+   *  is given up by the listener. */
   #write(chunk: Buffer): boolean {
-    const { res, writeIdleTimeout } = this.#options
+    const { res } = this.#options
     if (res.write(chunk)) return true
-    this.#writeTimer ??= setTimeout(() => res.destroy(), writeIdleTimeout)
-    this.#writeTimer.refresh()
+    if (this.#isPaused) return false
+    this.#isPaused = true
     res.once('drain', () => {
-      clearTimeout(this.#writeTimer)
-      this.#writeTimer = undefined
+      this.#isPaused = false
       this.#resume?.()
     })
     return false
   }
 
-  #retry(target: Target, cause: 'connect' | 'reset'): boolean {
-    const { upstream, context } = this.#options
-    const { attempts, on } = upstream.config.retries
-    if (this.#isOver || this.#retries >= attempts || !on.includes(cause)) return false
-    if (cause === 'reset' && !isIdempotent(context.method)) return false
+  #mayRetry(cause: RetryCause): boolean {
+    const { upstream, context, hasBody } = this.#options
+    return !this.#isOver && mayRetry(upstream.config.retries, cause, this.#retries, context.method, hasBody)
+  }
+
+  #retry(target: Target): void {
+    const { upstream } = this.#options
     this.#retries++
     const tried = [...(this.#tried ?? []), target]
     // When all were tried the next one may be any of them again.
     this.#tried = tried.length < upstream.targets.length ? tried : null
     this.#body?.destroy()
-    this.start()
-    return true
+    // undici's parser may be at work further up this stack, and bears no second one.
+    queueMicrotask(() => {
+      if (!this.#isOver) this.start()
+    })
   }
 
   #onClientClose(): void {
-    const { res } = this.#options
-    clearTimeout(this.#writeTimer)
-    if (this.#isOver || res.writableFinished) return
+    this.#clearTimer()
+    if (this.#isOver || this.#options.res.writableFinished) return
     this.#isOver = true
     this.#abort?.()
     this.#body?.destroy()
@@ -222,6 +245,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#target) this.#target.inFlight--
     this.#target = null
     this.#abort = null
+    this.#clearTimer()
   }
 
   #fail(error: ApiError, cause?: Error): void {
@@ -235,12 +259,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       res.destroy()
       return
     }
-    context.reason = cause === undefined || error === BODY_TOO_LARGE ? error.code : `${error.code}:${codeOf(cause)}`
+    context.reason = cause === undefined || cause === error ? error.code : `${error.code}:${codeOf(cause)}`
     sendProblem(req, res, error, context)
   }
-}
-
-/** RFC 9110, section 9.2.2. */
-function isIdempotent(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'PUT' || method === 'DELETE'
 }

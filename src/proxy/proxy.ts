@@ -9,7 +9,9 @@ import type { Revocations } from '../sessions/revocations.ts'
 import type { Principal } from '../tokens/principal.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
 import type { CanonicalPath } from './canonical-path.ts'
-import { createFlusher, Exchange } from './exchange.ts'
+import { Exchange } from './exchange.ts'
+import { createFlusher } from './flusher.ts'
+import { createLiveSockets } from './live-sockets.ts'
 import { BODY_TOO_LARGE } from './request-body.ts'
 import { contextOf, type RequestContext } from './request-context.ts'
 import {
@@ -21,8 +23,8 @@ import {
 } from './request-headers.ts'
 import { createResponseHeaders } from './response-headers.ts'
 import { createRouteTable } from './route-table.ts'
-import { sendProblem } from './send-problem.ts'
-import { isWebSocketHandshake, joinWebSocket, writeProblem } from './websocket.ts'
+import { sendProblem, writeProblem } from './send-problem.ts'
+import { isWebSocketHandshake, joinWebSocket } from './websocket.ts'
 
 export interface ReverseProxy {
   /** Answers a request that came through the front door. */
@@ -75,7 +77,8 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
   const table = createRouteTable(config.routes)
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
-  const { bodyIdleTimeout, writeIdleTimeout } = config.server.limits
+  const liveSockets = createLiveSockets(revocations)
+  const { bodyIdleTimeout } = config.server.limits
   const plans = new Map(config.routes.map((route) => [route, createPlan(route)]))
 
   function createPlan(route: RouteConfig) {
@@ -174,7 +177,6 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
         responseHeaders,
         flusher,
         lifecycle,
-        writeIdleTimeout,
         balanceKey: principal === null ? null : principal.openId
       }).start()
     },
@@ -196,11 +198,18 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
         head,
         context,
         upstream: plan.upstream,
+        route,
         path: upstreamPath(route, target),
         headers: upstreamHeaders(route, principal, context, headers),
-        timeout: route.timeout ?? plan.upstream.config.timeouts.response,
         responseHeaders,
         balanceKey: principal === null ? null : principal.openId,
+        onOpen(end) {
+          if (principal === null) return () => {}
+          return liveSockets.watch(principal, () => {
+            context.reason = 'session_revoked'
+            end()
+          })
+        },
         onEnd
       })
     }

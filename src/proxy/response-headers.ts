@@ -7,7 +7,7 @@ const MAX_SPELLINGS = 2_000
 /** RFC 9110, section 5.5: anything but visible characters, space, tab and obs-text. */
 const ILLEGAL_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
-type Fate = 'pass' | 'drop' | 'connection' | 'content-length'
+type Fate = 'pass' | 'drop' | 'connection' | 'content-length' | 'transfer-encoding'
 
 export interface ResponseHeaders {
   /** Name and value in turns, ready to be written; null when the head contradicts itself.
@@ -43,6 +43,11 @@ export function createResponseHeaders(): ResponseHeaders {
           connection += `,${value}`
           continue
         }
+        if (fate === 'transfer-encoding') {
+          // We asked for no coding (no TE), and its name does not travel on: the client could not read such a body.
+          if (value.trim().toLowerCase() !== 'chunked') return null
+          continue
+        }
         if (fate === 'content-length') {
           if (contentLength !== undefined) return null
           contentLength = value
@@ -59,7 +64,7 @@ export function createResponseHeaders(): ResponseHeaders {
 }
 
 function decide(lower: string): Fate {
-  if (lower === 'connection' || lower === 'content-length') return lower
+  if (lower === 'connection' || lower === 'content-length' || lower === 'transfer-encoding') return lower
   // A Trailer announced for a body of known length would make Node throw; trailers are not passed on in any case.
   if (HOP_BY_HOP.has(lower)) return 'drop'
   const canonical = canonicalName(lower)
@@ -98,4 +103,13 @@ function edit(headers: readonly string[], nominated: Set<string> | null, edits: 
 function isEmpty(record: Readonly<Record<string, string>>): boolean {
   for (const _ in record) return false
   return true
+}
+
+/** @param head Name and value in turns. */
+export function isEventStream(head: readonly string[]): boolean {
+  for (let index = 0; index + 1 < head.length; index += 2) {
+    if ((head[index] as string).toLowerCase() === 'content-type')
+      return /^text\/event-stream\b/i.test(head[index + 1] as string)
+  }
+  return false
 }

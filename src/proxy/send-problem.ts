@@ -1,5 +1,6 @@
 /** Writes an error response outside Fastify. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { type ApiError, PROBLEM_TYPE, toProblem } from '../errors.ts'
 import type { RequestContext } from './request-context.ts'
 
@@ -36,11 +37,48 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Ap
   headers.push('connection', 'close')
   res.writeHead(error.status, headers)
   res.write(body)
+  endAfterRequest(req, res)
+}
+
+/** Ends a response that was written whole and announced as the connection's last, once the client has stopped sending. */
+export function endAfterRequest(req: IncomingMessage, res: ServerResponse): void {
   const end = () => res.end()
   const timer = setTimeout(end, LINGER)
-  req.once('close', () => clearTimeout(timer))
+  res.once('close', () => clearTimeout(timer))
   req.once('end', end)
   req.resume()
+}
+
+/** An error as the last thing on a connection that has no response object (any more, or yet). */
+export function writeProblem(socket: Duplex, error: ApiError, requestId: string): void {
+  if (socket.destroyed) return
+  const body = JSON.stringify(toProblem(error, requestId))
+  const headers = [
+    'Content-Type',
+    PROBLEM_TYPE,
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Connection',
+    'close'
+  ]
+  for (const [name, value] of Object.entries(error.headers)) headers.push(name, value)
+  socket.end(formatHead(error.status, headers) + body)
+  closeSoon(socket)
+}
+
+/** The other side has this long to take what was written and to close; then the connection is gone. */
+export function closeSoon(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  socket.once('close', () => clearTimeout(timer))
+  // Its end is seen only by reading.
+  socket.resume()
+}
+
+/** @param headers Name and value in turns. */
+export function formatHead(status: number, headers: readonly string[]): string {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+  for (let index = 0; index + 1 < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
+  return `${head}\r\n`
 }
 
 function isWorthReading(req: IncomingMessage, { headers }: RequestContext): boolean {

@@ -1,25 +1,29 @@
 /** WebSocket (RFC 6455): the handshake is a request like any other; after the upstream's 101 the two sockets are joined and
  *  nothing is looked at any more. */
-import { request as httpRequest, type IncomingMessage, STATUS_CODES } from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ApiError, PROBLEM_TYPE, toProblem } from '../errors.ts'
-import { codeOf, toApiError } from '../upstream/failures.ts'
+import type { RouteConfig } from '../config/config.ts'
+import { ApiError } from '../errors.ts'
+import { isNotConnected, toApiError } from '../upstream/failures.ts'
+import { mayRetry } from '../upstream/retries.ts'
 import { avoid, type Target, tlsOptions, type Upstream } from '../upstream/upstreams.ts'
+import { rewriteLocation } from './location.ts'
 import type { RequestContext } from './request-context.ts'
 import type { ResponseHeaders } from './response-headers.ts'
+import { closeSoon, formatHead, writeProblem } from './send-problem.ts'
 
 const NO_TARGET = new ApiError(
   'upstream_unavailable',
   'No target of the business service can be used. Try again shortly.'
 )
 const TIMEOUT = new ApiError('upstream_timeout', 'The business service did not answer in time.')
-const HANDSHAKE_HEADERS = [
-  'sec-websocket-key',
-  'sec-websocket-version',
-  'sec-websocket-protocol',
-  'sec-websocket-extensions'
-]
+const INVALID = new ApiError('upstream_invalid', 'The business service gave a response that is not valid HTTP.')
+/** As long as undici allows them to be. */
+const MAX_RESPONSE_HEAD = 64 * 1024
+/** After this much silence the kernel asks whether the other side is still there (milliseconds). */
+const KEEP_ALIVE = 60_000
 
 export interface UpgradeOptions {
   readonly req: IncomingMessage
@@ -28,87 +32,145 @@ export interface UpgradeOptions {
   readonly head: Buffer
   readonly context: RequestContext
   readonly upstream: Upstream
+  readonly route: RouteConfig
   readonly path: string
   readonly headers: readonly string[]
-  /** Milliseconds to the head of the response. */
-  readonly timeout: number
   readonly responseHeaders: ResponseHeaders
   readonly balanceKey: string | null
+  /** Told when the two sides have been joined. The function it gives is called when they part. */
+  readonly onOpen: (end: () => void) => () => void
   /** Told once, when the connection is over or could not be made. */
   readonly onEnd: (status: number) => void
 }
 
 export function joinWebSocket(options: UpgradeOptions): void {
-  const { socket, upstream, context, onEnd } = options
-  const target = upstream.pick(options.balanceKey, null)
+  const { socket, upstream, route, context, onEnd } = options
+  const tried: Target[] = []
   let status = 0
-  let isEnded = false
-  const end = () => {
-    if (isEnded) return
-    isEnded = true
-    onEnd(status)
-  }
-  const refuse = (error: ApiError) => {
+  let outgoing: ClientRequest | null = null
+
+  function refuse(error: ApiError): void {
+    if (status !== 0) return
     status = error.status
     context.reason = error.code
     writeProblem(socket, error, context.requestId)
   }
-  socket.on('error', () => socket.destroy())
-  socket.on('close', end)
-  if (!target) {
-    refuse(NO_TARGET)
-    return
-  }
 
-  const outgoing = dial(options, target)
-  const timer = setTimeout(() => outgoing.destroy(TIMEOUT), options.timeout)
-  const connectTimer = setTimeout(() => outgoing.destroy(TIMEOUT), upstream.config.timeouts.connect)
-  outgoing.on('socket', (upstreamSocket) => upstreamSocket.once('connect', () => clearTimeout(connectTimer)))
-  outgoing.on('close', () => clearTimeout(connectTimer))
-  outgoing.on('error', (error) => {
-    clearTimeout(timer)
-    if (codeOf(error) === 'ECONNREFUSED') avoid(target)
-    if (status === 0) refuse(toApiError(error))
-  })
-  outgoing.on('upgrade', (response, upstreamSocket, upstreamHead) => {
-    clearTimeout(timer)
-    status = 101
-    context.upstreamTime = performance.now() - context.startedAt
-    upstreamSocket.on('error', () => socket.destroy())
-    const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), 101, { set: {}, remove: [] }) ?? []
-    socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
-    if (upstreamHead.length > 0) socket.write(upstreamHead)
-    if (options.head.length > 0) upstreamSocket.write(options.head)
-    target.inFlight++
-    upstreamSocket.on('close', () => {
-      target.inFlight--
-      socket.destroy()
-    })
-    socket.on('close', () => upstreamSocket.destroy())
-    upstreamSocket.pipe(socket)
-    socket.pipe(upstreamSocket)
-  })
-  outgoing.on('response', (response) => {
-    clearTimeout(timer)
-    status = response.statusCode ?? 502
-    const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), status, {
-      set: {},
-      remove: ['content-length']
-    })
-    if (headers === null) {
-      status = 0
-      outgoing.destroy(new Error('invalid response'))
+  function attempt(): void {
+    // When all were tried the next one may be any of them again.
+    const target = upstream.pick(options.balanceKey, tried.length < upstream.targets.length ? tried : null)
+    if (!target) {
+      refuse(NO_TARGET)
       return
     }
-    // The end of the connection ends the body (RFC 9112, section 6.3).
-    socket.write(formatHead(status, ['Connection', 'close', ...headers]), 'latin1')
-    response.pipe(socket)
+    const request = dial(options, target)
+    outgoing = request
+    target.inFlight++
+    const timer = setTimeout(() => request.destroy(TIMEOUT), route.timeout ?? upstream.config.timeouts.response)
+    const connectTimer = setTimeout(() => request.destroy(TIMEOUT), upstream.config.timeouts.connect)
+    request.on('socket', (upstreamSocket) => {
+      const isTls = target.origin.protocol === 'https:'
+      upstreamSocket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer))
+    })
+    request.on('close', () => {
+      clearTimeout(timer)
+      clearTimeout(connectTimer)
+      if (status !== 101) target.inFlight--
+    })
+    request.on('error', (error) => {
+      if (status !== 0 || socket.destroyed) return
+      const isUnreached = isNotConnected(error)
+      if (isUnreached) avoid(target)
+      if (isUnreached && mayRetry(upstream.config.retries, 'connect', tried.length, 'GET', false)) {
+        tried.push(target)
+        attempt()
+      } else refuse(toApiError(error))
+    })
+    request.on('upgrade', (response, upstreamSocket, upstreamHead) => {
+      const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), 101, route.responseHeaders)
+      upstreamSocket.on('error', () => {})
+      if (headers === null || response.headers.upgrade?.toLowerCase() !== 'websocket' || socket.destroyed) {
+        upstreamSocket.destroy()
+        refuse(INVALID)
+        return
+      }
+      status = 101
+      outgoing = null
+      upstreamSocket.on('close', () => target.inFlight--)
+      context.upstreamTime = performance.now() - context.startedAt
+      socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
+      if (upstreamHead.length > 0) socket.write(upstreamHead)
+      if (options.head.length > 0) upstreamSocket.write(options.head)
+      join(options, upstreamSocket as Socket)
+    })
+    request.on('response', (response) => {
+      const { statusCode = 0 } = response
+      const { set, remove } = route.responseHeaders
+      const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), statusCode, {
+        set,
+        remove: ['content-length', ...remove]
+      })
+      response.on('error', () => {})
+      if (headers === null || statusCode < 200) {
+        response.destroy()
+        refuse(INVALID)
+        return
+      }
+      status = statusCode
+      context.upstreamTime = performance.now() - context.startedAt
+      rewriteLocation(headers, upstream.targets, route.stripPrefix)
+      relayRefusal(options, response, headers)
+    })
+    request.end()
+  }
+
+  socket.on('error', () => socket.destroy())
+  socket.on('close', () => {
+    outgoing?.destroy()
+    // nginx's word for a client that left before the answer.
+    onEnd(status === 0 ? 499 : status)
   })
-  socket.on('close', () => outgoing.destroy())
-  outgoing.end()
+  attempt()
 }
 
-function dial(options: UpgradeOptions, target: Target) {
+/** What the upstream said in place of 101. The end of the connection ends the body (RFC 9112, section 6.3). */
+function relayRefusal({ socket, upstream }: UpgradeOptions, response: IncomingMessage, headers: string[]): void {
+  socket.write(formatHead(response.statusCode ?? 502, ['Connection', 'close', ...headers]), 'latin1')
+  response.setTimeout(upstream.config.timeouts.idle, () => response.destroy())
+  response.on('close', () => {
+    // Half a response must not look like a whole one.
+    if (response.complete) closeSoon(socket)
+    else socket.destroy()
+  })
+  response.pipe(socket)
+}
+
+/** From here on bytes go through in both directions, each side at the pace of the other. */
+function join({ socket, upstream, onOpen }: UpgradeOptions, upstreamSocket: Socket): void {
+  const destroy = () => {
+    socket.destroy()
+    upstreamSocket.destroy()
+  }
+  const onClosed = onOpen(destroy)
+  // Whatever passes, in whichever direction, passes through this one socket.
+  upstreamSocket.setTimeout(upstream.config.timeouts.idle, destroy)
+  upstreamSocket.setKeepAlive(true, KEEP_ALIVE)
+  if ('setKeepAlive' in socket) (socket as Socket).setKeepAlive(true, KEEP_ALIVE)
+  upstreamSocket.pipe(socket)
+  socket.pipe(upstreamSocket)
+  // What came before an orderly end is still on its way to the other side.
+  upstreamSocket.on('close', () => {
+    if (upstreamSocket.readableEnded) closeSoon(socket)
+    else socket.destroy()
+  })
+  socket.on('close', () => {
+    onClosed()
+    if (socket.readableEnded) closeSoon(upstreamSocket)
+    else upstreamSocket.destroy()
+  })
+}
+
+function dial(options: UpgradeOptions, target: Target): ClientRequest {
   const { origin } = target
   const headers = [...options.headers, 'Host', origin.host, 'Connection', 'Upgrade', 'Upgrade', 'websocket']
   const isTls = origin.protocol === 'https:'
@@ -119,38 +181,21 @@ function dial(options: UpgradeOptions, target: Target) {
     path: options.path,
     headers,
     agent: false,
+    maxHeaderSize: MAX_RESPONSE_HEAD,
     ...(isTls ? tlsOptions(options.upstream.config.tls) : {})
   })
 }
 
-/** A handshake has these four and method GET; anything else that asks for an upgrade is no WebSocket. */
-export function isWebSocketHandshake(req: IncomingMessage): boolean {
+/** A handshake is a GET without a body that has these headers; anything else that asks for an upgrade is no WebSocket. */
+export function isWebSocketHandshake({ method, headers }: IncomingMessage): boolean {
   return (
-    req.method === 'GET' &&
-    req.headers.upgrade?.toLowerCase() === 'websocket' &&
-    HANDSHAKE_HEADERS.slice(0, 2).every((name) => req.headers[name] !== undefined)
+    method === 'GET' &&
+    headers.upgrade?.toLowerCase() === 'websocket' &&
+    headers['sec-websocket-key'] !== undefined &&
+    headers['sec-websocket-version'] !== undefined &&
+    headers['content-length'] === undefined &&
+    headers['transfer-encoding'] === undefined
   )
-}
-
-export function writeProblem(socket: Duplex, error: ApiError, requestId: string): void {
-  if (socket.destroyed) return
-  const body = JSON.stringify(toProblem(error, requestId))
-  const headers = [
-    'Content-Type',
-    PROBLEM_TYPE,
-    'Content-Length',
-    String(Buffer.byteLength(body)),
-    'Connection',
-    'close'
-  ]
-  for (const [name, value] of Object.entries(error.headers)) headers.push(name, value)
-  socket.end(formatHead(error.status, headers) + body)
-}
-
-function formatHead(status: number, headers: readonly string[]): string {
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
-  for (let index = 0; index + 1 < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`
-  return `${head}\r\n`
 }
 
 function toBuffers(raw: readonly string[]): Buffer[] {

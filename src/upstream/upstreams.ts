@@ -72,7 +72,8 @@ function createTarget(origin: URL, weight: number, config: UpstreamConfig): Targ
     pipelining: 1,
     maxHeaderSize: MAX_RESPONSE_HEAD,
     headersTimeout: config.timeouts.response,
-    bodyTimeout: config.timeouts.idle,
+    // The exchange keeps this time itself: undici's clock cannot tell an event stream from a body that got stuck.
+    bodyTimeout: 0,
     connect: { timeout: config.timeouts.connect, ...tlsOptions(config.tls) }
   })
   return { origin, weight, pool, inFlight: 0, avoidUntil: 0, credit: 0 }
