@@ -9,7 +9,6 @@ import type { GatewayConfig } from '../config/config.ts'
 import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import { formatProblem } from '../config/problem.ts'
 import { buildGateway, type Gateway } from '../gateway.ts'
-import { createSandbox } from '../sandbox/server.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/port.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
@@ -70,7 +69,7 @@ async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo)
   const output = createOutput(io.stdoutFd)
   const log = createLog(config.logging, output, io.isTerminal)
   // One for all workers: a login code is known to the sandbox that gave it out.
-  const sandbox = config.wechat.apiBase === 'sandbox' ? createSandbox({ clock: systemClock }) : null
+  const sandbox = config.wechat.apiBase === 'sandbox' ? await createSandbox() : null
   const sandboxUrl = sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null
   const { delay, timeout } = config.server.drain
   const status = await runWorkers({ count, io, log, sandboxUrl, stopTimeout: delay + timeout + STOP_SLACK })
@@ -78,6 +77,11 @@ async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo)
   log.info('stopped')
   output.flush()
   return status
+}
+
+/** Loaded only where it is asked for. */
+async function createSandbox() {
+  return (await import('../sandbox/server.ts')).createSandbox({ clock: systemClock })
 }
 
 function assertFree(host: string, port: number): Promise<void> {
@@ -106,7 +110,7 @@ export async function start(config: GatewayConfig, baseDir: string, io: ProcessI
   const accessLog = createAccessLog(config.logging, output, io.isTerminal)
   const link = createWorkerLink()
   const shared = link ? io.env[SANDBOX_VARIABLE] : undefined
-  const sandbox = config.wechat.apiBase === 'sandbox' && !shared ? createSandbox({ clock: systemClock }) : null
+  const sandbox = config.wechat.apiBase === 'sandbox' && !shared ? await createSandbox() : null
   const sandboxUrl = shared ?? (sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null)
   const store = await openStore(config.store, { clock: systemClock, log, baseDir })
   const wechatUrl = sandboxUrl ?? config.wechat.apiBase

@@ -4,7 +4,6 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMemoryStore } from './memory.ts'
 import { type Store, StoreError } from './port.ts'
-import { openRedisStore } from './redis.ts'
 import { parseRedisUrl } from './redis-url.ts'
 import { openSqliteStore } from './sqlite.ts'
 
@@ -33,6 +32,8 @@ export async function openStore(url: string, options: OpenStoreOptions): Promise
   }
   const address = parseRedisUrl(url)
   if (!address) throw new StoreError('the store is none of memory:, sqlite:PATH, redis://…, rediss://…')
+  // Its client is half as large as all the rest: who has no Redis does not wait for it.
+  const { openRedisStore } = await import('./redis.ts')
   const caFile = address.caFile === null ? null : resolve(baseDir, address.caFile)
   return openRedisStore({ address: { ...address, caFile }, log, timeout })
 }
