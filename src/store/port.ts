@@ -28,7 +28,7 @@ export interface Store {
    *  process sees it. */
   appendFeed(value: string, ttl: number): Promise<void>
   /** Live entries after `cursor` in the order of appending, at most `limit`; start with the cursor `''`. The feed has
-   *  been read whole when fewer than `limit` come back. */
+   *  been read whole when fewer than `limit` come back. After trouble in the backend entries may come a second time. */
   readFeed(cursor: string, limit: number): Promise<FeedPage>
   /** Resolves when the backend answers; the cheapest question there is. */
   ping(): Promise<void>

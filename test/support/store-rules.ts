@@ -1,0 +1,268 @@
+/** What every store must do, whatever is behind it: title of the rule, and how to see that it holds. */
+import type { Test } from 'tap'
+import type { Store } from '../../src/store/port.ts'
+
+const HOUR = 3_600_000
+
+export interface Opened {
+  readonly store: Store
+  /** Another Store object on the same state; for memory, which cannot be shared, the same one. */
+  readonly twin: Store
+  /** Lets so many milliseconds pass. */
+  pass(milliseconds: number): Promise<void>
+}
+
+export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Promise<void>>> = {
+  async 'a record is what was written last, for everybody, until it is deleted'(t, { store, twin }) {
+    t.equal(await store.get('a'), undefined)
+    await store.set('a', 'one', HOUR)
+    await store.set('b', 'other', HOUR)
+    await twin.set('a', 'two', HOUR)
+    t.equal(await store.get('a'), 'two')
+    t.equal(await twin.delete('a'), true)
+    t.equal(await twin.delete('a'), false)
+    t.equal(await store.get('a'), undefined)
+    t.equal(await store.get('b'), 'other')
+  },
+
+  async 'a record is gone when its time is up, for every operation'(t, { store, pass }) {
+    const keys = ['get', 'delete', 'take', 'absent', 'swap', 'count']
+    for (const key of keys) await store.set(key, '7', 60)
+    await store.set('long', 'stays', HOUR)
+    for (const key of keys) t.equal(await store.get(key), '7')
+    await pass(60)
+    t.equal(await store.get('get'), undefined)
+    t.equal(await store.delete('delete'), false)
+    t.equal(await store.take('take'), undefined)
+    t.equal(await store.compareAndSet('swap', '7', '8', HOUR), false)
+    t.equal(await store.setIfAbsent('absent', 'new', HOUR), true)
+    t.equal(await store.increment('count', HOUR), 1)
+    t.equal(await store.get('absent'), 'new')
+    t.equal(await store.get('long'), 'stays')
+  },
+
+  async 'writing again starts the time of a record again'(t, { store, pass }) {
+    for (const key of ['set', 'swap']) await store.set(key, 'a', 80)
+    await pass(50)
+    await store.set('set', 'b', 80)
+    t.equal(await store.compareAndSet('swap', 'a', 'b', 80), true)
+    await pass(50)
+    t.equal(await store.get('set'), 'b')
+    t.equal(await store.get('swap'), 'b')
+  },
+
+  async 'a TTL below a millisecond is one millisecond, a fraction is rounded up, a century fits'(t, { store, pass }) {
+    await store.set('short', 'x', 0.2)
+    await store.set('fraction', 'x', 1_000.7)
+    await store.set('century', 'x', 100 * 365 * 24 * HOUR)
+    await store.appendFeed('x', 1_000.7)
+    t.equal(await store.setIfAbsent('also short', 'x', 0.2), true)
+    await pass(2)
+    t.equal(await store.get('short'), undefined)
+    t.equal(await store.get('also short'), undefined)
+    t.equal(await store.get('fraction'), 'x')
+    t.equal(await store.get('century'), 'x')
+  },
+
+  async 'of 50 racing setIfAbsent exactly one wins, and its value stands'(t, { store, twin }) {
+    const racers = Array.from({ length: 50 }, (_, index) => index)
+    const won = await Promise.all(
+      racers.map((index) => (index % 2 ? store : twin).setIfAbsent('race', `value ${index}`, HOUR))
+    )
+    t.equal(won.filter(Boolean).length, 1)
+    t.equal(await store.get('race'), `value ${won.indexOf(true)}`)
+    t.equal(await store.setIfAbsent('race', 'late', HOUR), false)
+    await store.delete('race')
+    t.equal(await store.setIfAbsent('race', 'late', HOUR), true)
+  },
+
+  async 'compareAndSet replaces exactly these bytes and nothing else'(t, { store, twin }) {
+    await store.set('a', '{"n":1}', HOUR)
+    for (const wrong of ['{"n":1} ', '{"N":1}', '{"n": 1}', '', '{"n":1}\0', '1'])
+      t.equal(await twin.compareAndSet('a', wrong, 'lost', HOUR), false)
+    t.equal(await twin.compareAndSet('none', '', 'lost', HOUR), false)
+    t.equal(await store.get('none'), undefined)
+    t.equal(await twin.compareAndSet('a', '{"n":1}', '{"n":2}', HOUR), true)
+    t.equal(await store.get('a'), '{"n":2}')
+    await store.set('number', '01', HOUR)
+    t.equal(await store.compareAndSet('number', '1', 'lost', HOUR), false)
+    t.equal(await store.get('number'), '01')
+  },
+
+  async 'of 50 racing compareAndSet exactly one wins'(t, { store, twin }) {
+    await store.set('race', 'start', HOUR)
+    const won = await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        (index % 2 ? store : twin).compareAndSet('race', 'start', `${index}`, HOUR)
+      )
+    )
+    t.equal(won.filter(Boolean).length, 1)
+    t.equal(await store.get('race'), `${won.indexOf(true)}`)
+  },
+
+  async 'take gives the value to one caller'(t, { store, twin }) {
+    await store.set('once', 'prize', HOUR)
+    const taken = await Promise.all(Array.from({ length: 50 }, (_, index) => (index % 2 ? store : twin).take('once')))
+    t.strictSame(
+      taken.filter((value) => value !== undefined),
+      ['prize']
+    )
+    t.equal(await store.get('once'), undefined)
+  },
+
+  async 'increment counts in a window that the first call opens and later calls do not prolong'(
+    t,
+    { store, twin, pass }
+  ) {
+    const counts = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => (index % 2 ? store : twin).increment('hits', 150))
+    )
+    t.strictSame(
+      counts.toSorted((a, b) => a - b),
+      Array.from({ length: 20 }, (_, index) => index + 1)
+    )
+    await pass(90)
+    t.equal(await store.increment('hits', 150), 21)
+    await pass(65)
+    t.equal(await store.increment('hits', 150), 1)
+    t.equal(await twin.get('hits'), '1')
+  },
+
+  async 'values come back as they were: empty, Chinese, emoji, control characters, 1 MiB'(t, { store, twin }) {
+    const values = [
+      '',
+      ' ',
+      'null',
+      ':x',
+      '登录成功 ✓',
+      '😀👨‍👩‍👧',
+      'a\0b\n\r\t"\\',
+      '{"value":"x","expires":1}',
+      'x'.repeat(2 ** 20)
+    ]
+    for (const value of values) {
+      await store.set('value', value, HOUR)
+      t.ok((await twin.get('value')) === value, 'get')
+      t.equal(await twin.compareAndSet('value', value, 'changed', HOUR), true, 'compareAndSet')
+      await twin.set('value', value, HOUR)
+      t.ok((await store.take('value')) === value, 'take')
+      t.equal(await store.setIfAbsent('value', value, HOUR), true, 'setIfAbsent')
+      t.ok((await twin.get('value')) === value, 'get again')
+    }
+  },
+
+  async 'keys that look alike, look odd or look like ours are different keys'(t, { store, twin }) {
+    const keys = [
+      'a',
+      'A',
+      'a ',
+      'a\0',
+      'a:b',
+      'a::b',
+      'feed',
+      'r:feed',
+      'keyv:a',
+      '*',
+      '{a}',
+      '{',
+      "a'; --",
+      '键',
+      '%00',
+      '',
+      '\n'
+    ]
+    keys.push('k'.repeat(1_000), '__proto__', 'constructor')
+    for (const key of keys) await store.set(key, `at ${key}`, HOUR)
+    await store.appendFeed('entry', HOUR)
+    for (const key of keys) t.equal(await twin.get(key), `at ${key}`)
+    for (const key of keys) t.equal(await twin.take(key), `at ${key}`)
+    for (const key of keys) t.equal(await twin.get(key), undefined)
+  },
+
+  async 'the feed is read whole and in order, page by page, by any number of readers'(t, { store, twin }) {
+    t.strictSame((await store.readFeed('', 10)).entries, [])
+    const all = Array.from({ length: 25 }, (_, index) => `entry ${index}`)
+    for (const [index, entry] of all.entries()) await (index % 2 ? store : twin).appendFeed(entry, HOUR)
+    const sizes: number[] = []
+    for (const reader of [store, twin]) {
+      const seen: string[] = []
+      let cursor = ''
+      for (;;) {
+        const page = await reader.readFeed(cursor, 10)
+        seen.push(...page.entries)
+        sizes.push(page.entries.length)
+        cursor = page.cursor
+        if (page.entries.length < 10) break
+      }
+      t.strictSame(seen, all)
+      t.strictSame((await reader.readFeed(cursor, 10)).entries, [])
+    }
+    t.strictSame(sizes, [10, 10, 5, 10, 10, 5])
+  },
+
+  async 'an appended entry is seen by every readFeed that begins later, also by one that read an empty feed'(
+    t,
+    { store, twin }
+  ) {
+    let { cursor } = await twin.readFeed('', 5)
+    for (let index = 0; index < 20; index++) {
+      await store.appendFeed(`entry ${index}`, HOUR)
+      const page = await twin.readFeed(cursor, 5)
+      t.strictSame(page.entries, [`entry ${index}`])
+      cursor = page.cursor
+    }
+  },
+
+  async 'expired entries leave the feed, live ones before and after them stay, and pages stay full'(
+    t,
+    { store, pass }
+  ) {
+    await store.appendFeed('long first', HOUR)
+    for (let index = 0; index < 30; index++) await store.appendFeed(`short ${index}`, 40)
+    for (let index = 0; index < 4; index++) await store.appendFeed(`long ${index}`, HOUR)
+    const before = await store.readFeed('', 3)
+    await pass(50)
+    t.strictSame((await store.readFeed('', 3)).entries, ['long first', 'long 0', 'long 1'])
+    t.strictSame((await store.readFeed(before.cursor, 3)).entries, ['long 0', 'long 1', 'long 2'])
+    await store.appendFeed('last', HOUR)
+    t.strictSame((await store.readFeed('', 10)).entries, ['long first', 'long 0', 'long 1', 'long 2', 'long 3', 'last'])
+  },
+
+  async 'a short-lived entry does not take a long-lived one with it'(t, { store, pass }) {
+    await store.appendFeed('long', HOUR)
+    await store.appendFeed('short', 30)
+    await pass(40)
+    t.strictSame((await store.readFeed('', 10)).entries, ['long'])
+  },
+
+  async 'a cursor outlives the entries before it'(t, { store, pass }) {
+    for (let index = 0; index < 60; index++) await store.appendFeed(`short ${index}`, 30)
+    const { cursor } = await store.readFeed('', 100)
+    await pass(40)
+    t.strictSame((await store.readFeed(cursor, 10)).entries, [])
+    await store.appendFeed('next', HOUR)
+    t.strictSame((await store.readFeed(cursor, 10)).entries, ['next'])
+    t.strictSame((await store.readFeed('', 10)).entries, ['next'])
+  },
+
+  async 'ping answers, and a closed store refuses everything'(t, { store, twin }) {
+    await store.ping()
+    await store.set('a', 'x', HOUR)
+    await twin.close()
+    await twin.close()
+    const calls: (() => Promise<unknown>)[] = [
+      () => twin.get('a'),
+      () => twin.set('a', 'y', HOUR),
+      () => twin.delete('a'),
+      () => twin.setIfAbsent('a', 'y', HOUR),
+      () => twin.compareAndSet('a', 'x', 'y', HOUR),
+      () => twin.take('a'),
+      () => twin.increment('n', HOUR),
+      () => twin.appendFeed('a', HOUR),
+      () => twin.readFeed('', 1),
+      () => twin.ping()
+    ]
+    for (const call of calls) await t.rejects(call(), { name: 'StoreError', message: 'the store is closed' })
+    if (store !== twin) t.equal(await store.get('a'), 'x')
+  }
+}
