@@ -154,7 +154,16 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
     authenticator,
     loginLimiter: createRateLimiter({ store, clock, name: 'login', ...config.server.loginLimit }),
     upstreams,
-    proxy: createProxy({ config, authenticator, revocations, upstreams, lifecycle }),
+    proxy: createProxy({
+      config,
+      authenticator,
+      revocations,
+      upstreams,
+      lifecycle,
+      // A request with a valid token goes on without the store, so its limit does too.
+      limiterOf: ({ path, rateLimit }) =>
+        rateLimit && createRateLimiter({ store, clock, name: `route:${path}`, isLenient: true, ...rateLimit })
+    }),
     metrics: createMetrics({
       feedAge: () => revocations.age() / 1000,
       isStoreTrusted: () => revocations.isTrusted,

@@ -8,7 +8,8 @@ import type { Store } from '../store/port.ts'
 const REMEMBERED = 50_000
 
 export interface RateLimiter {
-  /** Counts one; throws rate_limited when that is one too many. */
+  /** Counts one; throws rate_limited when that is one too many. With the store away it throws StoreError, or counts for
+   *  this process alone where `isLenient`. */
   hit(key: string): Promise<void>
 }
 
@@ -20,15 +21,31 @@ export interface RateLimiterOptions {
   readonly max: number
   /** Milliseconds. */
   readonly window: number
+  /** Go on without the store rather than refuse. */
+  readonly isLenient?: boolean
 }
 
-export function createRateLimiter({ store, clock, name, max, window }: RateLimiterOptions): RateLimiter {
+export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
+  const { store, clock, name, max, window } = options
   const blocked = new LRUCache<string, number>({ max: REMEMBERED })
 
   function refuse(until: number): never {
     throw new ApiError('rate_limited', 'Too many requests. Wait as long as Retry-After says.', {
       retryAfter: (until - clock.now()) / 1000
     })
+  }
+
+  const local = new LRUCache<string, number>({ max: REMEMBERED })
+
+  async function count(key: string, ttl: number): Promise<number> {
+    try {
+      return await store.increment(key, ttl)
+    } catch (error) {
+      if (!options.isLenient) throw error
+      const counted = (local.get(key) ?? 0) + 1
+      local.set(key, counted)
+      return counted
+    }
   }
 
   return {
@@ -38,8 +55,8 @@ export function createRateLimiter({ store, clock, name, max, window }: RateLimit
       if (until !== undefined && until > now) refuse(until)
       const slot = Math.floor(now / window)
       const end = (slot + 1) * window
-      const count = await store.increment(`limit:${name}:${key}:${slot}`, Math.max(1, end - now))
-      if (count <= max) return
+      const counted = await count(`limit:${name}:${key}:${slot}`, Math.max(1, end - now))
+      if (counted <= max) return
       blocked.set(key, end)
       refuse(end)
     }

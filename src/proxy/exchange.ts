@@ -45,6 +45,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   start(): void {
+    // The client may have left while a limit was looked up.
+    if (this.#isOver) return
     const { upstream, balanceKey, path, headers, req, hasBody, bodyLimits } = this.#options
     const target = upstream.pick(balanceKey, this.#tried)
     if (!target) {
@@ -68,6 +70,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     } catch (error) {
       this.onError(error instanceof Error ? error : new Error('dispatch failed'))
     }
+  }
+
+  /** Instead of starting. */
+  refuse(error: ApiError): void {
+    this.#options.context.isGranted = false
+    this.#fail(error)
   }
 
   onConnect(abort: (error?: Error) => void): void {

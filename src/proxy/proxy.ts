@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Authenticator } from '../access/authenticator.ts'
+import { clientKey, type RateLimiter } from '../access/rate-limiter.ts'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { Lifecycle } from '../lifecycle.ts'
@@ -56,6 +57,8 @@ export interface ProxyOptions {
   readonly revocations: Revocations
   readonly upstreams: Upstreams
   readonly lifecycle: Lifecycle
+  /** Null for a route without a limit. */
+  readonly limiterOf: (route: RouteConfig) => RateLimiter | null
 }
 
 const NO_ROUTE = new ApiError('no_route', 'No route of this gateway matches the path.')
@@ -73,7 +76,8 @@ const NO_UPGRADE = new ApiError(
   'The only protocol to change to is WebSocket, by a GET request as RFC 6455 has it.'
 )
 
-export function createProxy({ config, authenticator, revocations, upstreams, lifecycle }: ProxyOptions): ReverseProxy {
+export function createProxy(options: ProxyOptions): ReverseProxy {
+  const { config, authenticator, revocations, upstreams, lifecycle, limiterOf } = options
   const table = createRouteTable(config.routes)
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
@@ -86,6 +90,7 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
       upstream: upstreams.get(route.upstream),
       hasClaims: Object.keys(route.inject).length > 0,
       bodyLimits: { limit: route.bodyLimit, idle: bodyIdleTimeout },
+      limiter: limiterOf(route),
       /** What a principal's identity looks like on this route, kept for as long as its token is. */
       identities: new WeakMap<Principal, readonly string[]>()
     }
@@ -140,6 +145,12 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
     return buildUpstreamHeaders(headers, route, originOf(context, headers), identity)
   }
 
+  /** All sessions of a user share one count; who is not known is counted by address. */
+  function limitKey(route: RouteConfig, { principal, clientAddress }: RequestContext): string {
+    const byUser = route.rateLimit?.by === 'user' && principal !== null
+    return byUser ? `${principal.appId}:${principal.openId}` : clientKey(clientAddress)
+  }
+
   return {
     decide,
 
@@ -164,7 +175,7 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
       const hasBody = bodyLength !== 0 && context.method !== 'GET' && context.method !== 'HEAD'
       const outgoing = upstreamHeaders(route, principal, context, headers)
       if (hasBody && bodyLength > 0) outgoing.push('content-length', String(bodyLength))
-      new Exchange({
+      const exchange = new Exchange({
         req,
         res,
         context,
@@ -178,7 +189,13 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
         flusher,
         lifecycle,
         balanceKey: principal === null ? null : principal.openId
-      }).start()
+      })
+      if (plan.limiter === null) exchange.start()
+      else
+        plan.limiter.hit(limitKey(route, context)).then(
+          () => exchange.start(),
+          (error) => exchange.refuse(toLimitError(error))
+        )
     },
 
     upgrade(req, socket, head, context, onEnd) {
@@ -216,14 +233,24 @@ export function createProxy({ config, authenticator, revocations, upstreams, lif
   }
 }
 
+function toLimitError(error: unknown): ApiError {
+  return error instanceof ApiError
+    ? error
+    : new ApiError('store_unavailable', 'The limit of this route cannot be told. Try again shortly.')
+}
+
 function refuse(route: RouteConfig | null, error: ApiError): Decision {
   return { route, principal: null, error, reason: error.code }
 }
 
 function matchError(
-  match: { kind: 'none' } | { kind: 'method'; allow: string } | { kind: 'ambiguous'; reason: string }
+  match:
+    | { kind: 'none' }
+    | { kind: 'guarded' }
+    | { kind: 'method'; allow: string }
+    | { kind: 'ambiguous'; reason: string }
 ): ApiError {
-  if (match.kind === 'none') return NO_ROUTE
+  if (match.kind === 'none' || match.kind === 'guarded') return NO_ROUTE
   if (match.kind === 'ambiguous') return new ApiError('bad_path', `${match.reason}. Send the path in its plain form.`)
   return new ApiError('method_not_allowed', `This route accepts ${match.allow}.`, { headers: { allow: match.allow } })
 }

@@ -1,0 +1,66 @@
+import { test } from 'tap'
+import { APPID, buildTestGateway, createTestClock } from './support/gateway.ts'
+import { startUpstream } from './support/upstream.ts'
+
+const limited = (by: string) => ({
+  routes: [
+    {
+      path: '/api',
+      upstream: 'app',
+      auth: by === 'ip' ? 'public' : 'required',
+      rateLimit: { max: 3, window: '1m', by }
+    }
+  ]
+})
+
+test('a route limit by user is shared by all sessions of the user, and by nobody else', async (t) => {
+  const upstream = await startUpstream(t)
+  // Frozen, so that no window ends in between.
+  const clock = createTestClock()
+  const gateway = await buildTestGateway(t, upstream.url, { config: limited('user'), clock })
+  const [phone, tablet, bob] = [
+    await gateway.login('alice'),
+    await gateway.login('sandbox-alice-2'),
+    await gateway.login('bob')
+  ]
+  for (const { access_token } of [phone, tablet, phone]) {
+    t.equal((await gateway.call('/api/x', { token: access_token })).status, 200)
+  }
+  const refused = await gateway.call('/api/x', { token: tablet.access_token })
+  t.equal(refused.status, 429)
+  t.match(await refused.json(), { code: 'rate_limited', action: 'retry' })
+  t.ok(Number(refused.headers.get('retry-after')) >= 1)
+  t.equal((await gateway.call('/api/x', { token: bob.access_token })).status, 200)
+  t.equal(upstream.seen.length, 4)
+  clock.advance(60_000)
+  t.equal((await gateway.call('/api/x', { token: phone.access_token })).status, 200, 'the next window counts anew')
+})
+
+test('a route limit by ip needs no user', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, { config: limited('ip'), clock: createTestClock() })
+  const statuses = []
+  for (let index = 0; index < 5; index++) statuses.push((await gateway.call('/api/x')).status)
+  t.same(statuses, [200, 200, 200, 429, 429])
+})
+
+test('a route limit goes on counting when the store is away', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, { config: limited('ip'), clock: createTestClock() })
+  gateway.store.increment = () => Promise.reject(new Error('away'))
+  const statuses = []
+  for (let index = 0; index < 5; index++) statuses.push((await gateway.call('/api/x')).status)
+  t.same(statuses, [200, 200, 200, 429, 429])
+})
+
+test('logins are limited per address in front of WeChat, and one sender does not use up another app', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, {
+    config: { server: { host: '127.0.0.1', port: 1, loginLimit: { max: 2, window: '1m', by: 'ip' } } },
+    clock: createTestClock()
+  })
+  const statuses = []
+  for (let index = 0; index < 4; index++) statuses.push((await gateway.login(`user${index}`)).status)
+  t.same(statuses, [200, 200, 429, 429])
+  t.equal(gateway.sandbox.state.calls.list('/sns/jscode2session').length, 2, `WeChat is not asked again for ${APPID}`)
+})
