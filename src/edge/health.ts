@@ -1,12 +1,13 @@
 /** GET /livez, /healthz and /readyz, the same on both listeners. */
 import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
 import type { Parts } from '../parts.ts'
 
 export function addHealth(app: FastifyInstance, parts: Pick<Parts, 'lifecycle' | 'revocations'>): void {
   const { lifecycle, revocations } = parts
-  for (const path of ['/livez', '/healthz']) app.get(path, async () => ({ status: 'ok' }))
+  for (const path of ['/livez', '/healthz']) app.get(path, { schema: LIVE }, async () => ({ status: 'ok' }))
 
-  app.get<{ Querystring: { verbose?: string } }>('/readyz', async (request, reply) => {
+  app.get<{ Querystring: { verbose?: string } }>('/readyz', { schema: READY }, async (request, reply) => {
     const isReady = lifecycle.isReady && lifecycle.isGroupReady && !lifecycle.isDraining && revocations.isTrusted
     const hasStarted = lifecycle.isReady && lifecycle.isGroupReady
     const status = isReady ? 'ok' : lifecycle.isDraining ? 'draining' : hasStarted ? 'degraded' : 'starting'
@@ -14,6 +15,13 @@ export function addHealth(app: FastifyInstance, parts: Pick<Parts, 'lifecycle' |
     return request.query.verbose === undefined ? { status } : { status, checks: checks(parts) }
   })
 }
+
+const Status = Type.Object(
+  { status: Type.String(), checks: Type.Optional(Type.Record(Type.String(), Type.Unknown())) },
+  { description: 'In a word.' }
+)
+const LIVE = { summary: 'Is the process alive?', tags: ['operation'], response: { 200: Status } }
+const READY = { summary: 'Should it get requests?', tags: ['operation'], response: { 200: Status, 503: Status } }
 
 /** What is behind the answer, for a person. */
 function checks({ lifecycle, revocations }: Pick<Parts, 'lifecycle' | 'revocations'>) {

@@ -1,10 +1,12 @@
 /** /auth/verify: forward-auth for nginx auth_request, Caddy, Traefik, Envoy and HAProxy. 204 with the identity headers for
  *  the client's Authorization, else the error it would have met on the edge. */
 import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { contextOf } from '../proxy/request-context.ts'
 import { identityHeaders } from '../proxy/request-headers.ts'
+import { withProblems } from './openapi.ts'
 
 const MISSING = new ApiError(
   'token_missing',
@@ -24,11 +26,24 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
       pairs[headers[index] as string] = headers[index + 1] as string
     return pairs
   }
+  const schema = {
+    summary: "Whose access token is this? For a proxy's forward-auth",
+    description: 'Asked with the Authorization header of a client. The answer carries the identity headers.',
+    tags: ['operation'],
+    response: withProblems({ 204: Type.Null({ description: 'Acceptable: X-OpenId, X-AppId and so on are set.' }) }, [
+      'token_missing',
+      'token_invalid',
+      'token_expired',
+      'session_revoked',
+      'store_unavailable'
+    ])
+  }
   // Envoy sends the method and, behind a prefix, the path of the original request.
   for (const url of ['/auth/verify', '/auth/verify/*']) {
     app.route({
       method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
       url,
+      schema,
       handler: async (request, reply) =>
         reply.code(204).headers(verify(request)).header('cache-control', 'no-store').send()
     })

@@ -1,0 +1,65 @@
+/** POST /v1/sign: signatures that a backend would otherwise hold session_key or the virtual-payment key for. */
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import type { AppConfig } from '../config/config.ts'
+import { ApiError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { SESSION_KEY_STALE } from '../sessions/open-data.ts'
+import { loginStateSignature, paySignature } from '../wechat/signatures.ts'
+import { withProblems } from './openapi.ts'
+import { AppId, expectApp, findUser, OpenId } from './subject.ts'
+
+const Body = Type.Object({
+  appid: AppId,
+  openid: OpenId,
+  body: Type.String({ description: 'Exactly the text that is sent to WeChat; its UTF-8 bytes are signed.' }),
+  uri: Type.Optional(
+    Type.String({
+      pattern: '^[!-"$->@-~]{1,256}$',
+      description: 'Path without query, or `requestVirtualPayment`: asks for `pay_sig`.'
+    })
+  ),
+  env: Type.Optional(
+    Type.Union([Type.Literal(0), Type.Literal(1)], { description: '0: live (default), 1: sandbox. Only with `uri`.' })
+  )
+})
+
+const Answer = Type.Object(
+  {
+    signature: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Login-state signature.' }),
+    pay_sig: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Payment signature.' }))
+  },
+  { additionalProperties: false, description: 'In lower-case hex.' }
+)
+
+const NOT_TEXT = new ApiError('invalid_request', '"body" holds half a surrogate pair, which has no UTF-8 bytes.')
+const ENV_ALONE = new ApiError('invalid_request', '"env" says which key makes pay_sig: send "uri" along.')
+
+export function addSign(app: FastifyInstance, parts: Parts): void {
+  const schema = {
+    summary: 'Sign a request to WeChat with the session_key of a user',
+    tags: ['session'],
+    body: Body,
+    response: withProblems({ 200: Answer }, ['session_key_stale', 'body_too_large', 'store_unavailable'])
+  }
+  app.post<{ Body: Static<typeof Body> }>('/sign', { schema }, async (request) => {
+    const { appid, openid, body, uri, env } = request.body
+    const wxApp = expectApp(parts, request, appid)
+    if (!body.isWellFormed()) throw NOT_TEXT
+    if (env !== undefined && uri === undefined) throw ENV_ALONE
+    const appKey = uri === undefined ? null : expectAppKey(wxApp, env ?? 0)
+    await findUser(parts, request, wxApp, openid)
+    const sessionKey = await parts.sessionKeys.current(wxApp.appId, openid)
+    if (sessionKey === null) throw SESSION_KEY_STALE
+    return {
+      signature: loginStateSignature(sessionKey, body),
+      ...(uri === undefined || appKey === null ? {} : { pay_sig: paySignature(appKey, uri, body) })
+    }
+  })
+}
+
+function expectAppKey({ virtualPay }: AppConfig, env: 0 | 1): string {
+  const [key, place] = env === 0 ? [virtualPay?.appKey, 'appKey'] : [virtualPay?.sandboxAppKey, 'sandboxAppKey']
+  if (key) return key
+  throw new ApiError('invalid_request', `pay_sig needs apps[].virtualPay.${place} of this mini-program.`)
+}

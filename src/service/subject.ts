@@ -1,0 +1,32 @@
+/** The user that a call of a backend is about. */
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import type { AppConfig } from '../config/config.ts'
+import { ApiError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import type { User } from '../users/users.ts'
+
+export const AppId = Type.String({ maxLength: 64, description: 'AppID of a mini-program configured here.' })
+export const OpenId = Type.String({ pattern: '^[A-Za-z0-9_-]{6,128}$', description: 'As in the header X-OpenId.' })
+
+const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
+
+/** 400 for an appid that is not configured. */
+export function expectApp({ findApp }: Pick<Parts, 'findApp'>, request: FastifyRequest, appId: string): AppConfig {
+  const app = findApp(appId)
+  if (!app) throw UNKNOWN_APP
+  if (request.audit) request.audit.app = app.appId
+  return app
+}
+
+/** Notes the user for the log; null when nobody with that openid ever logged in. */
+export async function findUser(
+  { users }: Pick<Parts, 'users'>,
+  request: FastifyRequest,
+  app: AppConfig,
+  openId: string
+): Promise<User | null> {
+  const user = await users.find(app.appId, openId)
+  if (request.audit) request.audit.user = user?.id ?? null
+  return user
+}

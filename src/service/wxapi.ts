@@ -1,0 +1,116 @@
+/** ANY /wxapi/{appid}/{path}: api.weixin.qq.com for backends, with the access token that they need not hold. */
+import { pipeline } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { ApiError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { readAhead } from '../proxy/read-ahead.ts'
+import { RequestBody } from '../proxy/request-body.ts'
+import { contextOf, type RequestContext } from '../proxy/request-context.ts'
+import { withProblems } from './openapi.ts'
+import { AppId, expectApp } from './subject.ts'
+import type { ForwardedAnswer, ForwardedCall, WeChatForwarder } from './wechat-forwarder.ts'
+import { judgePath } from './wechat-paths.ts'
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+/** JSON up to this size is held back until WeChat has accepted the token. */
+const REPLAYABLE = 1024 * 1024
+/** What WeChat's API reads. Cookies and what proxies and tracing add stay here; without Accept-Encoding an answer comes in
+ *  the clear, so that a refusal can be recognised. The last one is that of API signatures. */
+const PASSED_ON =
+  /^(?:accept|accept-language|content-type|content-encoding|content-disposition|range|user-agent|if-[a-z-]+|wechatmp-[a-z-]+)$/i
+
+const Params = Type.Object({
+  appid: AppId,
+  '*': Type.String({ minLength: 1, description: 'Path of api.weixin.qq.com, such as wxa/msg_sec_check.' })
+})
+
+const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com after the appid.')
+const AMBIGUOUS = new ApiError('bad_path', 'The path can be read in more than one way. Send it in its plain form.')
+const CREDENTIAL = new ApiError('forbidden', 'The answer of this call is a credential, which stays in the gateway.')
+
+export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder): void {
+  // Bodies are passed on as they come, whatever they are.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  const anything = Type.Unknown({ description: "WeChat's answer, with WeChat's status, as it came." })
+  const schema = {
+    summary: 'Call api.weixin.qq.com with the access token of a mini-program',
+    description:
+      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call made once more, unless the body is neither empty nor JSON of at most 1 MiB.',
+    tags: ['wxapi'],
+    params: Params,
+    response: withProblems({ 200: anything }, [
+      'bad_path',
+      'not_found',
+      'wechat_misconfigured',
+      'wechat_unavailable',
+      'store_unavailable'
+    ])
+  }
+  app.route<{ Params: Static<typeof Params> }>({
+    method: METHODS,
+    url: '/:appid/*',
+    schema,
+    handler: async (request, reply) => {
+      const wxApp = expectApp(parts, request, request.params.appid)
+      const context = contextOf(request.raw)
+      const path = pathOf(context)
+      if (request.audit) request.audit.path = path.slice(0, 200)
+      const left = new AbortController()
+      reply.raw.once('close', () => left.abort())
+      const body = await readBody(request, context, parts.config.server.limits.bodyIdleTimeout)
+      const headers = headersOf(context, body)
+      const query = context.target?.query ?? ''
+      const call = { method: context.method, path, query, headers, body, signal: left.signal }
+      return passOn(reply, await forwarder.forward(wxApp, call))
+    }
+  })
+}
+
+/** Decided on the canonical path and nothing else, whatever the router made of it. */
+function pathOf({ target }: RequestContext): string {
+  const [, path] = /^\/wxapi\/[^/]+(\/.*)$/.exec(target?.path ?? '') ?? []
+  if (target === null || path === undefined) throw NO_PATH
+  const verdict = judgePath(path, target.needs)
+  if (verdict === 'credential') throw CREDENTIAL
+  if (verdict === 'ambiguous') throw path === '/' ? NO_PATH : AMBIGUOUS
+  return path
+}
+
+async function readBody(
+  { raw, headers }: FastifyRequest,
+  { headers: read, method }: RequestContext,
+  idle: number
+): Promise<ForwardedCall['body']> {
+  const length = read?.contentLength ?? 0
+  if ((length === 0 && !read?.isChunked) || method === 'GET' || method === 'HEAD') return null
+  const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
+  const isJson = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)\b/i.test(headers['content-type'] ?? '')
+  if (!isJson || length > REPLAYABLE) return body
+  const { head, rest } = await readAhead(body, (size) => size > REPLAYABLE)
+  return rest ?? head
+}
+
+function headersOf({ headers }: RequestContext, body: ForwardedCall['body']): string[] {
+  const kept = headers?.kept ?? []
+  const passed: string[] = []
+  for (let index = 0; index + 1 < kept.length; index += 2) {
+    const name = kept[index] as string
+    if (PASSED_ON.test(name)) passed.push(name, kept[index + 1] as string)
+  }
+  if (!Buffer.isBuffer(body) && body !== null && headers?.contentLength) {
+    passed.push('content-length', String(headers.contentLength))
+  }
+  return passed
+}
+
+function passOn(reply: FastifyReply, { status, headers, body }: ForwardedAnswer): FastifyReply {
+  reply.hijack()
+  const { raw } = reply
+  raw.writeHead(status, headers)
+  if (body.rest === null) raw.end(body.head)
+  // Half an answer must not look like a whole one: a failure on the way ends the connection.
+  else pipeline(body.rest, raw, () => {})
+  return reply
+}

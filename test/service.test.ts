@@ -1,0 +1,434 @@
+import { createHmac } from 'node:crypto'
+import { test } from 'tap'
+import { phoneNumberOf } from '../src/sandbox/people.ts'
+import {
+  APP_SECRET,
+  APPID,
+  buildTestGateway,
+  createTestClock,
+  OTHER_APPID,
+  SERVICE_TOKEN,
+  type TestGateway,
+  type TestGatewayOptions
+} from './support/gateway.ts'
+import { startUpstream } from './support/upstream.ts'
+import { sandboxOpenData, sandboxPhoneCode, sandboxSessionKey } from './support/wechat-data.ts'
+
+const APP_KEY = 'canary-app-key-live'
+const SANDBOX_APP_KEY = 'canary-app-key-sandbox'
+const APPS = [
+  { appid: APPID, secret: APP_SECRET, virtualPay: { appKey: APP_KEY, sandboxAppKey: SANDBOX_APP_KEY } },
+  { appid: OTHER_APPID, secret: APP_SECRET }
+]
+const SESSION_ONLY = 'session-token-0123456789'
+const ADMIN_ONLY = 'admin-token-0123456789'
+const WXAPI_ONLY = 'wxapi-token-0123456789'
+const TOKENS = [
+  { name: 'all', token: SERVICE_TOKEN, scopes: ['session', 'wxapi', 'pay', 'admin'] },
+  { name: 'orders', token: SESSION_ONLY, scopes: ['session'] },
+  { name: 'desk', token: ADMIN_ONLY, scopes: ['admin'] },
+  { name: 'mailer', token: WXAPI_ONLY, scopes: ['wxapi'] }
+]
+
+type Teardown = Parameters<typeof startUpstream>[0]
+
+async function build(t: Teardown, options: TestGatewayOptions = {}) {
+  const upstream = await startUpstream(t)
+  const service = { host: '127.0.0.1', port: 2, tokens: TOKENS }
+  return buildTestGateway(t, upstream.url, { ...options, config: { apps: APPS, service, ...options.config } })
+}
+
+async function call(gateway: TestGateway, path: string, body?: unknown, token = SERVICE_TOKEN, method = 'POST') {
+  const response = await gateway.service(path, {
+    method,
+    token,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) })
+  })
+  const text = await response.text()
+  return { status: response.status, body: (text === '' ? null : JSON.parse(text)) as Record<string, unknown> | null }
+}
+
+const openIdOf = (gateway: TestGateway, name: string, appId = APPID) =>
+  gateway.sandbox.state.people.person(appId, name).openId
+
+const keyOf = (gateway: TestGateway, name: string, appId = APPID) =>
+  gateway.sandbox.state.people.sessionKeys(appId, openIdOf(gateway, name, appId)).current ?? ''
+
+const hmac = (key: string, text: string) => createHmac('sha256', key).update(text).digest('hex')
+
+/** Every call below /v1 and /wxapi with the scope it needs. */
+const CALLS = [
+  ['POST', '/v1/open-data', 'session'],
+  ['POST', '/v1/sign', 'session'],
+  ['POST', '/v1/check-session', 'session'],
+  ['POST', '/v1/reset-session', 'session'],
+  ['GET', `/v1/users/${APPID}/oSomebody`, 'session'],
+  ['DELETE', `/v1/users/${APPID}/oSomebody/sessions`, 'admin'],
+  ['DELETE', '/v1/sessions/abcdef', 'admin'],
+  ['POST', `/wxapi/${APPID}/wxa/msg_sec_check`, 'wxapi'],
+  ['GET', `/wxapi/${APPID}/cgi-bin/getcallbackip`, 'wxapi']
+] as const
+
+test('without a service token nothing below /v1 and /wxapi is answered', async (t) => {
+  const gateway = await build(t)
+  const { access_token: userToken } = await gateway.login('alice', APPID)
+  const unknown = [
+    ['GET', '/v1/nothing', ''],
+    ['GET', '/v1', ''],
+    ['GET', '/wxapi', ''],
+    ['GET', `/wxapi/${APPID}`, '']
+  ] as const
+  for (const [method, path] of [...CALLS, ...unknown]) {
+    const missing = await gateway.service(path, { method })
+    t.match(await missing.json(), { status: 401, code: 'token_missing' }, `${method} ${path}`)
+    t.equal(missing.headers.get('www-authenticate'), 'Bearer')
+    const wrong = [SERVICE_TOKEN.slice(1), `${SERVICE_TOKEN}x`, SERVICE_TOKEN.toUpperCase(), 'x', userToken, 'a b']
+    for (const token of wrong) {
+      t.match(await (await gateway.service(path, { method, token })).json(), { status: 401, code: 'token_invalid' })
+    }
+  }
+  const basic = await gateway.service('/v1/sign', {
+    method: 'POST',
+    headers: { authorization: `Basic ${SERVICE_TOKEN}` }
+  })
+  t.match(await basic.json(), { code: 'token_invalid' })
+})
+
+test('with no tokens configured every credential is refused', async (t) => {
+  const gateway = await build(t, { config: { service: { host: '127.0.0.1', port: 2 } } })
+  for (const [method, path] of CALLS) {
+    t.equal((await gateway.service(path, { method })).status, 401)
+    t.equal((await gateway.service(path, { method, token: SERVICE_TOKEN })).status, 401)
+  }
+})
+
+test('a token opens what its scopes name, and nothing else', async (t) => {
+  const gateway = await build(t)
+  const tokens = { session: SESSION_ONLY, admin: ADMIN_ONLY, wxapi: WXAPI_ONLY }
+  for (const [method, path, needed] of CALLS) {
+    for (const [scope, token] of Object.entries(tokens)) {
+      const response = await gateway.service(path, { method, token })
+      if (scope === needed) t.ok(response.status !== 401 && response.status !== 403, `${scope}: ${method} ${path}`)
+      else t.match(await response.json(), { status: 403, code: 'forbidden' }, `${scope}: ${method} ${path}`)
+    }
+  }
+  t.match(await call(gateway, '/v1/nothing', {}), { status: 404, body: { code: 'not_found' } })
+})
+
+test('open data is decrypted whole, for the user and mini-program it was encrypted for', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  await gateway.login('bob', APPID)
+  await gateway.login('alice', OTHER_APPID)
+  const { encryptedData, iv } = await sandboxOpenData(gateway, 'alice')
+  const openid = openIdOf(gateway, 'alice')
+  const good = { appid: APPID, openid, encryptedData, iv }
+  t.match(await call(gateway, '/v1/open-data', good), {
+    status: 200,
+    body: { data: { openId: openid, unionId: /^u/, nickName: 'alice', watermark: { appid: APPID } } }
+  })
+  const other = await sandboxOpenData(gateway, 'alice', { appid: OTHER_APPID })
+  const watermark = { appid: OTHER_APPID, timestamp: Math.floor(Date.now() / 1000) }
+  const foreign = await sandboxOpenData(gateway, 'alice', { data: { watermark } })
+  const stale = [
+    { ...good, openid: openIdOf(gateway, 'bob') },
+    { ...good, openid: 'oNobodyAtAll' },
+    { ...good, appid: OTHER_APPID, openid: openIdOf(gateway, 'alice', OTHER_APPID) },
+    { ...good, encryptedData: other.encryptedData, iv: other.iv },
+    { ...good, encryptedData: foreign.encryptedData, iv: foreign.iv },
+    { ...good, encryptedData: '?', iv: '?' }
+  ]
+  const answers = new Set<string>()
+  for (const body of stale) {
+    const answer = await call(gateway, '/v1/open-data', body)
+    answers.add(JSON.stringify({ ...answer, body: { ...answer.body, request_id: '' } }))
+  }
+  t.equal(answers.size, 1)
+  t.match(JSON.parse([...answers][0] ?? ''), { status: 409, body: { code: 'session_key_stale', action: 'login' } })
+})
+
+test('what is signed is exactly the bytes of the text', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
+  const key = keyOf(gateway, 'alice')
+  for (const body of [
+    '',
+    '{"foo":"bar"}',
+    '{ "foo" : "bar" }',
+    '{"名":"茶 🍵"}',
+    'line\r\nline\n',
+    '\u0000',
+    'x'.repeat(50_000)
+  ]) {
+    t.same((await call(gateway, '/v1/sign', { ...user, body })).body, { signature: hmac(key, body) })
+  }
+})
+
+test('pay_sig is made with the app key of the environment', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
+  const key = keyOf(gateway, 'alice')
+  const body = '{"openid": "xxx", "user_ip": "127.0.0.1", "env": 0}'
+  const uri = '/xpay/query_user_balance'
+  const signature = hmac(key, body)
+  const sign = async (fields: object) => (await call(gateway, '/v1/sign', { ...user, body, ...fields })).body
+  t.same(await sign({ uri }), { signature, pay_sig: hmac(APP_KEY, `${uri}&${body}`) })
+  t.same(await sign({ uri, env: 0 }), { signature, pay_sig: hmac(APP_KEY, `${uri}&${body}`) })
+  t.same(await sign({ uri, env: 1 }), { signature, pay_sig: hmac(SANDBOX_APP_KEY, `${uri}&${body}`) })
+  t.same(await sign({ uri: 'requestVirtualPayment' }), {
+    signature,
+    pay_sig: hmac(APP_KEY, `requestVirtualPayment&${body}`)
+  })
+  for (const fields of [{ env: 1 }, { uri, env: 2 }, { uri, env: '0' }, { uri: `${uri}?a=b` }, { uri: '' }]) {
+    t.match(await sign(fields), { status: 400, code: 'invalid_request' }, JSON.stringify(fields))
+  }
+  await gateway.login('alice', OTHER_APPID)
+  const other = { appid: OTHER_APPID, openid: openIdOf(gateway, 'alice', OTHER_APPID), body }
+  t.match(await call(gateway, '/v1/sign', { ...other, uri }), { status: 400, body: { detail: /virtualPay\.appKey/ } })
+  t.same((await call(gateway, '/v1/sign', other)).body, { signature: hmac(keyOf(gateway, 'alice', OTHER_APPID), body) })
+})
+
+test('text that has no bytes of its own is not signed', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const raw = `{"appid":"${APPID}","openid":"${openIdOf(gateway, 'alice')}","body":"half \\ud83d"}`
+  const response = await gateway.service('/v1/sign', { method: 'POST', token: SERVICE_TOKEN, body: raw })
+  t.match(await response.json(), { status: 400, code: 'invalid_request' })
+})
+
+test('without a usable session_key there is no signature', async (t) => {
+  const clock = createTestClock()
+  const gateway = await build(t, { clock, config: { sessions: { sessionKeyTtl: '1h' } } })
+  await gateway.login('alice', APPID)
+  const user = { appid: APPID, openid: openIdOf(gateway, 'alice'), body: 'x' }
+  t.match(await call(gateway, '/v1/sign', { ...user, openid: 'oNobodyAtAll' }), { status: 409 })
+  t.equal((await call(gateway, '/v1/sign', user)).status, 200)
+  clock.advance(3_600_001)
+  t.match(await call(gateway, '/v1/sign', user), { status: 409, body: { code: 'session_key_stale' } })
+})
+
+test('check-session tells what WeChat thinks of the stored key', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
+  t.same(await call(gateway, '/v1/check-session', user), { status: 200, body: { valid: true } })
+  await sandboxSessionKey(gateway, 'alice', 'rotate')
+  t.same(await call(gateway, '/v1/check-session', user), { status: 200, body: { valid: false } })
+  t.same((await call(gateway, '/v1/check-session', { ...user, openid: 'oNobodyAtAll' })).body, { valid: false })
+  gateway.sandbox.state.faults.add({
+    path: '/wxa/checksession',
+    fault: { kind: 'html' },
+    appId: null,
+    times: 1,
+    skip: 0,
+    after: false
+  })
+  t.match(await call(gateway, '/v1/check-session', user), { status: 503, body: { code: 'wechat_unavailable' } })
+})
+
+test('a reset stores the new key, and the old one decrypts nothing any more', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const openid = openIdOf(gateway, 'alice')
+  const user = { appid: APPID, openid }
+  const before = await sandboxOpenData(gateway, 'alice')
+  const oldKey = keyOf(gateway, 'alice')
+  t.same(await call(gateway, '/v1/reset-session', user), { status: 200, body: { valid: true } })
+  const newKey = keyOf(gateway, 'alice')
+  t.not(newKey, oldKey)
+  t.same((await call(gateway, '/v1/sign', { ...user, body: 'x' })).body, { signature: hmac(newKey, 'x') })
+  const openData = (sealed: { encryptedData: string; iv: string }) =>
+    call(gateway, '/v1/open-data', { ...user, encryptedData: sealed.encryptedData, iv: sealed.iv })
+  t.equal((await openData(await sandboxOpenData(gateway, 'alice'))).status, 200)
+  t.equal((await openData(before)).status, 409)
+})
+
+test('a reset with a key that WeChat no longer knows, or with none, is 409 and changes nothing', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const openid = openIdOf(gateway, 'alice')
+  const stored = () => gateway.store.get(`key:${APPID}:${openid}`)
+  const before = await stored()
+  for (const action of ['rotate', 'expire'] as const) {
+    await sandboxSessionKey(gateway, 'alice', action)
+    t.match(await call(gateway, '/v1/reset-session', { appid: APPID, openid }), {
+      status: 409,
+      body: { code: 'session_key_stale', action: 'login' }
+    })
+  }
+  t.equal(await stored(), before)
+  t.match(await call(gateway, '/v1/reset-session', { appid: APPID, openid: 'oNobodyAtAll' }), { status: 409 })
+})
+
+test('a login that comes between a reset and its storing keeps its own key', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('sandbox-alice-1', APPID)
+  const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
+  const slow = { kind: 'slow', ms: 150 } as const
+  gateway.sandbox.state.faults.add({
+    path: '/wxa/resetusersessionkey',
+    fault: slow,
+    appId: null,
+    times: 1,
+    skip: 0,
+    after: false
+  })
+  const reset = call(gateway, '/v1/reset-session', user)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  await gateway.login('sandbox-alice-2', APPID)
+  t.same((await reset).body, { valid: true })
+  t.same((await call(gateway, '/v1/check-session', user)).body, { valid: true })
+})
+
+test('the record of a user has the number for holders of the scope', async (t) => {
+  const clock = createTestClock(Date.UTC(2026, 10, 23, 12))
+  const gateway = await build(t, { clock })
+  const { access_token: token, user } = await gateway.login('sandbox-alice-1', APPID)
+  const path = `/v1/users/${APPID}/${openIdOf(gateway, 'alice')}`
+  const read = () => call(gateway, path, undefined, SESSION_ONLY, 'GET')
+  const { unionId } = gateway.sandbox.state.people.person(APPID, 'alice')
+  const anonymous = {
+    id: user.id,
+    status: 'anonymous',
+    unionid: unionId,
+    phone: null,
+    first_login: '2026-11-23T12:00:00.000Z',
+    last_login: '2026-11-23T12:00:00.000Z'
+  }
+  t.same(await read(), { status: 200, body: anonymous })
+  const code = await sandboxPhoneCode(gateway, 'alice')
+  await gateway.call('/auth/phone', { method: 'POST', token, body: JSON.stringify({ code }) })
+  clock.advance(60_000)
+  await gateway.login('sandbox-alice-2', APPID)
+  t.same((await read()).body, {
+    ...anonymous,
+    status: 'bound',
+    phone: { number: phoneNumberOf('alice'), country_code: '86' },
+    last_login: '2026-11-23T12:01:00.000Z'
+  })
+  t.match(await call(gateway, path.replace(APPID, OTHER_APPID), undefined, SESSION_ONLY, 'GET'), {
+    status: 404,
+    body: { code: 'not_found' }
+  })
+  t.match(await call(gateway, `/v1/users/${APPID}/oNobodyAtAll`, undefined, SESSION_ONLY, 'GET'), { status: 404 })
+})
+
+test('ending the sessions of a user is in force at once, and only for that user of that mini-program', async (t) => {
+  const gateway = await build(t)
+  const phone = await gateway.login('sandbox-alice-1', APPID)
+  const tablet = await gateway.login('sandbox-alice-2', APPID)
+  const other = await gateway.login('alice', OTHER_APPID)
+  const bob = await gateway.login('bob', APPID)
+  const path = `/v1/users/${APPID}/${openIdOf(gateway, 'alice')}/sessions`
+  t.same(await call(gateway, path, undefined, ADMIN_ONLY, 'DELETE'), { status: 204, body: null })
+  for (const { access_token: token } of [phone, tablet]) {
+    t.match(await (await gateway.call('/api/x', { token })).json(), { code: 'session_revoked', action: 'login' })
+  }
+  for (const { access_token: token } of [other, bob]) t.equal((await gateway.call('/api/x', { token })).status, 200)
+  const refresh = JSON.stringify({ refresh_token: phone.refresh_token })
+  t.equal((await gateway.call('/auth/refresh', { method: 'POST', body: refresh })).status, 401)
+  t.equal((await gateway.login('sandbox-alice-3', APPID)).status, 200, 'and may log in again')
+  t.match(await call(gateway, `/v1/users/${APPID}/oNobodyAtAll/sessions`, undefined, ADMIN_ONLY, 'DELETE'), {
+    status: 404
+  })
+})
+
+test('one session can be ended by its id', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url)
+  const phone = await gateway.login('sandbox-alice-1')
+  const tablet = await gateway.login('sandbox-alice-2')
+  await gateway.call('/api/x', { token: phone.access_token })
+  const sid = upstream.seen[0]?.headers['x-session-id']
+  t.same(await call(gateway, `/v1/sessions/${sid}`, undefined, SERVICE_TOKEN, 'DELETE'), { status: 204, body: null })
+  t.equal((await gateway.call('/api/x', { token: phone.access_token })).status, 401)
+  t.equal((await gateway.call('/api/x', { token: tablet.access_token })).status, 200)
+  t.match(await call(gateway, `/v1/sessions/${sid}`, undefined, SERVICE_TOKEN, 'DELETE'), {
+    status: 404,
+    body: { code: 'not_found' }
+  })
+  t.equal((await call(gateway, '/v1/sessions/nonsense', undefined, SERVICE_TOKEN, 'DELETE')).status, 404)
+})
+
+test('bad input is refused before anything is done', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
+  const bodies: Record<string, unknown[]> = {
+    '/v1/open-data': [
+      { ...user, encryptedData: 'AAAA' },
+      { ...user, iv: 'AAAA' },
+      { ...user, encryptedData: 1, iv: 'AAAA' },
+      { ...user, encryptedData: 'A'.repeat(70_000), iv: 'AAAA' }
+    ],
+    '/v1/sign': [user, { ...user, body: { foo: 'bar' } }, { ...user, body: null }],
+    '/v1/check-session': [],
+    '/v1/reset-session': []
+  }
+  const usual = [
+    {},
+    [],
+    'x',
+    { appid: APPID },
+    { openid: user.openid },
+    { ...user, openid: 'a/b' },
+    { ...user, openid: 7 }
+  ]
+  for (const [path, special] of Object.entries(bodies)) {
+    for (const body of [...usual, ...special]) {
+      t.match(
+        await call(gateway, path, body),
+        { status: 400, body: { code: 'invalid_request' } },
+        `${path} ${JSON.stringify(body).slice(0, 80)}`
+      )
+    }
+    const complete = { ...user, body: 'x', encryptedData: 'AAAA', iv: 'AAAA' }
+    const unknownApp = await call(gateway, path, { ...complete, appid: 'wx0000000000000000' })
+    t.match(unknownApp, { status: 400, body: { code: 'invalid_request', detail: /appid/ } }, path)
+    const huge = await call(gateway, path, { ...complete, body: 'x'.repeat(10_000_000) })
+    t.match(huge, { status: 413, body: { code: 'body_too_large' } }, path)
+  }
+  const unknown = `/v1/users/wx0000000000000000/${user.openid}`
+  t.match(await call(gateway, unknown, undefined, SERVICE_TOKEN, 'GET'), { status: 400 })
+  t.match(await call(gateway, `${unknown}/sessions`, undefined, SERVICE_TOKEN, 'DELETE'), { status: 400 })
+  t.match(await call(gateway, `/v1/users/${APPID}/a%20b`, undefined, SERVICE_TOKEN, 'GET'), { status: 400 })
+  t.equal(gateway.sandbox.state.calls.counts().byPath['/wxa/resetusersessionkey'], undefined)
+})
+
+test('every call leaves one line: who, what, about whom, with what result, and no secret', async (t) => {
+  const gateway = await build(t)
+  const { user, access_token: token } = await gateway.login('alice', APPID)
+  const openid = openIdOf(gateway, 'alice')
+  const who = { appid: APPID, openid }
+  const sid = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).sid as string
+  const sealed = await sandboxOpenData(gateway, 'alice')
+  const key = keyOf(gateway, 'alice')
+  gateway.lines.length
+  await call(gateway, '/v1/sign', { ...who, body: 'canary-body' }, SESSION_ONLY)
+  await call(gateway, '/v1/open-data', { ...who, encryptedData: sealed.encryptedData, iv: sealed.iv }, SESSION_ONLY)
+  await call(gateway, '/v1/sign', { ...who, openid: 'oNobodyAtAll', body: 'x' }, SESSION_ONLY)
+  await call(gateway, '/v1/sign', { ...who, body: 'x' }, ADMIN_ONLY)
+  await call(gateway, '/v1/sign', { ...who, body: 'x' }, 'wrong-token-0123456789')
+  await call(gateway, `/wxapi/${APPID}/wxa/some/call?q=canary-query`, { a: 1 }, WXAPI_ONLY)
+  await call(gateway, `/v1/sessions/${sid}`, undefined, ADMIN_ONLY, 'DELETE')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  const audit = gateway.lines
+    .flatMap((line) => line.trim().split('\n'))
+    .filter((line) => line.includes('"service_call"'))
+    .map((line) => JSON.parse(line))
+  t.match(audit, [
+    { caller: 'orders', endpoint: 'POST /v1/sign', app: APPID, user: user.id, status: 200, result: 'ok' },
+    { caller: 'orders', endpoint: 'POST /v1/open-data', app: APPID, user: user.id, status: 200, result: 'ok' },
+    { caller: 'orders', endpoint: 'POST /v1/sign', app: APPID, user: null, status: 409, result: 'session_key_stale' },
+    { caller: 'desk', endpoint: 'POST /v1/sign', app: null, user: null, status: 403, result: 'forbidden' },
+    { caller: null, endpoint: 'POST /v1/sign', app: null, user: null, status: 401, result: 'token_invalid' },
+    { caller: 'mailer', app: APPID, path: '/wxa/some/call', status: 200, result: 'ok' },
+    { caller: 'desk', endpoint: 'DELETE /v1/sessions/:sid', app: APPID, user: user.id, status: 204, result: 'ok' }
+  ])
+  t.equal(audit.length, 7)
+  const lines = gateway.lines.join('')
+  const secrets = { openid, key, token: SESSION_ONLY, body: 'canary-body', query: 'canary-query', wrong: 'wrong-token' }
+  for (const [what, secret] of Object.entries(secrets)) t.notOk(lines.includes(secret), what)
+})
