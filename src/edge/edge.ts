@@ -5,11 +5,14 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { Parts } from '../parts.ts'
 import { contextOf } from '../proxy/request-context.ts'
 import { addAuthenticated } from './authenticated.ts'
+import type { ClientError } from './client-errors.ts'
 import { useErrors } from './fastify-errors.ts'
 import { addHealth } from './health.ts'
-import { type ClientError, createListener, type Listener } from './listener.ts'
+import { createListener, type Listener } from './listener.ts'
 import { addLogin } from './login.ts'
+import { noEndpoint } from './no-endpoint.ts'
 import { addOpenData } from './open-data.ts'
+import { isOwnPath } from './own-paths.ts'
 import { addPhone } from './phone.ts'
 import { addRefresh } from './refresh.ts'
 import { addLogout, addSession } from './session.ts'
@@ -74,6 +77,9 @@ function addProxy(app: FastifyInstance, { proxy }: Parts): void {
       request: { raw: Parameters<typeof proxy.handle>[0] },
       reply: { hijack(): unknown; raw: Parameters<typeof proxy.handle>[1] }
     ) {
+      const { target } = contextOf(request.raw)
+      // What is ours and has no such endpoint must not be asked of an upstream.
+      if (target !== null && isOwnPath(target.path)) throw noEndpoint(app, target.path)
       reply.hijack()
       proxy.handle(request.raw, reply.raw)
     }

@@ -9,13 +9,15 @@ import { createPeers } from '../proxy/peers.ts'
 import type { RequestContext } from '../proxy/request-context.ts'
 import { readRequestHeaders } from '../proxy/request-headers.ts'
 import { createTraceIds } from '../proxy/trace-ids.ts'
+import { isOwnInDisguise } from './own-paths.ts'
 
 export interface FrontDoor {
-  /** The context of a request, and why it may go no further, if so. */
+  /** The context of a request, and why it may go no further, if so. The target of `OPTIONS *` is null without an error. */
   admit(req: IncomingMessage): { context: RequestContext; error: ApiError | null }
 }
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
+const OWN_IN_DISGUISE = new ApiError('bad_path', 'The path could be read as one of the gateway itself.')
 const TRACE_FORBIDDEN = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
   headers: { allow: '' }
 })
@@ -64,13 +66,17 @@ export function createFrontDoor(config: GatewayConfig): FrontDoor {
         if (headers.traceparent !== undefined) context.traceparent = headers.traceparent
       }
       if (context.method === 'TRACE') return { context, error: TRACE_FORBIDDEN }
-      const target = canonicalPath(url)
-      if (target instanceof PathRefusal) {
-        return { context, error: new ApiError('bad_path', `${target.reason}. Send the path in its plain form.`) }
-      }
-      context.target = target
       context.headers = headers
+      if (url === '*' && context.method === 'OPTIONS') return { context, error: null }
+      const target = canonicalPath(url)
+      if (target instanceof PathRefusal) return { context, error: refuse(target) }
+      if (isOwnInDisguise(target)) return { context, error: OWN_IN_DISGUISE }
+      context.target = target
       return { context, error: null }
     }
   }
+}
+
+function refuse({ reason }: PathRefusal): ApiError {
+  return new ApiError('bad_path', `${reason}. Send the path in its plain form.`)
 }

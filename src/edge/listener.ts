@@ -11,22 +11,19 @@ import type { Parts } from '../parts.ts'
 import { createPeers } from '../proxy/peers.ts'
 import type { ReverseProxy } from '../proxy/proxy.ts'
 import { contextOf, type RequestContext, setContext } from '../proxy/request-context.ts'
-import { closeSoon, sendProblem, writeProblem } from '../proxy/send-problem.ts'
+import { sendProblem, writeProblem } from '../proxy/send-problem.ts'
+import { createTraceIds } from '../proxy/trace-ids.ts'
 import { isWebSocketHandshake } from '../proxy/websocket.ts'
+import { type ClientError, toClientError } from './client-errors.ts'
 import { limitConnections, responseBegan, responseIsOver, responseUnderWay } from './connections.ts'
 import { createFrontDoor } from './front-door.ts'
+import { createLastWords } from './last-words.ts'
 import { isOwnPath } from './own-paths.ts'
 import { loadTls, type TlsFiles } from './tls-files.ts'
 
 /** Beyond the limits for target and headers, so that what is too long can be answered rather than cut off. */
 const HEAD_SLACK = 16 * 1024
 const NO_HEADERS = Object.freeze({})
-
-/** What Node reports of bytes that are no HTTP. */
-export interface ClientError extends Error {
-  code?: string | undefined
-  rawPacket?: Buffer | undefined
-}
 
 export interface Listener {
   readonly server: Server
@@ -48,20 +45,18 @@ export interface ListenerOptions {
   readonly handler: (req: IncomingMessage, res: ServerResponse) => void
 }
 
-const NOT_HTTP = new ApiError('invalid_request', 'This is not a valid HTTP/1.1 request.')
-const BAD_HEADER = new ApiError('bad_header', 'A request header is not valid.')
-const FRAMING = new ApiError('bad_header', 'The framing of the request body is not valid.')
-const HEADERS_TOO_LARGE = new ApiError(
-  'headers_too_large',
-  'The request headers are larger than server.limits.headers allows.'
-)
-const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
-const TOO_SLOW = new ApiError('request_timeout', 'The request headers took longer than server.limits.headersTimeout.')
+const NO_UPGRADE = new ApiError('invalid_request', 'The gateway itself speaks no WebSocket.')
+const TOO_SLOW = new ApiError('request_timeout', 'The request body took longer than server.limits.bodyIdleTimeout.')
 const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', { headers: { allow: '' } })
 
 export function createListener({ config, proxy, lifecycle, parts, handler }: ListenerOptions): Listener {
   const { limits } = config.server
   const frontDoor = createFrontDoor(config)
+  const newIds = createTraceIds()
+  const sayLast = createLastWords({
+    newRequestId: () => newIds().slice(0, 32),
+    onSaid: (error) => parts.metrics.requestDone('none', error.status, 0)
+  })
   const upgraded = new Set<Duplex>()
   let active = 0
   let tls: TlsFiles | undefined
@@ -81,10 +76,6 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   }
 
   function onRequest(req: IncomingMessage, res: ServerResponse): void {
-    if (req.url === '*' && req.method === 'OPTIONS') {
-      res.writeHead(204, ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']).end()
-      return
-    }
     const { context, error } = frontDoor.admit(req)
     active++
     setContext(req, context)
@@ -96,11 +87,17 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       sendProblem(req, res, error, context)
       return
     }
-    if (isOwnPath(context.target?.path ?? '')) {
+    const { target } = context
+    if (target === null || isOwnPath(target.path)) {
       context.reason = 'own'
       context.isGranted = true
       if (lifecycle.isDraining) res.setHeader('connection', 'close')
-      req.url = `${context.target?.path ?? ''}${context.target?.query ?? ''}`
+      if (target === null) {
+        // OPTIONS * asks about the server as a whole (RFC 9110, section 9.3.7).
+        res.writeHead(204, { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }).end()
+        return
+      }
+      req.url = target.path + target.query
       giveUpOnSlowBody(req, res, context)
     } else {
       // Fastify shall route by nothing and parse nothing of what is not for us.
@@ -129,8 +126,8 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       if (!upgraded.delete(socket)) return
       finish(context, url, status)
     }
-    if (error !== null || isOwnPath(context.target?.path ?? '')) {
-      const refusal = error ?? NOT_HTTP
+    if (error !== null || context.target === null || isOwnPath(context.target.path)) {
+      const refusal = error ?? NO_UPGRADE
       context.reason = refusal.code
       writeProblem(socket, refusal, context.requestId)
       onEnd(refusal.status)
@@ -150,8 +147,9 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
     requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
-    // Any other protocol asked for is not spoken: the request is served as if it had not been asked for.
-    shouldUpgradeCallback: isWebSocketHandshake
+    // Any other protocol asked for is not spoken: the request is served as if it had not been asked for. So is one that
+    // would take the connection away from under answers that are still to come.
+    shouldUpgradeCallback: (req: IncomingMessage) => responseUnderWay(req.socket) === null && isWebSocketHandshake(req)
   }
   if (config.server.tls) tls = loadTls(config.server.tls, parts.log)
   const server: Server = tls
@@ -163,7 +161,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   server.on('upgrade', onUpgrade)
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy())
-    writeProblem(socket, CONNECT, '')
+    sayLast(socket, CONNECT)
   })
   limitConnections(server, { limits, peers: createPeers(config.server.trustedProxies), isTls: tls !== undefined })
 
@@ -173,13 +171,9 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       return active
     },
     onClientError(error, socket) {
-      const problem = clientError(error, limits.uri)
-      const res = responseUnderWay(socket)
-      if (!socket.writable) socket.destroy()
-      else if (res === null) writeProblem(socket, problem, '')
-      // What is broken is the request after it: the answers before come first.
-      else if (res.req.complete) res.once('close', () => writeProblem(socket, problem, ''))
-      else refuseRest(res, socket, problem)
+      const problem = toClientError(error, limits.uri)
+      if (problem === null) socket.destroy()
+      else sayLast(socket, problem)
     },
     listen: (host, port, isShared) => listen(server, host, port, isShared),
     async close(timeout) {
@@ -195,30 +189,6 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       await closed
     }
   }
-}
-
-/** The body of a request broke off into something that is no HTTP. */
-function refuseRest(res: ServerResponse, socket: Socket, problem: ApiError): void {
-  const context = contextOf(res)
-  context.onClose?.()
-  if (res.headersSent) {
-    // Whatever was not written by now is missed by the client (RFC 9112, section 8).
-    socket.end()
-    closeSoon(socket)
-    return
-  }
-  context.reason = problem.code
-  sendProblem(res.req, res, problem, context)
-}
-
-function clientError(error: ClientError, uriLimit: number): ApiError {
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_SLOW
-  if (error.code === 'HPE_HEADER_OVERFLOW') {
-    const line = error.rawPacket?.subarray(0, uriLimit + 16).includes(0x0a) ?? true
-    return line ? HEADERS_TOO_LARGE : URI_TOO_LONG
-  }
-  if (/LENGTH|TRANSFER|CHUNK/.test(error.code ?? '')) return FRAMING
-  return /HEADER|TOKEN|_LF_|CR_/.test(error.code ?? '') ? BAD_HEADER : NOT_HTTP
 }
 
 function listen(

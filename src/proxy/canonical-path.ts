@@ -120,9 +120,14 @@ function decodePath(raw: string, query: string): CanonicalPath | PathRefusal {
       return code === 0x5c ? BACKSLASH : ILLEGAL_CHARACTER
     }
   }
-  if (hasHighBytes && !isUtf8(path)) return NOT_UTF8
-  // A "%" that decodes on its own can meet hexadecimal digits that were encoded themselves: %25%32%65.
-  if (/%25(?:[0-9A-Fa-f]{2})/.test(path)) needs |= NEEDS_DOUBLE_ENCODING
+  if (hasHighBytes) {
+    if (!isUtf8(path)) return NOT_UTF8
+    // U+0080 to U+009F, which some languages trim like spaces.
+    if (/%C2%[89]/.test(path)) return CONTROL
+  }
+  // A "%" that decodes on its own can meet hexadecimal digits that were encoded themselves (%25%32%65), and IIS knows
+  // %u002e besides.
+  if (/%25(?:[0-9A-F]{2}|u[0-9A-F]{4})/i.test(path)) needs |= NEEDS_DOUBLE_ENCODING
   return refuseSegments(path, needs) ?? { path, query, needs }
 }
 
@@ -172,33 +177,4 @@ function isUtf8(path: string): boolean {
   } catch {
     return false
   }
-}
-
-/** How the most lenient server could read a path: matrix parameters gone, everything decoded (twice where the path asks
- *  for it), letters folded. Null when that reading is itself not a plain path. */
-export function foldedPath(path: string): string | null {
-  let text = path
-  for (let round = 0; round < 3 && text.includes('%'); round++) {
-    try {
-      text = decodeURIComponent(text)
-    } catch {
-      break
-    }
-  }
-  const folded: string[] = []
-  for (const written of text.normalize('NFKC').replaceAll('\\', '/').split('/')) {
-    const segment = written.replace(/[;?#].*$/s, '').replace(/[.\s]+$/, (tail) => (tail === written ? tail : ''))
-    if (segment === '..' || segment === '.') return null
-    folded.push(segment.toLowerCase())
-  }
-  const joined = folded.join('/')
-  return joined.includes('//') || !isPrintable(joined) ? null : joined
-}
-
-function isPrintable(text: string): boolean {
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index)
-    if (code < 0x20 || code === 0x7f) return false
-  }
-  return true
 }

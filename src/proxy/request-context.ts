@@ -15,8 +15,9 @@ export interface RequestContext {
   readonly peer: Peer
   /** The client itself where a trusted proxy stands between. */
   clientAddress: string
-  /** Null when the target was refused; then `headers` is null as well. */
+  /** Null when the target was refused, and for `OPTIONS *`. */
   target: CanonicalPath | null
+  /** Null when they were refused. */
   headers: RequestHeaders | null
   route: RouteConfig | null
   principal: Principal | null
