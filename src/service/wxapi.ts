@@ -22,7 +22,7 @@ const PASSED_ON =
 
 const Params = Type.Object({
   appid: AppId,
-  '*': Type.String({ minLength: 1, description: 'Path of api.weixin.qq.com, such as wxa/msg_sec_check.' })
+  '*': Type.String({ description: 'Path of api.weixin.qq.com, such as wxa/msg_sec_check.' })
 })
 
 const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com after the appid.')
