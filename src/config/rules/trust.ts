@@ -1,4 +1,6 @@
 /** Secrets, apps, store and WeChat: what the promises of the gateway rest on, and what production refuses. */
+
+import { parseRedisUrl } from '../../store/redis-url.ts'
 import { isLoopback } from '../addresses.ts'
 import { didYouMean, type Path } from '../problem.ts'
 import { parseDuration } from '../units.ts'
@@ -127,12 +129,12 @@ const store: Rule = (context) => {
   }
   const fault = storeFault(store)
   if (fault !== null) report.error(['store'], fault, didYouMean(store.split(':')[0] ?? '', schemes))
-  else if (store.startsWith('redis:') && isRemote(store)) {
+  else if (/^redis(?:\+\w+)?:/.test(store) && isRemote(store)) {
     report.warn(['store'], 'sessions travel in clear to Redis', 'use rediss: outside a private network')
   }
 }
 
-const schemes = ['memory:', 'sqlite:', 'redis:', 'rediss:']
+const schemes = ['memory:', 'sqlite:', 'redis:', 'rediss:', 'redis+cluster:', 'redis+sentinel:']
 
 /** YAML takes an unquoted `memory:` for a key, so the word alone will do. */
 export function isMemory(store: string): boolean {
@@ -140,7 +142,7 @@ export function isMemory(store: string): boolean {
 }
 
 export function isRedis(store: string): boolean {
-  return /^rediss?:/.test(store)
+  return /^rediss?(?:\+\w+)?:/.test(store)
 }
 
 function storeFault(store: string): string | null {
@@ -149,13 +151,17 @@ function storeFault(store: string): string | null {
       ? 'must name a file after sqlite:, such as sqlite:./data/wxgate.db'
       : null
   }
-  if (/^rediss?:\/\/[^\s/?#][^\s#]*$/.test(store)) return null
+  try {
+    if (parseRedisUrl(store) !== null) return null
+  } catch (error) {
+    return error instanceof Error ? error.message : 'cannot be read'
+  }
   return 'must be "memory:", sqlite:PATH, redis://HOST or rediss://HOST'
 }
 
 /** Whether a host is named outside this machine. */
 function isRemote(store: string): boolean {
-  const host = /^redis:\/\/(?:[^/@]*@)?(\[[^\]]*\]|[^:/?,]*)/.exec(store)?.[1] ?? ''
+  const host = /^redis(?:\+\w+)?:\/\/(?:[^/@]*@)?(\[[^\]]*\]|[^:/?,]*)/.exec(store)?.[1] ?? ''
   return !isLoopback(host)
 }
 
