@@ -10,31 +10,33 @@ import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts
 import type { ProcessIo } from './io.ts'
 import { describe, start } from './run.ts'
 
-interface OrdersModule {
-  createOrdersService(options: { file: string }): {
-    listen(port: number, host?: string): Promise<number>
-    close(): Promise<void>
-  }
+interface OrdersService {
+  listen(port: number, host?: string): Promise<number>
+  close(): Promise<void>
 }
 
-const ORDERS_PORT = 3000
+interface OrdersModule {
+  createOrdersService(options: { file: string }): OrdersService
+}
 
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: configOptions })
-  const loaded = loadConfigFrom(values, io)
+  const ordersPort = io.env.ORDERS_PORT || '3000'
+  const ordersUrl = io.env.ORDERS_URL || `http://127.0.0.1:${ordersPort}`
+  const loaded = loadConfigFrom(values, { ...io, env: { ...io.env, ORDERS_URL: ordersUrl } })
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
     return 2
   }
   const baseDir = dirname(resolve(io.cwd, configFile(values, io.env)))
-  const orders = await startOrders(io, baseDir)
+  let orders: OrdersService | null = null
   try {
+    // The sample, unless a real service was named.
+    if (!io.env.ORDERS_URL) orders = await startOrders(io, baseDir, Number(ordersPort))
     const config = resolveGeneratedSecret(loaded.config)
     const running = await start(config, baseDir, io)
     await running.gateway.ready()
-    io.stdout(
-      welcome(config, running.edgeUrl, running.serviceUrl, running.sandboxUrl, orders?.url ?? io.env.ORDERS_URL ?? '')
-    )
+    io.stdout(welcome(config, running.edgeUrl, running.serviceUrl, running.sandboxUrl, ordersUrl))
     return await running.untilStopped()
   } catch (error) {
     io.stderr(`wxgate could not start: ${describe(error)}\n`)
@@ -44,14 +46,12 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   }
 }
 
-/** The sample business service, unless a real one was named. */
-async function startOrders(io: ProcessIo, baseDir: string) {
-  if (io.env.ORDERS_URL) return null
+async function startOrders(io: ProcessIo, baseDir: string, port: number): Promise<OrdersService> {
   const module = pathToFileURL(resolve(baseDir, 'examples/orders/server.ts')).href
   const { createOrdersService } = (await import(module)) as OrdersModule
-  const service = createOrdersService({ file: resolve(baseDir, 'data/orders.db') })
-  const port = await service.listen(ORDERS_PORT, '127.0.0.1')
-  return { url: `http://127.0.0.1:${port}`, close: () => service.close() }
+  const service = createOrdersService({ file: resolve(baseDir, io.env.ORDERS_DB || 'data/orders.db') })
+  await service.listen(port, '127.0.0.1')
+  return service
 }
 
 function welcome(config: GatewayConfig, edge: string, service: string, sandbox: string | null, orders: string): string {
