@@ -1,0 +1,2 @@
+export declare function after(milliseconds: number, callback: () => void): void;
+export declare function wait(milliseconds: number): Promise<void>;

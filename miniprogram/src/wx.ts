@@ -1,0 +1,131 @@
+/** The part of WeChat's `wx` that the client uses, as the base library documents it. */
+
+export interface WxFailure {
+  readonly errMsg: string
+  readonly errno?: number
+}
+
+export interface WxCallbacks<Result> {
+  success?: (result: Result) => void
+  fail?: (error: WxFailure) => void
+  complete?: (result: Result | WxFailure) => void
+}
+
+/** Header names come in the server's spelling. */
+export interface WxHeaders {
+  [name: string]: string
+}
+
+export type WxMethod = 'OPTIONS' | 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'TRACE' | 'CONNECT'
+
+export interface WxRequestOptions {
+  url: string
+  data?: string | object | ArrayBuffer
+  header?: WxHeaders
+  /** Milliseconds; 60,000 unless told. */
+  timeout?: number
+  method?: WxMethod
+  dataType?: string
+  responseType?: string
+  enableHttp2?: boolean
+  enableQuic?: boolean
+  enableCache?: boolean
+  enableChunked?: boolean
+  redirect?: 'follow' | 'manual'
+}
+
+export interface WxRequestResult<Data = unknown> {
+  data: Data
+  statusCode: number
+  header: WxHeaders
+  cookies?: string[]
+  errMsg: string
+}
+
+export interface WxUploadOptions {
+  url: string
+  filePath: string
+  name: string
+  header?: WxHeaders
+  formData?: { [name: string]: unknown }
+  timeout?: number
+}
+
+export interface WxUploadResult {
+  /** The body as text, always. */
+  data: string
+  statusCode: number
+  errMsg: string
+}
+
+export interface WxDownloadOptions {
+  url: string
+  header?: WxHeaders
+  timeout?: number
+  filePath?: string
+}
+
+export interface WxDownloadResult {
+  /** Where the body was stored, whatever the status. */
+  tempFilePath: string
+  filePath?: string
+  statusCode: number
+  errMsg: string
+}
+
+export interface WxProgress {
+  progress: number
+  [more: string]: number
+}
+
+/** A request, an upload or a download under way. Which of the listeners exist depends on the kind and the base library. */
+export interface WxTask {
+  abort(): void
+  onHeadersReceived?(listener: (result: { header: WxHeaders; statusCode?: number }) => void): void
+  onChunkReceived?(listener: (result: { data: ArrayBuffer }) => void): void
+  onProgressUpdate?(listener: (progress: WxProgress) => void): void
+}
+
+export interface WxSocketOptions {
+  url: string
+  header?: WxHeaders
+  protocols?: string[]
+  timeout?: number
+  tcpNoDelay?: boolean
+  perMessageDeflate?: boolean
+}
+
+export interface WxSocketClose {
+  code: number
+  reason: string
+}
+
+export interface WxSocketTask {
+  send(options: { data: string | ArrayBuffer } & WxCallbacks<{ errMsg: string }>): void
+  close(options?: { code?: number; reason?: string } & WxCallbacks<{ errMsg: string }>): void
+  onOpen(listener: (result: { header: WxHeaders }) => void): void
+  onMessage(listener: (result: { data: string | ArrayBuffer }) => void): void
+  onError(listener: (error: WxFailure) => void): void
+  onClose(listener: (result: WxSocketClose) => void): void
+}
+
+export interface WxFileSystem {
+  readFile(options: { filePath: string; encoding: string } & WxCallbacks<{ data: string | ArrayBuffer }>): void
+}
+
+export interface Wx {
+  login(options: { timeout?: number } & WxCallbacks<{ code: string; errMsg: string }>): void
+  checkSession(options: WxCallbacks<{ errMsg: string }>): void
+  request(options: WxRequestOptions & WxCallbacks<WxRequestResult>): WxTask
+  uploadFile(options: WxUploadOptions & WxCallbacks<WxUploadResult>): WxTask
+  downloadFile(options: WxDownloadOptions & WxCallbacks<WxDownloadResult>): WxTask
+  connectSocket(options: WxSocketOptions & WxCallbacks<{ errMsg: string }>): WxSocketTask
+  /** The empty string for a key that was never set. */
+  getStorageSync(key: string): unknown
+  setStorageSync(key: string, value: unknown): void
+  removeStorageSync(key: string): void
+  /** Since base library 1.9.9, 2.1.2 and 2.1.2; the client does without where they are missing. */
+  getFileSystemManager?(): WxFileSystem
+  onAppShow?(listener: () => void): void
+  onAppHide?(listener: () => void): void
+}

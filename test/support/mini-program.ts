@@ -1,0 +1,96 @@
+/** Runs code as a mini-program would: its own CommonJS, a `wx`, timers, and of JavaScript's own things no more than the
+ *  oldest supported phone has: ECMAScript 5 and Promise. */
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { createContext, runInContext, Script } from 'node:vm'
+import type { createClient, isWxgateError, Wx } from '../../miniprogram/miniprogram_dist/index.d.ts'
+
+export const CLIENT = join(import.meta.dirname, '../../miniprogram/miniprogram_dist')
+
+/** What is not in ECMAScript 5 or among the globals of a mini-program. */
+const REMOVE_NEWER = `(function () {
+  var keep = ('Object Function Array String Boolean Number Date RegExp Error EvalError RangeError ReferenceError ' +
+    'SyntaxError TypeError URIError Math JSON Promise ArrayBuffer Uint8Array parseInt parseFloat isNaN isFinite ' +
+    'decodeURI decodeURIComponent encodeURI encodeURIComponent undefined NaN Infinity eval').split(' ');
+  Object.getOwnPropertyNames(globalThis).forEach(function (name) {
+    if (keep.indexOf(name) < 0 && name !== 'globalThis') delete globalThis[name];
+  });
+  var newer = [
+    [Array, 'from of'], [Array.prototype, 'find findIndex findLast includes fill flat flatMap at entries keys values'],
+    [String.prototype, 'includes startsWith endsWith repeat padStart padEnd replaceAll matchAll at trimStart trimEnd'],
+    [Object, 'assign entries values fromEntries getOwnPropertySymbols is setPrototypeOf hasOwn'],
+    [Number, 'isInteger isFinite isNaN isSafeInteger parseInt parseFloat'],
+    [Promise, 'allSettled any withResolvers try'], [Promise.prototype, 'finally']
+  ];
+  newer.forEach(function (pair) { pair[1].split(' ').forEach(function (name) { delete pair[0][name]; }); });
+  delete globalThis.globalThis;
+})()`
+
+export interface MiniProgramOptions {
+  /** Folder that holds the code. */
+  readonly root: string
+  readonly wx: Wx
+  /** Further globals, such as App and Page. */
+  readonly globals?: Readonly<Record<string, unknown>>
+  /** Modules to use in place of files: a path below the root gives what it exports. */
+  readonly modules?: Readonly<Record<string, unknown>>
+}
+
+export interface MiniProgram {
+  /** By a path below the root. */
+  load(path: string): unknown
+  /** Everything that was written to console. */
+  readonly logged: unknown[][]
+  /** Milliseconds by which the phone's clock is wrong. */
+  clockError: number
+}
+
+export function startMiniProgram({ root, wx, globals = {}, modules = {} }: MiniProgramOptions): MiniProgram {
+  const logged: unknown[][] = []
+  const log = (...values: unknown[]) => void logged.push(values)
+  const context = createContext({})
+  runInContext(REMOVE_NEWER, context)
+  const loaded = new Map<string, { exports: unknown }>()
+  const program: MiniProgram = { load: (path) => load(join(root, path)), logged, clockError: 0 }
+  Object.assign(context, {
+    wx,
+    setTimeout,
+    clearTimeout,
+    setInterval,
+    clearInterval,
+    console: { log, info: log, warn: log, error: log, debug: log },
+    phoneNow: () => Date.now() + program.clockError,
+    ...globals
+  })
+  runInContext('Date.now = phoneNow; delete globalThis.phoneNow'.replace('globalThis', 'this'), context)
+
+  function load(file: string): unknown {
+    const below = file.slice(root.length + 1)
+    if (below in modules) return modules[below]
+    const known = loaded.get(file)
+    if (known) return known.exports
+    const module = { exports: {} as unknown }
+    loaded.set(file, module)
+    const source = `(function (require, module, exports) {${readFileSync(file, 'utf8')}\n})`
+    const run = new Script(source, { filename: file }).runInContext(context) as (...given: unknown[]) => void
+    const require = (name: string) => {
+      const path = name.startsWith('.') ? join(dirname(file), name) : join(root, 'miniprogram_npm', name, 'index')
+      return load(path.endsWith('.js') ? path : `${path}.js`)
+    }
+    run(require, module, module.exports)
+    return module.exports
+  }
+
+  return program
+}
+
+export interface ClientModule {
+  createClient: typeof createClient
+  isWxgateError: typeof isWxgateError
+}
+
+/** The client alone in a mini-program that has just started. */
+export function startClient(wx: Wx): MiniProgram & ClientModule {
+  const program = startMiniProgram({ root: CLIENT, wx })
+  return Object.assign(program, program.load('index.js') as ClientModule)
+}

@@ -1,0 +1,74 @@
+/** The bytes of WeChat's requests, for the `wx` stand-in. */
+import { type Agent, request } from 'node:http'
+import type { WxRequestOptions, WxUploadOptions } from '../../miniprogram/miniprogram_dist/index.d.ts'
+
+export interface HttpAnswer {
+  readonly statusCode: number
+  readonly header: Record<string, string>
+  readonly body: Buffer
+}
+
+export interface HttpSend {
+  readonly agent: Agent
+  readonly url: string
+  readonly method: string
+  readonly header: Readonly<Record<string, string>>
+  readonly body: Buffer | null
+  readonly signal: AbortSignal
+}
+
+/** Rejects when the connection fails or ends early. */
+export function sendHttp({ agent, url, method, header, body, signal }: HttpSend): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const headers = { ...header, ...(body ? { 'content-length': String(body.length) } : {}) }
+    const outgoing = request(url, { agent, method, headers, signal }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => {
+        const received: Record<string, string> = {}
+        for (let index = 0; index + 1 < response.rawHeaders.length; index += 2) {
+          received[response.rawHeaders[index] ?? ''] = response.rawHeaders[index + 1] ?? ''
+        }
+        resolve({ statusCode: response.statusCode ?? 0, header: received, body: Buffer.concat(chunks) })
+      })
+    })
+    outgoing.on('error', (error: NodeJS.ErrnoException) => reject(new Error(`net::ERR_CONNECTION (${error.code})`)))
+    outgoing.end(body ?? undefined)
+  })
+}
+
+/** `data` of a GET goes into the query; of other methods into the body, in the form that content-type names. */
+export function encodeRequest(method: string, { url, data }: WxRequestOptions, header: Record<string, string>) {
+  const given = Object.entries(header).find(([name]) => name.toLowerCase() === 'content-type')?.[1]
+  const type = given === undefined ? 'application/json' : null
+  if (data === undefined) return { url, body: null, type: method === 'GET' ? null : type }
+  const isObject = typeof data === 'object' && Object.prototype.toString.call(data) !== '[object ArrayBuffer]'
+  if (method === 'GET' && isObject) {
+    const query = toQuery(data)
+    return { url: query === '' ? url : url + (url.includes('?') ? '&' : '?') + query, body: null, type: null }
+  }
+  if (!isObject) return { url, body: Buffer.from(data as string), type }
+  const isForm = given?.startsWith('application/x-www-form-urlencoded') === true
+  return { url, body: Buffer.from(isForm ? toQuery(data) : JSON.stringify(data)), type }
+}
+
+function toQuery(data: object): string {
+  return Object.entries(data)
+    .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`)
+    .join('&')
+}
+
+export function encodeMultipart({ name, filePath, formData = {} }: WxUploadOptions, file: Buffer) {
+  const boundary = '----WebKitFormBoundarywx0123456789abcdef'
+  const parts = Object.entries(formData).map(
+    ([field, value]) => `--${boundary}\r\nContent-Disposition: form-data; name="${field}"\r\n\r\n${String(value)}\r\n`
+  )
+  const fileName = filePath.split('/').pop()
+  parts.push(
+    `--${boundary}\r\nContent-Disposition: form-data; name="${name}"; filename="${fileName}"\r\n` +
+      'Content-Type: application/octet-stream\r\n\r\n'
+  )
+  const body = Buffer.concat([Buffer.from(parts.join('')), file, Buffer.from(`\r\n--${boundary}--\r\n`)])
+  return { body, type: `multipart/form-data; boundary=${boundary}` }
+}
