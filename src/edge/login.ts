@@ -23,8 +23,8 @@ export function addLogin(app: FastifyInstance, parts: Parts): void {
   app.post<{ Body: LoginRequest }>('/auth/login', { schema: { body: Body } }, async (request, reply) => {
     const { code, appid } = request.body
     const wxApp = chooseApp(parts, appid)
-    await limit(parts, contextOf(request.raw).clientAddress, wxApp)
-    const { result, isRepeat } = await parts.loginCodes.once(wxApp.appId, code, () => logIn(parts, wxApp, code))
+    const admit = () => limit(parts, contextOf(request.raw).clientAddress, wxApp)
+    const { result, isRepeat } = await parts.loginCodes.once(wxApp.appId, code, admit, () => logIn(parts, wxApp, code))
     if (isRepeat) await expectAlive(parts, result)
     reply.header('cache-control', 'no-store')
     return describeLogin(parts, result)

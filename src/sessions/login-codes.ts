@@ -21,8 +21,14 @@ export interface LoginResult {
 }
 
 export interface LoginCodes {
-  /** Runs `exchange` unless someone else has this code in hand; then waits for what that comes to. */
-  once(appId: string, code: string, exchange: () => Promise<LoginResult>): Promise<LoginOutcome>
+  /** Runs `exchange` unless someone else has this code in hand; then waits for what that comes to. `admit` is asked at the
+   *  same time as the store: where it throws, nothing is exchanged. */
+  once(
+    appId: string,
+    code: string,
+    admit: () => Promise<void>,
+    exchange: () => Promise<LoginResult>
+  ): Promise<LoginOutcome>
 }
 
 export interface LoginOutcome {
@@ -46,14 +52,30 @@ export function createLoginCodes({ store, timeout }: { store: Store; timeout: nu
   const inFlight = new Map<string, Promise<LoginOutcome>>()
   const patience = timeout + 2_000
 
-  async function claimOrWait(key: string, exchange: () => Promise<LoginResult>): Promise<LoginOutcome> {
+  /** Both questions go to the store together, since a login is a matter of round trips. */
+  async function claim(key: string, admit: () => Promise<void>): Promise<boolean> {
+    const [claimed, admitted] = await Promise.allSettled([store.setIfAbsent(key, PENDING, patience), admit()])
+    if (admitted.status === 'rejected') {
+      if (claimed.status === 'fulfilled' && claimed.value) await store.delete(key).catch(() => false)
+      throw admitted.reason
+    }
+    if (claimed.status === 'rejected') throw claimed.reason
+    return claimed.value
+  }
+
+  async function claimOrWait(
+    key: string,
+    admit: () => Promise<void>,
+    exchange: () => Promise<LoginResult>
+  ): Promise<LoginOutcome> {
     const deadline = performance.now() + patience
+    let isClaimed = await claim(key, admit)
     while (performance.now() < deadline) {
-      if (await store.setIfAbsent(key, PENDING, patience))
-        return { result: await settle(key, exchange), isRepeat: false }
+      if (isClaimed) return { result: await settle(key, exchange), isRepeat: false }
       const stored = await store.get(key)
       if (stored !== undefined && stored !== PENDING) return { result: readAnswer(stored), isRepeat: true }
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL))
+      isClaimed = await store.setIfAbsent(key, PENDING, patience)
     }
     throw new StoreError('another instance did not finish exchanging the login code')
   }
@@ -74,11 +96,11 @@ export function createLoginCodes({ store, timeout }: { store: Store; timeout: nu
   }
 
   return {
-    once(appId, code, exchange) {
+    once(appId, code, admit, exchange) {
       const key = `code:${createHash('sha256').update(`${appId}:${code}`).digest('base64url')}`
       const running = inFlight.get(key)
       if (running) return running
-      const started = claimOrWait(key, exchange).finally(() => inFlight.delete(key))
+      const started = claimOrWait(key, admit, exchange).finally(() => inFlight.delete(key))
       inFlight.set(key, started)
       return started
     }

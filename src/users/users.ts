@@ -57,6 +57,7 @@ const ATTEMPTS = 20
 
 export function createUsers({ store, sealer, clock }: { store: Store; sealer: Sealer; clock: Clock }): Users {
   const keyOf = (appId: string, openId: string) => `user:${appId}:${openId}`
+  const unionKey = (unionId: string) => `union:${unionId}`
 
   function toUser(appId: string, openId: string, record: UserRecord): User {
     return {
@@ -79,11 +80,17 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     return { countryCode, phoneNumber }
   }
 
-  /** Changes a record under contention: read, change, compare-and-set, again. Null when there is none. */
-  async function update(appId: string, openId: string, change: (record: UserRecord) => UserRecord) {
+  /** Changes a record under contention: read, change, compare-and-set, again. Null when there is none. `first` is what was
+   *  read already. */
+  async function update(
+    appId: string,
+    openId: string,
+    change: (record: UserRecord) => UserRecord,
+    first?: string | undefined
+  ) {
     const key = keyOf(appId, openId)
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const stored = await store.get(key)
+      const stored = attempt === 0 && first !== undefined ? first : await store.get(key)
       if (stored === undefined) return null
       const changed = change(JSON.parse(stored) as UserRecord)
       const text = JSON.stringify(changed)
@@ -95,21 +102,28 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
 
   /** The id that all mini-programs of one Open Platform account share for a person, and whether this record is the one
    *  that it was made for. Which one that is stands in the store, so that racing logins all see the same. */
-  async function claimUnionId(unionId: string, id: string, maker: string): Promise<{ id: string; isMaker: boolean }> {
-    const key = `union:${unionId}`
+  async function claimUnionId(
+    unionId: string,
+    id: string,
+    maker: string,
+    read?: string | undefined
+  ): Promise<{ id: string; isMaker: boolean }> {
+    const key = unionKey(unionId)
     const claim: UnionRecord = { id, maker }
-    if (await store.setIfAbsent(key, JSON.stringify(claim), FOREVER)) return { id, isMaker: true }
-    const stored = await store.get(key)
+    if (read === undefined && (await store.setIfAbsent(key, JSON.stringify(claim), FOREVER))) {
+      return { id, isMaker: true }
+    }
+    const stored = read ?? (await store.get(key))
     if (stored === undefined) throw new StoreError('a unionid record vanished')
     const known = JSON.parse(stored) as UnionRecord
     return { id: known.id, isMaker: known.maker === maker }
   }
 
-  async function create(appId: string, openId: string, unionId: string | null) {
+  async function create(appId: string, openId: string, unionId: string | null, union: string | undefined) {
     const ownId = `u_${randomBytes(15).toString('base64url')}`
     const key = keyOf(appId, openId)
     const { id, isMaker } =
-      unionId === null ? { id: ownId, isMaker: true } : await claimUnionId(unionId, ownId, `${appId}:${openId}`)
+      unionId === null ? { id: ownId, isMaker: true } : await claimUnionId(unionId, ownId, `${appId}:${openId}`, union)
     const now = clock.now()
     const record: UserRecord = {
       id,
@@ -132,9 +146,14 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
         isLinked = unionId === null || record.unionid === unionId
         return { ...record, unionid: unionId ?? record.unionid, last_login: now }
       }
-      const known = await update(appId, openId, note)
+      // Read together, so that a first login costs one round trip less; later ones do not need the union at all.
+      const [stored, union] = await Promise.all([
+        store.get(keyOf(appId, openId)),
+        unionId === null ? undefined : store.get(unionKey(unionId))
+      ])
+      const known = stored === undefined ? null : await update(appId, openId, note, stored)
       if (!known) {
-        const created = await create(appId, openId, unionId)
+        const created = await create(appId, openId, unionId, union)
         if (created) return created
         // Another login of this user was a moment faster.
         const user = await update(appId, openId, note)
