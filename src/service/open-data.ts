@@ -23,7 +23,7 @@ export function addOpenData(app: FastifyInstance, parts: Parts): void {
     summary: 'Decrypt open data',
     tags: ['session'],
     body: Body,
-    response: withProblems({ 200: Answer }, ['session_key_stale', 'body_too_large', 'store_unavailable'])
+    response: withProblems({ 200: Answer }, ['session_key_stale', 'store_unavailable'])
   }
   app.post<{ Body: Static<typeof Body> }>('/open-data', { schema }, async (request) => {
     const { appid, openid, encryptedData, iv } = request.body

@@ -58,11 +58,13 @@ export function addForScope(
   })
 }
 
+const PROBLEMS = ['invalid_request', 'token_missing', 'token_invalid', 'forbidden'] as const
+
 function describeScope(route: RouteOptions, scope: ServiceScope): void {
   const { response, ...schema } = route.schema ?? {}
   route.schema = {
     ...schema,
     security: [{ [SERVICE_TOKEN]: [scope] }],
-    response: withProblems(response, ['invalid_request', 'token_missing', 'token_invalid', 'forbidden'])
+    response: withProblems(response, schema.body === undefined ? PROBLEMS : [...PROBLEMS, 'body_too_large'])
   }
 }

@@ -40,7 +40,7 @@ export function addSign(app: FastifyInstance, parts: Parts): void {
     summary: 'Sign a request to WeChat with the session_key of a user',
     tags: ['session'],
     body: Body,
-    response: withProblems({ 200: Answer }, ['session_key_stale', 'body_too_large', 'store_unavailable'])
+    response: withProblems({ 200: Answer }, ['session_key_stale', 'store_unavailable'])
   }
   app.post<{ Body: Static<typeof Body> }>('/sign', { schema }, async (request) => {
     const { appid, openid, body, uri, env } = request.body

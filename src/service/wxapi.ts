@@ -40,7 +40,7 @@ export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatFo
       'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call made once more, unless the body is neither empty nor JSON of at most 1 MiB.',
     tags: ['wxapi'],
     params: Params,
-    response: withProblems({ 200: anything }, [
+    response: withProblems({ 200: anything, default: anything }, [
       'bad_path',
       'not_found',
       'wechat_misconfigured',
