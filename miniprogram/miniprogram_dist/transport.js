@@ -77,7 +77,7 @@ function createTransport(runtime) {
                         var task_1 = call(what, withAuthorization(what.options.header, (_a = authorize === null || authorize === void 0 ? void 0 : authorize()) !== null && _a !== void 0 ? _a : null), {
                             success: function (result) {
                                 release();
-                                read(result, received).then(resolve, reject);
+                                read(what.kind, result, received).then(resolve, reject);
                             },
                             fail: function (failure) {
                                 release();
@@ -105,10 +105,9 @@ function createTransport(runtime) {
             });
         }
     };
-    function read(result, received) {
+    function read(kind, result, received) {
         return __awaiter(this, void 0, void 0, function () {
-            var _a, _b, header, _c, data, whole, body, _d;
-            var _e;
+            var _a, _b, header, _c, data, whole, _d, filePath, tempFilePath, body, _e;
             return __generator(this, function (_f) {
                 switch (_f.label) {
                     case 0:
@@ -118,16 +117,17 @@ function createTransport(runtime) {
                             return [2 /*return*/, { result: whole, problem: null }
                                 // The body of a download is in a file, an error's as well.
                             ];
-                        if (!('tempFilePath' in result)) return [3 /*break*/, 2];
-                        return [4 /*yield*/, readText((_e = result.filePath) !== null && _e !== void 0 ? _e : result.tempFilePath)];
+                        _d = result, filePath = _d.filePath, tempFilePath = _d.tempFilePath;
+                        if (!(kind === 'downloadFile')) return [3 /*break*/, 2];
+                        return [4 /*yield*/, readText(filePath !== null && filePath !== void 0 ? filePath : tempFilePath)];
                     case 1:
-                        _d = _f.sent();
+                        _e = _f.sent();
                         return [3 /*break*/, 3];
                     case 2:
-                        _d = data;
+                        _e = data;
                         _f.label = 3;
                     case 3:
-                        body = _d;
+                        body = _e;
                         return [2 /*return*/, { result: whole, problem: (0, errors_1.readProblem)(result.statusCode, body, header) }];
                 }
             });

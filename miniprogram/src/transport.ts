@@ -67,7 +67,7 @@ export function createTransport(runtime: Runtime): Transport {
             const task = call(what, withAuthorization(what.options.header, authorize?.() ?? null), {
               success(result) {
                 release()
-                read(result, received).then(resolve, reject)
+                read(what.kind, result, received).then(resolve, reject)
               },
               fail(failure) {
                 release()
@@ -92,12 +92,13 @@ export function createTransport(runtime: Runtime): Transport {
       })
   }
 
-  async function read(result: WxResult, received: WxHeaders | undefined): Promise<Answer> {
+  async function read(kind: Send['kind'], result: WxResult, received: WxHeaders | undefined): Promise<Answer> {
     const { header = received ?? {}, data = '' } = result as Partial<WxRequestResult>
     const whole = { ...result, header, data }
     if (result.statusCode < 400) return { result: whole, problem: null }
     // The body of a download is in a file, an error's as well.
-    const body = 'tempFilePath' in result ? await readText(result.filePath ?? result.tempFilePath) : data
+    const { filePath, tempFilePath } = result as WxDownloadResult
+    const body = kind === 'downloadFile' ? await readText(filePath ?? tempFilePath) : data
     return { result: whole, problem: readProblem(result.statusCode, body, header) }
   }
 
