@@ -58,6 +58,8 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
     onSaid: (error) => parts.metrics.requestDone('none', error.status, 0)
   })
   const upgraded = new Set<Duplex>()
+  /** The request whose wish to change protocols was not granted just now. */
+  let declined: IncomingMessage | null = null
   let active = 0
   let tls: TlsFiles | undefined
 
@@ -76,6 +78,9 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   }
 
   function onRequest(req: IncomingMessage, res: ServerResponse): void {
+    // Node loses what came in one packet with such a request: nothing may be answered in the place of what was lost.
+    if (declined === req) res.shouldKeepAlive = false
+    declined = null
     const { context, error } = frontDoor.admit(req)
     active++
     setContext(req, context)
@@ -149,7 +154,11 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
     noDelay: true,
     // Any other protocol asked for is not spoken: the request is served as if it had not been asked for. So is one that
     // would take the connection away from under answers that are still to come.
-    shouldUpgradeCallback: (req: IncomingMessage) => responseUnderWay(req.socket) === null && isWebSocketHandshake(req)
+    shouldUpgradeCallback(req: IncomingMessage) {
+      const isAccepted = responseUnderWay(req.socket) === null && isWebSocketHandshake(req)
+      if (!isAccepted) declined = req
+      return isAccepted
+    }
   }
   if (config.server.tls) tls = loadTls(config.server.tls, parts.log)
   const server: Server = tls

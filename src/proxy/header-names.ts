@@ -62,6 +62,7 @@ const READ = new Set<string>([
 /** What a proxy in front may say of the request, and nobody else. */
 const FROM_PROXIES = new Set([
   'forwarded',
+  'forwarded-for',
   'tracestate',
   'x-real-ip',
   'x-forwarded-port',
@@ -69,21 +70,28 @@ const FROM_PROXIES = new Set([
   'x-forwarded-prefix',
   'true-client-ip',
   'cf-connecting-ip',
+  'cf-connecting-ipv6',
   'x-client-ip',
   'x-cluster-client-ip',
-  'fastly-client-ip'
+  'x-originating-ip',
+  'x-original-forwarded-for',
+  'x-remote-ip',
+  'x-remote-addr',
+  'x-azure-clientip',
+  'x-azure-socketip',
+  'client-ip',
+  'fastly-client-ip',
+  // What Java services behind older Apache and WebLogic look for.
+  'proxy-client-ip',
+  'wl-proxy-client-ip'
 ])
 
 /** Each makes some server act on another method, path or host than the one that was checked. */
 const OVERRIDES = new Set([
   'expect',
-  'x-original-url',
-  'x-original-uri',
-  'x-original-host',
-  'x-original-method',
-  'x-rewrite-url',
-  'x-forwarded-uri',
-  'x-forwarded-method',
+  // CGI hands it to programs as HTTP_PROXY (CVE-2016-5385).
+  'proxy',
+  'x-forwarded',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
@@ -96,42 +104,76 @@ const OVERRIDES = new Set([
   'valueof'
 ])
 
-const RESERVED_PREFIXES = ['x-wx-', 'x-session-', 'x-envoy-', 'x-amzn-', 'x-forwarded-']
+const OVERRIDE_PREFIXES = ['x-original-', 'x-rewrite-', 'x-envoy-', 'x-amzn-', 'x-forwarded-']
+const RESERVED_PREFIXES = ['x-wx-', 'x-session-']
 const RESERVED = new Set(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
 
 /** Remembered spellings; beyond this many someone is inventing names, and the memory starts anew. */
 const MAX_SPELLINGS = 2_000
 
-export interface HeaderNames {
-  fateOf(name: string): HeaderFate
+export interface Verdict {
+  readonly fate: HeaderFate
+  /** Why it does not go upstream as it came, for a person; empty when it does. */
+  readonly why: string
 }
+
+export interface HeaderNames {
+  judge(name: string): Verdict
+}
+
+const PASS: Verdict = { fate: 'pass', why: '' }
+const drop = (why: string): Verdict => ({ fate: 'drop', why })
+const HOP = drop('it belongs to one connection (RFC 9110, section 7.6.1)')
+const UNDERSCORE = drop('many servers read "_" in a name as "-"')
+const SPELLING = drop('another spelling of a header that the gateway reads or writes')
+const OVERRIDE = drop('some servers obey it instead of what was checked')
+const IDENTITY = drop('only the gateway says who is asking')
+const ROUTE_OWN = drop('a route of this gateway sets it')
+const TRUSTED: Verdict = { fate: 'trusted', why: 'only a trusted proxy may send it' }
+
+const WHY_READ: Readonly<Record<string, string>> = {
+  host: "the upstream gets its own; the client's is in X-Forwarded-Host",
+  authorization: 'the credential stays here',
+  connection: 'it belongs to one connection (RFC 9110, section 7.6.1)',
+  'content-length': 'the body is framed anew',
+  'transfer-encoding': 'the body is framed anew'
+}
+const READ_VERDICTS = new Map(
+  [...READ].map((name): [string, Verdict] => [
+    name,
+    { fate: name as HeaderFate, why: WHY_READ[name] ?? 'the gateway writes it, from a trusted proxy or anew' }
+  ])
+)
 
 /** @param injected Names that routes set themselves: clients cannot send those either. */
 export function createHeaderNames(injected: Iterable<string>): HeaderNames {
   const own = new Set([...injected].map(canonicalName))
-  const remembered = new Map<string, HeaderFate>()
+  const remembered = new Map<string, Verdict>()
 
-  function decide(name: string): HeaderFate {
+  function decide(name: string): Verdict {
     const lower = name.toLowerCase()
-    if (READ.has(lower)) return lower as HeaderFate
-    if (FROM_PROXIES.has(lower)) return 'trusted'
+    const read = READ_VERDICTS.get(lower)
+    if (read) return read
+    if (FROM_PROXIES.has(lower)) return TRUSTED
     // CGI, WSGI, PHP and Rack read "_" and "-" as one; nginx drops such names by default as well.
-    if (lower.includes('_')) return 'drop'
+    if (lower.includes('_')) return UNDERSCORE
     const canonical = canonicalName(lower)
-    if (READ.has(canonical) || FROM_PROXIES.has(canonical)) return 'drop'
-    if (HOP_BY_HOP.has(canonical) || OVERRIDES.has(canonical)) return 'drop'
-    if (RESERVED.has(canonical) || own.has(canonical)) return 'drop'
-    return RESERVED_PREFIXES.some((prefix) => canonical.startsWith(prefix)) ? 'drop' : 'pass'
+    const startsWith = (prefix: string) => canonical.startsWith(prefix)
+    if (READ.has(canonical) || FROM_PROXIES.has(canonical)) return SPELLING
+    if (HOP_BY_HOP.has(canonical)) return HOP
+    if (RESERVED.has(canonical) || RESERVED_PREFIXES.some(startsWith)) return IDENTITY
+    if (own.has(canonical)) return ROUTE_OWN
+    return OVERRIDES.has(canonical) || OVERRIDE_PREFIXES.some(startsWith) ? OVERRIDE : PASS
   }
 
   return {
-    fateOf(name) {
+    judge(name) {
       const known = remembered.get(name)
       if (known !== undefined) return known
       if (remembered.size >= MAX_SPELLINGS) remembered.clear()
-      const fate = decide(name)
-      remembered.set(name, fate)
-      return fate
+      const verdict = decide(name)
+      remembered.set(name, verdict)
+      return verdict
     }
   }
 }

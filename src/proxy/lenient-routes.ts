@@ -68,13 +68,19 @@ function indexBy(routes: readonly RouteConfig[], fold: (text: string) => string)
 
 const AUTH_RANK = { public: 0, optional: 1, required: 2 }
 
-/** Whether whoever may use `route` may use `other` too. */
+/** Whether whoever may use `route` may use `other` too, and as often. */
 export function asksAtLeast(route: RouteConfig, other: RouteConfig): boolean {
   if (AUTH_RANK[route.auth] < AUTH_RANK[other.auth]) return false
-  const { apps } = other
+  const { apps, rateLimit } = other
   if (apps !== null && !route.apps?.every((app) => apps.includes(app))) return false
+  if (rateLimit !== null && (route.rateLimit === null || perSecond(route.rateLimit) > perSecond(rateLimit)))
+    return false
   return Object.entries(other.require).every(
     ([claim, values]) =>
       Object.hasOwn(route.require, claim) && route.require[claim]?.every((value) => values.includes(value))
   )
+}
+
+function perSecond({ max, window }: NonNullable<RouteConfig['rateLimit']>): number {
+  return (max * 1000) / window
 }

@@ -27,8 +27,14 @@ export function createPeers(trusted: readonly string[]): Peers {
     if (prefix === undefined) list.addAddress(address, family)
     else list.addSubnet(address, Number(prefix), family)
   }
-  const isTrusted = (address: string) =>
-    trusted.length > 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  const isTrusted = (address: string) => {
+    if (trusted.length === 0) return false
+    // A link-local address carries its interface (fe80::1%eth0), and that of a closed socket is not known: BlockList
+    // throws for both.
+    const plain = address.split('%', 1)[0] ?? ''
+    const version = isIP(plain)
+    return version !== 0 && list.check(plain, version === 6 ? 'ipv6' : 'ipv4')
+  }
 
   return {
     of(socket: PeerSocket) {
@@ -43,13 +49,20 @@ export function createPeers(trusted: readonly string[]): Peers {
       if (headers.forwardedFor === undefined) return peer.address
       const hops = headers.forwardedFor.split(',')
       for (let index = hops.length - 1; index >= 0; index--) {
-        const address = plainAddress((hops[index] ?? '').trim())
+        const address = hopAddress(hops[index] ?? '')
         if (isIP(address) === 0) return peer.address
         if (!isTrusted(address)) return address
       }
-      return plainAddress((hops[0] ?? '').trim())
+      return hopAddress(hops[0] ?? '')
     }
   }
+}
+
+/** Some proxies add the port: 192.0.2.1:5000, [2001:db8::1]:5000. */
+function hopAddress(hop: string): string {
+  const text = hop.trim()
+  const [, v6, v4] = /^\[([^\]]*)\](?::\d+)?$|^([^:]*):\d+$/.exec(text) ?? []
+  return plainAddress(v6 ?? v4 ?? text)
 }
 
 function plainAddress(address: string): string {

@@ -18,8 +18,14 @@ export interface RequestHeaders {
   readonly forwardedHost: string | undefined
   readonly requestId: string | undefined
   readonly traceparent: string | undefined
-  /** Names that were taken off; filled only when asked for. */
-  readonly stripped: readonly string[]
+  /** What was taken off; filled only when asked for. */
+  readonly stripped: readonly Stripped[]
+}
+
+export interface Stripped {
+  readonly name: string
+  /** For a person. */
+  readonly why: string
 }
 
 const badHeader = (detail: string) => new ApiError('bad_header', detail)
@@ -28,6 +34,9 @@ const NO_HOST = badHeader('The Host header is missing or not a host name with an
 const FRAMING = badHeader(
   'The body must be framed by Content-Length or by "Transfer-Encoding: chunked", and by one of them only.'
 )
+const NOMINATED = 'Connection names it (RFC 9110, section 7.6.1)'
+/** No client of ours has a fraction of this, and what costs per line shall have an end. */
+const MAX_LINES = 1_000
 const TOO_LARGE = new ApiError('headers_too_large', 'The request headers are larger than server.limits.headers allows.')
 
 /** RFC 3986, section 3.2.2, without user information. */
@@ -41,7 +50,7 @@ export interface ReadOptions {
   readonly httpVersion: string
   /** Bytes of all names and values. */
   readonly limit: number
-  /** Collect the names taken off. */
+  /** Collect what is taken off, and why. */
   readonly explain?: boolean
 }
 
@@ -49,7 +58,7 @@ export interface ReadOptions {
 export function readRequestHeaders(raw: readonly string[], options: ReadOptions): RequestHeaders | ApiError {
   const { names, peer } = options
   const kept: string[] = []
-  const stripped: string[] = []
+  const stripped: Stripped[] = []
   let host: string | undefined
   let authorization: string | undefined
   let contentLength: string | undefined
@@ -63,11 +72,12 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   let traceparent: string | undefined
   let size = 0
 
+  if (raw.length > 2 * MAX_LINES) return TOO_LARGE
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] as string
     const value = raw[index + 1] as string
     size += name.length + value.length + 4
-    const fate = names.fateOf(name)
+    const { fate, why } = names.judge(name)
     if (fate === 'pass') {
       kept.push(name, value)
       continue
@@ -76,7 +86,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
       case 'host':
         if (host !== undefined) return DUPLICATE
         host = value
-        continue
+        break
       case 'authorization':
         if (authorization !== undefined) return DUPLICATE
         authorization = value
@@ -84,7 +94,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
       case 'content-length':
         if (contentLength !== undefined) return DUPLICATE
         contentLength = value
-        continue
+        break
       case 'content-type':
         if (contentType !== undefined) return DUPLICATE
         contentType = value
@@ -93,7 +103,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
       case 'transfer-encoding':
         if (transferEncoding !== undefined) return FRAMING
         transferEncoding = value
-        continue
+        break
       case 'connection':
         connection = connection === undefined ? value : `${connection},${value}`
         break
@@ -113,11 +123,12 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
         if (peer.isTrusted && TRACEPARENT.test(value)) traceparent = value
         break
       case 'trusted':
-        if (peer.isTrusted) kept.push(name, value)
-        break
+        if (!peer.isTrusted) break
+        kept.push(name, value)
+        continue
       default:
     }
-    if (options.explain) stripped.push(name)
+    if (options.explain) stripped.push({ name, why })
   }
 
   if (size > options.limit) return TOO_LARGE
@@ -147,7 +158,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
 
 /** RFC 9110, section 7.6.1: what Connection names stays on this hop. What names our own headers finds nothing to remove,
  *  since those are added later. */
-function withoutNominated(kept: string[], connection: string, stripped: string[] | null): string[] {
+function withoutNominated(kept: string[], connection: string, stripped: Stripped[] | null): string[] {
   const lower = connection.toLowerCase()
   if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return kept
   const nominated = new Set(lower.split(',').map((token) => token.trim()))
@@ -156,7 +167,7 @@ function withoutNominated(kept: string[], connection: string, stripped: string[]
   const rest: string[] = []
   for (let index = 0; index + 1 < kept.length; index += 2) {
     const name = kept[index] as string
-    if (nominated.has(name.toLowerCase())) stripped?.push(name)
+    if (nominated.has(name.toLowerCase())) stripped?.push({ name, why: NOMINATED })
     else rest.push(name, kept[index + 1] as string)
   }
   return rest

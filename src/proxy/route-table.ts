@@ -35,7 +35,9 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
   )
   const lenient = createLenientRoutes(routes)
   // Only where routes ask for different things can a lenient reading gain anything.
-  const demands = routes.map(({ auth, apps, require, methods }) => JSON.stringify([auth, apps, require, methods]))
+  const demands = routes.map(({ auth, apps, require, rateLimit, methods }) =>
+    JSON.stringify([auth, apps, require, rateLimit, methods])
+  )
   const isUniform = new Set(demands).size <= 1
 
   function match(method: string, { path, needs }: CanonicalPath): Match {
