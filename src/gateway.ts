@@ -7,9 +7,11 @@ import type { GatewayConfig } from './config/config.ts'
 import { createKeyRing } from './crypto/key-ring.ts'
 import { createSealer } from './crypto/sealer.ts'
 import { createEdge } from './edge/edge.ts'
+import { createListener } from './edge/listener.ts'
 import { createLifecycle } from './lifecycle.ts'
 import type { Parts } from './parts.ts'
 import { createProxy } from './proxy/proxy.ts'
+import { createServiceListener } from './service/listener.ts'
 import { createService } from './service/service.ts'
 import { createLoginCodes } from './sessions/login-codes.ts'
 import { createOpenDataReader } from './sessions/open-data.ts'
@@ -49,8 +51,21 @@ export interface Gateway {
   ready(): Promise<void>
   /** Says "not ready" and goes on serving; then, after `delay`, takes no more and finishes what is under way. */
   drain(): Promise<void>
+  /** Takes another configuration over, whole or not at all. Throws {@link NeedsRestart} when it changes what only a start
+   *  can. Requests under way end as they began. */
+  reload(config: GatewayConfig): Promise<void>
   /** At once. */
   close(): Promise<void>
+}
+
+/** What a running gateway cannot change. */
+export class NeedsRestart extends Error {
+  readonly keys: readonly string[]
+  constructor(keys: readonly string[]) {
+    super(`${keys.join(', ')} can only be changed by a restart`)
+    this.name = 'NeedsRestart'
+    this.keys = keys
+  }
 }
 
 export interface Address {
@@ -58,30 +73,35 @@ export interface Address {
   readonly port: number
 }
 
-export async function buildGateway(config: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
-  const parts = await createParts(config, dependencies)
-  const { lifecycle, revocations, upstreams, wechat, log } = parts
-  const edge = await createEdge(parts)
-  const service = await createService(parts)
+export async function buildGateway(first: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
+  const lasting = createLasting(first, dependencies)
+  const { lifecycle, revocations } = lasting
+  const { log } = dependencies
+  let config = first
+  let stage = await createStage(first, dependencies, lasting)
+  const listener = createListener({ config, stage: stage.edge, lifecycle, parts: stage.parts })
+  const serviceListener = createServiceListener(stage.service)
   let isClosed = false
 
   async function closeAll(timeout: number): Promise<void> {
     if (isClosed) return
     isClosed = true
-    await edge.listener.close(timeout)
-    await service.close()
+    await listener.close(timeout)
+    await serviceListener.close()
     revocations.stop()
-    await Promise.allSettled([upstreams.close(), wechat.close()])
+    await stage.close()
   }
 
   return {
-    parts,
+    get parts() {
+      return stage.parts
+    },
     async listen() {
-      const { server, service: listener } = config
+      const { server, service } = config
       const isShared = dependencies.isWorker ?? false
       return {
-        edge: await edge.listener.listen(server.host, server.port, isShared),
-        service: await service.listen(listener.host, listener.port, isShared)
+        edge: await listener.listen(server.host, server.port, isShared),
+        service: await serviceListener.listen(service.host, service.port, isShared)
       }
     },
     async ready() {
@@ -91,21 +111,85 @@ export async function buildGateway(config: GatewayConfig, dependencies: GatewayD
     async drain() {
       const { delay, timeout } = config.server.drain
       lifecycle.isDraining = true
-      log.info({ delay, active: edge.listener.active }, 'draining: not ready any more, still serving')
+      log.info({ delay, active: listener.active }, 'draining: not ready any more, still serving')
       await new Promise((resolve) => setTimeout(resolve, delay))
       await closeAll(timeout)
+    },
+    async reload(next) {
+      const keys = restartOnly(config, next)
+      if (keys.length > 0) throw new NeedsRestart(keys)
+      const retired = stage
+      stage = await createStage(next, dependencies, lasting)
+      config = next
+      revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
+      listener.serve(stage.edge)
+      serviceListener.serve(stage.service)
+      void retired.retire()
     },
     close: () => closeAll(0)
   }
 }
 
-async function createParts(config: GatewayConfig, dependencies: GatewayDependencies): Promise<Parts> {
+/** What outlives a reload. */
+type Lasting = Pick<Parts, 'lifecycle' | 'revocations' | 'metrics'>
+
+function createLasting(config: GatewayConfig, { store, clock, log }: GatewayDependencies): Lasting {
+  const { accessTtl } = config.tokens
+  const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
+  const metrics = createMetrics({
+    feedAge: () => revocations.age() / 1000,
+    isStoreTrusted: () => revocations.isTrusted,
+    revocations: () => revocations.size
+  })
+  return { lifecycle: createLifecycle(), revocations, metrics }
+}
+
+/** Everything that one configuration stands for. */
+async function createStage(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting) {
+  const parts = await createParts(config, dependencies, lasting)
+  const edge = await createEdge(parts)
+  const service = await createService(parts)
+  return {
+    parts,
+    edge,
+    service,
+    /** Breaks off what is under way. */
+    async close() {
+      await Promise.allSettled([parts.upstreams.close(), parts.wechat.close(), service.close()])
+    },
+    /** Lets go of connections once the last request is through. */
+    async retire() {
+      await parts.upstreams.retire()
+      await Promise.allSettled([parts.wechat.close(), service.close()])
+    }
+  }
+}
+
+/** The keys that differ and cannot be changed while running. */
+function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
+  const pick = ({ server, service, store, logging, wechat }: GatewayConfig): Record<string, unknown> => ({
+    'server.host': server.host,
+    'server.port': server.port,
+    'server.workers': server.workers,
+    'server.tls': server.tls,
+    'server.limits': { ...server.limits, body: 0 },
+    'service.host': service.host,
+    'service.port': service.port,
+    store,
+    logging,
+    'wechat.apiBase': wechat.apiBase
+  })
+  const [old, next] = [pick(before), pick(after)]
+  return Object.keys(old).filter((key) => JSON.stringify(old[key]) !== JSON.stringify(next[key]))
+}
+
+async function createParts(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting): Promise<Parts> {
   const { store, clock, log } = dependencies
+  const { revocations, lifecycle } = lasting
   const { accessTtl, refreshTtl, refreshMaxTtl } = config.tokens
   const ring = createKeyRing(config.secrets)
   const records = createSealer(ring, 'records')
   const wechatTokens = createSealer(ring, 'wechat-tokens')
-  const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
   const accessTokens = createAccessTokens({
     codecs: await createJwtCodecs(deriveSigningKeys(ring, config.tokens.algorithm)),
     issuer: config.tokens.issuer,
@@ -125,12 +209,11 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
   })
   const openData = createOpenDataReader({ sessionKeys, clock })
   const upstreams = createUpstreams(config.upstreams)
-  const lifecycle = createLifecycle()
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
   return {
     ...dependencies,
+    ...lasting,
     config,
-    lifecycle,
     wechat: createWeChat({
       apiBase: dependencies.wechatUrl,
       timeout: config.wechat.timeout,
@@ -146,8 +229,7 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
     sessions: createSessions({ store, clock, refreshTtl, refreshMaxTtl }),
     sessionKeys,
     openData,
-    loginCodes: createLoginCodes({ store, timeout: config.wechat.timeout }),
-    revocations,
+    loginCodes: createLoginCodes({ store, timeout: config.wechat.timeout + (config.login.hook?.timeout ?? 0) }),
     accessTokens,
     refreshTokens,
     grants: createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl }),
@@ -163,11 +245,6 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
       // A request with a valid token goes on without the store, so its limit does too.
       limiterOf: ({ path, rateLimit }) =>
         rateLimit && createRateLimiter({ store, clock, name: `route:${path}`, isLenient: true, ...rateLimit })
-    }),
-    metrics: createMetrics({
-      feedAge: () => revocations.age() / 1000,
-      isStoreTrusted: () => revocations.isTrusted,
-      revocations: () => revocations.size
     }),
     findApp: (appId) => apps.get(appId)
   }

@@ -5,8 +5,11 @@ import { clientKey } from '../access/rate-limiter.ts'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
-import { contextOf } from '../proxy/request-context.ts'
+import { contextOf, type RequestContext } from '../proxy/request-context.ts'
 import type { LoginResult } from '../sessions/login-codes.ts'
+import { StoreError } from '../store/port.ts'
+import type { User } from '../users/users.ts'
+import { createLoginHook, type LoginHook } from './login-hook.ts'
 
 /** WeChat publishes no grammar for codes; these are the characters of a URL query that need no encoding. */
 const Body = Type.Object({
@@ -20,11 +23,16 @@ interface LoginRequest {
 }
 
 export function addLogin(app: FastifyInstance, parts: Parts): void {
+  const { hook: config } = parts.config.login
+  const hook = config && createLoginHook({ config, upstream: parts.upstreams.get(config.upstream), log: parts.log })
   app.post<{ Body: LoginRequest }>('/auth/login', { schema: { body: Body } }, async (request, reply) => {
     const { code, appid } = request.body
     const wxApp = chooseApp(parts, appid)
-    const admit = () => limit(parts, contextOf(request.raw).clientAddress, wxApp)
-    const { result, isRepeat } = await parts.loginCodes.once(wxApp.appId, code, admit, () => logIn(parts, wxApp, code))
+    const context = contextOf(request.raw)
+    const admit = () => limit(parts, context.clientAddress, wxApp)
+    const { result, isRepeat } = await parts.loginCodes.once(wxApp.appId, code, admit, () =>
+      logIn(parts, hook, context, { app: wxApp, code })
+    )
     if (isRepeat) await expectAlive(parts, result)
     reply.header('cache-control', 'no-store')
     return describeLogin(parts, result)
@@ -47,34 +55,56 @@ async function limit({ config, loginLimiter }: Parts, address: string, app: AppC
   await loginLimiter.hit(config.server.loginLimit.by === 'app' ? app.appId : clientKey(address))
 }
 
-async function logIn(parts: Parts, app: AppConfig, code: string): Promise<LoginResult> {
+async function logIn(
+  parts: Parts,
+  hook: LoginHook | null,
+  context: RequestContext,
+  { app, code }: { app: AppConfig; code: string }
+): Promise<LoginResult> {
   const { clock, wechat, users, sessions, sessionKeys, metrics } = parts
   const exchangedAt = clock.now()
   try {
     const { openId, unionId, sessionKey } = await wechat.login(app, code)
     const saved = sessionKeys.save(app.appId, openId, sessionKey, exchangedAt)
-    const [{ user, isNew }] = await Promise.all([users.recordLogin(app.appId, openId, unionId), saved])
+    const [{ user: recorded, isNew }] = await Promise.all([users.recordLogin(app.appId, openId, unionId), saved])
+    const { claims, profile, user } = await consult(parts, hook, context, { app, user: recorded, isNew })
     const session = await sessions.begin({
       appId: app.appId,
       openId,
       unionId: user.unionId,
       userId: user.id,
       epoch: user.epoch,
-      claims: {}
+      claims
     })
     metrics.loginDone(app.appId, 'ok')
-    return { session, status: user.status, isNew, profile: null }
+    return { session, status: user.status, isNew, profile }
   } catch (error) {
     metrics.loginDone(app.appId, error instanceof ApiError ? error.code : 'store_unavailable')
     throw error
   }
 }
 
+/** What the hook says of a user who is about to log in, and the user as they are by then. */
+async function consult(
+  { users }: Parts,
+  hook: LoginHook | null,
+  { requestId, traceparent }: RequestContext,
+  login: { app: AppConfig; user: User; isNew: boolean }
+) {
+  const { user } = login
+  if (hook === null) return { claims: {}, profile: null, user }
+  const answer = await hook.ask({ ...login, requestId, traceparent })
+  // The service may just have ended all sessions of the user, to leave them this one.
+  const current = await users.find(user.appId, user.openId)
+  if (!current) throw new StoreError('a user record vanished')
+  return { ...answer, user: current }
+}
+
 /** The tokens are a function of the session, so every instance that is asked gives the same answer. */
 function describeLogin({ grants }: Parts, { session, status, isNew, profile }: LoginResult) {
   return {
     ...grants.issue(session, status),
-    user: { id: session.userId, is_new: isNew, status, ...(profile ?? {}) }
+    user: { ...profile, id: session.userId, is_new: isNew, status }
   }
 }
 
