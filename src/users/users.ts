@@ -80,6 +80,12 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     return { countryCode, phoneNumber }
   }
 
+  /** A number sealed under an older secret is sealed again at a login, so that the old secret can be retired. */
+  function resealPhone(sealed: string | null, context: string): string | null {
+    const opened = sealed === null ? null : sealer.open(sealed, context)
+    return opened && !opened.isCurrent ? sealer.seal(opened.text, context) : sealed
+  }
+
   /** Changes a record under contention: read, change, compare-and-set, again. Null when there is none. `first` is what was
    *  read already. */
   async function update(
@@ -144,7 +150,8 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
       let isLinked = true
       const note = (record: UserRecord): UserRecord => {
         isLinked = unionId === null || record.unionid === unionId
-        return { ...record, unionid: unionId ?? record.unionid, last_login: now }
+        const phone = resealPhone(record.phone, keyOf(appId, openId))
+        return { ...record, unionid: unionId ?? record.unionid, phone, last_login: now }
       }
       // Read together, so that a first login costs one round trip less; later ones do not need the union at all.
       const [stored, union] = await Promise.all([
