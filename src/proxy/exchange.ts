@@ -98,7 +98,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#head = head
     this.#status = status
     this.#resume = resume
-    flusher.add(this)
+    if (status === 204 || status === 304) this.#endWithoutBody()
+    else flusher.add(this)
     return true
   }
 
@@ -115,6 +116,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onComplete(): void {
+    if (this.#isOver) return
     const { req, res } = this.#options
     this.#settle()
     if (this.#head !== null) this.#writeHead()
@@ -128,6 +130,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     // Node sends a head and a string as one, a head and a buffer as two. Latin-1 gives every byte back as it was.
     else if (chunk.length <= ONE_WRITE) res.end(chunk.toString('latin1'), 'latin1')
     else res.end(chunk)
+  }
+
+  /** A 304 may tell the length of what it does not bring (RFC 9110, section 8.6). undici takes that for a broken answer,
+   *  but by then it is the client's. */
+  #endWithoutBody(): void {
+    this.onComplete()
+    this.#isOver = true
   }
 
   onError(error: Error): void {

@@ -50,6 +50,9 @@ export function toApiError(error: unknown): ApiError {
     return TIMEOUT
   if (isTls(code)) return TLS
   if (NOT_CONNECTED.has(code)) return UNREACHABLE
+  // undici has one code for connections that were lost and for those it gave up itself.
+  if (code === 'UND_ERR_SOCKET' && error instanceof Error && /^bad (?:response|upgrade)$/.test(error.message))
+    return INVALID
   return CLOSED_EARLY.has(code) ? CLOSED : INVALID
 }
 

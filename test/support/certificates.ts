@@ -1,0 +1,41 @@
+/** Certificates made with openssl in a folder of the test. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+
+export interface Certificate {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly cert: string
+  readonly key: string
+}
+
+export interface Certificates {
+  /** Self-signed; `name` as openssl has it: `DNS:a.example` or `IP:127.0.0.1`. */
+  make(file: string, name: string): Certificate
+}
+
+/** Null, with a comment, when this machine has no openssl; in CI that is a failure. */
+export function hasOpenssl(t: Test): Certificates | null {
+  if (spawnSync('openssl', ['version']).error) {
+    if (process.env.CI) t.fail('openssl is not installed')
+    else t.comment('NOT TESTED: openssl is not installed')
+    return null
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-certificates-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return {
+    make(file, name) {
+      const certFile = join(folder, `${file}.crt`)
+      const keyFile = join(folder, `${file}.key`)
+      const result = spawnSync('openssl', [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+        ...['-subj', `/CN=${file}`, '-addext', `subjectAltName=${name}`, '-keyout', keyFile, '-out', certFile]
+      ])
+      if (result.status !== 0) throw new Error(`openssl: ${result.stderr}`)
+      return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
+    }
+  }
+}
