@@ -242,6 +242,7 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
       revocations,
       upstreams,
       lifecycle,
+      openData,
       // A request with a valid token goes on without the store, so its limit does too.
       limiterOf: ({ path, rateLimit }) =>
         rateLimit && createRateLimiter({ store, clock, name: `route:${path}`, isLenient: true, ...rateLimit })

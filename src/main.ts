@@ -43,6 +43,7 @@ const io: ProcessIo = {
   cwd: process.cwd(),
   stdoutFd: 1,
   isTerminal: process.stdout.isTTY === true,
+  onHangup: (listener) => void process.on('SIGHUP', listener),
   signalled: () => new Promise((resolve) => waiting.push(resolve))
 }
 

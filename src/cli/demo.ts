@@ -8,7 +8,7 @@ import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import { formatProblem } from '../config/problem.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
-import { describe, start } from './run.ts'
+import { describe, start } from './start.ts'
 
 interface OrdersService {
   listen(port: number, host?: string): Promise<number>
@@ -23,7 +23,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   const { values } = parseArgs({ args: [...args], options: configOptions })
   const ordersPort = io.env.ORDERS_PORT || '3000'
   const ordersUrl = io.env.ORDERS_URL || `http://127.0.0.1:${ordersPort}`
-  const loaded = loadConfigFrom(values, { ...io, env: { ...io.env, ORDERS_URL: ordersUrl } })
+  const load = () => loadConfigFrom(values, { ...io, env: { ...io.env, ORDERS_URL: ordersUrl } })
+  const loaded = load()
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
     return 2
@@ -34,7 +35,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     // The sample, unless a real service was named.
     if (!io.env.ORDERS_URL) orders = await startOrders(io, baseDir, Number(ordersPort))
     const config = resolveGeneratedSecret(loaded.config)
-    const running = await start(config, baseDir, io)
+    const file = resolve(io.cwd, configFile(values, io.env))
+    const running = await start(config, { file, load, complete: resolveGeneratedSecret }, io)
     await running.gateway.ready()
     io.stdout(welcome(config, running.edgeUrl, running.serviceUrl, running.sandboxUrl, ordersUrl))
     return await running.untilStopped()

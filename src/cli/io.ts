@@ -13,6 +13,8 @@ export interface ProcessIo extends CliIo {
   readonly stdoutFd: number
   /** Whether a person is likely to be reading stdout. */
   readonly isTerminal: boolean
+  /** Calls `listener` at every SIGHUP. */
+  onHangup(listener: () => void): void
   /** Resolves at the next SIGTERM or SIGINT. */
   signalled(): Promise<void>
 }

@@ -10,7 +10,7 @@ export interface WorkerLink {
   /** The metrics of the whole group; this worker's own when the primary does not answer. */
   groupMetrics(own: () => Promise<string>): Promise<string>
   /** Answers what the primary asks. Called once. */
-  serve(hooks: { drain(): void; groupReady(isReady: boolean): void; metrics(): Promise<unknown> }): void
+  serve(hooks: { drain(): void; reload(): void; groupReady(isReady: boolean): void; metrics(): Promise<unknown> }): void
 }
 
 /** Null in a process that is no worker. */
@@ -46,6 +46,7 @@ export function createWorkerLink(): WorkerLink | null {
         if (!isMessage(value)) return
         const message = value as FromPrimary
         if (message.type === 'drain') hooks.drain()
+        else if (message.type === 'reload') hooks.reload()
         else if (message.type === 'group') hooks.groupReady(message.isReady)
         else if (message.type === 'text') waiting.get(message.id)?.(message.text)
         else hooks.metrics().then((json) => say({ type: 'metrics', id: message.id, json }))

@@ -10,6 +10,7 @@ export type FromWorker =
 /** From the primary. `group` tells whether all workers are ready. */
 export type FromPrimary =
   | { readonly type: 'drain' }
+  | { readonly type: 'reload' }
   | { readonly type: 'group'; readonly isReady: boolean }
   | { readonly type: 'metrics'; readonly id: number }
   | { readonly type: 'text'; readonly id: number; readonly text: string }

@@ -107,6 +107,9 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
   }
 
   for (let index = 0; index < count; index++) fork()
+  io.onHangup(() => {
+    for (const worker of workers()) tell(worker, { type: 'reload' })
+  })
   const outcome = await Promise.race([io.signalled(), failed])
   isStopping = true
   const gone = new Promise<void>((resolve) => {

@@ -5,10 +5,10 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { Parts } from '../parts.ts'
 import { contextOf } from '../proxy/request-context.ts'
 import { addAuthenticated } from './authenticated.ts'
-import type { ClientError } from './client-errors.ts'
 import { useErrors } from './fastify-errors.ts'
+import { createFrontDoor } from './front-door.ts'
 import { addHealth } from './health.ts'
-import { createListener, type Listener } from './listener.ts'
+import type { EdgeStage } from './listener.ts'
 import { addLogin } from './login.ts'
 import { noEndpoint } from './no-endpoint.ts'
 import { addOpenData } from './open-data.ts'
@@ -21,24 +21,14 @@ import { addLogout, addSession } from './session.ts'
 const OWN_BODY_LIMIT = 256 * 1024
 const FORWARDED_METHODS = METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE')
 
-export interface Edge {
-  readonly listener: Listener
-  readonly app: FastifyInstance
-}
-
-export async function createEdge(parts: Parts): Promise<Edge> {
-  const { config, lifecycle, proxy, log } = parts
-  let listener: Listener | undefined
+/** What the edge's listener serves by `parts`. */
+export async function createEdge(parts: Parts): Promise<EdgeStage> {
+  const { config, proxy, log } = parts
   const app = Fastify({
     logger: false,
     bodyLimit: OWN_BODY_LIMIT,
     // Values are what they are: a number is no string, and what we do not know is not silently taken away.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    serverFactory(handler) {
-      listener = createListener({ config, proxy, lifecycle, parts, handler })
-      return listener.server
-    },
-    clientErrorHandler: (error, socket) => listener?.onClientError(error as unknown as ClientError, socket)
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }
   })
   useErrors(app, {
     log,
@@ -61,8 +51,7 @@ export async function createEdge(parts: Parts): Promise<Edge> {
   })
   addProxy(app, parts)
   await app.ready()
-  if (!listener) throw new Error('Fastify did not ask for a server')
-  return { listener, app }
+  return { frontDoor: createFrontDoor(config), proxy, handler: app.routing }
 }
 
 /** Everything that is not ours arrives here under the path "/" (see listener.ts): which route it takes is the proxy's

@@ -16,8 +16,9 @@ import { createTraceIds } from '../proxy/trace-ids.ts'
 import { isWebSocketHandshake } from '../proxy/websocket.ts'
 import { type ClientError, toClientError } from './client-errors.ts'
 import { limitConnections, responseBegan, responseIsOver, responseUnderWay } from './connections.ts'
-import { createFrontDoor } from './front-door.ts'
+import type { FrontDoor } from './front-door.ts'
 import { createLastWords } from './last-words.ts'
+import { listen } from './listen.ts'
 import { isOwnPath } from './own-paths.ts'
 import { loadTls, type TlsFiles } from './tls-files.ts'
 
@@ -26,32 +27,38 @@ const HEAD_SLACK = 16 * 1024
 const NO_HEADERS = Object.freeze({})
 
 export interface Listener {
-  readonly server: Server
-  onClientError(error: ClientError, socket: Socket): void
   /** @param isShared Other processes of this gateway listen on the same port; the kernel deals connections out. */
   listen(host: string, port: number, isShared: boolean): Promise<{ host: string; port: number }>
   /** No new connections; waits for what is under way, at most `timeout` milliseconds, then closes the rest. */
   close(timeout: number): Promise<void>
   /** Requests and upgraded connections under way. */
   readonly active: number
+  /** From the next request on; what is under way ends as it began. */
+  serve(stage: EdgeStage): void
+}
+
+/** What a reload replaces: everything that knows routes, keys and upstreams. */
+export interface EdgeStage {
+  readonly frontDoor: FrontDoor
+  readonly proxy: ReverseProxy
+  /** Fastify's. */
+  readonly handler: (req: IncomingMessage, res: ServerResponse) => void
 }
 
 export interface ListenerOptions {
   readonly config: GatewayConfig
-  readonly proxy: ReverseProxy
+  readonly stage: EdgeStage
   readonly lifecycle: Lifecycle
   readonly parts: Pick<Parts, 'accessLog' | 'metrics' | 'log'>
-  /** Fastify's. */
-  readonly handler: (req: IncomingMessage, res: ServerResponse) => void
 }
 
 const NO_UPGRADE = new ApiError('invalid_request', 'The gateway itself speaks no WebSocket.')
 const TOO_SLOW = new ApiError('request_timeout', 'The request body took longer than server.limits.bodyIdleTimeout.')
 const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', { headers: { allow: '' } })
 
-export function createListener({ config, proxy, lifecycle, parts, handler }: ListenerOptions): Listener {
+export function createListener({ config, stage: first, lifecycle, parts }: ListenerOptions): Listener {
   const { limits } = config.server
-  const frontDoor = createFrontDoor(config)
+  let stage = first
   const newIds = createTraceIds()
   const sayLast = createLastWords({
     newRequestId: () => newIds().slice(0, 32),
@@ -81,7 +88,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
     // Node loses what came in one packet with such a request: nothing may be answered in the place of what was lost.
     if (declined === req) res.shouldKeepAlive = false
     declined = null
-    const { context, error } = frontDoor.admit(req)
+    const { context, error } = stage.frontDoor.admit(req)
     active++
     setContext(req, context)
     setContext(res, context)
@@ -109,7 +116,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       req.url = '/'
       req.headers = NO_HEADERS
     }
-    handler(req, res)
+    stage.handler(req, res)
   }
 
   /** Own endpoints read a whole body: it has this long to come. */
@@ -122,7 +129,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   }
 
   function onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { context, error } = frontDoor.admit(req)
+    const { context, error } = stage.frontDoor.admit(req)
     const url = req.url ?? ''
     active++
     upgraded.add(socket)
@@ -138,7 +145,7 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       onEnd(refusal.status)
       return
     }
-    proxy.upgrade(req, socket, head, context, onEnd)
+    stage.proxy.upgrade(req, socket, head, context, onEnd)
   }
 
   const options = {
@@ -168,6 +175,11 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   // Node would leave out what exceeds its count without a word; the size limit is the one that counts.
   server.maxHeadersCount = 0
   server.on('upgrade', onUpgrade)
+  server.on('clientError', (error: ClientError, socket: Socket) => {
+    const problem = toClientError(error, limits.uri)
+    if (problem === null) socket.destroy()
+    else sayLast(socket, problem)
+  })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy())
     sayLast(socket, CONNECT)
@@ -175,14 +187,11 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
   limitConnections(server, { limits, peers: createPeers(config.server.trustedProxies), isTls: tls !== undefined })
 
   return {
-    server,
     get active() {
       return active
     },
-    onClientError(error, socket) {
-      const problem = toClientError(error, limits.uri)
-      if (problem === null) socket.destroy()
-      else sayLast(socket, problem)
+    serve(next) {
+      stage = next
     },
     listen: (host, port, isShared) => listen(server, host, port, isShared),
     async close(timeout) {
@@ -198,22 +207,4 @@ export function createListener({ config, proxy, lifecycle, parts, handler }: Lis
       await closed
     }
   }
-}
-
-function listen(
-  server: Server,
-  host: string,
-  port: number,
-  isShared: boolean
-): Promise<{ host: string; port: number }> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ port, host, exclusive: isShared, reusePort: isShared }, () => {
-      server.off('error', reject)
-      // A server that listens has nothing to fail with but a connection it could not accept.
-      server.on('error', () => {})
-      const address = server.address()
-      resolve({ host, port: typeof address === 'object' && address ? address.port : port })
-    })
-  })
 }

@@ -1,4 +1,5 @@
 /** The private listener: for backends, operators and load balancers, never for the internet. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { useErrors } from '../edge/fastify-errors.ts'
 import { createFrontDoor } from '../edge/front-door.ts'
@@ -20,21 +21,18 @@ import { createWeChatForwarder, type WeChatForwarder } from './wechat-forwarder.
 import { addWxapi } from './wxapi.ts'
 
 const BODY_LIMIT = 256 * 1024
-/** Milliseconds to the last byte of a request; uploads for WeChat pass through here. */
-const REQUEST_TIMEOUT = 120_000
 
-export interface Service {
-  listen(host: string, port: number, isShared: boolean): Promise<{ host: string; port: number }>
+/** What the service listener serves by `parts`. */
+export interface ServiceStage {
+  readonly handler: (req: IncomingMessage, res: ServerResponse) => void
   close(): Promise<void>
 }
 
-export async function createService(parts: Parts): Promise<Service> {
+export async function createService(parts: Parts): Promise<ServiceStage> {
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    forceCloseConnections: true,
-    requestTimeout: REQUEST_TIMEOUT,
     routerOptions: { maxParamLength: 256 }
   })
   useErrors(app, {
@@ -60,17 +58,7 @@ export async function createService(parts: Parts): Promise<Service> {
   })
   addCalls(app, parts, forwarder)
   await app.ready()
-  return {
-    async listen(host, port, isShared) {
-      await app.listen({ host, port, exclusive: isShared, reusePort: isShared } as { host: string; port: number })
-      const address = app.server.address()
-      return { host, port: typeof address === 'object' && address ? address.port : port }
-    },
-    async close() {
-      await app.close()
-      await forwarder.close()
-    }
-  }
+  return { handler: app.routing, close: () => forwarder.close() }
 }
 
 /** Everything that needs a service token, by the scope it needs. */

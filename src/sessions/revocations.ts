@@ -36,22 +36,28 @@ export interface Revocations {
   readonly isTrusted: boolean
   /** Milliseconds since the feed was last read to its end; Infinity when it never was. */
   age(): number
+  configure(limits: RevocationLimits): void
 }
 
-export interface RevocationsOptions {
+export interface RevocationsOptions extends RevocationLimits {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+}
+
+/** What a reloaded configuration can change. */
+export interface RevocationLimits {
   /** Milliseconds: the life of an access token, and how long to go on without the feed. */
   readonly accessTtl: number
   readonly grace: number
 }
 
-export function createRevocations({ store, clock, log, accessTtl, grace }: RevocationsOptions): Revocations {
+export function createRevocations({ store, clock, log, ...limits }: RevocationsOptions): Revocations {
   const sessions = new Map<string, number>()
   const users = new Map<string, { epoch: number; until: number }>()
   const bound = new Map<string, number>()
-  const life = accessTtl + MARGIN
+  let { grace } = limits
+  let life = limits.accessTtl + MARGIN
   let version = 0
   let cursor = ''
   let lastRead = Number.NEGATIVE_INFINITY
@@ -164,7 +170,12 @@ export function createRevocations({ store, clock, log, accessTtl, grace }: Revoc
     get isTrusted() {
       return isTrusted
     },
-    age
+    age,
+    configure(next) {
+      grace = next.grace
+      // Tokens of the longer life before may still be about.
+      life = Math.max(life, next.accessTtl + MARGIN)
+    }
   }
 }
 

@@ -19,6 +19,8 @@ export interface Metrics {
   loginDone(app: string, result: string): void
   refreshDone(result: string): void
   securityEvent(kind: string): void
+  /** The configuration was read again, and taken over or not. */
+  reloadDone(isSuccessful: boolean): void
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>
   /** For adding up the metrics of several workers. */
@@ -79,6 +81,17 @@ export function createMetrics(options: MetricsOptions): Metrics {
   )
   gauge('wxgate_revocations', 'Ended sessions and users held in memory', 'max', options.revocations)
 
+  let lastReload = { isSuccessful: true, at: Date.now() }
+  gauge('wxgate_config_last_reload_successful', 'Whether the newest configuration is in force', 'min', () =>
+    Number(lastReload.isSuccessful)
+  )
+  gauge(
+    'wxgate_config_last_reload_timestamp_seconds',
+    'When the configuration was last read',
+    'max',
+    () => lastReload.at / 1000
+  )
+
   function seriesOf(route: string, status: number): Series {
     let byStatus = series.get(route)
     if (!byStatus) {
@@ -108,6 +121,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     loginDone: (app, result) => logins.inc({ app, result }),
     refreshDone: (result) => refreshes.inc({ result }),
     securityEvent: (kind) => security.inc({ kind }),
+    reloadDone(isSuccessful) {
+      lastReload = { isSuccessful, at: Date.now() }
+    },
     text: () => registry.metrics(),
     json: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType

@@ -30,11 +30,15 @@ export interface Upstream {
 
 export interface Upstreams {
   get(name: string): Upstream
+  /** Breaks off what is under way. */
   close(): Promise<void>
+  /** Lets what is under way end first. */
+  retire(): Promise<void>
 }
 
 export function createUpstreams(configs: readonly UpstreamConfig[]): Upstreams {
   const byName = new Map(configs.map((config) => [config.name, createUpstream(config)]))
+  const pools = [...byName.values()].flatMap((upstream) => upstream.targets.map((target) => target.pool))
   return {
     get(name) {
       const upstream = byName.get(name)
@@ -42,8 +46,10 @@ export function createUpstreams(configs: readonly UpstreamConfig[]): Upstreams {
       return upstream
     },
     async close() {
-      const pools = [...byName.values()].flatMap((upstream) => upstream.targets.map((target) => target.pool))
       await Promise.allSettled(pools.map((pool) => pool.destroy()))
+    },
+    async retire() {
+      await Promise.allSettled(pools.map((pool) => pool.close()))
     }
   }
 }

@@ -1,0 +1,121 @@
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { APPID, buildTestGateway, defaultConfig, readTestConfig } from './support/gateway.ts'
+import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { startUpstream } from './support/upstream.ts'
+
+const withRoutes = (upstream: string, ...paths: string[]) => ({
+  ...defaultConfig(upstream),
+  routes: paths.map((path) => ({ path, upstream: 'app', auth: 'public' }))
+})
+
+async function startGateway(t: Test, workers = 1) {
+  const upstream = await startUpstream(t)
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const config = (...paths: string[]) => ({
+    ...withRoutes(upstream.url, ...paths),
+    server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: servicePort },
+    store: 'sqlite:./state.db'
+  })
+  const { folder, file } = writeConfig(t, config('/one'))
+  const { child, output, exited } = startProcess(t, ['run', '-c', file])
+  const url = `http://127.0.0.1:${port}`
+  t.equal(await untilStatus(`${url}/readyz`, 200), 200)
+  const metric = async () =>
+    /wxgate_config_last_reload_successful (\d)/.exec(
+      await (await fetch(`http://127.0.0.1:${servicePort}/metrics`)).text()
+    )?.[1]
+  return { child, output, exited, url, folder, file, config, metric, write: (text: unknown) => write(file, text) }
+}
+
+function write(file: string, content: unknown): void {
+  writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
+}
+
+test('Y16 a changed file is in force within two seconds, and one that is wrong leaves the last good one', async (t) => {
+  const gateway = await startGateway(t)
+  const { url } = gateway
+  t.equal(await untilStatus(`${url}/one`, 200), 200)
+  t.equal(await gateway.metric(), '1')
+
+  gateway.write(gateway.config('/one', '/two'))
+  t.equal(await untilStatus(`${url}/two`, 200, 2_000), 200, 'a new route')
+
+  gateway.write('version: 1\nroutes: [ { path: /thr')
+  await new Promise((resolve) => setTimeout(resolve, 1_200))
+  t.equal(await untilStatus(`${url}/two`, 200, 100), 200, 'half a file changes nothing')
+  t.equal(await gateway.metric(), '0')
+  t.match(gateway.output(), /not valid; the one before stays in force/)
+
+  // As vim and Kubernetes do it: another file takes the path over, which may be gone for a moment.
+  const next = join(gateway.folder, 'next.yaml')
+  write(next, gateway.config('/three'))
+  rmSync(gateway.file)
+  await new Promise((resolve) => setTimeout(resolve, 700))
+  renameSync(next, gateway.file)
+  t.equal(await untilStatus(`${url}/three`, 200, 2_000), 200)
+  t.equal(await untilStatus(`${url}/two`, 404, 100), 404, 'what is not there any more is gone')
+  t.equal(await gateway.metric(), '1')
+
+  gateway.write({ ...gateway.config('/four'), store: 'sqlite:./other.db' })
+  await new Promise((resolve) => setTimeout(resolve, 1_200))
+  t.equal(await untilStatus(`${url}/four`, 404, 100), 404, 'all or nothing')
+  t.match(gateway.output(), /store can only be changed by a restart/)
+  t.equal(await gateway.metric(), '0')
+})
+
+test('Y16 SIGHUP reloads at once, any number of times, on every worker, and no request is lost', async (t) => {
+  const gateway = await startGateway(t, 2)
+  const { url, child } = gateway
+  let isOver = false
+  const statuses: number[] = []
+  const traffic = (async () => {
+    while (!isOver) {
+      const response = await fetch(`${url}/one`, { headers: { connection: 'close' } })
+      await response.arrayBuffer()
+      statuses.push(response.status)
+    }
+  })()
+  for (let round = 0; round < 30; round++) {
+    gateway.write(gateway.config('/one', `/round-${round}`))
+    child.kill('SIGHUP')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+  }
+  for (let index = 0; index < 6; index++) {
+    t.equal(await untilStatus(`${url}/round-29`, 200, 2_000), 200)
+  }
+  isOver = true
+  await traffic
+  t.ok(statuses.length > 10)
+  t.same([...new Set(statuses)], [200], `${statuses.length} requests meanwhile`)
+  child.kill('SIGTERM')
+  t.equal(await gateway.exited, 0)
+})
+
+test('a reload keeps sessions, ends what is under way as it began, and puts new keys and apps in force', async (t) => {
+  const upstream = await startUpstream(t, (_req, res, seen) => {
+    setTimeout(() => res.writeHead(200).end(seen.url), seen.url.startsWith('/api/slow') ? 400 : 0)
+  })
+  const gateway = await buildTestGateway(t, upstream.url)
+  const { access_token: token } = await gateway.login('alice')
+  const slow = gateway.call('/api/slow', { token })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+
+  const base = defaultConfig(upstream.url)
+  const secrets = ['another-secret-of-more-than-32-characters', ...(base.secrets as string[])]
+  await gateway.gateway.reload({ ...readTestConfig({ ...base, secrets }), server: gateway.config.server })
+  t.equal((await slow).status, 200, 'what was under way')
+  t.equal((await gateway.call('/api/x', { token })).status, 200, 'a token of the secret before')
+  const fresh = await gateway.login('bob')
+  t.equal(fresh.status, 200)
+
+  const removed = { ...base, secrets: secrets.slice(0, 1), apps: [{ appid: 'wx00000000000000aa', secret: 'x' }] }
+  await gateway.gateway.reload({ ...readTestConfig(removed), server: gateway.config.server })
+  t.equal((await gateway.call('/api/x', { token })).status, 401, 'a secret that is gone')
+  t.equal((await gateway.call('/api/x', { token: fresh.access_token })).status, 401, `an app that is gone: ${APPID}`)
+  await t.rejects(gateway.gateway.reload({ ...gateway.config, service: { ...gateway.config.service, port: 9 } }), {
+    message: /service\.port can only be changed by a restart/
+  })
+})
