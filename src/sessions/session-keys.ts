@@ -1,11 +1,11 @@
 /** Custody of session_key. This module is the only one that sees a key in clear between WeChat's answer and its use. */
 import type { Clock } from '../clock.ts'
 import type { Sealer } from '../crypto/sealer.ts'
-import { type Store, StoreError } from '../store/port.ts'
+import { untilWritten } from '../store/contention.ts'
+import type { Store } from '../store/port.ts'
 
 /** A key that a newer login pushed out still decrypts what the phone encrypted a moment before (milliseconds). */
 const OVERLAP = 10 * 60 * 1000
-const ATTEMPTS = 20
 
 /** `at` is when the exchange with WeChat began: of two logins that overtake each other the later one holds the valid key. */
 interface SealedKey {
@@ -75,22 +75,15 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
     async save(appId, openId, sessionKey, exchangedAt) {
       const storeKey = keyOf(appId, openId)
       const added: SealedKey = { key: sealer.seal(sessionKey, contextOf(appId, openId)), at: exchangedAt }
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const alone: KeyRecord = { current: added, previous: null }
+      await untilWritten('a session_key record', async () => {
         const stored = await store.get(storeKey)
-        if (stored === undefined) {
-          const text = JSON.stringify({ current: added, previous: null } satisfies KeyRecord)
-          if (await store.setIfAbsent(storeKey, text, ttl)) return
-          continue
-        }
+        if (stored === undefined) return (await store.setIfAbsent(storeKey, JSON.stringify(alone), ttl)) || undefined
         const record = parseRecord(stored)
-        const text = JSON.stringify(
-          record
-            ? merge(record, added, open(appId, openId, record.current) === sessionKey)
-            : { current: added, previous: null }
-        )
-        if (text === stored || (await store.compareAndSet(storeKey, stored, text, ttl))) return
-      }
-      throw new StoreError('a session_key record is being changed by too many at once')
+        const isSameKey = record !== null && open(appId, openId, record.current) === sessionKey
+        const text = JSON.stringify(record ? merge(record, added, isSameKey) : alone)
+        return text === stored || (await store.compareAndSet(storeKey, stored, text, ttl)) || undefined
+      })
     },
 
     async current(appId, openId) {

@@ -1,12 +1,12 @@
 /** Sessions: one per login, the family of its refresh tokens, and how it ends. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
-import { type Store, StoreError } from '../store/port.ts'
+import { untilWritten } from '../store/contention.ts'
+import type { Store } from '../store/port.ts'
 import type { Claims } from '../tokens/principal.ts'
 
 /** A refresh token may be sent again for this long (milliseconds) when its answer was lost on the way. */
 export const REPEAT_WINDOW = 10_000
-const ATTEMPTS = 20
 
 /** `generation` counts the refresh tokens given out; the newest is the only one not yet used. */
 export interface Session {
@@ -71,8 +71,8 @@ export function createSessions({ store, clock, refreshTtl, refreshMaxTtl }: Sess
       return (await read(id))?.session ?? null
     },
 
-    async rotate(id, generation) {
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    rotate: (id, generation) =>
+      untilWritten('a session', async (): Promise<Rotation | undefined> => {
         const found = await read(id)
         if (!found) return { outcome: 'unknown' }
         const { stored, session } = found
@@ -82,17 +82,13 @@ export function createSessions({ store, clock, refreshTtl, refreshMaxTtl }: Sess
         if (generation >= session.generation) {
           if (session.endsAt <= now) return { outcome: 'unknown' }
           const next: Session = { ...session, generation: generation + 1, issuedAt: now }
-          if (await store.compareAndSet(keyOf(id), stored, JSON.stringify(next), ttlOf(next))) {
-            return { outcome: 'rotated', session: next }
-          }
-          continue
+          const isWritten = await store.compareAndSet(keyOf(id), stored, JSON.stringify(next), ttlOf(next))
+          return isWritten ? { outcome: 'rotated', session: next } : undefined
         }
         const isRepeat = session.generation === generation + 1 && now - session.issuedAt <= REPEAT_WINDOW
         // The record stays until the caller has told everyone, so that a failure on the way is met again and not forgotten.
         return { outcome: isRepeat ? 'repeated' : 'reused', session }
-      }
-      throw new StoreError('a session is being refreshed by too many at once')
-    },
+      }),
 
     end: (id) => store.delete(keyOf(id))
   }

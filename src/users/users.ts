@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Sealer } from '../crypto/sealer.ts'
-import type { Store } from '../store/port.ts'
-import { StoreError } from '../store/port.ts'
+import { untilWritten } from '../store/contention.ts'
+import { type Store, StoreError } from '../store/port.ts'
 import type { UserStatus } from '../tokens/principal.ts'
 
 /** As it stands in the store. `epoch` counts how often all sessions of the user were ended; `phone` is sealed. */
@@ -53,7 +53,6 @@ export interface Users {
 
 /** Users do not expire; stores want a TTL all the same. */
 const FOREVER = 100 * 365 * 24 * 3600 * 1000
-const ATTEMPTS = 20
 
 export function createUsers({ store, sealer, clock }: { store: Store; sealer: Sealer; clock: Clock }): Users {
   const keyOf = (appId: string, openId: string) => `user:${appId}:${openId}`
@@ -95,15 +94,16 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     first?: string | undefined
   ) {
     const key = keyOf(appId, openId)
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const stored = attempt === 0 && first !== undefined ? first : await store.get(key)
+    let known = first
+    return untilWritten('a user record', async () => {
+      const stored = known ?? (await store.get(key))
+      known = undefined
       if (stored === undefined) return null
       const changed = change(JSON.parse(stored) as UserRecord)
       const text = JSON.stringify(changed)
-      if (text === stored || (await store.compareAndSet(key, stored, text, FOREVER)))
-        return toUser(appId, openId, changed)
-    }
-    throw new StoreError('a user record is being changed by too many at once')
+      const isWritten = text === stored || (await store.compareAndSet(key, stored, text, FOREVER))
+      return isWritten ? toUser(appId, openId, changed) : undefined
+    })
   }
 
   /** The id that all mini-programs of one Open Platform account share for a person, and whether this record is the one
