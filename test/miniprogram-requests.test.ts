@@ -1,6 +1,6 @@
 /** The mini-program client against the real gateway: what is sent, what is sent again, and what never is. */
 import { test } from 'tap'
-import { rejection, startPhone, times } from './support/phone.ts'
+import { HOUR, rejection, startPhone, times } from './support/phone.ts'
 import { startUpstream } from './support/upstream.ts'
 
 test('an answer of the business service arrives as it is, whatever its status', async (t) => {
@@ -80,6 +80,27 @@ test('an error of the gateway is a WxgateError that names the request', async (t
   t.ok(program.isWxgateError(caught))
   t.match(String((caught as Error).stack), /no_route/)
   for (const other of [new Error('x'), null, undefined, 'x', {}]) t.notOk(program.isWxgateError(other))
+})
+
+test('a body that comes in chunks is passed on as it comes, but for an error of the gateway', async (t) => {
+  const { client, clock, wire } = await startPhone(t, {
+    handler(_req, res) {
+      res.writeHead(200, { 'content-type': 'text/event-stream' })
+      res.write('data: 茶\n\n')
+      setTimeout(() => res.end('data: 2\n\n'), 10)
+    }
+  })
+  await client.login()
+  clock.advance(3 * HOUR)
+  const chunks: string[] = []
+  const statuses: unknown[] = []
+  const task = client.request({ url: '/api/events', enableChunked: true })
+  task.onChunkReceived(({ data }) => chunks.push(Buffer.from(data).toString()))
+  task.onHeadersReceived(({ statusCode }) => statuses.push(statusCode))
+  t.equal((await task).statusCode, 200)
+  t.same(chunks, ['data: 茶\n\n', 'data: 2\n\n'])
+  t.same(statuses, [401, 200])
+  t.equal(wire.count('/auth/refresh'), 1)
 })
 
 test('public routes need no login, optional ones take one if there is one', async (t) => {

@@ -43,4 +43,6 @@ export declare function fromWxFailure(failure: WxFailure | undefined): WxgateErr
 /** The gateway's error in a response; null for every other response, whatever its status: a business service may answer 401
  *  itself, and has then seen the request. */
 export declare function readProblem(statusCode: number, data: unknown, header: WxHeaders | undefined): WxgateError | null;
+/** Whether a response with these headers holds an error in the gateway's form (RFC 9457). */
+export declare function isProblemType(header: WxHeaders | undefined): boolean;
 export declare function headerOf(header: WxHeaders | undefined, name: string): string | undefined;

@@ -15,6 +15,7 @@ exports.createError = createError;
 exports.isWxgateError = isWxgateError;
 exports.fromWxFailure = fromWxFailure;
 exports.readProblem = readProblem;
+exports.isProblemType = isProblemType;
 exports.headerOf = headerOf;
 /** A plain Error with members: a subclass of Error loses its prototype in ECMAScript 5. */
 function createError(members) {
@@ -66,6 +67,11 @@ function readProblem(statusCode, data, header) {
         return null;
     var seconds = Number(headerOf(header, 'retry-after'));
     return createError(__assign({ code: String(body.code), status: statusCode, action: body.action === 'refresh' || body.action === 'login' || body.action === 'retry' ? body.action : 'none', detail: String(body.detail), requestId: String(body.request_id) }, (seconds > 0 ? { retryAfter: seconds } : {})));
+}
+/** Whether a response with these headers holds an error in the gateway's form (RFC 9457). */
+function isProblemType(header) {
+    var _a;
+    return /^application\/problem\+json/i.test((_a = headerOf(header, 'content-type')) !== null && _a !== void 0 ? _a : '');
 }
 function headerOf(header, name) {
     for (var key in header)

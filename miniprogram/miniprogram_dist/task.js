@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createTask = createTask;
 /** A promise that can be aborted and watched, as wx's own tasks can. */
+var errors_1 = require("./errors");
 var listeners_1 = require("./listeners");
 function createTask(start) {
     var headers = [];
@@ -20,7 +21,7 @@ function createTask(start) {
             var _a, _b, _c;
             var isProblem = false;
             (_a = task.onHeadersReceived) === null || _a === void 0 ? void 0 : _a.call(task, function (result) {
-                isProblem = isProblemType(result.header);
+                isProblem = (0, errors_1.isProblemType)(result.header);
                 (0, listeners_1.tell)(headers, result);
             });
             (_b = task.onChunkReceived) === null || _b === void 0 ? void 0 : _b.call(task, function (result) {
@@ -39,12 +40,4 @@ function createTask(start) {
     task.onChunkReceived = function (listener) { return void chunks.push(listener); };
     task.onProgressUpdate = function (listener) { return void progress.push(listener); };
     return task;
-}
-function isProblemType(header) {
-    var _a;
-    for (var name in header) {
-        if (name.toLowerCase() === 'content-type')
-            return /^application\/problem\+json/i.test((_a = header[name]) !== null && _a !== void 0 ? _a : '');
-    }
-    return false;
 }

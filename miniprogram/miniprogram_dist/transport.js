@@ -66,8 +66,9 @@ function createTransport(runtime) {
                 var refuse = function (failure) { return reject((0, errors_1.fromWxFailure)(failure)); };
                 var aborted = { errMsg: "".concat(what.kind, ":fail abort") };
                 var begin = function (release) {
-                    var _a, _b;
+                    var _a, _b, _c;
                     var received;
+                    var chunks = [];
                     if (handle === null || handle === void 0 ? void 0 : handle.isAborted) {
                         release();
                         refuse(aborted);
@@ -77,7 +78,7 @@ function createTransport(runtime) {
                         var task_1 = call(what, withAuthorization(what.options.header, (_a = authorize === null || authorize === void 0 ? void 0 : authorize()) !== null && _a !== void 0 ? _a : null), {
                             success: function (result) {
                                 release();
-                                read(what.kind, result, received).then(resolve, reject);
+                                read(what.kind, result, received, chunks).then(resolve, reject);
                             },
                             fail: function (failure) {
                                 release();
@@ -87,6 +88,12 @@ function createTransport(runtime) {
                         (_b = task_1.onHeadersReceived) === null || _b === void 0 ? void 0 : _b.call(task_1, function (_a) {
                             var header = _a.header;
                             received = header;
+                        });
+                        // With enableChunked a body comes this way only.
+                        (_c = task_1.onChunkReceived) === null || _c === void 0 ? void 0 : _c.call(task_1, function (_a) {
+                            var data = _a.data;
+                            if ((0, errors_1.isProblemType)(received))
+                                chunks.push(data);
                         });
                         handle === null || handle === void 0 ? void 0 : handle.onAbort(function () { return task_1.abort(); });
                         handle === null || handle === void 0 ? void 0 : handle.watch(task_1);
@@ -105,7 +112,7 @@ function createTransport(runtime) {
             });
         }
     };
-    function read(kind, result, received) {
+    function read(kind, result, received, chunks) {
         return __awaiter(this, void 0, void 0, function () {
             var _a, _b, header, _c, data, whole, _d, filePath, tempFilePath, body, _e;
             return __generator(this, function (_f) {
@@ -124,7 +131,7 @@ function createTransport(runtime) {
                         _e = _f.sent();
                         return [3 /*break*/, 3];
                     case 2:
-                        _e = data;
+                        _e = chunks.length > 0 ? join(chunks) : data;
                         _f.label = 3;
                     case 3:
                         body = _e;
@@ -150,6 +157,21 @@ function createTransport(runtime) {
             });
         });
     }
+}
+function join(chunks) {
+    var length = 0;
+    for (var _i = 0, chunks_1 = chunks; _i < chunks_1.length; _i++) {
+        var chunk = chunks_1[_i];
+        length += chunk.byteLength;
+    }
+    var whole = new Uint8Array(length);
+    var offset = 0;
+    for (var _a = 0, chunks_2 = chunks; _a < chunks_2.length; _a++) {
+        var chunk = chunks_2[_a];
+        whole.set(new Uint8Array(chunk), offset);
+        offset += chunk.byteLength;
+    }
+    return whole.buffer;
 }
 /** The credential is ours to set: what the caller put there is left out, in whatever spelling. */
 function withAuthorization(header, token) {

@@ -96,6 +96,11 @@ export function readProblem(statusCode: number, data: unknown, header: WxHeaders
   })
 }
 
+/** Whether a response with these headers holds an error in the gateway's form (RFC 9457). */
+export function isProblemType(header: WxHeaders | undefined): boolean {
+  return /^application\/problem\+json/i.test(headerOf(header, 'content-type') ?? '')
+}
+
 export function headerOf(header: WxHeaders | undefined, name: string): string | undefined {
   for (const key in header) if (key.toLowerCase() === name) return header[key]
   return undefined

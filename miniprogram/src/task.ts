@@ -1,4 +1,5 @@
 /** A promise that can be aborted and watched, as wx's own tasks can. */
+import { isProblemType } from './errors'
 import { type Listeners, tell } from './listeners'
 import type { WxHeaders, WxProgress, WxTask } from './wx'
 
@@ -55,11 +56,4 @@ export function createTask<Result>(start: (handle: Handle) => Promise<Result>): 
   task.onChunkReceived = (listener) => void chunks.push(listener)
   task.onProgressUpdate = (listener) => void progress.push(listener)
   return task
-}
-
-function isProblemType(header: WxHeaders): boolean {
-  for (const name in header) {
-    if (name.toLowerCase() === 'content-type') return /^application\/problem\+json/i.test(header[name] ?? '')
-  }
-  return false
 }

@@ -1,5 +1,5 @@
 /** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
-import { createError, fromWxFailure, readProblem, type WxgateError } from './errors'
+import { createError, fromWxFailure, isProblemType, readProblem, type WxgateError } from './errors'
 import type { Runtime } from './runtime'
 import type { Handle } from './task'
 import type {
@@ -58,6 +58,7 @@ export function createTransport(runtime: Runtime): Transport {
         const aborted = { errMsg: `${what.kind}:fail abort` }
         const begin = (release: () => void) => {
           let received: WxHeaders | undefined
+          const chunks: ArrayBuffer[] = []
           if (handle?.isAborted) {
             release()
             refuse(aborted)
@@ -67,7 +68,7 @@ export function createTransport(runtime: Runtime): Transport {
             const task = call(what, withAuthorization(what.options.header, authorize?.() ?? null), {
               success(result) {
                 release()
-                read(what.kind, result, received).then(resolve, reject)
+                read(what.kind, result, received, chunks).then(resolve, reject)
               },
               fail(failure) {
                 release()
@@ -76,6 +77,10 @@ export function createTransport(runtime: Runtime): Transport {
             })
             task.onHeadersReceived?.(({ header }) => {
               received = header
+            })
+            // With enableChunked a body comes this way only.
+            task.onChunkReceived?.(({ data }) => {
+              if (isProblemType(received)) chunks.push(data)
             })
             handle?.onAbort(() => task.abort())
             handle?.watch(task)
@@ -92,13 +97,19 @@ export function createTransport(runtime: Runtime): Transport {
       })
   }
 
-  async function read(kind: Send['kind'], result: WxResult, received: WxHeaders | undefined): Promise<Answer> {
+  async function read(
+    kind: Send['kind'],
+    result: WxResult,
+    received: WxHeaders | undefined,
+    chunks: ArrayBuffer[]
+  ): Promise<Answer> {
     const { header = received ?? {}, data = '' } = result as Partial<WxRequestResult>
     const whole = { ...result, header, data }
     if (result.statusCode < 400) return { result: whole, problem: null }
     // The body of a download is in a file, an error's as well.
     const { filePath, tempFilePath } = result as WxDownloadResult
-    const body = kind === 'downloadFile' ? await readText(filePath ?? tempFilePath) : data
+    const body =
+      kind === 'downloadFile' ? await readText(filePath ?? tempFilePath) : chunks.length > 0 ? join(chunks) : data
     return { result: whole, problem: readProblem(result.statusCode, body, header) }
   }
 
@@ -114,6 +125,18 @@ export function createTransport(runtime: Runtime): Transport {
       })
     })
   }
+}
+
+function join(chunks: readonly ArrayBuffer[]): ArrayBuffer {
+  let length = 0
+  for (const chunk of chunks) length += chunk.byteLength
+  const whole = new Uint8Array(length)
+  let offset = 0
+  for (const chunk of chunks) {
+    whole.set(new Uint8Array(chunk), offset)
+    offset += chunk.byteLength
+  }
+  return whole.buffer
 }
 
 /** The credential is ours to set: what the caller put there is left out, in whatever spelling. */

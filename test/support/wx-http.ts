@@ -15,23 +15,29 @@ export interface HttpSend {
   readonly header: Readonly<Record<string, string>>
   readonly body: Buffer | null
   readonly signal: AbortSignal
+  /** Told of each part of the answer as it comes. */
+  readonly onHead?: (statusCode: number, header: Record<string, string>) => void
+  readonly onChunk?: (chunk: Buffer) => void
 }
 
 /** Rejects when the connection fails or ends early. */
-export function sendHttp({ agent, url, method, header, body, signal }: HttpSend): Promise<HttpAnswer> {
+export function sendHttp({ agent, url, method, header, body, signal, onHead, onChunk }: HttpSend): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const headers = { ...header, ...(body ? { 'content-length': String(body.length) } : {}) }
     const outgoing = request(url, { agent, method, headers, signal }, (response) => {
       const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('error', reject)
-      response.on('end', () => {
-        const received: Record<string, string> = {}
-        for (let index = 0; index + 1 < response.rawHeaders.length; index += 2) {
-          received[response.rawHeaders[index] ?? ''] = response.rawHeaders[index + 1] ?? ''
-        }
-        resolve({ statusCode: response.statusCode ?? 0, header: received, body: Buffer.concat(chunks) })
+      const received: Record<string, string> = {}
+      for (let index = 0; index + 1 < response.rawHeaders.length; index += 2) {
+        received[response.rawHeaders[index] ?? ''] = response.rawHeaders[index + 1] ?? ''
+      }
+      const statusCode = response.statusCode ?? 0
+      onHead?.(statusCode, received)
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        onChunk?.(chunk)
       })
+      response.on('error', reject)
+      response.on('end', () => resolve({ statusCode, header: received, body: Buffer.concat(chunks) }))
     })
     outgoing.on('error', (error: NodeJS.ErrnoException) => reject(new Error(`net::ERR_CONNECTION (${error.code})`)))
     outgoing.end(body ?? undefined)

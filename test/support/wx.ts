@@ -13,7 +13,7 @@ import type {
   WxUploadOptions
 } from '../../miniprogram/miniprogram_dist/index.d.ts'
 import type { Teardown } from './gateway.ts'
-import { encodeMultipart, encodeRequest, type HttpAnswer, sendHttp } from './wx-http.ts'
+import { encodeMultipart, encodeRequest, type HttpAnswer, type HttpSend, sendHttp } from './wx-http.ts'
 
 const METHODS = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']
 const MAX_PARALLEL = 10
@@ -93,10 +93,21 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
   }
 
   /** One request, upload or download: what they have in common. */
-  function start(kind: Sent['kind'], options: Network, send: (signal: AbortSignal) => Promise<HttpAnswer>): WxTask {
+  function start(kind: Sent['kind'], options: Network, send: (watch: Watch) => Promise<HttpAnswer>): WxTask {
     const { success, fail, complete } = options as Callbacks
     const controller = new AbortController()
     const headersListeners: ((result: { header: Record<string, string>; statusCode: number }) => void)[] = []
+    const chunkListeners: ((result: { data: ArrayBuffer }) => void)[] = []
+    const watch: Watch = {
+      signal: controller.signal,
+      onHead(statusCode, header) {
+        for (const listener of headersListeners) listener({ header, statusCode })
+      },
+      onChunk(chunk) {
+        if (!isChunked(options)) return
+        for (const listener of chunkListeners) listener({ data: toArrayBuffer(chunk) })
+      }
+    }
     let stopped = ''
     const stop = (reason: string) => {
       stopped ||= reason
@@ -120,10 +131,9 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
     }
     // Callbacks never run within the call.
     setImmediate(() => {
-      send(controller.signal).then(
+      send(watch).then(
         (answer) => {
           end()
-          for (const listener of headersListeners) listener({ header: answer.header, statusCode: answer.statusCode })
           const result = describe(kind, options, answer)
           success?.(result)
           complete?.(result)
@@ -143,7 +153,7 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
       abort: () => stop('abort'),
       onHeadersReceived: (listener) => void headersListeners.push(listener),
       onProgressUpdate() {},
-      onChunkReceived() {}
+      onChunkReceived: (listener) => void chunkListeners.push(listener)
     }
   }
 
@@ -204,6 +214,7 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
       return { ...(filePath === undefined ? { tempFilePath } : { filePath }), statusCode, errMsg }
     }
     const { dataType = 'json', responseType = 'text' } = options as WxRequestOptions
+    if (isChunked(options)) return { data: '', statusCode, header, cookies: [], errMsg }
     return { data: decode(body, dataType, responseType), statusCode, header, cookies: [], errMsg }
   }
 
@@ -264,7 +275,7 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
       const header = check('request', options, method)
       if (!header) return idleTask
       const { url, body, type } = encodeRequest(method, options, header)
-      return start('request', options, (signal) =>
+      return start('request', options, (watch) =>
         follow(url, options.redirect === 'manual', (address, isFirst) =>
           sendHttp({
             agent,
@@ -272,7 +283,7 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
             method: isFirst ? method : 'GET',
             header: type === null ? header : { 'content-type': type, ...header },
             body: isFirst ? body : null,
-            signal
+            ...watch
           })
         )
       )
@@ -287,16 +298,23 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
         return idleTask
       }
       const { body, type } = encodeMultipart(options, file)
-      return start('uploadFile', options, (signal) =>
-        sendHttp({ agent, url: options.url, method: 'POST', header: { ...header, 'content-type': type }, body, signal })
+      return start('uploadFile', options, (watch) =>
+        sendHttp({
+          agent,
+          url: options.url,
+          method: 'POST',
+          header: { ...header, 'content-type': type },
+          body,
+          ...watch
+        })
       )
     },
 
     downloadFile(options) {
       const header = check('downloadFile', options, 'GET')
       if (!header) return idleTask
-      return start('downloadFile', options, (signal) =>
-        follow(options.url, false, (url) => sendHttp({ agent, url, method: 'GET', header, body: null, signal }))
+      return start('downloadFile', options, (watch) =>
+        follow(options.url, false, (url) => sendHttp({ agent, url, method: 'GET', header, body: null, ...watch }))
       )
     },
 
@@ -375,12 +393,12 @@ interface Callbacks {
   complete?: (result: unknown) => void
 }
 
+type Watch = Required<Pick<HttpSend, 'signal' | 'onHead' | 'onChunk'>>
+
 const idleTask: WxTask = { abort() {} }
 
 function decode(body: Buffer, dataType: string, responseType: string): unknown {
-  if (responseType === 'arraybuffer') {
-    return body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength)
-  }
+  if (responseType === 'arraybuffer') return toArrayBuffer(body)
   const text = body.toString('utf8')
   if (dataType !== 'json') return text
   try {
@@ -388,4 +406,13 @@ function decode(body: Buffer, dataType: string, responseType: string): unknown {
   } catch {
     return text
   }
+}
+
+function toArrayBuffer(bytes: Buffer): ArrayBuffer {
+  return new Uint8Array(bytes).buffer
+}
+
+/** The body then comes in chunks, and only so. */
+function isChunked(options: object): boolean {
+  return (options as WxRequestOptions).enableChunked === true
 }

@@ -1,0 +1,259 @@
+"use strict";
+var __assign = (this && this.__assign) || function () {
+    __assign = Object.assign || function(t) {
+        for (var s, i = 1, n = arguments.length; i < n; i++) {
+            s = arguments[i];
+            for (var p in s) if (Object.prototype.hasOwnProperty.call(s, p))
+                t[p] = s[p];
+        }
+        return t;
+    };
+    return __assign.apply(this, arguments);
+};
+var __awaiter = (this && this.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+var __generator = (this && this.__generator) || function (thisArg, body) {
+    var _ = { label: 0, sent: function() { if (t[0] & 1) throw t[1]; return t[1]; }, trys: [], ops: [] }, f, y, t, g = Object.create((typeof Iterator === "function" ? Iterator : Object).prototype);
+    return g.next = verb(0), g["throw"] = verb(1), g["return"] = verb(2), typeof Symbol === "function" && (g[Symbol.iterator] = function() { return this; }), g;
+    function verb(n) { return function (v) { return step([n, v]); }; }
+    function step(op) {
+        if (f) throw new TypeError("Generator is already executing.");
+        while (g && (g = 0, op[0] && (_ = 0)), _) try {
+            if (f = 1, y && (t = op[0] & 2 ? y["return"] : op[0] ? y["throw"] || ((t = y["return"]) && t.call(y), 0) : y.next) && !(t = t.call(y, op[1])).done) return t;
+            if (y = 0, t) op = [op[0] & 2, t.value];
+            switch (op[0]) {
+                case 0: case 1: t = op; break;
+                case 4: _.label++; return { value: op[1], done: false };
+                case 5: _.label++; y = op[1]; op = [0]; continue;
+                case 7: op = _.ops.pop(); _.trys.pop(); continue;
+                default:
+                    if (!(t = _.trys, t = t.length > 0 && t[t.length - 1]) && (op[0] === 6 || op[0] === 2)) { _ = 0; continue; }
+                    if (op[0] === 3 && (!t || (op[1] > t[0] && op[1] < t[3]))) { _.label = op[1]; break; }
+                    if (op[0] === 6 && _.label < t[1]) { _.label = t[1]; t = op; break; }
+                    if (t && _.label < t[2]) { _.label = t[2]; _.ops.push(op); break; }
+                    if (t[2]) _.ops.pop();
+                    _.trys.pop(); continue;
+            }
+            op = body.call(thisArg, _);
+        } catch (e) { op = [6, e]; y = 0; } finally { f = t = 0; }
+        if (op[0] & 5) throw op[1]; return { value: op[0] ? op[1] : void 0, done: true };
+    }
+};
+var __rest = (this && this.__rest) || function (s, e) {
+    var t = {};
+    for (var p in s) if (Object.prototype.hasOwnProperty.call(s, p) && e.indexOf(p) < 0)
+        t[p] = s[p];
+    if (s != null && typeof Object.getOwnPropertySymbols === "function")
+        for (var i = 0, p = Object.getOwnPropertySymbols(s); i < p.length; i++) {
+            if (e.indexOf(p[i]) < 0 && Object.prototype.propertyIsEnumerable.call(s, p[i]))
+                t[p[i]] = s[p[i]];
+        }
+    return t;
+};
+var __spreadArray = (this && this.__spreadArray) || function (to, from, pack) {
+    if (pack || arguments.length === 2) for (var i = 0, l = from.length, ar; i < l; i++) {
+        if (ar || !(i in from)) {
+            if (!ar) ar = Array.prototype.slice.call(from, 0, i);
+            ar[i] = from[i];
+        }
+    }
+    return to.concat(ar || Array.prototype.slice.call(from));
+};
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.createClient = createClient;
+/** The client: wx's own calls with a login behind them, and the gateway's endpoints. */
+var account_1 = require("./account");
+var errors_1 = require("./errors");
+var exchange_1 = require("./exchange");
+var runtime_1 = require("./runtime");
+var session_calls_1 = require("./session-calls");
+var sockets_1 = require("./sockets");
+var storage_1 = require("./storage");
+var task_1 = require("./task");
+var timers_1 = require("./timers");
+var transport_1 = require("./transport");
+var urls_1 = require("./urls");
+function createClient(options) {
+    var _this = this;
+    var _a;
+    var platform = (_a = options.wx) !== null && _a !== void 0 ? _a : (typeof wx === 'undefined' ? undefined : wx);
+    if (!platform)
+        throw (0, errors_1.createError)({ code: 'invalid_url', detail: 'There is no wx here; pass one as an option.' });
+    var urls = (0, urls_1.createUrls)(options.baseUrl);
+    var runtime = (0, runtime_1.runtimeOf)(platform);
+    var transport = (0, transport_1.createTransport)(runtime);
+    var account = accountOf(runtime, transport, options, urls.base);
+    var exchange = (0, exchange_1.createExchange)({ account: account, transport: transport, runtime: runtime, urls: urls });
+    function own(path_1, method_1, data_1) {
+        return __awaiter(this, arguments, void 0, function (path, method, data, needsSessionKey) {
+            var request, result;
+            if (needsSessionKey === void 0) { needsSessionKey = false; }
+            return __generator(this, function (_a) {
+                switch (_a.label) {
+                    case 0:
+                        request = __assign({ url: urls.resolve(path), method: method }, (data ? { data: data } : {}));
+                        return [4 /*yield*/, exchange.perform({ kind: 'request', options: request }, { auth: 'required', needsSessionKey: needsSessionKey })];
+                    case 1:
+                        result = _a.sent();
+                        if (result.statusCode === 200 && typeof result.data === 'object')
+                            return [2 /*return*/, result.data];
+                        throw (0, errors_1.createError)({ code: 'invalid_response', status: result.statusCode, detail: 'This was not the gateway.' });
+                }
+            });
+        });
+    }
+    return {
+        request: function (given) {
+            var success = given.success, fail = given.fail, complete = given.complete, auth = given.auth, openData = given.openData, request = __rest(given, ["success", "fail", "complete", "auth", "openData"]);
+            var settings = { auth: auth !== null && auth !== void 0 ? auth : 'required', needsSessionKey: openData === true };
+            var task = (0, task_1.createTask)(function (handle) {
+                return later(function () {
+                    var _a;
+                    var method = (_a = request.method) === null || _a === void 0 ? void 0 : _a.toUpperCase();
+                    var sent = __assign(__assign(__assign({}, request), { url: urls.resolve(request.url) }), (method ? { method: method } : {}));
+                    return exchange.perform({ kind: 'request', options: sent }, settings, handle);
+                });
+            });
+            return withCallbacks(task, { success: success, fail: fail, complete: complete });
+        },
+        uploadFile: function (given) {
+            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, upload = __rest(given, ["success", "fail", "complete", "auth"]);
+            var task = (0, task_1.createTask)(function (handle) {
+                return later(function () {
+                    var sent = __assign(__assign({}, upload), { url: urls.resolve(upload.url) });
+                    return exchange.perform({ kind: 'uploadFile', options: sent }, { auth: auth, needsSessionKey: false }, handle);
+                });
+            });
+            return withCallbacks(task, { success: success, fail: fail, complete: complete });
+        },
+        downloadFile: function (given) {
+            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, download = __rest(given, ["success", "fail", "complete", "auth"]);
+            var task = (0, task_1.createTask)(function (handle) {
+                return later(function () {
+                    var sent = __assign(__assign({}, download), { url: urls.resolve(download.url) });
+                    return exchange.perform({ kind: 'downloadFile', options: sent }, { auth: auth, needsSessionKey: false }, handle);
+                });
+            });
+            return withCallbacks(task, { success: success, fail: fail, complete: complete });
+        },
+        connectSocket: function (given) { return (0, sockets_1.openSocket)({ account: account, exchange: exchange, runtime: runtime, urls: urls }, given); },
+        login: function () {
+            return __awaiter(this, arguments, void 0, function (_a) {
+                var session;
+                var _b = _a === void 0 ? {} : _a, _c = _b.force, force = _c === void 0 ? false : _c;
+                return __generator(this, function (_d) {
+                    switch (_d.label) {
+                        case 0: return [4 /*yield*/, (force ? account.logInAnew(account.visit) : account.ensure(account.visit))];
+                        case 1:
+                            session = _d.sent();
+                            return [2 /*return*/, session.user];
+                    }
+                });
+            });
+        },
+        logout: function () {
+            var args_1 = [];
+            for (var _i = 0; _i < arguments.length; _i++) {
+                args_1[_i] = arguments[_i];
+            }
+            return __awaiter(_this, __spreadArray([], args_1, true), void 0, function (_a) {
+                var _b;
+                var _c = _a === void 0 ? {} : _a, _d = _c.all, all = _d === void 0 ? false : _d;
+                return __generator(this, function (_e) {
+                    switch (_e.label) {
+                        case 0:
+                            _b = {};
+                            return [4 /*yield*/, account.logOut(all)];
+                        case 1: return [2 /*return*/, (_b.ended = _e.sent(), _b)];
+                    }
+                });
+            });
+        },
+        bindPhone: function (detail) {
+            return __awaiter(this, void 0, void 0, function () {
+                var _a, code, encryptedData, iv, errMsg, errno, about, bound, _b;
+                return __generator(this, function (_c) {
+                    switch (_c.label) {
+                        case 0:
+                            _a = typeof detail === 'string' ? { code: detail } : detail, code = _a.code, encryptedData = _a.encryptedData, iv = _a.iv, errMsg = _a.errMsg, errno = _a.errno;
+                            if (!code && !(encryptedData && iv)) {
+                                about = __assign(__assign({}, (errMsg === undefined ? {} : { errMsg: errMsg })), (errno === undefined ? {} : { errno: errno }));
+                                throw (0, errors_1.createError)(__assign({ code: 'phone_refused', detail: 'getPhoneNumber gave no code.' }, about));
+                            }
+                            if (!code) return [3 /*break*/, 2];
+                            return [4 /*yield*/, own('/auth/phone', 'POST', { code: code })];
+                        case 1:
+                            _b = _c.sent();
+                            return [3 /*break*/, 4];
+                        case 2: return [4 /*yield*/, own('/auth/phone', 'POST', { encryptedData: encryptedData, iv: iv }, true)];
+                        case 3:
+                            _b = _c.sent();
+                            _c.label = 4;
+                        case 4:
+                            bound = _b;
+                            account.update(bound.user);
+                            return [2 /*return*/, bound];
+                    }
+                });
+            });
+        },
+        openData: function (data) { return own('/auth/open-data', 'POST', data, true); },
+        session: function () {
+            return __awaiter(this, arguments, void 0, function (_a) {
+                var info;
+                var _b = _a === void 0 ? {} : _a, _c = _b.check, check = _c === void 0 ? false : _c;
+                return __generator(this, function (_d) {
+                    switch (_d.label) {
+                        case 0: return [4 /*yield*/, own(check ? '/auth/session?check=true' : '/auth/session', 'GET')];
+                        case 1:
+                            info = _d.sent();
+                            account.update(info.user);
+                            return [2 /*return*/, info];
+                    }
+                });
+            });
+        },
+        currentUser: function () { var _a, _b; return (_b = (_a = account.current()) === null || _a === void 0 ? void 0 : _a.user) !== null && _b !== void 0 ? _b : null; },
+        onSessionEnd: function (listener) { return account.onEnd(listener); }
+    };
+}
+/** Clients that are the same share their session, so that one does not use up the refresh token of the other. */
+function accountOf(runtime, transport, options, base) {
+    var _a = options.appid, appId = _a === void 0 ? '' : _a, _b = options.storageKey, storageKey = _b === void 0 ? "wxgate:".concat(base).concat(appId) : _b;
+    var id = JSON.stringify([storageKey, base, appId]);
+    var known = runtime.accounts[id];
+    if (known)
+        return known;
+    var account = (0, account_1.createAccount)({
+        storage: (0, storage_1.createStorage)({ wx: runtime.wx, key: storageKey, base: base, appId: appId }),
+        calls: (0, session_calls_1.createSessionCalls)({ base: base, appId: appId, transport: transport, getCode: runtime.login, whenShown: runtime.whenShown }),
+        defer: function (callback) { return (0, timers_1.after)(0, callback); }
+    });
+    runtime.accounts[id] = account;
+    return account;
+}
+/** What `start` throws at once becomes a rejection. */
+function later(start) {
+    return Promise.resolve().then(start);
+}
+/** As with wx: who gives callbacks need not look at the promise. */
+function withCallbacks(task, callbacks) {
+    var success = callbacks.success, fail = callbacks.fail, complete = callbacks.complete;
+    if (success || fail || complete) {
+        task.then(function (result) {
+            success === null || success === void 0 ? void 0 : success(result);
+            complete === null || complete === void 0 ? void 0 : complete(result);
+        }, function (error) {
+            fail === null || fail === void 0 ? void 0 : fail(error);
+            complete === null || complete === void 0 ? void 0 : complete(error);
+        });
+    }
+    return task;
+}

@@ -1,0 +1,143 @@
+"use strict";
+var __awaiter = (this && this.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+var __generator = (this && this.__generator) || function (thisArg, body) {
+    var _ = { label: 0, sent: function() { if (t[0] & 1) throw t[1]; return t[1]; }, trys: [], ops: [] }, f, y, t, g = Object.create((typeof Iterator === "function" ? Iterator : Object).prototype);
+    return g.next = verb(0), g["throw"] = verb(1), g["return"] = verb(2), typeof Symbol === "function" && (g[Symbol.iterator] = function() { return this; }), g;
+    function verb(n) { return function (v) { return step([n, v]); }; }
+    function step(op) {
+        if (f) throw new TypeError("Generator is already executing.");
+        while (g && (g = 0, op[0] && (_ = 0)), _) try {
+            if (f = 1, y && (t = op[0] & 2 ? y["return"] : op[0] ? y["throw"] || ((t = y["return"]) && t.call(y), 0) : y.next) && !(t = t.call(y, op[1])).done) return t;
+            if (y = 0, t) op = [op[0] & 2, t.value];
+            switch (op[0]) {
+                case 0: case 1: t = op; break;
+                case 4: _.label++; return { value: op[1], done: false };
+                case 5: _.label++; y = op[1]; op = [0]; continue;
+                case 7: op = _.ops.pop(); _.trys.pop(); continue;
+                default:
+                    if (!(t = _.trys, t = t.length > 0 && t[t.length - 1]) && (op[0] === 6 || op[0] === 2)) { _ = 0; continue; }
+                    if (op[0] === 3 && (!t || (op[1] > t[0] && op[1] < t[3]))) { _.label = op[1]; break; }
+                    if (op[0] === 6 && _.label < t[1]) { _.label = t[1]; t = op; break; }
+                    if (t && _.label < t[2]) { _.label = t[2]; _.ops.push(op); break; }
+                    if (t[2]) _.ops.pop();
+                    _.trys.pop(); continue;
+            }
+            op = body.call(thisArg, _);
+        } catch (e) { op = [6, e]; y = 0; } finally { f = t = 0; }
+        if (op[0] & 5) throw op[1]; return { value: op[0] ? op[1] : void 0, done: true };
+    }
+};
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.runtimeOf = runtimeOf;
+var errors_1 = require("./errors");
+var queue_1 = require("./queue");
+var timers_1 = require("./timers");
+/** Requests, uploads and downloads together. */
+var MAX_REQUESTS = 10;
+var MAX_SOCKETS = 5;
+/** Calls of wx.login, and of wx.checkSession, in a second. The margin is for clocks that tick differently. */
+var MAX_LOGINS = 4;
+var SECOND = 1100;
+/** Milliseconds. */
+var LOGIN_TIMEOUT = 10000;
+var runtimes = [];
+function runtimeOf(wx) {
+    for (var _i = 0, runtimes_1 = runtimes; _i < runtimes_1.length; _i++) {
+        var runtime_1 = runtimes_1[_i];
+        if (runtime_1.wx === wx)
+            return runtime_1;
+    }
+    var runtime = createRuntime(wx);
+    runtimes.push(runtime);
+    return runtime;
+}
+function createRuntime(wx) {
+    var _a, _b;
+    var logins = (0, queue_1.createQueue)(MAX_LOGINS);
+    var checks = (0, queue_1.createQueue)(MAX_LOGINS);
+    var isHidden = false;
+    var shown = [];
+    var sockets = 0;
+    (_a = wx.onAppHide) === null || _a === void 0 ? void 0 : _a.call(wx, function () {
+        isHidden = true;
+    });
+    (_b = wx.onAppShow) === null || _b === void 0 ? void 0 : _b.call(wx, function () {
+        isHidden = false;
+        var waiting = shown;
+        shown = [];
+        for (var _i = 0, waiting_1 = waiting; _i < waiting_1.length; _i++) {
+            var resolve = waiting_1[_i];
+            resolve();
+        }
+    });
+    return {
+        wx: wx,
+        requests: (0, queue_1.createQueue)(MAX_REQUESTS),
+        accounts: {},
+        login: function () {
+            return __awaiter(this, void 0, void 0, function () {
+                return __generator(this, function (_a) {
+                    switch (_a.label) {
+                        case 0: return [4 /*yield*/, pace(logins)];
+                        case 1:
+                            _a.sent();
+                            return [2 /*return*/, new Promise(function (resolve, reject) {
+                                    var refuse = function (errMsg) {
+                                        return reject((0, errors_1.createError)({ code: 'login_failed', detail: 'wx.login gave no code.', errMsg: errMsg }));
+                                    };
+                                    wx.login({
+                                        timeout: LOGIN_TIMEOUT,
+                                        success: function (_a) {
+                                            var code = _a.code, errMsg = _a.errMsg;
+                                            return (code ? resolve(code) : refuse(errMsg));
+                                        },
+                                        fail: function (failure) { return refuse(String(failure === null || failure === void 0 ? void 0 : failure.errMsg)); }
+                                    });
+                                })];
+                    }
+                });
+            });
+        },
+        checkSession: function () {
+            return __awaiter(this, void 0, void 0, function () {
+                return __generator(this, function (_a) {
+                    switch (_a.label) {
+                        case 0: return [4 /*yield*/, pace(checks)];
+                        case 1:
+                            _a.sent();
+                            return [2 /*return*/, new Promise(function (resolve) { return wx.checkSession({ success: function () { return resolve(true); }, fail: function () { return resolve(false); } }); })];
+                    }
+                });
+            });
+        },
+        whenShown: function () { return (isHidden ? new Promise(function (resolve) { return shown.push(resolve); }) : Promise.resolve()); },
+        takeSocket: function () {
+            if (sockets >= MAX_SOCKETS)
+                return null;
+            sockets++;
+            var isTaken = true;
+            return function () {
+                if (isTaken)
+                    sockets--;
+                isTaken = false;
+            };
+        }
+    };
+}
+/** A place in the queue is held for a second, whatever becomes of the call. */
+function pace(queue) {
+    return new Promise(function (resolve) {
+        queue.enter(function (release) {
+            (0, timers_1.after)(SECOND, release);
+            resolve();
+        });
+    });
+}

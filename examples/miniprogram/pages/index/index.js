@@ -1,0 +1,56 @@
+const client = require('../../client')
+
+Page({
+  data: { userId: '', products: [], orders: [], isBusy: false, message: '' },
+
+  onShow() {
+    return this.load()
+  },
+
+  onPullDownRefresh() {
+    return this.load().then(() => wx.stopPullDownRefresh())
+  },
+
+  async load() {
+    await this.attempt(async () => {
+      // Both at once: the client logs in at most once for them.
+      const [products, orders] = await Promise.all([
+        client.request({ url: '/api/products', auth: 'public' }),
+        client.request({ url: '/api/orders' })
+      ])
+      this.setData({
+        products: products.data.products.map(({ id, name, price_cents }) => ({
+          id,
+          name,
+          price: (price_cents / 100).toFixed(2)
+        })),
+        orders: orders.data.orders
+      })
+    })
+  },
+
+  async order(event) {
+    await this.attempt(async () => {
+      const { statusCode } = await client.request({
+        url: '/api/orders',
+        method: 'POST',
+        data: { product_id: event.currentTarget.dataset.id }
+      })
+      if (statusCode !== 201) throw new Error(`The shop answered ${statusCode}.`)
+      const { data } = await client.request({ url: '/api/orders' })
+      this.setData({ orders: data.orders })
+    })
+  },
+
+  async attempt(work) {
+    this.setData({ isBusy: true, message: '' })
+    try {
+      await work()
+    } catch (error) {
+      // A WxgateError says what happened in words; with `requestId` the gateway's operator finds the rest.
+      this.setData({ message: error.detail || error.message })
+    }
+    const user = client.currentUser()
+    this.setData({ isBusy: false, userId: user ? user.id : '' })
+  }
+})
