@@ -17,6 +17,7 @@ export interface FrontDoor {
 }
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
+const NOT_HTTP_1 = new ApiError('invalid_request', 'The gateway speaks HTTP/1.1 and HTTP/1.0 here.')
 const OWN_IN_DISGUISE = new ApiError('bad_path', 'The path could be read as one of the gateway itself.')
 const TRACE_FORBIDDEN = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
   headers: { allow: '' }
@@ -51,6 +52,8 @@ export function createFrontDoor(config: GatewayConfig): FrontDoor {
         upstreamTime: -1,
         onClose: null
       }
+      // Node's parser lets HTTP/0.9 and HTTP/2.0 pass, whose messages look different.
+      if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') return { context, error: NOT_HTTP_1 }
       const url = req.url ?? ''
       if (url.length > limits.uri) return { context, error: URI_TOO_LONG }
       const headers = readRequestHeaders(req.rawHeaders, {

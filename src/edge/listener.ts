@@ -25,6 +25,8 @@ import { loadTls, type TlsFiles } from './tls-files.ts'
 /** Beyond the limits for target and headers, so that what is too long can be answered rather than cut off. */
 const HEAD_SLACK = 16 * 1024
 const NO_HEADERS = Object.freeze({})
+/** Fastify refuses a QUERY whose body has no type, and what is none of ours may have any or none. */
+const ANY_TYPE = Object.freeze({ 'content-type': 'application/octet-stream' })
 
 export interface Listener {
   /** @param isShared Other processes of this gateway listen on the same port; the kernel deals connections out. */
@@ -114,7 +116,7 @@ export function createListener({ config, stage: first, lifecycle, parts }: Liste
     } else {
       // Fastify shall route by nothing and parse nothing of what is not for us.
       req.url = '/'
-      req.headers = NO_HEADERS
+      req.headers = req.method === 'QUERY' ? ANY_TYPE : NO_HEADERS
     }
     stage.handler(req, res)
   }
