@@ -1,4 +1,5 @@
 /** One proxied request: it is dispatched to a target, and what comes back is written straight to the client. */
+import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ApiError } from '../errors.ts'
 import { codeOf, isNotConnected, isReset, toApiError } from '../upstream/failures.ts'
@@ -35,6 +36,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #firstChunk: Buffer | null = null
   #isOver = false
   #body: RequestBody | null = null
+  #ownBody: Buffer | Readable | null = null
   #isPaused = false
   /** While a response goes on beyond what came at once: what the upstream still has time for. */
   #timer: NodeJS.Timeout | undefined
@@ -55,14 +57,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     this.#target = target
     target.inFlight++
-    if (hasBody) this.#body = new RequestBody(req, bodyLimits)
+    if (hasBody && this.#ownBody === null) this.#body = new RequestBody(req, bodyLimits)
     try {
       target.pool.dispatch(
         {
           path,
           method: req.method as Dispatcher.HttpMethod,
           headers,
-          body: this.#body,
+          body: this.#ownBody ?? this.#body,
           headersTimeout: this.#responseTimeout
         },
         this
@@ -70,6 +72,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     } catch (error) {
       this.onError(error instanceof Error ? error : new Error('dispatch failed'))
     }
+  }
+
+  /** Starts with another body than the client's. A stream is sent once. */
+  startWith(body: Buffer | Readable): void {
+    this.#ownBody = body
+    this.start()
   }
 
   /** Instead of starting. */
@@ -234,7 +242,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #mayRetry(cause: RetryCause): boolean {
     const { upstream, context, hasBody } = this.#options
-    return !this.#isOver && mayRetry(upstream.config.retries, cause, this.#retries, context.method, hasBody)
+    if (this.#isOver || this.#ownBody instanceof Readable) return false
+    return mayRetry(upstream.config.retries, cause, this.#retries, context.method, hasBody)
   }
 
   #retry(target: Target): void {

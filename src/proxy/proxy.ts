@@ -6,6 +6,7 @@ import { clientKey, type RateLimiter } from '../access/rate-limiter.ts'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { Lifecycle } from '../lifecycle.ts'
+import type { OpenDataReader } from '../sessions/open-data.ts'
 import type { Revocations } from '../sessions/revocations.ts'
 import type { Principal } from '../tokens/principal.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
@@ -13,6 +14,7 @@ import type { CanonicalPath } from './canonical-path.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
 import { createLiveSockets } from './live-sockets.ts'
+import { type OpenDataBodyOptions, openDataBody, toBodyError } from './open-data-body.ts'
 import { BODY_TOO_LARGE } from './request-body.ts'
 import { contextOf, type RequestContext } from './request-context.ts'
 import {
@@ -57,6 +59,7 @@ export interface ProxyOptions {
   readonly revocations: Revocations
   readonly upstreams: Upstreams
   readonly lifecycle: Lifecycle
+  readonly openData: OpenDataReader
   /** Null for a route without a limit. */
   readonly limiterOf: (route: RouteConfig) => RateLimiter | null
 }
@@ -77,7 +80,7 @@ const NO_UPGRADE = new ApiError(
 )
 
 export function createProxy(options: ProxyOptions): ReverseProxy {
-  const { config, authenticator, revocations, upstreams, lifecycle, limiterOf } = options
+  const { config, authenticator, revocations, upstreams, lifecycle, openData, limiterOf } = options
   const table = createRouteTable(config.routes)
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
@@ -151,6 +154,17 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
     return byUser ? `${principal.appId}:${principal.openId}` : clientKey(clientAddress)
   }
 
+  function startWithOpenData(
+    exchange: Exchange,
+    req: IncomingMessage,
+    request: Omit<OpenDataBodyOptions, 'openData'>
+  ): void {
+    openDataBody(req, { ...request, openData }).then(
+      (body) => exchange.startWith(body),
+      (error) => exchange.refuse(toBodyError(error))
+    )
+  }
+
   return {
     decide,
 
@@ -174,7 +188,8 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
       // The body of a GET or HEAD has no meaning (RFC 9110, section 9.3.1) and is left where it is.
       const hasBody = bodyLength !== 0 && context.method !== 'GET' && context.method !== 'HEAD'
       const outgoing = upstreamHeaders(route, principal, context, headers)
-      if (hasBody && bodyLength > 0) outgoing.push('content-length', String(bodyLength))
+      const isRead = hasBody && route.openData
+      if (hasBody && bodyLength > 0 && !isRead) outgoing.push('content-length', String(bodyLength))
       const exchange = new Exchange({
         req,
         res,
@@ -190,12 +205,12 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
         lifecycle,
         balanceKey: principal === null ? null : principal.openId
       })
-      if (plan.limiter === null) exchange.start()
-      else
-        plan.limiter.hit(limitKey(route, context)).then(
-          () => exchange.start(),
-          (error) => exchange.refuse(toLimitError(error))
-        )
+      const start = () => {
+        if (isRead) startWithOpenData(exchange, req, { principal, headers, limits: plan.bodyLimits, outgoing })
+        else exchange.start()
+      }
+      if (plan.limiter === null) start()
+      else plan.limiter.hit(limitKey(route, context)).then(start, (error) => exchange.refuse(toLimitError(error)))
     },
 
     upgrade(req, socket, head, context, onEnd) {
