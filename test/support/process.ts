@@ -55,7 +55,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Asks until the answer has the status, at most for `patience` milliseconds; the last status. */
-export async function untilStatus(url: string, status: number, patience = 10_000): Promise<number> {
+export async function untilStatus(url: string, status: number, patience = 30_000): Promise<number> {
   const deadline = performance.now() + patience
   let last = 0
   while (performance.now() < deadline) {
