@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
   keygen: () => import('./cli/keygen.ts'),
   healthcheck: () => import('./cli/healthcheck.ts'),
   schema: () => import('./cli/schema.ts'),
+  selftest: () => import('./cli/selftest.ts'),
   version: () => import('./cli/version.ts'),
   demo: () => import('./cli/demo.ts')
 }
@@ -24,6 +25,7 @@ const USAGE = `Usage: wxgate COMMAND
   keygen       print a new secret
   healthcheck  ask a gateway whether it is ready ([--url URL])
   schema       print the JSON Schema of gateway.yaml
+  selftest     attack a gateway and report what did not hold (--against URL --route PATH [--token TOKEN])
   version      print the version
 `
 

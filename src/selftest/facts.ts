@@ -1,0 +1,150 @@
+/** What is found out about a gateway before it is attacked: how it refuses, how it serves, and what its upstream tells. */
+import { createPublicKey, type webcrypto } from 'node:crypto'
+import { get, type Subject } from './case.ts'
+import { SAMPLE } from './corpus.ts'
+import { STRANGERS_PEM } from './forgery.ts'
+import { type Answer, type Dial, exchange, headerOf } from './wire.ts'
+
+export interface Facts {
+  readonly subject: Subject
+  readonly hasToken: boolean
+  /** Refuses in wxgate's words. */
+  readonly isWxgate: boolean
+  /** Of the protected path without a token. */
+  readonly refusal: Answer
+  /** Of the protected path with the token; null without one. */
+  readonly service: Answer | null
+  /** The upstream's answers hold the headers it received. */
+  readonly isEcho: boolean
+  /** Names of identity headers that the upstream was seen to receive. */
+  readonly identity: readonly string[]
+  /** How the gateway's own answers look, and the upstream's, where that differs. */
+  readonly gatewayLooks: ReadonlySet<string>
+  readonly upstreamLooks: ReadonlySet<string>
+}
+
+/** Why there is nothing to test. `isUsage`: other arguments would help. */
+export class Unsuitable extends Error {
+  readonly isUsage: boolean
+
+  constructor(message: string, isUsage: boolean) {
+    super(message)
+    this.isUsage = isUsage
+  }
+}
+
+/** Requests that findFacts sends at most. */
+export const FACT_REQUESTS = 8
+
+const IDENTITY_NAMES = [
+  'x-openid',
+  'x-appid',
+  'x-user-id',
+  'x-session-id',
+  'x-wx-openid',
+  'x-wx-appid',
+  'x-auth-request-user',
+  'x-forwarded-user',
+  'x-userinfo'
+]
+
+export interface FactOptions {
+  readonly dial: Dial
+  readonly host: string
+  readonly route: string
+  readonly token: string | null
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly canary: string
+}
+
+/** Sends nothing but requests that a client could send by mistake. */
+export async function findFacts({ dial, host, route, token, timeout, canary }: FactOptions): Promise<Facts> {
+  const draft: Subject = { ...SAMPLE, host, route, canary, token: token ?? SAMPLE.token }
+  const ask = async (target: string, ...lines: string[]): Promise<Answer | null> => {
+    const { answers } = await exchange(dial, get(draft, target, ...lines, 'Connection: close'), { count: 1, timeout })
+    return answers[0] ?? null
+  }
+  const refusal = await ask(route)
+  if (refusal === null) throw new Unsuitable(`${host} does not answer`, false)
+  if (refusal.status !== 401 && refusal.status !== 403) {
+    throw new Unsuitable(
+      `without a token ${route} is answered ${refusal.status}, not 401: --route must be a path that asks for a token`,
+      true
+    )
+  }
+  const isWxgate = wxgateCode(refusal) !== null
+  const garbled = await ask(route, 'Authorization: Bearer x')
+  const gatewayLooks = new Set([refusal, garbled].flatMap((answer) => (answer === null ? [] : [look(answer)])))
+  const keys = await ask('/.well-known/jwks.json')
+  const subject = { ...draft, publicKey: (keys === null ? null : publishedKey(keys)) ?? STRANGERS_PEM }
+  const elsewhere = await ask(`/${canary}`)
+  const facts = { subject, isWxgate, refusal, gatewayLooks }
+  const open = elsewhere !== null && elsewhere.status < 300 ? [elsewhere] : []
+  if (token === null) {
+    const upstreamLooks = looksOf(open, gatewayLooks)
+    return { ...facts, hasToken: false, service: null, isEcho: false, identity: [], upstreamLooks }
+  }
+  const bearer = `Authorization: Bearer ${token}`
+  const service = await ask(route, bearer)
+  if (service === null || service.status === 401 || service.status === 403 || service.status >= 500) {
+    const status = service === null ? 'not answered' : `answered ${service.status}`
+    throw new Unsuitable(`with the token ${route} is ${status}: there is nothing to compare with`, service !== null)
+  }
+  const echo = await ask(route, bearer, `X-Wxgate-Selftest: ${canary}`)
+  const missing = await ask(`${route === '/' ? '' : route}/${canary}`, bearer)
+  const served = [...open, service, ...(missing === null ? [] : [missing])]
+  const isEcho = echo?.body.includes(canary) ?? false
+  return {
+    ...facts,
+    hasToken: true,
+    service,
+    isEcho,
+    identity: isEcho ? identityNames(echo?.body ?? '') : [],
+    upstreamLooks: looksOf(served, gatewayLooks)
+  }
+}
+
+/** The `code` of an answer in wxgate's words; null for any other answer. */
+export function wxgateCode({ headers, body }: Answer): string | null {
+  if (!headerOf(headers, 'content-type').startsWith('application/problem+json')) return null
+  return /"type":"urn:wxgate:error:([a-z_]+)"/.exec(body)?.[1] ?? null
+}
+
+/** Who wrote an answer shows in which headers it has, and in a few of their values. */
+export function look({ headers }: Answer): string {
+  const names = headers.map(([name]) => name).filter((name) => !VARYING.has(name))
+  const values = ['server', 'content-type', 'x-powered-by', 'via'].map((name) => headerOf(headers, name))
+  return JSON.stringify([[...new Set(names)].sort(), values])
+}
+
+const VARYING = new Set([
+  'connection',
+  'keep-alive',
+  'date',
+  'content-length',
+  'transfer-encoding',
+  'allow',
+  'retry-after'
+])
+
+export function identityNames(body: string): string[] {
+  const lower = body.toLowerCase()
+  return IDENTITY_NAMES.filter((name) => lower.includes(name))
+}
+
+function looksOf(answers: readonly Answer[], except: ReadonlySet<string>): Set<string> {
+  return new Set(answers.map(look).filter((text) => !except.has(text)))
+}
+
+/** PEM of the first key of a JWK set (RFC 7517, section 5). */
+function publishedKey({ status, body }: Answer): string | null {
+  if (status !== 200) return null
+  try {
+    const { keys } = JSON.parse(body) as { keys?: webcrypto.JsonWebKey[] }
+    const [key] = keys ?? []
+    return key ? createPublicKey({ key, format: 'jwk' }).export({ format: 'pem', type: 'spki' }).toString() : null
+  } catch {
+    return null
+  }
+}

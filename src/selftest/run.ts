@@ -1,0 +1,108 @@
+/** The self-test: sends the corpus to a gateway and judges what comes back. */
+import { randomBytes } from 'node:crypto'
+import { type Case, get } from './case.ts'
+import { casesFor, SAMPLE } from './corpus.ts'
+import { FACT_REQUESTS, type Facts, findFacts } from './facts.ts'
+import { expectationsOf, judge, unmetNeed, type Verdict } from './verdict.ts'
+import { type Answer, type Dial, dialTo, type Exchange, exchange } from './wire.ts'
+
+/** No run sends more requests than this, whatever the corpus holds. */
+export const MOST_REQUESTS = 1_000
+const AT_A_TIME = 8
+/** Milliseconds for an answer too many to show itself. */
+const GRACE = 150
+const LAST_LOOKS = 3
+
+export interface SelftestOptions {
+  /** http or https; origin only. */
+  readonly against: URL
+  /** A protected prefix, such as `/api`. */
+  readonly route: string
+  readonly token: string | null
+  /** Milliseconds for one exchange. */
+  readonly timeout: number
+}
+
+export interface CaseResult {
+  readonly attack: Case
+  readonly verdict: Verdict
+  readonly answers: readonly Answer[]
+  readonly isClosed: boolean
+}
+
+export interface SelftestResult {
+  readonly facts: Facts
+  readonly results: readonly CaseResult[]
+  /** The gateway refuses as it did before the first attack. */
+  readonly isAlive: boolean
+  readonly requests: number
+}
+
+/** Rejects with Unsuitable when there is nothing to test. */
+export async function runSelftest(options: SelftestOptions): Promise<SelftestResult> {
+  const { against, timeout, token } = options
+  const dial = dialTo(against)
+  const route = options.route === '/' ? '/' : options.route.replace(/\/+$/, '')
+  const canary = `wxgate${randomBytes(9).toString('hex')}`
+  const facts = await findFacts({ dial, host: against.host, route, token, timeout, canary })
+  const waiting = casesFor(facts.subject)
+  const results = new Map<string, CaseResult>()
+  let requests = FACT_REQUESTS
+
+  async function work(): Promise<void> {
+    for (let attack = waiting.shift(); attack !== undefined; attack = waiting.shift()) {
+      const cost = requestsOf(attack)
+      const unmet =
+        unmetNeed(attack, facts) ?? (requests + cost + LAST_LOOKS > MOST_REQUESTS ? 'not sent: enough was' : null)
+      if (unmet === null) requests += cost
+      results.set(attack.id, unmet === null ? await attempt(dial, attack, facts, timeout) : leaveOut(attack, unmet))
+    }
+  }
+  await Promise.all(Array.from({ length: AT_A_TIME }, work))
+
+  const isAlive = await isStillAlive(dial, facts, timeout)
+  // Cases end in another order than they began.
+  const inOrder = casesFor(facts.subject).flatMap(({ id }) => results.get(id) ?? [])
+  return { facts, results: inOrder, isAlive, requests: requests + LAST_LOOKS }
+}
+
+/** How many requests a run sends at most. */
+export function requestsPlanned(): number {
+  return casesFor(SAMPLE).reduce((sum, attack) => sum + requestsOf(attack), FACT_REQUESTS + LAST_LOOKS)
+}
+
+function requestsOf(attack: Case): number {
+  return expectationsOf(attack).length + (attack.isFollowed ? 1 : 0)
+}
+
+async function attempt(dial: Dial, attack: Case, facts: Facts, timeout: number): Promise<CaseResult> {
+  const result = await exchange(dial, attack.bytes + follower(attack, facts), {
+    count: requestsOf(attack),
+    timeout,
+    grace: GRACE,
+    bodiless: attack.isHead ? [0] : []
+  })
+  return toResult(attack, judge(attack, result, facts), result)
+}
+
+/** Asks the server to end the connection, so that every answer it has to give is there by then. */
+function follower(attack: Case, { subject }: Facts): string {
+  return attack.isFollowed ? get(subject, subject.route, 'Connection: close') : ''
+}
+
+function leaveOut(attack: Case, reason: string): CaseResult {
+  return { attack, verdict: { outcome: 'unknown', reason }, answers: [], isClosed: false }
+}
+
+function toResult(attack: Case, verdict: Verdict, { answers, isClosed }: Exchange): CaseResult {
+  return { attack, verdict, answers, isClosed }
+}
+
+async function isStillAlive(dial: Dial, { subject, refusal }: Facts, timeout: number): Promise<boolean> {
+  for (let look = 0; look < LAST_LOOKS; look++) {
+    const bytes = get(subject, subject.route, 'Connection: close')
+    const { answers } = await exchange(dial, bytes, { count: 1, timeout })
+    if (answers[0]?.status === refusal.status) return true
+  }
+  return false
+}

@@ -1,0 +1,105 @@
+/** Whether what came back is what a good gateway answers. */
+import { type Case, type Expected, FAIR_5XX, type Refused, type Served } from './case.ts'
+import { type Facts, identityNames, look, wxgateCode } from './facts.ts'
+import type { Answer, Exchange } from './wire.ts'
+
+export interface Verdict {
+  readonly outcome: 'passed' | 'failed' | 'unknown'
+  /** Empty when passed. */
+  readonly reason: string
+}
+
+const PASSED: Verdict = { outcome: 'passed', reason: '' }
+const failed = (reason: string): Verdict => ({ outcome: 'failed', reason })
+const unknown = (reason: string): Verdict => ({ outcome: 'unknown', reason })
+
+/** Why a case cannot be told from what is known; null when it can. */
+export function unmetNeed({ needs }: Case, { hasToken, isEcho }: Facts): string | null {
+  if (needs === undefined) return null
+  if (!hasToken) return 'needs --token'
+  return needs === 'echo' && !isEcho ? 'needs a route whose upstream answers with the headers it received' : null
+}
+
+export function expectationsOf({ expected, row }: Case): readonly Expected[] {
+  return expected ?? [row.expected]
+}
+
+export function judge(attack: Case, result: Exchange, facts: Facts): Verdict {
+  const { answers, isConnected, isClosed, rest } = result
+  const expectations = expectationsOf(attack)
+  if (!isConnected) return unknown('no connection could be made')
+  if (answers.some(({ status }) => status === 429)) return unknown('answered 429: try again with a higher rate limit')
+  if (answers.length > expectations.length + (attack.isFollowed ? 1 : 0))
+    return failed(`${answers.length} answers: a part of the request was taken for another one`)
+
+  const verdicts = expectations.map((expected, index) => {
+    const answer = answers[index]
+    if (answer)
+      return expected.kind === 'refused' ? judgeRefusal(answer, expected, facts) : judgeService(answer, expected, facts)
+    if (isClosed && index > 0) return PASSED
+    return judgeSilence(expected, isClosed, rest)
+  })
+  const worst =
+    verdicts.find(({ outcome }) => outcome === 'failed') ?? verdicts.find(({ outcome }) => outcome === 'unknown')
+  if (worst) return worst
+  return attack.isFollowed ? judgeStep(attack, result, facts) : PASSED
+}
+
+function judgeSilence(expected: Expected, isClosed: boolean, rest: string): Verdict {
+  if (!isClosed) return unknown('not answered in time')
+  if (rest !== '') return unknown('the connection ended in the middle of the answer')
+  return expected.kind === 'refused' && expected.mayClose
+    ? PASSED
+    : failed('the connection was closed without an answer')
+}
+
+function judgeRefusal(answer: Answer, { statuses, codes }: Refused, facts: Facts): Verdict {
+  const { status } = answer
+  if (status < 300) return failed(`answered ${status}: let through without a token`)
+  if (status >= 500 && !(FAIR_5XX.has(status) && statuses.includes(status)))
+    return failed(`answered ${status}: a refusal is no failure of the server`)
+  const code = wxgateCode(answer)
+  if (facts.isWxgate) {
+    // Where Node answers for it, and to HEAD, there is no body to look at.
+    if (statuses.includes(status) && (codes.length === 0 || answer.body === '')) return PASSED
+    if (code === null) return failed(`answered ${status}, but not by the gateway`)
+    if (!codes.some((known) => known === code))
+      return failed(`answered ${status} ${code}, expected ${codes.join(' or ')}`)
+    return PASSED
+  }
+  const appearance = look(answer)
+  if (facts.upstreamLooks.has(appearance)) return failed(`answered ${status}, and it looks like the upstream`)
+  if (statuses.includes(status)) {
+    // A 404 may be anybody's.
+    const isTheirs = status !== 404 || facts.gatewayLooks.has(appearance)
+    return isTheirs ? PASSED : unknown('answered 404, by the gateway or by the upstream')
+  }
+  return status < 400
+    ? unknown(`answered ${status}, a redirection`)
+    : failed(`answered ${status}, expected ${statuses.join(' or ')}`)
+}
+
+function judgeService(answer: Answer, { isHidden }: Served, { service, subject, identity, isEcho }: Facts): Verdict {
+  const { status, body } = answer
+  const isServed = status === service?.status || (status >= 200 && status < 400)
+  if (!isServed) return failed(`answered ${status}, but ${service?.status} without the attack`)
+  if (isHidden && body.includes(subject.canary)) return failed('the upstream received what the client sent')
+  if (isHidden && body.includes(subject.token)) return failed('the upstream received the access token')
+  const lost = isEcho ? identity.filter((name) => !identityNames(body).includes(name)) : []
+  return lost.length > 0 ? failed(`the upstream did not receive ${lost.join(', ')}`) : PASSED
+}
+
+/** The connection ended, or the request after the attack got the answer that belongs to it. */
+function judgeStep(attack: Case, { answers, isClosed, rest }: Exchange, { refusal }: Facts): Verdict {
+  const expectations = expectationsOf(attack)
+  const next = answers[expectations.length]
+  const mustClose = expectations.some((expected) => expected.kind === 'refused' && expected.mustClose)
+  if (next === undefined) {
+    if (rest !== '') return failed('the next request on the connection got half an answer')
+    return isClosed ? PASSED : failed('the connection is open, and the next request on it got no answer')
+  }
+  if (mustClose) return failed('the connection went on after a body that cannot be understood')
+  return next.status === refusal.status
+    ? PASSED
+    : failed(`the next request on the connection got ${next.status}, not its own ${refusal.status}`)
+}
