@@ -1,0 +1,25 @@
+/** An answered login survives kill -9. bench/kill9.ts does the same two hundred times. */
+import { t as tap, test } from 'tap'
+import { startRedis } from './support/redis.ts'
+import { surviveKills } from './support/survival.ts'
+
+tap.jobs = 2
+
+test('sqlite: what was answered before kill -9 holds after it', { buffered: true }, async (t) => {
+  const report = await surviveKills({ kills: 3, redis: null })
+  t.equal(report.kills, 3)
+  t.ok(report.logins > 20, `${report.logins} logins`)
+  t.ok(report.refreshes > 0 && report.logouts > 0)
+  t.same(report.lost, [])
+})
+
+test('redis: what was answered before kill -9 of the gateway or of Redis holds after it', {
+  buffered: true
+}, async (t) => {
+  const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
+  if (!server) return
+  const report = await surviveKills({ kills: 2, redis: { server, isKilled: true } })
+  t.equal(report.kills, 2)
+  t.ok(report.logins > 10, `${report.logins} logins`)
+  t.same(report.lost, [])
+})
