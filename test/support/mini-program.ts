@@ -34,6 +34,8 @@ export interface MiniProgramOptions {
   readonly globals?: Readonly<Record<string, unknown>>
   /** Modules to use in place of files: a path below the root gives what it exports. */
   readonly modules?: Readonly<Record<string, unknown>>
+  /** The same with the text of a file. */
+  readonly sources?: Readonly<Record<string, string>>
 }
 
 export interface MiniProgram {
@@ -45,7 +47,13 @@ export interface MiniProgram {
   clockError: number
 }
 
-export function startMiniProgram({ root, wx, globals = {}, modules = {} }: MiniProgramOptions): MiniProgram {
+export function startMiniProgram({
+  root,
+  wx,
+  globals = {},
+  modules = {},
+  sources = {}
+}: MiniProgramOptions): MiniProgram {
   const logged: unknown[][] = []
   const log = (...values: unknown[]) => void logged.push(values)
   const context = createContext({})
@@ -71,7 +79,8 @@ export function startMiniProgram({ root, wx, globals = {}, modules = {} }: MiniP
     if (known) return known.exports
     const module = { exports: {} as unknown }
     loaded.set(file, module)
-    const source = `(function (require, module, exports) {${readFileSync(file, 'utf8')}\n})`
+    const text = sources[below] ?? readFileSync(file, 'utf8')
+    const source = `(function (require, module, exports) {${text}\n})`
     const run = new Script(source, { filename: file }).runInContext(context) as (...given: unknown[]) => void
     const require = (name: string) => {
       const path = name.startsWith('.') ? join(dirname(file), name) : join(root, 'miniprogram_npm', name, 'index')
