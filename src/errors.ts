@@ -23,7 +23,7 @@ export const catalogue = {
   refresh_invalid: { status: 401, action: 'login', title: 'The refresh token is not valid' },
   refresh_reused: { status: 401, action: 'login', title: 'The refresh token was used twice' },
   signature_invalid: { status: 401, action: 'none', title: 'The signature does not match' },
-  login_blocked: { status: 403, action: 'none', title: 'WeChat refused this login' },
+  login_blocked: { status: 403, action: 'none', title: 'The login was refused' },
   app_not_allowed: { status: 403, action: 'none', title: 'This mini-program may not call this route' },
   forbidden: { status: 403, action: 'none', title: 'Not allowed' },
   no_route: { status: 404, action: 'none', title: 'No route for this path' },
