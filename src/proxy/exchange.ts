@@ -47,7 +47,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   start(): void {
-    // The client may have left while a limit was looked up.
+    // The client may have left while something had to be looked up first.
     if (this.#isOver) return
     const { upstream, balanceKey, path, headers, req, hasBody, bodyLimits } = this.#options
     const target = upstream.pick(balanceKey, this.#tried)
@@ -254,9 +254,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#tried = tried.length < upstream.targets.length ? tried : null
     this.#body?.destroy()
     // undici's parser may be at work further up this stack, and bears no second one.
-    queueMicrotask(() => {
-      if (!this.#isOver) this.start()
-    })
+    queueMicrotask(() => this.start())
   }
 
   #onClientClose(): void {
