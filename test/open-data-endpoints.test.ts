@@ -204,6 +204,17 @@ test('the session shows whether WeChat still knows its session_key', async (t) =
   t.match(await session('?check=true'), { session_key: { stored: false, valid: false } })
 })
 
+test('one user cannot have WeChat asked without end', async (t) => {
+  const server = { host: '127.0.0.1', port: 1, loginLimit: { max: 2, window: '1h', by: 'ip' } }
+  const gateway = await buildTestGateway(t, (await startUpstream(t)).url, { config: { server } })
+  const { access_token: token } = await gateway.login('alice')
+  const { access_token: other } = await gateway.login('bob')
+  const check = async (of: string) => (await gateway.call('/auth/session?check=true', { token: of })).status
+  t.same([await check(token), await check(token), await check(token)], [200, 200, 429])
+  t.equal(await check(other), 200)
+  t.equal((await gateway.call('/auth/session', { token })).status, 200, 'without asking WeChat')
+})
+
 test('neither key nor openid is in any answer, log line or metric', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const { access_token: token } = await gateway.login('alice')

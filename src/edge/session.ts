@@ -5,12 +5,14 @@ import type { Parts } from '../parts.ts'
 import { principalOf } from './authenticated.ts'
 
 export function addSession(app: FastifyInstance, parts: Parts): void {
-  const { clock, sessionKeys, revocations, wechat, findApp } = parts
+  const { clock, sessionKeys, revocations, wechat, findApp, loginLimiter } = parts
 
   app.get<{ Querystring: { check?: string } }>('/auth/session', async (request) => {
     const principal = principalOf(request)
     const key = await sessionKeys.current(principal.appId, principal.openId)
     const isAsked = request.query.check === 'true'
+    // One user must not use up what WeChat allows the whole mini-program.
+    if (isAsked) await loginLimiter.hit(`check:${principal.appId}:${principal.openId}`)
     const wxApp = findApp(principal.appId)
     const valid = isAsked && key !== null && wxApp ? await wechat.checkSession(wxApp, principal.openId, key) : undefined
     return {
