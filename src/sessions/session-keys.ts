@@ -6,6 +6,8 @@ import type { Store } from '../store/port.ts'
 
 /** A key that a newer login pushed out still decrypts what the phone encrypted a moment before (milliseconds). */
 const OVERLAP = 10 * 60 * 1000
+/** A time further ahead (milliseconds) was written by a clock that was wrong; nothing may wait for it to come. */
+const SKEW = 60_000
 
 /** `at` is when the exchange with WeChat began: of two logins that overtake each other the later one holds the valid key. */
 interface SealedKey {
@@ -42,7 +44,7 @@ export interface SessionKeysOptions {
 
 export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: SessionKeysOptions): SessionKeys {
   const keyOf = (appId: string, openId: string) => `key:${appId}:${openId}`
-  const contextOf = (appId: string, openId: string) => `session_key:1:${appId}:${openId}`
+  const contextOf = (appId: string, openId: string, at: number) => `session_key:1:${appId}:${openId}:${at}`
   const ttl = sessionKeyTtl + OVERLAP
 
   async function read(appId: string, openId: string): Promise<{ stored: string; record: KeyRecord } | null> {
@@ -52,8 +54,16 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
     return record ? { stored, record } : null
   }
 
+  function seal(appId: string, openId: string, key: string, at: number): SealedKey {
+    return { key: sealer.seal(key, contextOf(appId, openId, at)), at }
+  }
+
+  function unseal(appId: string, openId: string, { key, at }: SealedKey) {
+    return at > clock.now() + SKEW ? null : sealer.open(key, contextOf(appId, openId, at))
+  }
+
   function open(appId: string, openId: string, sealed: SealedKey): string | null {
-    return sealer.open(sealed.key, contextOf(appId, openId))?.text ?? null
+    return unseal(appId, openId, sealed)?.text ?? null
   }
 
   const isFresh = (sealed: SealedKey) => clock.now() - sealed.at < sessionKeyTtl
@@ -61,10 +71,8 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
   /** A key sealed under an older secret is sealed again when it is used, so that the old secret can be retired. */
   async function reseal(appId: string, openId: string, stored: string, record: KeyRecord): Promise<void> {
     const renew = (sealed: SealedKey): SealedKey => {
-      const opened = sealer.open(sealed.key, contextOf(appId, openId))
-      return opened && !opened.isCurrent
-        ? { ...sealed, key: sealer.seal(opened.text, contextOf(appId, openId)) }
-        : sealed
+      const opened = unseal(appId, openId, sealed)
+      return opened && !opened.isCurrent ? seal(appId, openId, opened.text, sealed.at) : sealed
     }
     const renewed = { current: renew(record.current), previous: record.previous && renew(record.previous) }
     const text = JSON.stringify(renewed)
@@ -74,14 +82,15 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
   return {
     async save(appId, openId, sessionKey, exchangedAt) {
       const storeKey = keyOf(appId, openId)
-      const added: SealedKey = { key: sealer.seal(sessionKey, contextOf(appId, openId)), at: exchangedAt }
+      const added = seal(appId, openId, sessionKey, exchangedAt)
       const alone: KeyRecord = { current: added, previous: null }
       await untilWritten('a session_key record', async () => {
         const stored = await store.get(storeKey)
         if (stored === undefined) return (await store.setIfAbsent(storeKey, JSON.stringify(alone), ttl)) || undefined
         const record = parseRecord(stored)
-        const isSameKey = record !== null && open(appId, openId, record.current) === sessionKey
-        const text = JSON.stringify(record ? merge(record, added, isSameKey) : alone)
+        // What cannot be opened any more is as good as gone.
+        const known = record && open(appId, openId, record.current)
+        const text = JSON.stringify(record && known ? merge(record, added, known === sessionKey) : alone)
         return text === stored || (await store.compareAndSet(storeKey, stored, text, ttl)) || undefined
       })
     },
@@ -108,8 +117,8 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
     async replace(appId, openId, oldKey, newKey) {
       const found = await read(appId, openId)
       if (!found || open(appId, openId, found.record.current) !== oldKey) return false
-      const key = sealer.seal(newKey, contextOf(appId, openId))
-      const text = JSON.stringify({ current: { key, at: found.record.current.at }, previous: null } satisfies KeyRecord)
+      const current = seal(appId, openId, newKey, found.record.current.at)
+      const text = JSON.stringify({ current, previous: null } satisfies KeyRecord)
       return store.compareAndSet(keyOf(appId, openId), found.stored, text, ttl)
     },
 
@@ -127,13 +136,18 @@ function merge(record: KeyRecord, added: SealedKey, isSameKey: boolean): KeyReco
   return previous && previous.at >= added.at ? record : { current, previous: added }
 }
 
+/** Null for whatever is not, or no longer, a record of ours. */
 function parseRecord(text: string): KeyRecord | null {
   try {
-    const record = JSON.parse(text) as Partial<KeyRecord>
-    return typeof record.current?.key === 'string' && typeof record.current.at === 'number'
-      ? (record as KeyRecord)
-      : null
+    const { current, previous } = JSON.parse(text) as Record<string, unknown>
+    return isSealedKey(current) ? { current, previous: isSealedKey(previous) ? previous : null } : null
   } catch {
     return null
   }
+}
+
+function isSealedKey(value: unknown): value is SealedKey {
+  if (typeof value !== 'object' || value === null) return false
+  const { key, at } = value as Partial<Record<keyof SealedKey, unknown>>
+  return typeof key === 'string' && typeof at === 'number'
 }
