@@ -1,0 +1,132 @@
+/** The documents and the product say the same. */
+import { existsSync, globSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { parse } from 'yaml'
+import { loadConfig } from '../src/config/load.ts'
+import { formatProblem } from '../src/config/problem.ts'
+import { allowances } from '../src/config/rules/rule.ts'
+import { buildTestGateway, defaultConfig } from './support/gateway.ts'
+import { blocksOf, codesIn, faultOfLink, headingsOf, linksOf, ROOT, readDocument, tableOf } from './support/markdown.ts'
+import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { startUpstream } from './support/upstream.ts'
+
+const documents = ['*.md', 'docs/**/*.md', 'bench/*.md', 'examples/**/*.md', 'miniprogram/*.md']
+  .flatMap((pattern) => globSync(pattern, { cwd: ROOT, exclude: (name) => name.includes('node_modules') }))
+  .sort()
+const operations = ['docs/operations.md', 'docs/operations.zh-CN.md']
+
+test('every relative link leads somewhere', (t) => {
+  t.ok(documents.length > 10)
+  for (const document of documents) {
+    const faults = linksOf(readDocument(document)).flatMap((link) => faultOfLink(document, link) ?? [])
+    t.same(faults, [], document)
+  }
+  t.end()
+})
+
+test('no document names a path of the machine it was written on, or a registry', (t) => {
+  for (const document of documents) {
+    t.notMatch(readDocument(document), /(?<![\w/])\/(work|root|home|tmp)\/|registry\./, document)
+  }
+  t.end()
+})
+
+test('what is run by npm in a document is a script of package.json', (t) => {
+  const { scripts } = JSON.parse(readDocument('package.json')) as { scripts: Record<string, string> }
+  for (const document of documents) {
+    for (const [, name = ''] of readDocument(document).matchAll(/npm (?:run )?(start|test|(?<=run )[a-z:]+)/g)) {
+      t.ok(Object.hasOwn(scripts, name), `${document}: ${name}`)
+    }
+  }
+  t.end()
+})
+
+test('the metrics described are the metrics there are', async (t) => {
+  const upstream = await startUpstream(t)
+  const service = await freePort()
+  const edge = await freePort()
+  const { folder } = writeConfig(t, {})
+  const config = {
+    ...defaultConfig(upstream.url),
+    server: { host: '127.0.0.1', port: edge, workers: 2, drain: { delay: '0s', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: service },
+    store: `sqlite:${join(folder, 'wxgate.db')}`
+  }
+  startProcess(t, ['run', '-c', writeConfig(t, config).file])
+  t.equal(await untilStatus(`http://127.0.0.1:${edge}/readyz`, 200), 200)
+  const text = await (await fetch(`http://127.0.0.1:${service}/metrics`)).text()
+  const there = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)]
+    .map(([, name = '', type = '']) => `${name} ${type}`)
+    .filter((line) => !/^wxgate_(process|nodejs)_/.test(line))
+  for (const document of operations) {
+    const head = document.includes('zh') ? '指标' : 'metric'
+    const told = tableOf(readDocument(document), head).map(([name = '', type = '']) => `${codesIn(name)[0]} ${type}`)
+    t.same(told.sort(), there.sort(), document)
+  }
+})
+
+test('the fields of the access log described are the fields there are', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url)
+  const { access_token: token } = await gateway.login('alice')
+  await gateway.call('/api/x', { token })
+  const line = gateway.lines.find((entry) => entry.includes('"path":"/api/x"')) ?? '{}'
+  const there = Object.keys(JSON.parse(line) as object).filter((field) => !['level', 'time', 'msg'].includes(field))
+  for (const document of operations) {
+    const head = document.includes('zh') ? '字段' : 'field'
+    const told = tableOf(readDocument(document), head).flatMap(([field = '']) => codesIn(field))
+    t.same(told.sort(), [...there].sort(), document)
+  }
+})
+
+test('what production refuses is listed by the names that allow it', (t) => {
+  for (const document of operations) {
+    const head = document.includes('zh') ? '名字' : 'name'
+    t.same(
+      tableOf(readDocument(document), head).flatMap(([name = '']) => codesIn(name)),
+      allowances,
+      document
+    )
+  }
+  t.end()
+})
+
+test('both languages of the operations page have the same parts, in the same order', (t) => {
+  const [english = '', chinese = ''] = operations.map(readDocument)
+  const levels = (text: string) => headingsOf(text).map(({ level }) => level)
+  t.same(levels(chinese), levels(english))
+  const shape = (text: string) =>
+    text.split('\n').flatMap((line) => /^(#+|```\w+|\||- \[ \]|\d\.)/.exec(line)?.[0] ?? [])
+  t.same(shape(chinese), shape(english))
+  t.end()
+})
+
+test('the parts of a gateway.yaml that the operations page shows fit into one', (t) => {
+  for (const document of operations) {
+    const parts = blocksOf(readDocument(document), 'yaml')
+      .map(({ text }) => parse(text) as Record<string, unknown>)
+      .filter((part) => !('apiVersion' in part))
+    t.ok(parts.length > 0)
+    for (const part of parts) {
+      const text = JSON.stringify({ ...defaultConfig('http://127.0.0.1:3000'), ...part })
+      const loaded = loadConfig({ file: 'gateway.yaml', text, env: {}, production: false, allow: new Set() })
+      t.same(loaded.ok ? [] : loaded.problems.map(formatProblem), [], document)
+    }
+  }
+  t.end()
+})
+
+test('the folder map of the architecture page is the tree', (t) => {
+  const told = tableOf(readDocument('docs/architecture.md'), 'folder').flatMap(([cell = '']) => codesIn(cell))
+  for (const path of told) t.ok(existsSync(join(ROOT, path)), path)
+  const there = readdirSync(join(ROOT, 'src')).filter((name) => statSync(join(ROOT, 'src', name)).isDirectory())
+  for (const folder of there) t.ok(told.includes(`src/${folder}`), folder)
+  t.end()
+})
+
+test('every decision is linked from the architecture page', (t) => {
+  const linked = linksOf(readDocument('docs/architecture.md'))
+  for (const name of readdirSync(join(ROOT, 'docs/decisions'))) t.ok(linked.includes(`decisions/${name}`), name)
+  t.end()
+})
