@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import fc from 'fast-check'
 import { test } from 'tap'
+import { loadConfig } from '../src/config/load.ts'
 import { readHookAnswer } from '../src/edge/login-hook-answer.ts'
 import { APPID, buildTestGateway, type Login, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
 import { type Seen, startUpstream } from './support/upstream.ts'
@@ -315,6 +317,22 @@ test('a header that carries a claim is ours alone to send', async (t) => {
   t.same(await injected({ level: '黄金 会员' }), [['X-Member-Level', encodeURIComponent('黄金 会员')]])
   t.same(await injected({ level: 'a\r\nX-OpenId: oVictim' }), [['X-Member-Level', 'a%0D%0AX-OpenId%3A%20oVictim']])
   t.same(await injected({ level: '' }), [['X-Member-Level', '']])
+})
+
+test('the configuration on docs/login-hook.md is one that the gateway takes', async (t) => {
+  const page = readFileSync(new URL('../docs/login-hook.md', import.meta.url), 'utf8')
+  const blocks = [...page.matchAll(/```yaml\n([\s\S]+?)```/g)].map(([, yaml]) => yaml)
+  const upstreams = ['members', 'backoffice', 'shop'].map(
+    (name) => `${name}: { targets: [{ url: http://127.0.0.1:3000 }] }`
+  )
+  const rest = [
+    `upstreams: { ${upstreams.join(', ')} }`,
+    `apps: [{ appid: ${APPID}, secret: s3cret }]`,
+    `secrets: [${'0123456789abcdef'.repeat(2)}]`
+  ]
+  const text = [...blocks, ...rest].join('\n')
+  const options = { file: 'gateway.yaml', text, env: {}, production: false, allow: new Set<string>() }
+  t.match(loadConfig(options), { ok: true, config: { login: { hook: { path: '/hooks/login' } } } })
 })
 
 test('no answer of a hook puts anything into a token that is not allowed', async (t) => {

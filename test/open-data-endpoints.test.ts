@@ -204,6 +204,43 @@ test('the session shows whether WeChat still knows its session_key', async (t) =
   t.match(await session('?check=true'), { session_key: { stored: false, valid: false } })
 })
 
+test('a stored key that was tampered with, or moved to another user, is as good as none', async (t) => {
+  const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
+  const { access_token: token } = await gateway.login('alice')
+  await gateway.login('bob')
+  const sealed = await sandboxOpenData(gateway, 'alice')
+  const recordOf = (name: string) => `key:${APPID}:${gateway.sandbox.state.people.person(APPID, name).openId}`
+  const stored = (await gateway.store.get(recordOf('alice'))) ?? ''
+  const { current } = JSON.parse(stored) as { current: { key: string; at: number } }
+  const [kid = '', text = ''] = current.key.split('.')
+  const bytes = Buffer.from(text, 'base64url')
+  const withKey = (key: string) => JSON.stringify({ current: { ...current, key }, previous: null })
+  const flipped = (at: number) => Buffer.from(bytes.map((byte, index) => (index === at ? byte ^ 1 : byte)))
+  const cases: Record<string, string> = {
+    'a bit of the iv': withKey(`${kid}.${flipped(0).toString('base64url')}`),
+    'a bit of the text': withKey(`${kid}.${flipped(14).toString('base64url')}`),
+    'a bit of the tag': withKey(`${kid}.${flipped(bytes.length - 1).toString('base64url')}`),
+    'a tag cut short': withKey(`${kid}.${bytes.subarray(0, -4).toString('base64url')}`),
+    'an unknown secret': withKey(`AAAAAAAA.${text}`),
+    'no kid': withKey(text),
+    'nothing sealed': withKey(''),
+    'the key of another user': (await gateway.store.get(recordOf('bob'))) ?? '',
+    'no record': 'null',
+    'no JSON': '{'
+  }
+  for (const [what, record] of Object.entries(cases)) {
+    await gateway.store.set(recordOf('alice'), record, 60_000)
+    t.match(await post(gateway, token, sealed), { status: 409, body: { code: 'session_key_stale' } }, what)
+    const session = await (await gateway.call('/auth/session?check=true', { token })).json()
+    t.match(session, { session_key: { stored: false, valid: false } }, what)
+  }
+  await gateway.store.set(recordOf('alice'), stored, 60_000)
+  t.equal((await post(gateway, token, sealed)).status, 200)
+  await gateway.store.set(recordOf('alice'), '{', 60_000)
+  await gateway.login('sandbox-alice-2')
+  t.equal((await post(gateway, token, await sandboxOpenData(gateway, 'alice'))).status, 200, 'a login heals it')
+})
+
 test('one user cannot have WeChat asked without end', async (t) => {
   const server = { host: '127.0.0.1', port: 1, loginLimit: { max: 2, window: '1h', by: 'ip' } }
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, { config: { server } })
