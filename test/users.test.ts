@@ -1,0 +1,192 @@
+/** Users: who is new, who is the same person in another mini-program, and what backends are told of them. */
+import { type Test, test } from 'tap'
+import { createKeyRing } from '../src/crypto/key-ring.ts'
+import { createSealer } from '../src/crypto/sealer.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
+import { createUsers } from '../src/users/users.ts'
+import { APPID, OTHER_APPID, SECRET, SERVICE_TOKEN } from './support/gateway.ts'
+import {
+  enter,
+  type Group,
+  type Instance,
+  post,
+  read,
+  refresh,
+  startBackend,
+  startGroup,
+  verdict
+} from './support/instances.ts'
+import { quietLog, startClock } from './support/store.ts'
+
+const DAY = 86_400_000
+
+function build() {
+  const clock = startClock()
+  const store = createMemoryStore({ clock, log: quietLog() })
+  const users = createUsers({ store, sealer: createSealer(createKeyRing([SECRET]), 'records'), clock })
+  return { users, store, clock }
+}
+
+test('the first login makes a user, anonymous and with an id of its own; later ones return it', async (t) => {
+  const { users, clock } = build()
+  const first = await users.recordLogin(APPID, 'oAlice', null)
+  t.match(first, {
+    isNew: true,
+    user: { id: /^u_[\w-]{20}$/, status: 'anonymous', unionId: null, epoch: 0, phone: null }
+  })
+  t.notMatch(first.user.id, 'oAlice')
+  const since = clock.now()
+  clock.advance(3 * DAY)
+  const second = await users.recordLogin(APPID, 'oAlice', null)
+  t.same(second, { isNew: false, user: { ...first.user, lastLogin: since + 3 * DAY } })
+  t.equal(second.user.firstLogin, since)
+  t.not((await users.recordLogin(APPID, 'oBob', null)).user.id, first.user.id)
+  t.not((await users.recordLogin(OTHER_APPID, 'oAlice', null)).user.id, first.user.id, 'an openid belongs to one app')
+  clock.advance(20 * 365 * DAY)
+  t.equal((await users.find(APPID, 'oAlice'))?.id, first.user.id, 'users do not expire')
+})
+
+test('a unionid is recorded when WeChat gives it, and kept when it does not', async (t) => {
+  const { users } = build()
+  const { user } = await users.recordLogin(APPID, 'oAlice', null)
+  t.same(await users.recordLogin(APPID, 'oAlice', 'uAlice'), { isNew: false, user: { ...user, unionId: 'uAlice' } })
+  t.equal((await users.recordLogin(APPID, 'oAlice', null)).user.unionId, 'uAlice')
+  t.equal((await users.find(APPID, 'oAlice'))?.unionId, 'uAlice')
+})
+
+test('the same unionid in two mini-programs is one person, new once', async (t) => {
+  const { users } = build()
+  const one = await users.recordLogin(APPID, 'oAlice1', 'uAlice')
+  const two = await users.recordLogin(OTHER_APPID, 'oAlice2', 'uAlice')
+  t.equal(two.user.id, one.user.id)
+  t.same([one.isNew, two.isNew], [true, false])
+  const bob = await users.recordLogin(OTHER_APPID, 'oBob', 'uBob')
+  t.not(bob.user.id, one.user.id)
+  t.equal(bob.isNew, true)
+})
+
+test('an account that joins an Open Platform later links what comes after; ids never change', async (t) => {
+  const { users } = build()
+  const one = await users.recordLogin(APPID, 'oAlice1', null)
+  t.equal((await users.recordLogin(APPID, 'oAlice1', 'uAlice')).user.id, one.user.id)
+  const two = await users.recordLogin(OTHER_APPID, 'oAlice2', 'uAlice')
+  t.same([two.user.id, two.isNew], [one.user.id, false])
+  // Both were there before: each keeps the id that backends know, and has the unionid to be matched by.
+  const [bob, bobby] = [
+    await users.recordLogin(APPID, 'oBob1', null),
+    await users.recordLogin(OTHER_APPID, 'oBob2', null)
+  ]
+  const [bobNow, bobbyNow] = [
+    await users.recordLogin(APPID, 'oBob1', 'uBob'),
+    await users.recordLogin(OTHER_APPID, 'oBob2', 'uBob')
+  ]
+  t.same([bobNow.user.id, bobbyNow.user.id], [bob.user.id, bobby.user.id])
+  t.same([bobNow.user.unionId, bobbyNow.user.unionId], ['uBob', 'uBob'])
+})
+
+test('a first login that broke off halfway leaves the person new', async (t) => {
+  const { users, store } = build()
+  const broken = {
+    ...store,
+    setIfAbsent: (key: string, value: string, ttl: number) => {
+      if (key.startsWith('user:')) return Promise.reject(new Error('killed'))
+      return store.setIfAbsent(key, value, ttl)
+    }
+  }
+  const sealer = createSealer(createKeyRing([SECRET]), 'records')
+  await t.rejects(createUsers({ store: broken, sealer, clock: startClock() }).recordLogin(APPID, 'oAlice', 'uAlice'))
+  t.equal((await users.recordLogin(OTHER_APPID, 'oAlice2', 'uAlice')).isNew, false)
+  t.equal((await users.recordLogin(APPID, 'oAlice', 'uAlice')).isNew, true)
+  t.equal((await users.recordLogin(APPID, 'oAlice', 'uAlice')).isNew, false)
+})
+
+test('nothing can be done to a user who never logged in', async (t) => {
+  const { users } = build()
+  t.equal(await users.find(APPID, 'oNobody'), null)
+  t.equal(await users.endSessions(APPID, 'oNobody'), null)
+  t.equal(await users.bindPhone(APPID, 'oNobody', { phoneNumber: '13800000000', countryCode: '86' }), null)
+  t.equal(await users.find(APPID, 'oNobody'), null)
+})
+
+test('every end of all sessions counts, also many at once', async (t) => {
+  const { users } = build()
+  await users.recordLogin(APPID, 'oAlice', null)
+  const ended = await Promise.all(Array.from({ length: 10 }, () => users.endSessions(APPID, 'oAlice')))
+  t.same(new Set(ended.map((user) => user?.epoch)).size, 10)
+  t.equal((await users.recordLogin(APPID, 'oAlice', null)).user.epoch, 10)
+})
+
+async function group(t: Test): Promise<Group | null> {
+  const backend = await startBackend(t, 'sqlite')
+  return backend && startGroup(t, backend)
+}
+
+const recordOf = async (instance: Instance, openId: string, appId = APPID) =>
+  JSON.parse((await read(await instance.service(`/v1/users/${appId}/${openId}`, { token: SERVICE_TOKEN }))).text) as {
+    id: string
+    unionid: string
+    first_login: string
+    last_login: string
+  }
+
+test('a login answers with the user, the record has first and last login, and the upstream is told the id', async (t) => {
+  const all = await group(t)
+  if (!all) return
+  const { a, b, clock, upstream, sandbox } = all
+  const { openId, unionId } = sandbox.state.people.person(APPID, 'alice')
+  const since = new Date(clock.now()).toISOString()
+  const first = await enter(a, 'alice')
+  t.match(first.user, { is_new: true, status: 'anonymous' })
+  t.same(Object.keys(first).sort(), [
+    'access_token',
+    'expires_in',
+    'refresh_expires_in',
+    'refresh_token',
+    'status',
+    'token_type',
+    'user'
+  ])
+  clock.advance(DAY)
+  const second = await enter(b, 'alice')
+  t.same(second.user, { ...first.user, is_new: false })
+  t.match(await recordOf(a, openId), {
+    id: first.user.id,
+    unionid: unionId,
+    first_login: since,
+    last_login: new Date(clock.now()).toISOString()
+  })
+  t.equal(await verdict(a, second.access_token), '200')
+  t.match(upstream.seen.at(-1)?.headers, {
+    'x-openid': openId,
+    'x-unionid': unionId,
+    'x-appid': APPID,
+    'x-user-id': first.user.id,
+    'x-user-status': 'anonymous'
+  })
+  const other = await enter(a, 'alice', OTHER_APPID)
+  t.same([other.user.id, other.user.is_new], [first.user.id, false], 'linked by the unionid')
+})
+
+test('a user becomes bound everywhere within a second, in tokens given out before too', async (t) => {
+  const all = await group(t)
+  if (!all) return
+  const { a, b, upstream, sandbox } = all
+  const login = await enter(a, 'alice')
+  const statusAt = async (instance: Instance, token: string) => {
+    await verdict(instance, token)
+    return upstream.seen.at(-1)?.headers['x-user-status']
+  }
+  t.same([await statusAt(a, login.access_token), await statusAt(b, login.access_token)], ['anonymous', 'anonymous'])
+  const code = sandbox.state.codes.mint({ kind: 'phone', name: 'alice', appId: APPID })
+  const bound = await post(a, '/auth/phone', { code }, login.access_token)
+  t.match(bound, { status: 200, user: { id: login.user.id, status: 'bound' } })
+  t.equal(await statusAt(a, login.access_token), 'bound', 'at once')
+  const started = performance.now()
+  while ((await statusAt(b, login.access_token)) !== 'bound' && performance.now() - started < 3_000)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  t.ok(performance.now() - started < 1_000, 'elsewhere')
+  const next = await refresh(b, login.refresh_token)
+  t.match(Buffer.from(next.access_token.split('.')[1] ?? '', 'base64url').toString(), '"status":"bound"')
+  t.equal((await enter(b, 'alice')).user.status, 'bound')
+  t.equal((await enter(b, 'bob')).user.status, 'anonymous')
+})
