@@ -399,3 +399,17 @@ test('a backend that leaves ends the call to WeChat', async (t) => {
   await isEnded
   t.pass()
 })
+
+test('a call under way outlives a reload', async (t) => {
+  const apiBase = await startWeChat(t, (req, res) => {
+    req.resume()
+    res.writeHead(200, { 'content-type': 'image/png' })
+    res.write('first ')
+    setTimeout(() => res.end('second'), 400)
+  })
+  const gateway = await build(t, { config: { wechat: { apiBase, timeout: '2s' } }, sandbox: {} as never })
+  const response = await call(gateway, '/image')
+  await gateway.gateway.reload({ ...gateway.config, tokens: { ...gateway.config.tokens, accessTtl: 3_600_000 } })
+  t.equal(await response.text(), 'first second')
+  t.equal((await call(gateway, '/image')).status, 200)
+})

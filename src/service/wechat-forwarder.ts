@@ -97,7 +97,8 @@ export function createWeChatForwarder({ apiBase, timeout, accessTokens }: WeChat
       if (answer.isTokenRejected) await accessTokens.invalidate(app, token)
       return answer
     },
-    close: () => pool.destroy()
+    // What is under way ends by itself, at the latest by its timeouts.
+    close: () => pool.close()
   }
 }
 
