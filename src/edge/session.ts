@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Parts } from '../parts.ts'
+import { endAllSessions } from '../sessions/endings.ts'
 import { principalOf } from './authenticated.ts'
 
 export function addSession(app: FastifyInstance, parts: Parts): void {
@@ -45,11 +46,4 @@ export async function endSession({ sessions, revocations }: Parts, sessionId: st
   const wasThere = await sessions.end(sessionId)
   await revocations.endSession(sessionId)
   return wasThere
-}
-
-/** False when there is no such user. */
-export async function endAllSessions({ users, revocations }: Parts, appId: string, openId: string): Promise<boolean> {
-  const user = await users.endSessions(appId, openId)
-  if (user) await revocations.endUser(appId, openId, user.epoch)
-  return user !== null
 }

@@ -1,9 +1,9 @@
 /** DELETE /v1/users/{appid}/{openid}/sessions and /v1/sessions/{sid}: ending sessions, everywhere within a second. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { endAllSessions } from '../edge/session.ts'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
+import { endAllSessions } from '../sessions/endings.ts'
 import { withProblems } from './openapi.ts'
 import { expectApp, findUser } from './subject.ts'
 import { UNKNOWN_USER, UserPath } from './users.ts'

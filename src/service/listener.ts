@@ -1,6 +1,6 @@
 /** The socket side of the service listener. */
 import { createServer } from 'node:http'
-import { listen } from '../edge/listen.ts'
+import { listen } from '../http/listen.ts'
 import type { ServiceStage } from './service.ts'
 
 /** Milliseconds to the last byte of a request; uploads for WeChat pass through here. */

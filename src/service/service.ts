@@ -1,9 +1,9 @@
 /** The private listener: for backends, operators and load balancers, never for the internet. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { useErrors } from '../edge/fastify-errors.ts'
-import { createFrontDoor } from '../edge/front-door.ts'
-import { addHealth } from '../edge/health.ts'
+import { useErrors } from '../http/fastify-errors.ts'
+import { createFrontDoor } from '../http/front-door.ts'
+import { addHealth } from '../http/health.ts'
 import type { Parts } from '../parts.ts'
 import { contextOf, setContext } from '../proxy/request-context.ts'
 import { addAudit } from './audit.ts'
