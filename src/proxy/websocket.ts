@@ -22,6 +22,8 @@ const TIMEOUT = new ApiError('upstream_timeout', 'The business service did not a
 const INVALID = new ApiError('upstream_invalid', 'The business service gave a response that is not valid HTTP.')
 /** As long as undici allows them to be. */
 const MAX_RESPONSE_HEAD = 64 * 1024
+/** Bytes that a client may send before it knows whether the upstream wants them. */
+const MAX_EARLY = 64 * 1024
 /** After this much silence the kernel asks whether the other side is still there (milliseconds). */
 const KEEP_ALIVE = 60_000
 
@@ -46,11 +48,13 @@ export interface UpgradeOptions {
 export function joinWebSocket(options: UpgradeOptions): void {
   const { socket, upstream, route, context, onEnd } = options
   const tried: Target[] = []
+  const early = readEarly(options)
   let status = 0
   let outgoing: ClientRequest | null = null
 
   function refuse(error: ApiError): void {
     if (status !== 0) return
+    early.stop()
     status = error.status
     context.reason = error.code
     writeProblem(socket, error, context.requestId)
@@ -100,7 +104,7 @@ export function joinWebSocket(options: UpgradeOptions): void {
       context.upstreamTime = performance.now() - context.startedAt
       socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
       if (upstreamHead.length > 0) socket.write(upstreamHead)
-      if (options.head.length > 0) upstreamSocket.write(options.head)
+      for (const chunk of early.stop()) upstreamSocket.write(chunk)
       join(options, upstreamSocket as Socket)
     })
     request.on('response', (response) => {
@@ -117,6 +121,7 @@ export function joinWebSocket(options: UpgradeOptions): void {
         return
       }
       status = statusCode
+      early.stop()
       context.upstreamTime = performance.now() - context.startedAt
       rewriteLocation(headers, upstream.targets, route.stripPrefix)
       relayRefusal(options, response, headers)
@@ -131,6 +136,27 @@ export function joinWebSocket(options: UpgradeOptions): void {
     onEnd(status === 0 ? 499 : status)
   })
   attempt()
+}
+
+/** Reads on while the upstream makes up its mind: that a client has left is seen in no other way. */
+function readEarly({ socket, head }: UpgradeOptions): { stop(): Buffer[] } {
+  const chunks = head.length > 0 ? [head] : []
+  let size = head.length
+  const onData = (chunk: Buffer) => {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > MAX_EARLY) socket.pause()
+  }
+  const onEnd = () => socket.destroy()
+  socket.on('data', onData)
+  socket.on('end', onEnd)
+  return {
+    stop() {
+      socket.off('data', onData)
+      socket.off('end', onEnd)
+      return chunks.splice(0)
+    }
+  }
 }
 
 /** What the upstream said in place of 101. The end of the connection ends the body (RFC 9112, section 6.3). */

@@ -16,6 +16,8 @@ export interface RawClient {
   send(bytes: string | Buffer): void
   /** The next whole response (1xx left out); rejects when the connection ends before it is whole, or after 5 s. */
   response(method?: string): Promise<RawResponse>
+  /** Takes the head of the next response, and leaves what follows. */
+  head(): Promise<string>
   /** Everything received and not taken as a response yet. */
   readonly pending: string
   /** Resolves when the connection is closed from the other side or broken. */
@@ -74,6 +76,13 @@ export async function openClient(t: Teardown, port: number): Promise<RawClient> 
           }
         })
       }
+    },
+    async head() {
+      await until(() => received.includes('\r\n\r\n') || isClosed)
+      const end = received.indexOf('\r\n\r\n')
+      const head = received.slice(0, end)
+      received = received.slice(end + 4)
+      return head
     },
     get pending() {
       return received

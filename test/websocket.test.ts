@@ -1,0 +1,454 @@
+/** WebSockets: decided like any other request before the upgrade, and after it two sockets that live and die together.
+ *  What passes is opaque to the gateway, so these tests speak bytes rather than frames. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Test, test } from 'tap'
+import { buildTestGateway, createTestClock, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
+import { get, openClient, type RawClient, until } from './support/raw-client.ts'
+import { startRawUpstream } from './support/raw-upstream.ts'
+import { freePort } from './support/redis.ts'
+
+const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
+const SWITCHING =
+  'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n'
+
+interface SocketService {
+  readonly url: string
+  readonly seen: IncomingMessage[]
+  readonly sockets: Duplex[]
+}
+
+/** @param serve What happens once a connection is open; without it every byte comes back. */
+async function startSocketService(
+  t: Test,
+  serve?: (socket: Duplex, req: IncomingMessage) => void
+): Promise<SocketService> {
+  const seen: IncomingMessage[] = []
+  const sockets: Duplex[] = []
+  const server = createServer((_req, res) => res.end('plain'))
+  server.on('upgrade', (req, socket, head) => {
+    seen.push(req)
+    sockets.push(socket)
+    socket.on('error', () => {})
+    const protocol = req.headers['sec-websocket-protocol']?.split(',')[0]
+    socket.write(`${SWITCHING}${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`)
+    if (serve) serve(socket, req)
+    else socket.pipe(socket)
+    if (head.length > 0) socket.unshift(head)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, sockets }
+}
+
+function handshake(path: string, token?: string, more = ''): string {
+  return get(
+    path,
+    token,
+    `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n${more}`
+  )
+}
+
+async function join(t: Test, gateway: TestGateway, path: string, token?: string, more = ''): Promise<RawClient> {
+  const client = await openClient(t, gateway.port)
+  client.send(handshake(path, token, more))
+  const head = await client.head()
+  if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(head)
+  return client
+}
+
+test('the token is checked before the upgrade', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url)
+  const { access_token: token } = await gateway.login('alice')
+  const refused = async (path: string, sent: string | undefined, more = '') => {
+    const client = await openClient(t, gateway.port)
+    client.send(handshake(path, sent, more))
+    const answer = await client.response()
+    t.match(answer.headers, { 'content-type': 'application/problem+json', connection: 'close' })
+    await client.closed
+    return `${answer.status} ${JSON.parse(answer.body).code}`
+  }
+  t.equal(await refused('/api/ws', undefined), '401 token_missing')
+  t.equal(await refused('/api/ws', `${token}x`), '401 token_invalid')
+  t.equal(await refused('/maybe/ws', 'nonsense'), '401 token_invalid')
+  t.equal(await refused('/nowhere', token), '404 no_route')
+  t.equal(await refused('/api/%2e%2e/ws', token), '400 bad_path')
+  t.equal(await refused(`/api/ws?token=${token}`, undefined), '401 token_missing', 'a query is no credential')
+  t.equal(await refused('/api/ws', undefined, `Sec-WebSocket-Protocol: ${token}\r\n`), '401 token_missing')
+  t.equal(service.seen.length, 0)
+  const client = await openClient(t, gateway.port)
+  client.send(handshake('/api/ws', token))
+  const head = await client.head()
+  t.match(head, /^HTTP\/1\.1 101 /)
+  t.match(head, 'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=')
+  client.send('hello')
+  await until(() => client.pending === 'hello')
+})
+
+test('H16 identity is stripped and injected as for HTTP', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url, {
+    config: {
+      routes: [
+        {
+          path: '/api',
+          upstream: 'app',
+          stripPrefix: '/api',
+          requestHeaders: { set: { 'X-Set': 'yes' }, remove: ['x-removed'] }
+        },
+        { path: '/maybe', upstream: 'app', auth: 'optional' },
+        { path: '/run', upstream: 'app', identity: { headers: 'cloudrun' } }
+      ]
+    }
+  })
+  const { access_token: token, user } = await gateway.login('alice')
+  const forged =
+    'X-OpenId: EVIL\r\nx_openid: EVIL\r\nX.OpenId: EVIL\r\nX-User-Id: EVIL\r\nX-WX-OPENID: EVIL\r\nX-Forwarded-For: 6.6.6.6\r\n' +
+    'X-Original-URL: /EVIL\r\nX-Removed: here\r\nCookie: kept=1\r\nConnection: X-OpenId\r\n'
+  for (const [path, sent] of [
+    ['/api/ws?a=b', token],
+    ['/maybe/ws', undefined],
+    ['/run/ws', token]
+  ] as const) {
+    const client = await join(t, gateway, path, sent, forged)
+    client.close()
+  }
+  const [api, maybe, run] = service.seen
+  t.match(api?.headers, { 'x-user-id': user.id, 'x-set': 'yes', cookie: 'kept=1', 'x-forwarded-for': '127.0.0.1' })
+  t.match(api?.headers['x-openid'], /^o/)
+  t.equal(api?.url, '/ws?a=b')
+  t.notOk('x-removed' in (api?.headers ?? {}))
+  t.notOk(Object.keys(maybe?.headers ?? {}).some((name) => /openid|user|session|appid/.test(name)))
+  t.equal(run?.headers['x-wx-openid'], api?.headers['x-openid'])
+  t.notMatch(JSON.stringify(service.seen.map((req) => req.rawHeaders)), /EVIL|uthorization|6\.6\.6\.6/)
+})
+
+test('subprotocols and extensions are between the two ends', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url)
+  const more = 'Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate\r\n'
+  const client = await openClient(t, gateway.port)
+  client.send(handshake('/public/ws', undefined, more))
+  t.match(await client.head(), 'Sec-WebSocket-Protocol: chat')
+  t.match(service.seen[0]?.headers, {
+    'sec-websocket-protocol': 'chat, superchat',
+    'sec-websocket-extensions': 'permessage-deflate'
+  })
+})
+
+test('what is sent together with the handshake is not lost, on either side', async (t) => {
+  const upstream = await startRawUpstream(t, (socket) => socket.write(`${SWITCHING}\r\nwelcome`))
+  const gateway = await buildTestGateway(t, upstream.url)
+  const greeted = await join(t, gateway, '/public/ws')
+  await until(() => greeted.pending === 'welcome')
+  const echo = await startSocketService(t)
+  const other = await buildTestGateway(t, echo.url)
+  const client = await openClient(t, other.port)
+  client.send(`${handshake('/public/ws')}early`)
+  await until(() => client.pending.endsWith('early'))
+})
+
+test('100 MB go each way, at the pace of the slower side', async (t) => {
+  let upstreamSocket: Socket | undefined
+  const service = await startSocketService(t, (socket) => {
+    upstreamSocket = socket as Socket
+  })
+  const gateway = await buildTestGateway(t, service.url)
+  const client = await openClient(t, gateway.port)
+  client.send(handshake('/public/ws'))
+  await until(() => upstreamSocket !== undefined && client.pending.includes('\r\n\r\n'))
+  if (!upstreamSocket) return
+  const block = randomBytes(1024 * 1024)
+  const flood = async (from: Duplex, to: Duplex) => {
+    to.removeAllListeners('data')
+    to.pause()
+    let sent = 0
+    const send = () => {
+      sent++
+      return from.write(block) ? true : Promise.race([once(from, 'drain'), delay(300, 'held up')])
+    }
+    // Nobody reads: the sender is held up long before everything is in memory.
+    while (sent < 100 && (await send()) !== 'held up') {}
+    t.ok(sent < 50, `held up after ${sent} MB`)
+    let received = 0
+    to.on('data', (chunk: Buffer) => {
+      received += chunk.length
+    })
+    to.resume()
+    await until(() => !from.writableNeedDrain)
+    while (sent < 100) await send()
+    await until(() => received === 100 * block.length, 20_000)
+    t.equal(received, 100 * block.length)
+  }
+  await flood(client.socket, upstreamSocket)
+  await flood(upstreamSocket, client.socket)
+})
+
+test('half a connection stays open until its side is done', async (t) => {
+  const service = await startSocketService(t, (socket) => {
+    socket.resume()
+    socket.on('end', () => {
+      socket.write('last')
+      setTimeout(() => socket.end('words'), 50)
+    })
+  })
+  const gateway = await buildTestGateway(t, service.url)
+  const client = await join(t, gateway, '/public/ws')
+  client.socket.end('done')
+  await until(() => client.isClosed)
+  t.equal(client.pending, 'lastwords')
+})
+
+test('what an upstream sent before it closed arrives, however slowly it is read', async (t) => {
+  const size = 8 * 1024 * 1024
+  const service = await startSocketService(t, (socket) => socket.end(Buffer.alloc(size, 'x')))
+  const gateway = await buildTestGateway(t, service.url)
+  const client = await openClient(t, gateway.port)
+  client.send(handshake('/public/ws'))
+  await until(() => client.pending.includes('\r\n\r\n'))
+  client.socket.pause()
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  client.socket.resume()
+  await client.closed
+  t.equal(client.pending.length - client.pending.indexOf('\r\n\r\n') - 4, size)
+})
+
+test('each side hears at once when the other has left', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url)
+  for (const leave of [
+    (socket: Duplex) => void socket.destroy(),
+    (socket: Duplex) => void (socket as Socket).resetAndDestroy()
+  ]) {
+    const first = await join(t, gateway, '/public/ws')
+    const upstreamSocket = service.sockets.at(-1)
+    leave(first.socket)
+    t.ok((await until(() => upstreamSocket?.destroyed === true)) < 100)
+    const second = await join(t, gateway, '/public/ws')
+    const other = service.sockets.at(-1)
+    if (other) leave(other)
+    t.ok((await until(() => second.isClosed)) < 100)
+  }
+  await until(() => gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight === 0)
+  await until(() => gateway.lines.filter((line) => line.includes('"status":101')).length === 4)
+})
+
+test('a client that leaves during the handshake takes the upstream connection with it', async (t) => {
+  let open = 0
+  const upstream = await startRawUpstream(t, (socket) => {
+    open++
+    socket.on('close', () => open--)
+  })
+  const gateway = await buildTestGateway(t, upstream.url)
+  const client = await openClient(t, gateway.port)
+  client.send(handshake('/public/ws'))
+  await until(() => open === 1)
+  client.close()
+  t.ok((await until(() => open === 0)) < 100)
+  await until(() => gateway.lines.some((line) => line.includes('"status":499')))
+  t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
+})
+
+test("an upstream's refusal is passed on", async (t) => {
+  const upstream = await startRawUpstream(t, (socket, head) => {
+    if (head.includes('/chunked'))
+      socket.write(
+        'HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\nX-OpenId: EVIL\r\n\r\n3\r\nno,\r\n6\r\n thanks\r\n0\r\n\r\n'.replace(
+          '\r\n6\r\n thanks',
+          '\r\n7\r\n thanks'
+        )
+      )
+    else if (head.includes('/redirect'))
+      socket.write(
+        `HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:${upstream.port}/login\r\nContent-Length: 0\r\n\r\n`
+      )
+    else if (head.includes('/plain')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain')
+    else socket.write('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nSet-Cookie: a=b\r\n\r\nno')
+  })
+  const gateway = await buildTestGateway(t, upstream.url)
+  const ask = async (path: string) => {
+    const client = await openClient(t, gateway.port)
+    client.send(handshake(path))
+    await client.closed
+    return client.response()
+  }
+  t.match(await ask('/public/ws'), { status: 403, body: 'no', headers: { 'set-cookie': 'a=b', connection: 'close' } })
+  const chunked = await ask('/public/chunked')
+  t.match(chunked, { status: 403, body: 'no, thanks' })
+  t.notOk('x-openid' in chunked.headers || 'transfer-encoding' in chunked.headers)
+  t.match(await ask('/public/redirect'), { status: 302, headers: { location: '/login' } })
+  t.match(await ask('/public/plain'), { status: 200, body: 'plain' })
+})
+
+test('an upstream that cannot be reached, breaks off or keeps silent is 502 or 504, and another target is asked', async (t) => {
+  const dead = `http://127.0.0.1:${await freePort()}`
+  const raw = async (act: (socket: Socket) => void) => (await startRawUpstream(t, act)).url
+  const ask = async (...urls: string[]) => {
+    const gateway = await buildTestGateway(t, dead, {
+      config: {
+        upstreams: { app: { targets: urls.map((url) => ({ url })), timeouts: { connect: '200ms', response: '200ms' } } }
+      }
+    })
+    const client = await openClient(t, gateway.port)
+    client.send(handshake('/public/ws'))
+    await until(() => client.pending.includes('\r\n\r\n'))
+    if (client.pending.startsWith('HTTP/1.1 101')) return '101'
+    const answer = await client.response()
+    t.notMatch(JSON.stringify(answer), /127\.0\.0\.1|ECONN/)
+    await client.closed
+    t.equal(
+      gateway.gateway.parts.upstreams.get('app').targets.reduce((sum, target) => sum + target.inFlight, 0),
+      0
+    )
+    return `${answer.status} ${JSON.parse(answer.body).code}`
+  }
+  t.equal(await ask(dead), '502 upstream_unreachable')
+  t.equal(await ask(await raw((socket) => socket.resetAndDestroy())), '502 upstream_unreachable')
+  t.equal(await ask(await raw((socket) => socket.end('HTTP/1.1 101 Swi'))), '502 upstream_unreachable')
+  t.equal(await ask(await raw((socket) => void socket.write('garbage\r\n\r\n'))), '502 upstream_invalid')
+  t.equal(
+    await ask(await raw((socket) => void socket.write('HTTP/1.1 101 Switching Protocols\r\n\r\n'))),
+    '502 upstream_invalid'
+  )
+  t.equal(
+    await ask(
+      await raw((socket) => void socket.write('HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'))
+    ),
+    '502 upstream_invalid'
+  )
+  t.equal(
+    await ask(await raw((socket) => void socket.write(`${SWITCHING}X-A: a\x07b\r\n\r\n`, 'latin1'))),
+    '502 upstream_invalid'
+  )
+  t.equal(await ask(await raw(() => {})), '504 upstream_timeout')
+  t.equal(
+    await ask(
+      await raw((socket) => {
+        const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 20)
+        socket.on('close', () => clearInterval(timer))
+      })
+    ),
+    '504 upstream_timeout'
+  )
+  t.equal(await ask(dead, (await startSocketService(t)).url), '101')
+})
+
+test('silence on both sides ends a WebSocket after the idle timeout, and any byte starts the time anew', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url, {
+    config: { upstreams: { app: { targets: [{ url: service.url }], timeouts: { idle: '300ms' } } } }
+  })
+  const talking = await join(t, gateway, '/public/ws')
+  const silent = await join(t, gateway, '/public/ws')
+  const start = performance.now()
+  const timer = setInterval(() => talking.send('ping'), 100)
+  t.teardown(() => clearInterval(timer))
+  await until(() => silent.isClosed)
+  t.ok(performance.now() - start >= 250)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  t.notOk(talking.isClosed)
+})
+
+test('a WebSocket ends within a second of its session, and of no other', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url)
+  const people = await Promise.all(
+    ['sandbox-alice-1', 'sandbox-alice-2', 'sandbox-bob', 'sandbox-carol'].map((name) => gateway.login(name))
+  )
+  const clients = await Promise.all(people.map(({ access_token }) => join(t, gateway, '/api/ws', access_token)))
+  const anonymous = await join(t, gateway, '/public/ws')
+  const [first, second, bob, carol] = clients
+  if (!first || !second || !bob || !carol) return
+  await gateway.call('/auth/logout', { method: 'POST', token: people[0]?.access_token ?? '' })
+  t.ok((await until(() => first.isClosed)) < 1_000)
+  t.notOk(second.isClosed, 'another session of the same user')
+  await gateway.call('/auth/logout', { method: 'POST', token: people[2]?.access_token ?? '', body: '{"all":true}' })
+  t.ok((await until(() => bob.isClosed)) < 1_000)
+  t.notOk(carol.isClosed || second.isClosed || anonymous.isClosed)
+  await until(() => gateway.lines.filter((line) => line.includes('"reason":"session_revoked"')).length === 2)
+  await until(() => service.sockets.filter((socket) => socket.destroyed).length === 2)
+})
+
+test('a WebSocket ends within a second of its session having been ended on another instance', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url)
+  const other = await buildTestGateway(t, service.url, { store: gateway.store })
+  const { access_token: token } = await gateway.login('alice')
+  const client = await join(t, gateway, '/api/ws', token)
+  t.equal((await other.call('/auth/logout', { method: 'POST', token })).status, 204)
+  t.ok((await until(() => client.isClosed)) < 1_000)
+})
+
+test('a token that expires does not end the WebSocket it opened', async (t) => {
+  const clock = createTestClock()
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url, { clock })
+  const { access_token: token } = await gateway.login('alice')
+  const client = await join(t, gateway, '/api/ws', token)
+  clock.advance(3 * 60 * 60 * 1000)
+  t.equal((await gateway.call('/api/x', { token })).status, 401)
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  client.send('still here')
+  await until(() => client.pending === 'still here')
+})
+
+test('a drain leaves WebSockets alone until its deadline, and then closes them', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url, {
+    config: {
+      server: {
+        host: '127.0.0.1',
+        port: 1,
+        drain: { delay: '50ms', timeout: '400ms' },
+        loginLimit: { max: 1000, window: '1m' }
+      }
+    }
+  })
+  const client = await join(t, gateway, '/public/ws')
+  const start = performance.now()
+  const drained = gateway.gateway.drain()
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  client.send('in between')
+  await until(() => client.pending === 'in between')
+  await until(() => client.isClosed)
+  const took = performance.now() - start
+  t.ok(took >= 400 && took < 1_500, `${took} ms`)
+  await drained
+})
+
+test('only a WebSocket handshake is one; anything else that asks for an upgrade is served as it is', async (t) => {
+  const service = await startSocketService(t)
+  const gateway = await buildTestGateway(t, service.url)
+  const asked = async (bytes: string) => {
+    const client = await openClient(t, gateway.port)
+    client.send(bytes)
+    const { status, body } = await client.response()
+    client.close()
+    return `${status} ${body}`
+  }
+  const websocket = 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
+  const all = `Connection: Upgrade\r\n${websocket}Sec-WebSocket-Key: ${KEY}\r\n`
+  t.equal(await asked(get('/public/x', undefined, 'Connection: Upgrade\r\nUpgrade: h2c\r\n')), '200 plain')
+  t.equal(await asked(get('/public/x', undefined, 'Connection: Upgrade\r\nUpgrade: foo/2, websocket\r\n')), '200 plain')
+  t.equal(await asked(get('/public/x', undefined, `Connection: Upgrade\r\n${websocket}`)), '200 plain', 'without a key')
+  t.equal(
+    await asked(get('/public/x', undefined, `${websocket}Sec-WebSocket-Key: ${KEY}\r\n`)),
+    '200 plain',
+    'without Connection'
+  )
+  t.equal(await asked(`POST /public/x HTTP/1.1\r\nHost: a\r\n${all}Content-Length: 2\r\n\r\nhi`), '200 plain')
+  t.equal(await asked(get('/public/x', undefined, `${all}Content-Length: 0\r\n`)), '200 plain', 'with a body')
+  t.equal(service.seen.length, 0)
+  const own = await openClient(t, gateway.port)
+  own.send(handshake('/auth/session', SERVICE_TOKEN))
+  t.equal((await own.response()).status, 400)
+  await own.closed
+})
