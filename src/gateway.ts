@@ -58,6 +58,10 @@ export interface Gateway {
   close(): Promise<void>
 }
 
+/** How long after a reload the connections of before stay at hand for requests that have not used them yet
+ *  (milliseconds). */
+const RETIRE_AFTER = 60_000
+
 /** What a running gateway cannot change. */
 export class NeedsRestart extends Error {
   readonly keys: readonly string[]
@@ -81,7 +85,18 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   let stage = await createStage(first, dependencies, lasting)
   const listener = createListener({ config, stage: stage.edge, lifecycle, parts: stage.parts })
   const serviceListener = createServiceListener(stage.service)
+  const retired = new Set<Stage>()
   let isClosed = false
+
+  /** A request that began under it may still be reading its body or waiting for an answer of WeChat's. */
+  function retire(old: Stage): void {
+    retired.add(old)
+    const timer = setTimeout(() => {
+      retired.delete(old)
+      void old.retire()
+    }, RETIRE_AFTER)
+    timer.unref()
+  }
 
   async function closeAll(timeout: number): Promise<void> {
     if (isClosed) return
@@ -89,7 +104,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     await listener.close(timeout)
     await serviceListener.close()
     revocations.stop()
-    await stage.close()
+    await Promise.all([stage, ...retired].map((one) => one.close()))
   }
 
   return {
@@ -118,17 +133,19 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     async reload(next) {
       const keys = restartOnly(config, next)
       if (keys.length > 0) throw new NeedsRestart(keys)
-      const retired = stage
+      const before = stage
       stage = await createStage(next, dependencies, lasting)
       config = next
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
       listener.serve(stage.edge)
       serviceListener.serve(stage.service)
-      void retired.retire()
+      retire(before)
     },
     close: () => closeAll(0)
   }
 }
+
+type Stage = Awaited<ReturnType<typeof createStage>>
 
 /** What outlives a reload. */
 type Lasting = Pick<Parts, 'lifecycle' | 'revocations' | 'metrics'>
