@@ -22,9 +22,10 @@ export function createAuthenticator(tokens: AccessTokens, revocations: Revocatio
       if (authorization === undefined) return null
       const principal = tokens.verify(authorization)
       if (principal instanceof ApiError) return principal
-      // A verified token says who it was made for; only the feed says whether that still counts.
-      if (!revocations.isTrusted) return UNTRUSTED
-      return revocations.isRevoked(principal) ? REVOKED : principal
+      // A verified token says who it was made for; only the feed says whether that still counts. What it said before it
+      // was lost stays true.
+      if (revocations.isRevoked(principal)) return REVOKED
+      return revocations.isTrusted ? principal : UNTRUSTED
     }
   }
 }

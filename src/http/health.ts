@@ -28,7 +28,7 @@ function checks({ lifecycle, revocations }: Pick<Parts, 'lifecycle' | 'revocatio
   const age = revocations.age()
   return {
     lifecycle: lifecycle.isDraining ? 'draining' : lifecycle.isReady ? 'ok' : 'starting',
-    store: age < 2_000 ? 'ok' : revocations.isTrusted ? 'degraded' : 'away',
+    store: !revocations.isTrusted ? 'away' : age < 2_000 ? 'ok' : 'degraded',
     store_age_seconds: Number.isFinite(age) ? Math.round(age / 1000) : null
   }
 }

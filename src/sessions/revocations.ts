@@ -150,7 +150,12 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     },
     endSession: (id) => publish({ s: id, x: until() }),
     endUser: (appId, openId, epoch) => publish({ u: userKey(appId, openId), e: epoch, x: until() }),
-    markBound: (appId, openId) => publish({ b: userKey(appId, openId), x: until() }),
+    markBound(appId, openId) {
+      const entry: Entry = { b: userKey(appId, openId), x: until() }
+      // Known here whatever becomes of the feed: nobody is refused for it.
+      apply(entry)
+      return publish(entry)
+    },
     isRevoked(principal) {
       if (sessions.size > 0 && sessions.has(principal.sessionId)) return true
       if (users.size === 0) return false

@@ -1,0 +1,258 @@
+/** The gateway while its store is in trouble (W12): valid tokens are believed for `sessions.storeGrace`, then nothing that
+ *  cannot be decided is waved through; nobody waits longer than a deadline, and it comes back by itself. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Test, t as tap, test } from 'tap'
+import { systemClock } from '../src/clock.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
+import { openStore } from '../src/store/open.ts'
+import { StoreError } from '../src/store/port.ts'
+import { buildTestGateway, createTestClock, type TestGateway } from './support/gateway.ts'
+import { enter, logout, post, read, refresh, timeUntil, verdict, watchCalls } from './support/instances.ts'
+import { type RedisServer, startRedis } from './support/redis.ts'
+import { quietLog } from './support/store.ts'
+import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.ts'
+import { startUpstream } from './support/upstream.ts'
+
+const GRACE = 1_500
+/** Of every store operation. */
+const DEADLINE = 250
+/** A login asks the store several times, and a machine with busy cores is not punctual. */
+const AT_ONCE = 1_500
+
+tap.jobs = 3
+
+const config = { sessions: { storeGrace: `${GRACE}ms` } }
+
+async function openWithDeadline(t: Test, url: string) {
+  const store = await openStore(url, { clock: systemClock, log: quietLog(), timeout: DEADLINE })
+  t.teardown(() => store.close())
+  return store
+}
+
+const metric = async (gateway: TestGateway, name: string) =>
+  Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(await (await gateway.service('/metrics')).text())?.[1])
+
+const readiness = async (gateway: TestGateway) => {
+  const response = await gateway.call('/readyz?verbose')
+  return { code: response.status, ...((await response.json()) as { status: string; checks: { store: string } }) }
+}
+
+async function within<T>(t: Test, limit: number, what: string, work: Promise<T>): Promise<T> {
+  const started = performance.now()
+  const result = await work
+  const took = Math.round(performance.now() - started)
+  t.ok(took < limit, `${what} took ${took} ms`)
+  return result
+}
+
+/** Whatever needs the store says so at once. */
+async function assertStoreIsMissed(t: Test, gateway: TestGateway, refreshToken: string): Promise<void> {
+  for (const [path, body] of [
+    ['/auth/login', { code: `sandbox-carol-${Math.random().toString(36).slice(2)}` }],
+    ['/auth/refresh', { refresh_token: refreshToken }]
+  ] as const) {
+    const answer = await within(t, AT_ONCE, path, post(gateway, path, body))
+    t.match(answer, { status: 503, code: 'store_unavailable' }, path)
+    t.match(JSON.parse(answer.text), { action: 'retry' })
+  }
+}
+
+/** Neither a credential nor the store matters here. */
+async function assertOthersGoOn(t: Test, gateway: TestGateway): Promise<void> {
+  for (const path of ['/public', '/maybe', '/livez'])
+    t.equal((await within(t, 1_000, path, gateway.call(path))).status, 200, path)
+  t.equal(await verdict(gateway, 'a.b.c'), 'token_invalid', 'what can be decided is decided')
+  t.equal((await read(await gateway.call('/api'))).code, 'token_missing')
+}
+
+interface Trouble {
+  begin(): unknown
+  end(): unknown
+}
+
+type Setting = (server: RedisServer, proxy: TcpProxy) => Trouble
+
+const troubles: Record<string, Setting> = {
+  'a stopped Redis': (server) => ({ begin: () => server.pause(), end: () => server.resume() }),
+  'a killed and restarted Redis': (server) => ({ begin: () => server.kill(), end: () => server.start() }),
+  'a black hole before Redis': (_server, proxy) => ({
+    begin() {
+      proxy.isDeaf = true
+    },
+    end() {
+      proxy.isDeaf = false
+    }
+  })
+}
+
+for (const [name, setting] of Object.entries(troubles)) {
+  test(`${name}: tokens are believed for the grace, then not; it comes back by itself`, {
+    buffered: true
+  }, async (t) => {
+    const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
+    if (!server) return
+    const proxy = await startTcpProxy(server.port)
+    t.teardown(() => proxy.close())
+    const trouble = setting(server, proxy)
+    const upstream = await startUpstream(t)
+    const store = await openWithDeadline(t, `redis://127.0.0.1:${proxy.port}`)
+    const gateway = await buildTestGateway(t, upstream.url, { store, config })
+    const [alice, bob] = [await enter(gateway, 'alice'), await enter(gateway, 'bob')]
+    t.equal(await verdict(gateway, alice.access_token), '200')
+    t.equal(await logout(gateway, bob.access_token), 204)
+
+    await trouble.begin()
+    const began = performance.now()
+    await assertStoreIsMissed(t, gateway, alice.refresh_token)
+    while (performance.now() - began < GRACE - 200) {
+      const answer = await within(t, 1_000, 'a request', verdict(gateway, alice.access_token))
+      if (answer !== '200') t.fail(`${answer} within the grace`)
+      await delay(100)
+    }
+    const until = began + GRACE + 2_000
+    while ((await verdict(gateway, alice.access_token)) === '200' && performance.now() < until) await delay(20)
+    t.equal(await verdict(gateway, alice.access_token), 'store_unavailable', 'after the grace')
+    t.equal(await verdict(gateway, bob.access_token), 'session_revoked', 'what is known stays known')
+    const maybe = await read(await gateway.call('/maybe', { token: alice.access_token }))
+    t.equal(maybe.code, 'store_unavailable', 'a credential that cannot be decided is not dropped silently')
+    await assertOthersGoOn(t, gateway)
+    await assertStoreIsMissed(t, gateway, alice.refresh_token)
+    t.match(await readiness(gateway), { code: 503, status: 'degraded', checks: { store: 'away' } })
+    t.equal(await metric(gateway, 'wxgate_store_trusted'), 0)
+    t.ok((await metric(gateway, 'wxgate_store_feed_age_seconds')) > GRACE / 1000)
+
+    await trouble.end()
+    t.ok((await timeUntil(gateway, alice.access_token, '200')) < 4_000, 'back by itself')
+    t.equal((await readiness(gateway)).code, 200)
+    t.equal(await metric(gateway, 'wxgate_store_trusted'), 1)
+    t.equal(await verdict(gateway, bob.access_token), 'session_revoked')
+    t.equal((await refresh(gateway, alice.refresh_token)).status, 200)
+    t.equal((await enter(gateway, 'dave')).status, 200)
+  })
+}
+
+test('a session ended elsewhere while an instance was cut off is refused by it from the first decision on', {
+  buffered: true
+}, async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const proxy = await startTcpProxy(server.port)
+  t.teardown(() => proxy.close())
+  const upstream = await startUpstream(t)
+  const a = await buildTestGateway(t, upstream.url, {
+    config: { sessions: { storeGrace: '200ms' } },
+    store: await openWithDeadline(t, `redis://127.0.0.1:${proxy.port}`)
+  })
+  const b = await buildTestGateway(t, upstream.url, { config, store: await openWithDeadline(t, server.url) })
+  const login = await enter(a, 'alice')
+  t.equal(await verdict(a, login.access_token), '200')
+  proxy.isDeaf = true
+  t.ok((await timeUntil(a, login.access_token, 'store_unavailable')) < 3_000)
+  t.equal(await logout(b, login.access_token), 204)
+  proxy.isDeaf = false
+  const seen = new Set<string>()
+  const started = performance.now()
+  while (!seen.has('session_revoked') && performance.now() - started < 5_000) {
+    seen.add(await verdict(a, login.access_token))
+    await delay(5)
+  }
+  t.same(seen, new Set(['store_unavailable', 'session_revoked']))
+})
+
+test('a slow Redis slows logins, and no request', { buffered: true }, async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  const proxy = await startTcpProxy(server.port)
+  t.teardown(() => proxy.close())
+  const upstream = await startUpstream(t)
+  const store = await openWithDeadline(t, `redis://127.0.0.1:${proxy.port}`)
+  const gateway = await buildTestGateway(t, upstream.url, { store, config })
+  const login = await enter(gateway, 'alice')
+  proxy.delay = 100
+  const slow = await enter(gateway, 'bob')
+  t.equal(slow.status, 200)
+  let fastest = Number.POSITIVE_INFINITY
+  for (let index = 0; index < 10; index++) {
+    const started = performance.now()
+    t.equal(await verdict(gateway, login.access_token), '200')
+    fastest = Math.min(fastest, performance.now() - started)
+  }
+  t.ok(fastest < 90, `a request took ${Math.round(fastest)} ms`)
+  t.equal((await readiness(gateway)).code, 200)
+})
+
+test('without a Redis at the start the gateway serves what needs none, and is ready when Redis is', {
+  buffered: true
+}, async (t) => {
+  const server = await startRedis(t)
+  if (!server) return
+  await server.kill()
+  const upstream = await startUpstream(t)
+  const store = await openWithDeadline(t, server.url)
+  const gateway = await buildTestGateway(t, upstream.url, { store, config, isStarting: true })
+  const ready = gateway.gateway.ready()
+  await assertOthersGoOn(t, gateway)
+  t.match(await within(t, AT_ONCE, 'a login', enter(gateway, 'alice')), { status: 503, code: 'store_unavailable' })
+  t.equal((await readiness(gateway)).code, 503)
+  await server.start()
+  await ready
+  t.equal((await readiness(gateway)).code, 200)
+  t.equal((await enter(gateway, 'alice')).status, 200)
+})
+
+test('a SQLite file locked by somebody else fails logins at once, and no request', { buffered: true }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'wxgate.db')
+  const upstream = await startUpstream(t)
+  const store = await openWithDeadline(t, `sqlite:${file}`)
+  const gateway = await buildTestGateway(t, upstream.url, { store, config })
+  const login = await enter(gateway, 'alice')
+  const tool = new DatabaseSync(file)
+  t.teardown(() => tool.close())
+  tool.exec('BEGIN IMMEDIATE')
+  await assertStoreIsMissed(t, gateway, login.refresh_token)
+  await assertOthersGoOn(t, gateway)
+  t.equal(await logout(gateway, login.access_token), 503)
+  await delay(GRACE)
+  // Others can still be read of, so nothing is unknown.
+  t.equal(await verdict(gateway, login.access_token), '200')
+  t.equal((await readiness(gateway)).code, 200)
+  tool.exec('ROLLBACK')
+  t.equal((await refresh(gateway, login.refresh_token)).status, 200)
+  t.equal(await logout(gateway, login.access_token), 204)
+  t.equal(await verdict(gateway, login.access_token), 'session_revoked')
+})
+
+test('the grace is counted from the last whole reading, to the millisecond', { buffered: true }, async (t) => {
+  const clock = createTestClock()
+  const interception: { before: (() => unknown) | null } = { before: null }
+  const { store, calls } = watchCalls(createMemoryStore({ clock, log: quietLog() }), interception)
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, { clock, store, config: { sessions: { storeGrace: '1m' } } })
+  const login = await enter(gateway, 'alice')
+  const polls = async (count: number) => {
+    const target = (calls.byName.readFeed ?? 0) + count
+    while ((calls.byName.readFeed ?? 0) < target) await delay(10)
+  }
+  interception.before = () => {
+    throw new StoreError('away')
+  }
+  clock.advance(60_000)
+  await polls(3)
+  t.equal(await verdict(gateway, login.access_token), '200')
+  t.match(await readiness(gateway), { code: 200, checks: { store: 'degraded' } })
+  clock.advance(1)
+  await polls(3)
+  t.equal(await verdict(gateway, login.access_token), 'store_unavailable')
+  t.match(await readiness(gateway), { code: 503, status: 'degraded', checks: { store: 'away' } })
+  interception.before = null
+  await polls(3)
+  t.equal(await verdict(gateway, login.access_token), '200')
+  const lines = gateway.lines.filter((line) => line.includes('"msg":"the store'))
+  t.equal(lines.length, 3, 'one line when it went, one when the grace was over, one when it came back')
+})
