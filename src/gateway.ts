@@ -1,47 +1,9 @@
-/** The program's table of contents: what there is, what it is made of, in which order it starts and ends. */
-import { createAuthenticator } from './access/authenticator.ts'
-import { createJwtCodecs } from './access/jwt-codecs.ts'
-import { createRateLimiter } from './access/rate-limiter.ts'
-import type { Clock } from './clock.ts'
+/** A running gateway: its listeners, the configuration in force, how it starts and ends. */
 import type { GatewayConfig } from './config/config.ts'
-import { createKeyRing } from './crypto/key-ring.ts'
-import { createSealer } from './crypto/sealer.ts'
-import { createEdge } from './edge/edge.ts'
 import { createListener } from './edge/listener.ts'
-import { createLifecycle } from './lifecycle.ts'
 import type { Parts } from './parts.ts'
-import { createProxy } from './proxy/proxy.ts'
 import { createServiceListener } from './service/listener.ts'
-import { createService } from './service/service.ts'
-import { createLoginCodes } from './sessions/login-codes.ts'
-import { createOpenDataReader } from './sessions/open-data.ts'
-import { createRevocations } from './sessions/revocations.ts'
-import { createSessionKeys } from './sessions/session-keys.ts'
-import { createSessions } from './sessions/sessions.ts'
-import type { Store } from './store/port.ts'
-import type { AccessLog } from './telemetry/access-log.ts'
-import type { Log } from './telemetry/log.ts'
-import { createMetrics } from './telemetry/metrics.ts'
-import { createAccessTokens } from './tokens/access-tokens.ts'
-import { createGrants } from './tokens/grants.ts'
-import { createRefreshTokens } from './tokens/refresh-tokens.ts'
-import { deriveSigningKeys } from './tokens/signing-keys.ts'
-import { createUpstreams } from './upstream/upstreams.ts'
-import { createUsers } from './users/users.ts'
-import { createWeChat } from './wechat/client.ts'
-
-export interface GatewayDependencies {
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Log
-  readonly accessLog: AccessLog
-  /** Where api.weixin.qq.com is: the configuration's word for it, or the sandbox's URL. */
-  readonly wechatUrl: string
-  /** One of several processes on the same ports. */
-  readonly isWorker?: boolean
-  /** In a worker: the metrics of all of them, given a way to get its own. */
-  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
-}
+import { createLasting, createStage, type GatewayDependencies, type Stage } from './stage.ts'
 
 export interface Gateway {
   readonly parts: Parts
@@ -145,43 +107,6 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   }
 }
 
-type Stage = Awaited<ReturnType<typeof createStage>>
-
-/** What outlives a reload. */
-type Lasting = Pick<Parts, 'lifecycle' | 'revocations' | 'metrics'>
-
-function createLasting(config: GatewayConfig, { store, clock, log }: GatewayDependencies): Lasting {
-  const { accessTtl } = config.tokens
-  const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
-  const metrics = createMetrics({
-    feedAge: () => revocations.age() / 1000,
-    isStoreTrusted: () => revocations.isTrusted,
-    revocations: () => revocations.size
-  })
-  return { lifecycle: createLifecycle(), revocations, metrics }
-}
-
-/** Everything that one configuration stands for. */
-async function createStage(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting) {
-  const parts = await createParts(config, dependencies, lasting)
-  const edge = await createEdge(parts)
-  const service = await createService(parts)
-  return {
-    parts,
-    edge,
-    service,
-    /** Breaks off what is under way. */
-    async close() {
-      await Promise.allSettled([parts.upstreams.close(), parts.wechat.close(), service.close()])
-    },
-    /** Lets go of connections once the last request is through. */
-    async retire() {
-      await parts.upstreams.retire()
-      await Promise.allSettled([parts.wechat.close(), service.close()])
-    }
-  }
-}
-
 /** The keys that differ and cannot be changed while running. */
 function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
   const pick = ({ server, service, store, logging, wechat }: GatewayConfig): Record<string, unknown> => ({
@@ -198,72 +123,4 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
   })
   const [old, next] = [pick(before), pick(after)]
   return Object.keys(old).filter((key) => JSON.stringify(old[key]) !== JSON.stringify(next[key]))
-}
-
-async function createParts(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting): Promise<Parts> {
-  const { store, clock, log } = dependencies
-  const { revocations, lifecycle } = lasting
-  const { accessTtl, refreshTtl, refreshMaxTtl } = config.tokens
-  const ring = createKeyRing(config.secrets)
-  const records = createSealer(ring, 'records')
-  const wechatTokens = createSealer(ring, 'wechat-tokens')
-  const accessTokens = createAccessTokens({
-    codecs: await createJwtCodecs(deriveSigningKeys(ring, config.tokens.algorithm)),
-    issuer: config.tokens.issuer,
-    appIds: config.apps.map((app) => app.appId),
-    accessTtl,
-    openId: config.tokens.openId,
-    sealer: createSealer(ring, 'openid', { deterministic: true }),
-    clock
-  })
-  const refreshTokens = createRefreshTokens(ring)
-  const authenticator = createAuthenticator(accessTokens, revocations)
-  const sessionKeys = createSessionKeys({
-    store,
-    sealer: records,
-    clock,
-    sessionKeyTtl: config.sessions.sessionKeyTtl
-  })
-  const openData = createOpenDataReader({ sessionKeys, clock })
-  const upstreams = createUpstreams(config.upstreams)
-  const apps = new Map(config.apps.map((app) => [app.appId, app]))
-  return {
-    ...dependencies,
-    ...lasting,
-    config,
-    wechat: createWeChat({
-      apiBase: dependencies.wechatUrl,
-      timeout: config.wechat.timeout,
-      store,
-      clock,
-      log,
-      sealToken: {
-        seal: (text, aad) => wechatTokens.seal(text, aad),
-        open: (text, aad) => wechatTokens.open(text, aad)?.text ?? null
-      }
-    }),
-    users: createUsers({ store, sealer: records, clock }),
-    sessions: createSessions({ store, clock, refreshTtl, refreshMaxTtl }),
-    sessionKeys,
-    openData,
-    loginCodes: createLoginCodes({ store, timeout: config.wechat.timeout + (config.login.hook?.timeout ?? 0) }),
-    accessTokens,
-    refreshTokens,
-    grants: createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl }),
-    authenticator,
-    loginLimiter: createRateLimiter({ store, clock, name: 'login', ...config.server.loginLimit }),
-    upstreams,
-    proxy: createProxy({
-      config,
-      authenticator,
-      revocations,
-      upstreams,
-      lifecycle,
-      openData,
-      // A request with a valid token goes on without the store, so its limit does too.
-      limiterOf: ({ path, rateLimit }) =>
-        rateLimit && createRateLimiter({ store, clock, name: `route:${path}`, isLenient: true, ...rateLimit })
-    }),
-    findApp: (appId) => apps.get(appId)
-  }
 }
