@@ -4,10 +4,10 @@ import { bearer } from './corpus-headers.ts'
 
 const BAD_FRAMING = refused([400, 411, 501], ['bad_header', 'invalid_request'])
 /** The head is fine, the body is not: the refusal may come from either, and the connection is of no use after it. */
-const BAD_BODY = refused([400, 401, 403, 413, 431], ['bad_header', 'invalid_request', 'token_missing'], {
+const BAD_BODY = refused([400, 401, 403, 413, 415, 431], ['bad_header', 'invalid_request', 'token_missing'], {
   mustClose: true
 })
-const IN_STEP = refused([400, 401, 403, 405, 413, 501], ['token_missing', 'bad_header'])
+const IN_STEP = refused([400, 401, 403, 405, 413, 415, 501], ['token_missing', 'bad_header'])
 
 const SMUGGLED = 'GET /wxgate-selftest-smuggled HTTP/1.1\r\nHost: smuggled.invalid\r\n\r\n'
 
@@ -22,7 +22,6 @@ interface FramingRow {
 
 const CHUNKED = 'Transfer-Encoding: chunked'
 const smuggledLength = `Content-Length: ${SMUGGLED.length}`
-const hiAndSmuggled = `Content-Length: 0\r\n${CHUNKED}`
 
 const rows: readonly FramingRow[] = [
   {
@@ -33,7 +32,7 @@ const rows: readonly FramingRow[] = [
     bodies: [
       [`Content-Length: 6\r\n${CHUNKED}`, '0\r\n\r\nG'],
       [`${CHUNKED}\r\nContent-Length: 4`, '5c\r\n'],
-      [hiAndSmuggled, `0\r\n\r\n${SMUGGLED}`],
+      [`Content-Length: 0\r\n${CHUNKED}`, `0\r\n\r\n${SMUGGLED}`],
       ['Content-Length: 5\r\nTransfer-Encoding: identity', 'hello']
     ]
   },
@@ -131,7 +130,7 @@ const rows: readonly FramingRow[] = [
 ]
 
 const post = ({ host, route }: Subject, lines: string, body: string) =>
-  request(`POST ${route} HTTP/1.1`, [`Host: ${host}`, lines], body)
+  request(`POST ${route} HTTP/1.1`, [`Host: ${host}`, 'Content-Type: text/plain', lines], body)
 
 /** Requests written out, each beginning with its own request line. */
 function written(

@@ -170,7 +170,7 @@ export const HEADERS: readonly Row[] = [
       ].map((lines) => ({ bytes: get(subject, subject.route, bearer(subject), lines), needs: 'token' }))
   }),
   row('H11', 'an expectation that cannot be met is refused', {
-    expected: refused([400, 401, 403, 417], []),
+    expected: refused([417, 400, 401, 403], []),
     attacks: barred(['Expect: 999', 'Expect: 100-continue, 999'])
   }),
   row('H12', 'hop-by-hop headers end at the gateway', {

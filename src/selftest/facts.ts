@@ -34,7 +34,7 @@ export class Unsuitable extends Error {
 }
 
 /** Requests that findFacts sends at most. */
-export const FACT_REQUESTS = 8
+export const FACT_REQUESTS = 9
 
 const IDENTITY_NAMES = [
   'x-openid',
@@ -58,13 +58,13 @@ export interface FactOptions {
   readonly canary: string
 }
 
-/** Sends nothing but requests that a client could send by mistake. */
 export async function findFacts({ dial, host, route, token, timeout, canary }: FactOptions): Promise<Facts> {
   const draft: Subject = { ...SAMPLE, host, route, canary, token: token ?? SAMPLE.token }
-  const ask = async (target: string, ...lines: string[]): Promise<Answer | null> => {
-    const { answers } = await exchange(dial, get(draft, target, ...lines, 'Connection: close'), { count: 1, timeout })
+  const send = async (bytes: string): Promise<Answer | null> => {
+    const { answers } = await exchange(dial, bytes, { count: 1, timeout })
     return answers[0] ?? null
   }
+  const ask = (target: string, ...lines: string[]) => send(get(draft, target, ...lines, 'Connection: close'))
   const refusal = await ask(route)
   if (refusal === null) throw new Unsuitable(`${host} does not answer`, false)
   if (refusal.status !== 401 && refusal.status !== 403) {
@@ -75,7 +75,9 @@ export async function findFacts({ dial, host, route, token, timeout, canary }: F
   }
   const isWxgate = wxgateCode(refusal) !== null
   const garbled = await ask(route, 'Authorization: Bearer x')
-  const gatewayLooks = new Set([refusal, garbled].flatMap((answer) => (answer === null ? [] : [look(answer)])))
+  // What is no HTTP does not get as far as an upstream.
+  const garbage = await send('THIS IS NOT HTTP\r\n\r\n')
+  const gatewayLooks = new Set([refusal, garbled, garbage].flatMap((answer) => (answer === null ? [] : [look(answer)])))
   const keys = await ask('/.well-known/jwks.json')
   const subject = { ...draft, publicKey: (keys === null ? null : publishedKey(keys)) ?? STRANGERS_PEM }
   const elsewhere = await ask(`/${canary}`)

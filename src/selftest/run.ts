@@ -79,7 +79,7 @@ async function attempt(dial: Dial, attack: Case, facts: Facts, timeout: number):
   const result = await exchange(dial, attack.bytes + follower(attack, facts), {
     count: requestsOf(attack),
     timeout,
-    grace: GRACE,
+    grace: attack.isFollowed ? GRACE : 0,
     bodiless: attack.isHead ? [0] : []
   })
   return toResult(attack, judge(attack, result, facts), result)

@@ -14,7 +14,7 @@ export interface Exchange {
   /** Final answers; 100 and 103 are not among them. */
   readonly answers: readonly Answer[]
   readonly isConnected: boolean
-  /** Whether the server ended the connection. */
+  /** Whether the server ended the connection, or announced that it would (RFC 9112, section 9.6). */
   readonly isClosed: boolean
   /** Bytes that are no whole answer. */
   readonly rest: string
@@ -70,8 +70,10 @@ export function exchange(
     })
     socket.on('data', (chunk: Buffer) => {
       if (received.length < MOST) received += chunk.toString('latin1')
-      if (wait === undefined && readAnswers(received, false, bodiless).answers.length >= count)
-        wait = setTimeout(() => finish(false), grace)
+      if (wait !== undefined) return
+      const { answers } = readAnswers(received, false, bodiless)
+      const isLast = answers.some(({ headers }) => headerOf(headers, 'connection').toLowerCase() === 'close')
+      if (isLast || answers.length >= count) wait = setTimeout(() => finish(isLast), grace)
     })
     // After an end there is nothing to wait for; a reset is an end as well.
     socket.on('end', () => finish(true))
