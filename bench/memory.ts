@@ -1,0 +1,168 @@
+/** What one instance holds: `node bench/memory.ts [users]` prints a Markdown table. Two to three minutes for the default of
+ *  100,000 users. Linux, two cores. */
+import { rmSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Pool } from 'undici'
+import { systemClock } from '../src/clock.ts'
+import { createRevocations } from '../src/sessions/revocations.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
+import type { Store } from '../src/store/port.ts'
+import { quietLog } from '../test/support/store.ts'
+import { createTokenMaker, type GatewayProcess, startGateway, tokenOf } from './gateway-process.ts'
+import { getRequest, runLoad } from './load.ts'
+import { pinMyself, temporaryFolder } from './processes.ts'
+import { median } from './statistics.ts'
+import { startUpstream, UPSTREAM_BODY } from './upstream.ts'
+
+const USERS = Number(process.argv[2] ?? 100_000)
+const PATH = '/api/orders'
+const CONNECTIONS = 64
+/** As many as the cache of verified tokens holds. */
+const CACHED = 50_000
+const REVOKED = 100_000
+const ROUNDS = 5
+const ROUND_MS = 3_000
+
+const print = (line: string) => process.stdout.write(`${line}\n`)
+const row = (what: string, figure: string) => print(`| ${what} | ${figure} |`)
+const whole = (figure: number) => Math.round(figure).toLocaleString('en')
+
+/** One request for each of `count` tokens. */
+async function request(port: number, count: number, token: (index: number) => string): Promise<void> {
+  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: CONNECTIONS })
+  let next = 0
+  const lane = async () => {
+    while (next < count) {
+      const headers = { authorization: `Bearer ${token(next++)}` }
+      const { statusCode, body } = await pool.request({ method: 'GET', path: PATH, headers })
+      await body.dump()
+      if (statusCode !== 200) throw new Error(`the gateway answered ${statusCode}`)
+    }
+  }
+  await Promise.all(Array.from({ length: CONNECTIONS }, lane))
+  await pool.close()
+}
+
+const shown = (gateway: GatewayProcess) => gateway.memory().map(whole).join(' + ')
+
+async function measureProcess(workers: number, folder: string, upstreamPort: number): Promise<void> {
+  const gateway = await startGateway(folder, { workers, core: '0,1', upstreamPort })
+  const name = workers === 1 ? 'one process' : `${workers} workers, primary first`
+  const tokens = await createTokenMaker()
+  row(`${name}: MiB resident when ready`, shown(gateway))
+  const only = tokenOf(tokens, 0)
+  await request(gateway.port, USERS, () => only)
+  row(`${name}: after ${whole(USERS)} requests of one user`, shown(gateway))
+  await request(gateway.port, USERS, (index) => tokenOf(tokens, index))
+  row(`${name}: after ${whole(USERS)} users made a request each`, shown(gateway))
+  await request(gateway.port, USERS, (index) => tokenOf(tokens, USERS + index))
+  row(`${name}: after ${whole(USERS)} other users did as well`, shown(gateway))
+  await gateway.process.stop()
+}
+
+/** Bytes of the heap that `fill` leaves in use. */
+async function heapOf(fill: () => unknown): Promise<number> {
+  collect()
+  const before = process.memoryUsage().heapUsed
+  const kept = await fill()
+  collect()
+  const used = process.memoryUsage().heapUsed - before
+  return kept === undefined ? Number.NaN : used
+}
+
+function collect(): void {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  gc()
+  gc()
+}
+
+async function measureHeap(): Promise<void> {
+  const maker = await createTokenMaker()
+  const cached = await heapOf(async () => {
+    const tokens = await createTokenMaker()
+    for (let user = 0; user < CACHED; user++) {
+      // As it comes off the wire: in one piece.
+      tokens.verify(Buffer.from(`Bearer ${tokenOf(maker, user)}`).toString('latin1'))
+    }
+    return tokens
+  })
+  row(`heap: one verified token, of ${whole(CACHED)}`, `${whole(cached / CACHED)} bytes`)
+
+  const until = Date.now() + 7_200_000
+  const empty = createMemoryStore({ clock: systemClock, log: quietLog() })
+  let given = 0
+  const store: Store = {
+    ...empty,
+    async readFeed(_cursor, limit) {
+      const entries: string[] = []
+      while (entries.length < limit && given < REVOKED) {
+        entries.push(JSON.stringify({ s: `Session00000${(given++).toString(36).padStart(10, '0')}`, x: until }))
+      }
+      return { entries, cursor: String(given) }
+    }
+  }
+  const revoked = await heapOf(async () => {
+    const options = { store, clock: systemClock, log: quietLog(), accessTtl: 7_200_000, grace: 0 }
+    const revocations = createRevocations(options)
+    await revocations.start()
+    revocations.stop()
+    if (revocations.size !== REVOKED) throw new Error(`${revocations.size} entries arrived`)
+    return revocations
+  })
+  await empty.close()
+  row(`heap: one ended session, of ${whole(REVOKED)}`, `${whole(revoked / REVOKED)} bytes`)
+}
+
+/** CPU per request of one and of two workers, in turns. The load shares a core with the second worker. */
+async function measureWorkers(folder: string, upstreamPort: number): Promise<void> {
+  const maker = await createTokenMaker()
+  const requests = Array.from({ length: 1_000 }, (_, user) => getRequest(PATH, tokenOf(maker, user)))
+  const gateways = [
+    {
+      workers: 1,
+      gateway: await startGateway(folder, { workers: 1, core: '0,1', upstreamPort }),
+      figures: [] as number[]
+    },
+    {
+      workers: 2,
+      gateway: await startGateway(folder, { workers: 2, core: '0,1', upstreamPort }),
+      figures: [] as number[]
+    }
+  ]
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const { gateway, figures } of gateways) {
+      const before = gateway.process.cpuMicros()
+      const load = { port: gateway.port, requests, connections: CONNECTIONS, durationMs: ROUND_MS }
+      const { requests: done, errors } = await runLoad({ ...load, expectedBody: UPSTREAM_BODY })
+      if (errors > 0) throw new Error(`${errors} wrong answers`)
+      // The first round only warms up.
+      if (round > 0) figures.push((gateway.process.cpuMicros() - before) / done)
+    }
+  }
+  const [one, two] = gateways.map(({ figures }) => median(figures))
+  for (const { workers, figures } of gateways) {
+    const range = `${Math.min(...figures).toFixed(1)}–${Math.max(...figures).toFixed(1)}`
+    row(`CPU per request, ${workers} worker${workers === 1 ? '' : 's'}`, `${median(figures).toFixed(1)} µs (${range})`)
+  }
+  row('CPU per request, two workers to one', `${((two ?? 0) / (one ?? 1)).toFixed(2)} ×`)
+  for (const { gateway } of gateways) await gateway.process.stop()
+}
+
+pinMyself(1)
+const folder = temporaryFolder()
+const upstream = await startUpstream()
+try {
+  print(`Node ${process.versions.node}, ${cpus().length} cores, ${cpus()[0]?.model.trim()}\n`)
+  print('| what | figure |\n|---|---|')
+  await measureHeap()
+  await measureProcess(1, folder, upstream.port)
+  await measureProcess(2, folder, upstream.port)
+  await measureWorkers(folder, upstream.port)
+} finally {
+  upstream.close()
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exit(0)
