@@ -1,7 +1,7 @@
 /** The mini-program client against the real gateway: how it comes by a session, keeps it, and loses it. */
 import { test } from 'tap'
 import { APPID, OTHER_APPID } from './support/gateway.ts'
-import { HOUR, rejection, startPhone, times } from './support/phone.ts'
+import { HOUR, problem, rejection, startPhone, times } from './support/phone.ts'
 
 test('50 calls on a fresh install log in once', async (t) => {
   const { client, wire, wx, upstream } = await startPhone(t)
@@ -37,6 +37,52 @@ test('50 calls with a token that is about to expire wait for one refresh, and no
   await Promise.all(times(50, (index) => client.request({ url: `/api/${index}` })))
   t.equal(wire.count('/auth/refresh'), 1)
   t.equal(wire.requests.length, 51)
+})
+
+test('a token that has a while to go is used when it cannot be renewed', async (t) => {
+  const { client, wire, program } = await startPhone(t)
+  await client.login()
+  program.clockError = 2 * HOUR - 30_000
+  wire.fault = ({ path }) => (path === '/auth/refresh' ? 'lose-request' : null)
+  t.equal((await client.request({ url: '/api/a' })).statusCode, 200)
+  program.clockError = 2 * HOUR
+  t.match(await rejection(client.request({ url: '/api/a' })), { code: 'network' })
+})
+
+test('a call that waited for its place leaves with the token of then', async (t) => {
+  const { client, wire, wx, upstream } = await startPhone(t)
+  await client.login()
+  wire.fault = ({ path }) => (path === '/api/slow' ? 'hang' : null)
+  const slow = times(10, () => client.request({ url: '/api/slow' }))
+  const ended = Promise.all(slow.map((call) => rejection(call)))
+  while (wire.count('/api/slow') < 10) await new Promise((resolve) => setTimeout(resolve, 1))
+  const waiting = client.request({ url: '/api/a' })
+  const login = client.login({ force: true })
+  while (wx.calls.login < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  for (const call of slow.slice(0, 1)) call.abort()
+  await login
+  await waiting
+  await client.request({ url: '/api/b' })
+  t.equal(upstream.seen[0]?.headers['x-session-id'], upstream.seen[1]?.headers['x-session-id'])
+  for (const call of slow) call.abort()
+  await ended
+})
+
+test('a forced login is not undone by a refresh that was under way', async (t) => {
+  const { client, wire, clock, upstream } = await startPhone(t)
+  await client.request({ url: '/api/a' })
+  clock.advance(3 * HOUR)
+  let login: Promise<unknown> | undefined
+  wire.fault = ({ path }) => {
+    if (path !== '/auth/refresh' || login) return null
+    login = client.login({ force: true })
+    return 'lose-answer'
+  }
+  await client.request({ url: '/api/b' })
+  await login
+  await client.request({ url: '/api/c' })
+  t.not(upstream.seen[2]?.headers['x-session-id'], upstream.seen[0]?.headers['x-session-id'])
 })
 
 test('a phone whose clock is wrong still works', async (t) => {
@@ -233,6 +279,23 @@ test('a call that waits while the user logs out does not log in again', async (t
   t.equal(wx.calls.login, 1)
   t.equal((await client.request({ url: '/api/a' })).statusCode, 200, 'the next call logs in')
   t.equal(wx.calls.login, 2)
+})
+
+test('a refresh that is refused after the user logged out does not log in again', async (t) => {
+  const { client, wx, wire, clock } = await startPhone(t)
+  await client.login()
+  clock.advance(3 * HOUR)
+  let leaving: Promise<unknown> | undefined
+  wire.fault = ({ path }) => {
+    if (path !== '/auth/refresh') return null
+    leaving = client.logout()
+    return problem(401, 'refresh_invalid', 'login')
+  }
+  t.match(await rejection(client.request({ url: '/api/a' })), { code: 'logged_out' })
+  wire.fault = () => null
+  await leaving
+  t.equal(wx.calls.login, 1)
+  t.equal(wx.storage.size, 0)
 })
 
 test('a login under way when the user logs out is not kept', async (t) => {

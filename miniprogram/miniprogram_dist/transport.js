@@ -50,6 +50,11 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.createTransport = createTransport;
 /** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
 var errors_1 = require("./errors");
+var timers_1 = require("./timers");
+/** Who waits comes after what this answer sets going: a new token, above all. */
+function leave(release) {
+    (0, timers_1.after)(0, release);
+}
 function createTransport(runtime) {
     var wx = runtime.wx;
     function call(what, header, callbacks) {
@@ -77,11 +82,11 @@ function createTransport(runtime) {
                     try {
                         var task_1 = call(what, withAuthorization(what.options.header, (_a = authorize === null || authorize === void 0 ? void 0 : authorize()) !== null && _a !== void 0 ? _a : null), {
                             success: function (result) {
-                                release();
+                                leave(release);
                                 read(what.kind, result, received, chunks).then(resolve, reject);
                             },
                             fail: function (failure) {
-                                release();
+                                leave(release);
                                 refuse(failure);
                             }
                         });

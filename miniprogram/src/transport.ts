@@ -2,6 +2,7 @@
 import { createError, fromWxFailure, isProblemType, readProblem, type WxgateError } from './errors'
 import type { Runtime } from './runtime'
 import type { Handle } from './task'
+import { after } from './timers'
 import type {
   WxCallbacks,
   WxDownloadOptions,
@@ -41,6 +42,11 @@ export interface Transport {
   ): Promise<Answer>
 }
 
+/** Who waits comes after what this answer sets going: a new token, above all. */
+function leave(release: () => void): void {
+  after(0, release)
+}
+
 export function createTransport(runtime: Runtime): Transport {
   const { wx } = runtime
 
@@ -67,11 +73,11 @@ export function createTransport(runtime: Runtime): Transport {
           try {
             const task = call(what, withAuthorization(what.options.header, authorize?.() ?? null), {
               success(result) {
-                release()
+                leave(release)
                 read(what.kind, result, received, chunks).then(resolve, reject)
               },
               fail(failure) {
-                release()
+                leave(release)
                 refuse(failure)
               }
             })

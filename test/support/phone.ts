@@ -5,7 +5,7 @@ import type { Client, ClientOptions } from '../../miniprogram/miniprogram_dist/i
 import { buildTestGateway, createTestClock, type TestClock, type TestGateway } from './gateway.ts'
 import { type ClientModule, type MiniProgram, startClient } from './mini-program.ts'
 import { type Seen, startUpstream, type TestUpstream } from './upstream.ts'
-import { startWire, type Wire } from './wire.ts'
+import { startWire, type Wire, type WireFault } from './wire.ts'
 import { createWx, type TestWx, type TestWxOptions } from './wx.ts'
 
 export interface PhoneOptions extends TestWxOptions {
@@ -66,4 +66,18 @@ export async function rejection(promise: Promise<unknown>): Promise<Record<strin
 
 export function times<T>(count: number, make: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(index))
+}
+
+/** An error as the gateway would send it. */
+export function problem(status: number, code: string, action: string, headers: Record<string, string> = {}): WireFault {
+  const body = JSON.stringify({
+    type: `urn:wxgate:error:${code}`,
+    title: code,
+    status,
+    detail: code,
+    code,
+    action,
+    request_id: 'test'
+  })
+  return { status, headers: { ...headers, 'content-type': 'application/problem+json' }, body }
 }
