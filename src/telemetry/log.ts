@@ -1,6 +1,6 @@
 /** The log: one JSON object a line to stdout, or something for a person to read. */
 import { type DestinationStream, type Logger, pino } from 'pino'
-import pretty from 'pino-pretty'
+import { prettyFactory } from 'pino-pretty'
 import type { LoggingConfig } from '../config/config.ts'
 
 /** What the rest of the program may do with the log. Fields must never hold a credential. */
@@ -44,15 +44,12 @@ export function createOutput(fd: number): Output {
 export function createLog(config: LoggingConfig, output: Output, isTerminal: boolean): Log {
   const options = { level: config.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
   const format = config.format ?? (isTerminal ? 'pretty' : 'json')
-  const stream: DestinationStream =
-    format === 'json'
-      ? output
-      : pretty({ colorize: isTerminal, destination: prettyTarget(output), translateTime: 'SYS:HH:MM:ss' })
-  return pino(options, stream)
+  return pino(options, format === 'json' ? output : prettyOutput(output, isTerminal))
 }
 
-function prettyTarget(output: Output): DestinationStream {
-  return { write: (line: string) => output.write(line) }
+function prettyOutput(output: Output, isTerminal: boolean): DestinationStream {
+  const format = prettyFactory({ colorize: isTerminal, translateTime: 'SYS:HH:MM:ss' })
+  return { write: (line: string) => output.write(format(line)) }
 }
 
 /** Messages and stacks of foreign errors can hold URLs with secrets in them: only the kind, the code and our own frames. */
