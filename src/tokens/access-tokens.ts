@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { Sealer } from '../crypto/sealer.ts'
 import { ApiError } from '../errors.ts'
 import type { JwtCodec } from './jwt-codec.ts'
-import type { Claims, Principal, UserStatus } from './principal.ts'
+import type { Claims, Principal } from './principal.ts'
 
 /** Clocks of several instances may differ by this much, in seconds. */
 const SKEW = 5
@@ -18,16 +18,8 @@ const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/
 const ID = /^[A-Za-z0-9_-]{1,128}$/
 const SEGMENTS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
 
-export interface AccessTokenSubject {
-  readonly appId: string
-  readonly openId: string
-  readonly unionId: string | null
-  readonly userId: string
-  readonly sessionId: string
-  readonly epoch: number
-  readonly status: UserStatus
-  readonly claims: Claims
-}
+/** Who a token is for; until when is said apart. */
+export type AccessTokenSubject = Omit<Principal, 'expiresAt'>
 
 export interface AccessTokens {
   /** Equal arguments give an equal token (but for ES256, whose signatures are random). Times in milliseconds. */
