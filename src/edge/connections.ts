@@ -34,8 +34,8 @@ export function limitConnections(
 ): void {
   server.timeout = limits.writeIdleTimeout
   server.on('timeout', (socket: Socket) => {
-    // A client that waits for us is welcome to.
-    if (responseUnderWay(socket) === null || socket.writableLength > 0) socket.destroy()
+    // A client that waits for us is welcome to; one that has not asked for anything yet has limits.headersTimeout.
+    if ((socket as Carrier)[RESPONSE] === null || socket.writableLength > 0) socket.destroy()
   })
   const counts = createPeerCounts(limits.connectionsPerPeer)
   server.on('connection', (socket: Socket) => {

@@ -28,7 +28,8 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Ap
     requestId
   ]
   for (const [name, value] of Object.entries(error.headers)) headers.push(name, value)
-  if (req.complete || isWorthReading(req, context)) {
+  // Whoever was too slow is not waited for again.
+  if (req.complete || (error.code !== 'request_timeout' && isWorthReading(req, context))) {
     res.writeHead(error.status, headers)
     res.end(body)
     req.resume()

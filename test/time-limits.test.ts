@@ -1,0 +1,358 @@
+/** Time limits: whoever is slow, silent or greedy gets a clear answer or a closed connection, and takes nothing from those
+ *  who behave. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type Test, test } from 'tap'
+import { createPeerCounts } from '../src/edge/connections.ts'
+import { countConnections } from './support/connections.ts'
+import { buildTestGateway } from './support/gateway.ts'
+import { get, openClient, type RawClient, until } from './support/raw-client.ts'
+import { startUpstream } from './support/upstream.ts'
+
+const CRLF = '\r\n'
+
+function limits(values: Record<string, string | number>, more: Record<string, unknown> = {}) {
+  return {
+    config: {
+      server: {
+        host: '127.0.0.1',
+        port: 1,
+        drain: { delay: '1ms', timeout: '1s' },
+        loginLimit: { max: 100_000, window: '1m' },
+        limits: values
+      },
+      ...more
+    }
+  }
+}
+
+async function startServer(t: Test, handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
+  const server = createServer(handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Writes `bytes` one by one, `pause` ms apart, until the connection is closed. */
+function drip(client: RawClient, bytes: string, pause: number): void {
+  let index = 0
+  const timer = setInterval(() => {
+    if (client.isClosed || index >= bytes.length) clearInterval(timer)
+    else client.send(bytes[index++] ?? '')
+  }, pause)
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await work()
+  return performance.now() - start
+}
+
+test('headers that take too long are 408, however steadily they drip', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, limits({ headersTimeout: '300ms' }))
+  const slow: Record<string, (client: RawClient) => void> = {
+    silent: () => {},
+    'a request line that stops': (client) => client.send('GET /pub'),
+    'headers that stop': (client) => client.send(`GET /public/x HTTP/1.1${CRLF}Host: a${CRLF}X-A: `),
+    'headers that drip': (client) =>
+      drip(client, `GET /public/x HTTP/1.1${CRLF}Host: a${CRLF}${`X-A: b${CRLF}`.repeat(100)}`, 20)
+  }
+  await Promise.all(
+    Object.entries(slow).map(async ([name, act]) => {
+      const client = await openClient(t, gateway.port)
+      act(client)
+      let answer = { status: 0, body: '{}' }
+      const took = await timed(async () => {
+        answer = await client.response()
+      })
+      t.equal(answer.status, 408, name)
+      t.match(JSON.parse(answer.body), { code: 'request_timeout', action: 'none' })
+      t.ok(took >= 250 && took < 1_500, `${name}: ${took} ms`)
+      await client.closed
+    })
+  )
+  const second = await openClient(t, gateway.port)
+  second.send(get('/public/x'))
+  t.equal((await second.response()).status, 200)
+  second.send('GET /public/x HTTP/1.1\r\nHo')
+  t.equal((await second.response()).status, 408, 'the second request of a connection as well')
+  t.equal(upstream.seen.length, 1)
+})
+
+test('a body that stops is 408, on own endpoints and on the way to an upstream, which is released', async (t) => {
+  let aborted = 0
+  const url = await startServer(t, (req, res) => {
+    req.resume()
+    res.on('close', () => {
+      if (!res.writableFinished) aborted++
+    })
+  })
+  const gateway = await buildTestGateway(t, url, limits({ bodyIdleTimeout: '300ms' }))
+  const { access_token: token } = await gateway.login('alice')
+  const cases = [
+    `POST /auth/login HTTP/1.1${CRLF}Host: a${CRLF}Content-Type: application/json${CRLF}Content-Length: 50${CRLF}${CRLF}{"code"`,
+    `POST /auth/login HTTP/1.1${CRLF}Host: a${CRLF}Content-Type: application/json${CRLF}Transfer-Encoding: chunked${CRLF}${CRLF}7${CRLF}{"code"`,
+    `POST /auth/logout HTTP/1.1${CRLF}Host: a${CRLF}Authorization: Bearer ${token}${CRLF}Content-Type: application/json${CRLF}Content-Length: 50${CRLF}${CRLF}{`,
+    `POST /public/x HTTP/1.1${CRLF}Host: a${CRLF}Content-Length: 50${CRLF}${CRLF}half`,
+    `POST /public/x HTTP/1.1${CRLF}Host: a${CRLF}Content-Length: 50${CRLF}${CRLF}`,
+    `PUT /api/x HTTP/1.1${CRLF}Host: a${CRLF}Authorization: Bearer ${token}${CRLF}Transfer-Encoding: chunked${CRLF}${CRLF}5${CRLF}ab`
+  ]
+  await Promise.all(
+    cases.map(async (bytes) => {
+      const client = await openClient(t, gateway.port)
+      client.send(bytes)
+      let answer = { status: 0, body: '{}' }
+      const took = await timed(async () => {
+        answer = await client.response()
+      })
+      const name = bytes.slice(0, 40)
+      t.equal(answer.status, 408, name)
+      t.equal(JSON.parse(answer.body).code, 'request_timeout')
+      t.ok(took >= 250 && took < 1_500, `${name}: ${took} ms`)
+      await client.closed
+    })
+  )
+  await until(() => aborted === 2)
+  t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
+  t.notMatch(gateway.lines.join(''), /"level":50/)
+})
+
+test('a body that goes on slowly may take its time', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(
+    t,
+    upstream.url,
+    limits({ bodyIdleTimeout: '200ms', headersTimeout: '200ms', writeIdleTimeout: '200ms' })
+  )
+  const client = await openClient(t, gateway.port)
+  client.send(`POST /public/x HTTP/1.1${CRLF}Host: a${CRLF}Content-Length: 12${CRLF}${CRLF}`)
+  drip(client, 'twelve bytes', 60)
+  t.equal((await client.response()).status, 200)
+  t.equal(upstream.seen[0]?.body, 'twelve bytes')
+})
+
+test('a body that waits for the upstream is not the client being slow', async (t) => {
+  const url = await startServer(t, (req, res) => {
+    setTimeout(() => {
+      req.resume()
+      req.on('end', () => res.end('read'))
+    }, 600)
+  })
+  const gateway = await buildTestGateway(
+    t,
+    url,
+    limits({ bodyIdleTimeout: '200ms', writeIdleTimeout: '200ms', body: '20mb' })
+  )
+  const answer = await gateway.call('/public/x', { method: 'POST', body: 'x'.repeat(15_000_000) })
+  t.equal(await answer.text(), 'read')
+})
+
+test('a client that never reads is given up, and the upstream connection with it', async (t) => {
+  let open = 0
+  const url = await startServer(t, (_req, res) => {
+    open++
+    res.on('close', () => open--)
+    const block = Buffer.alloc(1024 * 1024, 'x')
+    const write = () => {
+      while (!res.destroyed) if (!res.write(block)) return void res.once('drain', write)
+    }
+    write()
+  })
+  const gateway = await buildTestGateway(t, url, limits({ writeIdleTimeout: '300ms' }))
+  const clients = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const client = await openClient(t, gateway.port)
+      client.socket.pause()
+      client.send(get('/public/x'))
+      return client
+    })
+  )
+  await until(() => open === 5)
+  await until(() => open === 0, 5_000)
+  t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
+  for (const client of clients) client.socket.resume()
+  await Promise.all(clients.map((client) => client.closed))
+})
+
+test('a client that sends without ever reading is given up as well', async (t) => {
+  const connections = countConnections(t)
+  const big = 'x'.repeat(200_000)
+  const url = await startServer(t, (_req, res) => res.end(big))
+  const gateway = await buildTestGateway(t, url, limits({ writeIdleTimeout: '300ms' }))
+  const client = connect(gateway.port, '127.0.0.1')
+  client.on('error', () => {})
+  client.pause()
+  client.write(get('/public/x').repeat(200))
+  t.teardown(() => client.destroy())
+  await until(() => connections(gateway.port) === 1)
+  await until(() => connections(gateway.port) === 0, 5_000)
+})
+
+test('a client that reads slowly, but reads, gets all of it', async (t) => {
+  const size = 6 * 1024 * 1024
+  const url = await startServer(t, (_req, res) => res.end(Buffer.alloc(size, 'x')))
+  const gateway = await buildTestGateway(t, url, limits({ writeIdleTimeout: '1s' }))
+  const client = await openClient(t, gateway.port)
+  client.socket.pause()
+  client.send(get('/public/x'))
+  const timer = setInterval(() => {
+    client.socket.resume()
+    setTimeout(() => client.socket.pause(), 1)
+  }, 15)
+  t.teardown(() => clearInterval(timer))
+  t.equal((await client.response()).body.length, size)
+  clearInterval(timer)
+})
+
+test('a request that waits for its answer is not idle', async (t) => {
+  const url = await startServer(t, (_req, res) => setTimeout(() => res.end('late'), 900))
+  const gateway = await buildTestGateway(
+    t,
+    url,
+    limits({ keepAliveTimeout: '100ms', writeIdleTimeout: '200ms', headersTimeout: '200ms' })
+  )
+  t.equal(await (await gateway.call('/public/x')).text(), 'late')
+})
+
+test('an idle connection is closed', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, limits({ keepAliveTimeout: '200ms' }))
+  const client = await openClient(t, gateway.port)
+  client.send(get('/public/x'))
+  t.match(await client.response(), { status: 200 })
+  // Node adds a second, so that a client that goes by our word never meets a closed connection.
+  const took = await timed(() => client.closed)
+  t.ok(took > 1_000 && took < 2_500, `${took} ms`)
+})
+
+test('an idle connection with a body that never came is closed too', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, limits({ keepAliveTimeout: '200ms' }))
+  const client = await openClient(t, gateway.port)
+  client.send(`POST /api/x HTTP/1.1${CRLF}Host: a${CRLF}Content-Length: 50${CRLF}${CRLF}half`)
+  t.match(await client.response(), { status: 401 })
+  await client.closed
+})
+
+test('half-closed and broken connections do not pile up', async (t) => {
+  const connections = countConnections(t)
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url)
+  for (const bytes of [
+    'nonsense\r\n\r\n',
+    `CONNECT evil:443 HTTP/1.1${CRLF}Host: evil:443${CRLF}${CRLF}`,
+    `GET /public/x HTTP/1.0${CRLF}${CRLF}`,
+    `GET /api/ws HTTP/1.1${CRLF}Host: a${CRLF}Connection: Upgrade${CRLF}Upgrade: websocket${CRLF}Sec-WebSocket-Key: x${CRLF}Sec-WebSocket-Version: 13${CRLF}${CRLF}`
+  ]) {
+    // allowHalfOpen: a peer that never closes its side.
+    const socket = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true })
+    socket.on('error', () => {})
+    socket.resume()
+    t.teardown(() => socket.destroy())
+    socket.write(bytes)
+    await new Promise((resolve) => socket.once('end', resolve))
+  }
+  await until(() => connections(gateway.port) === 0, 3_000)
+})
+
+test('connections are counted per peer, and an IPv6 client by its /64', (t) => {
+  const counts = createPeerCounts(2)
+  t.equal(counts.enter('203.0.113.1'), true)
+  t.equal(counts.enter('203.0.113.1'), true)
+  t.equal(counts.enter('203.0.113.1'), false)
+  t.equal(counts.enter('203.0.113.2'), true, 'another peer')
+  counts.leave('203.0.113.1')
+  t.equal(counts.enter('203.0.113.1'), false, 'the refused one was still there')
+  counts.leave('203.0.113.1')
+  counts.leave('203.0.113.1')
+  t.equal(counts.enter('203.0.113.1'), true)
+  t.equal(counts.enter('2001:db8:1:2::1'), true)
+  t.equal(counts.enter('2001:db8:1:2:ffff::9'), true)
+  t.equal(counts.enter('2001:0DB8:1:2:0:0:0:3'), false)
+  t.equal(counts.enter('2001:db8:1:3::1'), true)
+  t.equal(counts.enter('fe80::1%eth0'), true)
+  t.equal(counts.size, 5)
+  for (const address of [
+    '203.0.113.1',
+    '203.0.113.1',
+    '203.0.113.2',
+    '2001:db8:1:2::1',
+    '2001:db8:1:2::1',
+    '2001:db8:1:2::1',
+    '2001:db8:1:3::1',
+    'fe80::1%eth0'
+  ])
+    counts.leave(address)
+  t.equal(counts.size, 0, 'nothing is remembered of those who left')
+  t.end()
+})
+
+test('peers of this machine and trusted proxies may hold as many connections as they like', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, limits({ connectionsPerPeer: 2 }))
+  const clients = await Promise.all(Array.from({ length: 10 }, () => openClient(t, gateway.port)))
+  for (const client of clients) client.send(get('/public/x'))
+  for (const client of clients) t.equal((await client.response()).status, 200)
+})
+
+test('thousands of slow clients leave good ones their answers', async (t) => {
+  const connections = countConnections(t)
+  const upstream = await startUpstream(
+    t,
+    (_req, res, seen) => void (seen.url.endsWith('big') ? res.end(Buffer.alloc(3_000_000)) : res.end('ok'))
+  )
+  const gateway = await buildTestGateway(
+    t,
+    upstream.url,
+    limits({ headersTimeout: '4s', bodyIdleTimeout: '4s', writeIdleTimeout: '4s', keepAliveTimeout: '1s' })
+  )
+  const measure = async () => {
+    const times: number[] = []
+    await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        for (let count = 0; count < 100; count++) {
+          const start = performance.now()
+          const response = await gateway.call('/public/x')
+          if (response.status !== 200 || (await response.text()) !== 'ok') t.fail(`status ${response.status}`)
+          times.push(performance.now() - start)
+        }
+      })
+    )
+    times.sort((a, b) => a - b)
+    return times[Math.floor(times.length * 0.99)] ?? 0
+  }
+  await measure()
+  const quiet = await measure()
+  const kinds = [
+    '',
+    'GET /public/x HTTP/1.1\r\nHost: a\r\nX-A: ',
+    'POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf',
+    'POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{'
+  ]
+  const slow: Socket[] = []
+  for (let count = 0; count < 1_200; count++) {
+    const socket = connect(gateway.port, '127.0.0.1')
+    socket.on('error', () => {})
+    // A tenth of them ask for much and never read it.
+    socket.write(count % 40 === 0 ? get('/public/big') : (kinds[count % kinds.length] ?? ''))
+    if (count % 40 === 0) socket.pause()
+    else socket.resume()
+    slow.push(socket)
+    // No more at once than a listening socket queues.
+    if (slow.length % 300 === 0) await until(() => connections(gateway.port) >= slow.length - 50)
+  }
+  t.teardown(() => {
+    for (const socket of slow) socket.destroy()
+  })
+  await until(() => connections(gateway.port) >= 1_000)
+  const p99 = await measure()
+  t.comment(`p99 of good requests: ${quiet.toFixed(1)} ms quiet, ${p99.toFixed(1)} ms beside 1,200 slow clients`)
+  t.ok(p99 < Math.max(250, 5 * quiet), `${p99} ms`)
+  // Those that read are told; none of them is left after its limit.
+  await until(() => connections(gateway.port) < 20, 15_000)
+  t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
+})
