@@ -1,11 +1,35 @@
-/** How the most lenient server could read a canonical path. A request is held to this reading as well as to its own, so
- *  that no server behind the gateway can take it for another than the one that was allowed. */
+/** How lenient servers could read a canonical path. A request is held to these readings as well as to its own, so that no
+ *  server behind the gateway can take it for another than the one that was allowed. */
 
 /** More layers of encoding than anybody writes by accident. */
 const MAX_LAYERS = 8
 
-/** Matrix parameters gone, everything decoded as often as it can be, look-alikes replaced (NFKC), spaces and dots at the
- *  ends of segments cut off. Letters keep their case. Null when what is left is itself not a plain path. */
+/** Letters that nobody decodes or cuts off; a dot at the end would be. */
+const UNMISTAKABLE = /^[\w~!$&'()*,=@|[\].-]*[\w~!$&'()*,=@|[\]-]$/
+
+/** Every name that some server could take a segment for, letters as they are: decoded once or to the end, with look-alikes
+ *  replaced or not, with its ends cut off or not. Null when one of them is a step, holds a slash or a control character,
+ *  or is nothing at all. */
+export function namesOf(segment: string): readonly string[] | null {
+  if (UNMISTAKABLE.test(segment)) return [segment]
+  const once = decodeTriplets(segment)
+  const plain = decodeAll(segment)
+  if (plain === null) return null
+  const names = new Set([once, plain, plainSegment(once), plainSegment(plain)])
+  for (const name of names) if (/^\.{0,2}$|[/\\]/.test(name) || hasControls(name)) return null
+  return [...names]
+}
+
+/** The path as those see it who decode before they look for slashes: once, and to the end. Null for more layers of encoding
+ *  than there is an end to. */
+export function decodedPaths(path: string): readonly string[] | null {
+  const plain = decodeAll(path)
+  return plain === null ? null : [decodeTriplets(path), plain]
+}
+
+/** The most lenient of all readings: matrix parameters gone, everything decoded as often as it can be, look-alikes replaced
+ *  (NFKC), spaces and dots at the ends of segments cut off. Letters keep their case. Null when what is left is itself not a
+ *  plain path. */
 export function lenientReading(path: string): string | null {
   const text = path.includes('%') ? decodeAll(path) : path
   if (text === null || hasControls(text)) return null
@@ -28,7 +52,8 @@ export function foldedPath(path: string): string | null {
 /** Capitals and small letters made one, as any of the usual comparisons does it: "ı" equals "i" by its capital, "K" (the
  *  sign for kelvin) equals "k" by its small letter. */
 export function foldCase(text: string): string {
-  return text.toUpperCase().toLowerCase()
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is meant
+  return /^[\x00-\x7f]*$/.test(text) ? text.toLowerCase() : text.toUpperCase().toLowerCase()
 }
 
 function decodeAll(path: string): string | null {

@@ -1,69 +1,80 @@
-/** The routes as the most lenient server behind the gateway could tell them apart. */
+/** The routes as lenient servers behind the gateway could tell them apart. */
 import type { RouteConfig } from '../config/config.ts'
-import { foldCase, lenientReading } from './lenient-reading.ts'
+import { foldCase } from './lenient-reading.ts'
 import { createPathEntry, type PathEntry } from './path-entry.ts'
-import { createPrefixIndex, groupBy } from './prefix-index.ts'
+import { groupBy } from './prefix-index.ts'
 
 export interface LenientRoutes {
-  /** Whether every route of the lenient reading is open to whoever may use `route`, for this method.
-   *  @param reading See lenientReading. */
-  areOpenTo(route: RouteConfig, method: string, reading: string): boolean
-  /** Whether the lenient reading leads to this route and no other. */
-  leadTo(route: RouteConfig, method: string, reading: string): boolean
+  /** The routes that a server could mean, one that takes each segment for any of these names and does or does not tell
+   *  capitals from small letters. Null when one of the paths it could mean takes no such method: nobody may use that.
+   *  @param segments For each segment every name that it could have. */
+  routesFor(method: string, segments: readonly (readonly string[])[]): RouteConfig[] | null
 }
 
-/** Paths that are one and the same in this reading. */
-interface Entry {
-  /** In segments. */
-  readonly depth: number
-  readonly paths: readonly PathEntry[]
+/** The routes of one path. */
+interface Place {
+  readonly names: readonly string[]
+  /** Its upstream takes another case for another path. */
+  readonly isCaseSensitive: boolean
+  readonly entry: PathEntry
+}
+
+interface Node {
+  readonly children: Map<string, Node>
+  readonly places: Place[]
 }
 
 export function createLenientRoutes(routes: readonly RouteConfig[]): LenientRoutes {
-  // For an upstream that tells upper from lower case, a path in other letters is another path.
-  const exactCase = indexBy(
-    routes.filter((route) => route.caseSensitive),
-    (text) => text
-  )
-  const anyCase = indexBy(
-    routes.filter((route) => !route.caseSensitive),
-    foldCase
-  )
-
-  /** Null for a path whose routes do not take the method: nobody may use those. */
-  function routesFor(method: string, reading: string): RouteConfig[] | null {
-    const one = exactCase.find(reading)
-    const other = anyCase.find(foldCase(reading))
-    const depth = Math.max(one?.depth ?? -1, other?.depth ?? -1)
-    const found: RouteConfig[] = []
-    for (const entry of [one, other]) {
-      if (entry?.depth !== depth) continue
-      const takers = entry.paths.flatMap((path) => path.routeFor(method) ?? [])
-      if (takers.length === 0) return null
-      found.push(...takers)
-    }
-    return found
+  const root = createNode()
+  for (const [path, group] of groupBy(routes, (route) => route.path)) {
+    const names = path === '/' ? [] : path.slice(1).split('/').map(decodeURIComponent)
+    let node = root
+    for (const name of names) node = childOf(node, foldCase(name))
+    const isCaseSensitive = group.every((route) => route.caseSensitive)
+    node.places.push({ names, isCaseSensitive, entry: createPathEntry(group) })
   }
 
   return {
-    areOpenTo(route, method, reading) {
-      const others = routesFor(method, reading)
-      return others?.every((other) => other === route || asksAtLeast(route, other)) ?? false
-    },
-    leadTo(route, method, reading) {
-      const others = routesFor(method, reading)
-      return others !== null && others.length > 0 && others.every((other) => other === route)
+    routesFor(method, segments) {
+      let found: Place[] = []
+      let nodes = [root]
+      for (let depth = 0; nodes.length > 0; depth++) {
+        for (const node of nodes) {
+          for (const place of node.places) {
+            if (place.isCaseSensitive && !couldBe(place.names, segments)) continue
+            // Whoever reads the path reads it this way, so the shorter ones do not count any more.
+            if (mustBe(place.names, segments)) found = found.filter(({ names }) => names.length === depth)
+            found.push(place)
+          }
+        }
+        const names = segments[depth]
+        if (names === undefined) break
+        nodes = [...new Set(nodes.flatMap((node) => names.flatMap((name) => node.children.get(foldCase(name)) ?? [])))]
+      }
+      const takers = found.map(({ entry }) => entry.routeFor(method))
+      return takers.every((taker) => taker !== undefined) ? takers : null
     }
   }
 }
 
-function indexBy(routes: readonly RouteConfig[], fold: (text: string) => string) {
-  const groups = groupBy(routes, (route) => fold(lenientReading(route.path) ?? route.path))
-  const entries = [...groups].map(([reading, group]): [string, Entry] => {
-    const paths = [...groupBy(group, (route) => route.path).values()].map(createPathEntry)
-    return [reading, { depth: reading === '/' ? 0 : reading.split('/').length, paths }]
-  })
-  return createPrefixIndex(new Map(entries))
+function createNode(): Node {
+  return { children: new Map(), places: [] }
+}
+
+function childOf(node: Node, name: string): Node {
+  const known = node.children.get(name)
+  if (known) return known
+  const child = createNode()
+  node.children.set(name, child)
+  return child
+}
+
+function couldBe(names: readonly string[], segments: readonly (readonly string[])[]): boolean {
+  return names.every((name, index) => segments[index]?.includes(name))
+}
+
+function mustBe(names: readonly string[], segments: readonly (readonly string[])[]): boolean {
+  return names.every((name, index) => segments[index]?.length === 1 && segments[index]?.[0] === name)
 }
 
 const AUTH_RANK = { public: 0, optional: 1, required: 2 }

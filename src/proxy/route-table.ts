@@ -6,8 +6,8 @@ import {
   NEEDS_ENCODED_SLASH,
   NEEDS_MATRIX_PARAMS
 } from './canonical-path.ts'
-import { lenientReading } from './lenient-reading.ts'
-import { createLenientRoutes } from './lenient-routes.ts'
+import { decodedPaths, lenientReading, namesOf } from './lenient-reading.ts'
+import { asksAtLeast, createLenientRoutes } from './lenient-routes.ts'
 import { createPathEntry, type PathEntry } from './path-entry.ts'
 import { createPrefixIndex, groupBy } from './prefix-index.ts'
 
@@ -18,7 +18,7 @@ export type Match =
   | { readonly kind: 'guarded'; readonly route: RouteConfig }
   /** Routes for this path exist, none for the method. */
   | { readonly kind: 'method'; readonly allow: string }
-  /** The path needs an allowance that its route does not give, or a lenient server would take it to another route. */
+  /** The path needs an allowance that its route does not give, or a lenient server could read it in several ways. */
   | { readonly kind: 'ambiguous'; readonly reason: string }
 
 export interface RouteTable {
@@ -39,22 +39,28 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
     JSON.stringify([auth, apps, require, rateLimit, methods])
   )
   const isUniform = new Set(demands).size <= 1
+  // A path in small letters can be another's reading where a route has capitals.
+  const arePlain = routes.every(({ path }) => hasOneReading(path))
 
   function match(method: string, { path, needs }: CanonicalPath): Match {
     if (needs !== 0) return matchLenient(method, path, needs)
     const found = pick(exact.find(path), method)
-    return isUniform || found.kind !== 'route' || hasOneReading(path) ? found : guard(method, path, found.route)
+    if (isUniform || found.kind !== 'route' || (arePlain && hasOneReading(path))) return found
+    return guard(method, path, found.route)
   }
 
   /** A server that ignores case, say, must not read the path as one that a stricter route protects. */
   function guard(method: string, path: string, route: RouteConfig): Match {
-    const reading = lenientReading(path)
-    if (reading === null) return UNPLAIN
-    return lenient.areOpenTo(route, method, reading) ? { kind: 'route', route } : { kind: 'guarded', route }
+    const segments = namesOfAll(path)
+    if (segments === null) return UNPLAIN
+    const others = lenient.routesFor(method, segments)
+    return others?.every((other) => other === route || asksAtLeast(route, other))
+      ? { kind: 'route', route }
+      : { kind: 'guarded', route }
   }
 
-  /** The path as written, without its matrix parameters, and as the most lenient server reads it with and without them, must
-   *  lead to one and the same route, and that route must allow what the path needs. */
+  /** The path as written without its matrix parameters must lead to a route that allows what it needs, and so must it for
+   *  whoever decodes it first, with and without the parameters. */
   function matchLenient(method: string, path: string, needs: number): Match {
     const bare = path.replace(/(?:;|%3B)[^/]*/g, '')
     const entry = exact.find(bare)
@@ -62,12 +68,20 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
     const found = pick(entry, method)
     if (found.kind !== 'route') return found
     const { route } = found
-    for (const spelling of bare === path ? [path] : [path, bare]) {
-      const reading = lenientReading(spelling)
-      if (reading === null || !lenient.leadTo(route, method, reading)) return UNPLAIN
+    for (const spelling of new Set([path, bare])) {
+      if (lenientReading(spelling) === null) return UNPLAIN
+      for (const reading of decodedPaths(spelling) ?? ['']) {
+        // Whoever decodes further meets these slashes in the next reading.
+        const segments = namesOfAll(reading.replace(/%2F/gi, '-'))
+        const others = segments && lenient.routesFor(method, segments)
+        if (!others?.every((other) => other === route)) return UNPLAIN
+      }
     }
-    // A server that knows no matrix parameters takes "/a;b" for a name of its own.
-    if (bare !== path && !lenient.areOpenTo(route, method, asName(path))) return UNPLAIN
+    // To a server that decodes no slashes, or knows no parameters, these are names like any other.
+    const asNames = path.replace(/;|%3B|%2F|%25|%3F|%23/g, '-')
+    const segments = namesOfAll(asNames)
+    const others = segments && lenient.routesFor(method, segments)
+    if (!others?.every((other) => other === route || asksAtLeast(route, other))) return UNPLAIN
     return (needs & ~allowances(route)) === 0 ? found : ambiguous(needs)
   }
 
@@ -80,9 +94,15 @@ function pick(entry: PathEntry | undefined, method: string): Match {
   return route ? { kind: 'route', route } : { kind: 'method', allow: entry.allow }
 }
 
-/** The path with its semicolons made a letter like any other. */
-function asName(path: string): string {
-  return path.replace(/;|%3B/g, '-')
+/** Null when a segment could be a step, or something that holds a slash. */
+function namesOfAll(path: string): (readonly string[])[] | null {
+  const segments: (readonly string[])[] = []
+  for (const written of path.slice(1).split('/')) {
+    const names = written === '' ? [''] : namesOf(written)
+    if (names === null) return null
+    segments.push(names)
+  }
+  return segments
 }
 
 function allowances(route: RouteConfig): number {

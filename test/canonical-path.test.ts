@@ -1,0 +1,388 @@
+/** The canonical path as a property: one reading, and no server behind the gateway has a more privileged one. */
+import fc from 'fast-check'
+import { test } from 'tap'
+import type { RouteConfig } from '../src/config/config.ts'
+import { canonicalPath, PathRefusal } from '../src/proxy/canonical-path.ts'
+import { createRouteTable } from '../src/proxy/route-table.ts'
+import { APPS, hostileTarget, route, routeTable } from './support/route-tables.ts'
+import { type ToyBackend, toyBackends } from './support/toy-backends.ts'
+
+const RUNS = Number(process.env.FUZZ_RUNS ?? 4_000)
+const anyTarget = fc.oneof(
+  hostileTarget([route('/admin'), route('/')]),
+  fc.string({ unit: 'binary-ascii', maxLength: 30 }).map((text) => `/${text}`),
+  fc.webPath()
+)
+
+test('what comes out is its own canonical form', (t) => {
+  fc.assert(
+    fc.property(anyTarget, (target) => {
+      const first = canonicalPath(target)
+      if (first instanceof PathRefusal) return
+      const again = canonicalPath(first.path + first.query)
+      if (again instanceof PathRefusal) throw new Error(again.reason)
+      if (again.path !== first.path || again.query !== first.query || again.needs !== first.needs)
+        throw new Error(`${first.path} became ${again.path}`)
+    }),
+    { numRuns: RUNS }
+  )
+  t.end()
+})
+
+test('the URL parser of the platform finds nothing to change in it', (t) => {
+  fc.assert(
+    fc.property(anyTarget, (target) => {
+      const canonical = canonicalPath(target)
+      if (canonical instanceof PathRefusal) return
+      const url = new URL(canonical.path, 'http://backend')
+      if (url.pathname !== canonical.path) throw new Error(`${canonical.path} became ${url.pathname}`)
+      if (url.host !== 'backend' || url.search !== '' || url.hash !== '') throw new Error(url.href)
+    }),
+    { numRuns: RUNS }
+  )
+  t.end()
+})
+
+test('the query comes out byte for byte, and has no part in the path', (t) => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'binary-ascii', maxLength: 20 }),
+      fc.constantFrom('/x', '/%61', '/a%20b'),
+      (query, path) => {
+        const canonical = canonicalPath(`${path}?${query}`)
+        if (query.includes('#')) return canonical instanceof PathRefusal
+        const alone = canonicalPath(path)
+        if (canonical instanceof PathRefusal || alone instanceof PathRefusal) return false
+        return canonical.query === `?${query}` && canonical.path === alone.path
+      }
+    ),
+    { numRuns: 1_000 }
+  )
+  t.end()
+})
+
+test('nothing that is forwarded holds a raw or encoded control character, a backslash, or a step', (t) => {
+  fc.assert(
+    fc.property(anyTarget, (target) => {
+      const canonical = canonicalPath(target)
+      if (canonical instanceof PathRefusal) return true
+      return (
+        /^\/[\x21-\x7e]*$/.test(canonical.path) &&
+        !/%[01][0-9A-F]|%7F|%5C|\\|\/\/|\/\.\.?(?:\/|$)/.test(canonical.path) &&
+        !/%(?![0-9A-F]{2})/.test(canonical.path)
+      )
+    }),
+    { numRuns: RUNS }
+  )
+  t.end()
+})
+
+/** Who might ask: nobody, or a user of one of the apps. */
+const CALLERS = [null, ...APPS]
+
+function mayUse({ auth, apps }: RouteConfig, app: string | null): boolean {
+  if (auth === 'public') return true
+  if (app === null) return auth === 'optional'
+  return apps === null || apps.includes(app)
+}
+
+/** The routes whose resources the backend would serve for this reading: those with the longest path. */
+function ownersOf(routes: readonly RouteConfig[], reading: string, backend: ToyBackend): RouteConfig[] {
+  const decoded = (path: string) => decodeURIComponent(path)
+  const covers = (candidate: RouteConfig) => {
+    const isAnyCase = backend.ignoresCase && !candidate.caseSensitive
+    const forms = [candidate.path, decoded(candidate.path)]
+    const fold = (text: string) => (isAnyCase ? text.toUpperCase() : text)
+    return forms.some((form) => {
+      const [prefix, path] = [fold(form), fold(reading)]
+      return prefix === '/' || path === prefix || path.startsWith(`${prefix}/`)
+    })
+  }
+  const depth = ({ path }: RouteConfig) => (path === '/' ? 0 : path.split('/').length)
+  const found = routes.filter(covers)
+  const deepest = Math.max(...found.map(depth))
+  return found.filter((candidate) => depth(candidate) === deepest)
+}
+
+test('no backend reads a path that a less strict rule let through as one of a stricter rule', (t) => {
+  const reached = new Map(toyBackends.map(({ name }) => [name, 0]))
+  const tableAndTarget = routeTable.chain((routes) => fc.tuple(fc.constant(routes), hostileTarget(routes)))
+  fc.assert(
+    fc.property(tableAndTarget, ([routes, target]) => {
+      const canonical = canonicalPath(target)
+      if (canonical instanceof PathRefusal) return
+      const match = createRouteTable(routes).match('GET', canonical)
+      if (match.kind !== 'route') return
+      for (const backend of toyBackends) {
+        const reading = backend.read(canonical.path + canonical.query)
+        if (reading === null) continue
+        reached.set(backend.name, (reached.get(backend.name) ?? 0) + 1)
+        for (const owner of ownersOf(routes, reading, backend)) {
+          const intruder = CALLERS.find((caller) => mayUse(match.route, caller) && !mayUse(owner, caller))
+          if (intruder !== undefined)
+            throw new Error(
+              `${target} is let through by ${match.route.path} as ${canonical.path} for ${intruder}; ${backend.name} reads ${reading}, of ${owner.path}`
+            )
+        }
+      }
+    }),
+    { numRuns: RUNS * 4 }
+  )
+  for (const [name, count] of reached) t.ok(count > RUNS / 4, `${name} was asked ${count} times`)
+  t.end()
+})
+
+test('a plain path is never refused: what a table names can be reached', (t) => {
+  const plain = fc.constantFrom(
+    '',
+    '/',
+    '/y',
+    '/Y',
+    '/y/42',
+    '/%E5%BC%A0',
+    '/a%20b',
+    '/100%25',
+    '/y:batch',
+    '/@me',
+    '/a+b',
+    '/y.'
+  )
+  fc.assert(
+    fc.property(routeTable, plain, (routes, tail) => {
+      // Two spellings of one name in a table are a matter of their own.
+      if (routes.some(({ path }) => path.includes('Admin')) && routes.some(({ path }) => path.includes('admin'))) return
+      const table = createRouteTable(routes)
+      for (const { path } of routes) {
+        const target = path === '/' ? tail || '/' : path + tail
+        const canonical = canonicalPath(target)
+        if (canonical instanceof PathRefusal) {
+          if (tail === '/y.') continue
+          throw new Error(`${target}: ${canonical.reason}`)
+        }
+        const match = table.match('GET', canonical)
+        if (match.kind !== 'route' || match.route.path !== path) throw new Error(`${target}: ${match.kind}`)
+      }
+    }),
+    { numRuns: RUNS / 4 }
+  )
+  t.end()
+})
+
+const demanding = { auth: 'required' } as const
+const open = { auth: 'public' } as const
+const allowing = (allow: Partial<RouteConfig['allow']>) => ({
+  allow: { encodedSlash: false, matrixParams: false, doubleEncoding: false, ...allow }
+})
+
+/** What becomes of each target: the path of the route it takes, or the kind of refusal. */
+function verdicts(routes: readonly RouteConfig[], targets: readonly string[], method = 'GET'): Record<string, string> {
+  const table = createRouteTable(routes)
+  return Object.fromEntries(
+    targets.map((target) => {
+      const canonical = canonicalPath(target)
+      if (canonical instanceof PathRefusal) return [target, 'refused']
+      const match = table.match(method, canonical)
+      return [target, match.kind === 'route' ? match.route.path : match.kind]
+    })
+  )
+}
+
+test('encodedSlash lets a slash inside a name pass on its own route, and opens no other', (t) => {
+  const routes = [
+    route('/files', { ...open, ...allowing({ encodedSlash: true }) }),
+    route('/files/private', demanding),
+    route('/admin', demanding),
+    route('/', open)
+  ]
+  t.same(
+    verdicts(routes, [
+      '/files/a%2Fb',
+      '/files/a%2fb/c',
+      '/files/%E5%BC%A0%2F1',
+      '/files/private%2Fx',
+      '/files/PRIVATE%2fx',
+      '/files/a%2F..%2Fprivate',
+      '/files/..%2Fadmin',
+      '/files/%2Fadmin',
+      '/files/a%2F%2Fb',
+      '/files%2Fprivate',
+      '/files%2Fa',
+      '/admin%2Fx',
+      '/x%2Fadmin',
+      '/files/a%252Fb',
+      '/files/a;b%2Fc',
+      '/files/a%5Cb'
+    ]),
+    {
+      '/files/a%2Fb': '/files',
+      '/files/a%2fb/c': '/files',
+      '/files/%E5%BC%A0%2F1': '/files',
+      '/files/private%2Fx': 'ambiguous',
+      '/files/PRIVATE%2fx': 'ambiguous',
+      '/files/a%2F..%2Fprivate': 'ambiguous',
+      '/files/..%2Fadmin': 'ambiguous',
+      '/files/%2Fadmin': 'ambiguous',
+      '/files/a%2F%2Fb': 'ambiguous',
+      '/files%2Fprivate': 'ambiguous',
+      '/files%2Fa': 'ambiguous',
+      '/admin%2Fx': 'ambiguous',
+      '/x%2Fadmin': 'ambiguous',
+      '/files/a%252Fb': 'ambiguous',
+      '/files/a;b%2Fc': 'ambiguous',
+      '/files/a%5Cb': 'refused'
+    }
+  )
+  t.end()
+})
+
+test('matrixParams lets parameters pass on its own route, and opens no other', (t) => {
+  const routes = [
+    route('/cars', { ...open, ...allowing({ matrixParams: true }) }),
+    route('/cars/secret', demanding),
+    route('/', demanding)
+  ]
+  t.same(
+    verdicts(routes, [
+      '/cars/1;color=red',
+      '/cars/1;color=red/doors;n=2',
+      '/cars/secret;a/x',
+      '/cars/secre;t/x',
+      '/cars;a/x',
+      '/cars;/../admin',
+      '/cars/..;/admin',
+      '/cars/;/admin',
+      '/cars/x;a%2Fb',
+      '/admin;x',
+      '/cars/%3Bx',
+      '/cars/x%3By'
+    ]),
+    {
+      '/cars/1;color=red': '/cars',
+      '/cars/1;color=red/doors;n=2': '/cars',
+      '/cars/secret;a/x': 'ambiguous',
+      '/cars/secre;t/x': '/cars',
+      '/cars;a/x': 'ambiguous',
+      '/cars;/../admin': 'refused',
+      '/cars/..;/admin': 'refused',
+      '/cars/;/admin': 'refused',
+      '/cars/x;a%2Fb': 'ambiguous',
+      '/admin;x': 'ambiguous',
+      '/cars/%3Bx': 'refused',
+      '/cars/x%3By': '/cars'
+    }
+  )
+  t.end()
+})
+
+test('doubleEncoding lets a second layer pass on its own route, and opens no other', (t) => {
+  const routes = [
+    route('/wiki', { ...open, ...allowing({ doubleEncoding: true }) }),
+    route('/wiki/admin', demanding),
+    route('/', demanding)
+  ]
+  t.same(
+    verdicts(routes, [
+      '/wiki/100%2541',
+      '/wiki/what%3F',
+      '/wiki/c%23',
+      '/wiki/%2561dmin',
+      '/wiki/%252561dmin',
+      '/wiki/%2541DMIN',
+      '/wiki/%252e%252e/admin',
+      '/wiki/%252Fadmin',
+      '/wiki/a%252Fb',
+      '/wiki/admin%252Fb',
+      '/wiki/%2561dmin/100%25',
+      '/wiki%252Fx',
+      '/%2577iki/x',
+      '/admin%3F'
+    ]),
+    {
+      '/wiki/100%2541': '/wiki',
+      '/wiki/what%3F': '/wiki',
+      '/wiki/c%23': '/wiki',
+      '/wiki/%2561dmin': 'ambiguous',
+      '/wiki/%252561dmin': 'ambiguous',
+      '/wiki/%2541DMIN': 'ambiguous',
+      '/wiki/%252e%252e/admin': 'ambiguous',
+      '/wiki/%252Fadmin': 'ambiguous',
+      '/wiki/a%252Fb': '/wiki',
+      '/wiki/admin%252Fb': 'ambiguous',
+      '/wiki/%2561dmin/100%25': 'ambiguous',
+      '/wiki%252Fx': 'ambiguous',
+      '/%2577iki/x': 'ambiguous',
+      '/admin%3F': 'ambiguous'
+    }
+  )
+  t.end()
+})
+
+test('caseSensitive says that another case is another path, on that route only', (t) => {
+  const routes = [
+    route('/Repo', { ...demanding, caseSensitive: true }),
+    route('/admin', demanding),
+    route('/Open', { ...open, caseSensitive: true }),
+    route('/open/x', demanding),
+    route('/', open)
+  ]
+  t.same(
+    verdicts(routes, [
+      '/Repo/a',
+      '/repo/a',
+      '/REPO/a',
+      '/admin',
+      '/ADMIN',
+      '/Open',
+      '/open',
+      '/Open/x',
+      '/OPEN/x',
+      '/R%65po'
+    ]),
+    {
+      '/Repo/a': '/Repo',
+      '/repo/a': '/',
+      '/REPO/a': '/',
+      '/admin': '/admin',
+      '/ADMIN': 'guarded',
+      '/Open': '/Open',
+      '/open': '/',
+      '/Open/x': 'guarded',
+      '/OPEN/x': 'guarded',
+      '/R%65po': '/Repo'
+    }
+  )
+  const shop = [route('/Shop', { ...open, caseSensitive: true }), route('/', demanding)]
+  t.same(verdicts(shop, ['/Shop/Item', '/shop/item']), { '/Shop/Item': '/Shop', '/shop/item': '/' })
+  t.end()
+})
+
+test('what is stricter is a matter of apps, claims, methods and limits too', (t) => {
+  const twins = (strict: Partial<RouteConfig>, lax: Partial<RouteConfig> = {}) => [route('/a', strict), route('/', lax)]
+  const rows: [RouteConfig[], string, string][] = [
+    [twins({ apps: ['wxaaaa'] }), 'GET', 'guarded'],
+    [twins({ apps: ['wxaaaa'] }, { apps: ['wxbbbb'] }), 'GET', 'guarded'],
+    [twins({ apps: ['wxaaaa', 'wxbbbb'] }, { apps: ['wxbbbb'] }), 'GET', '/'],
+    [twins({ require: { role: ['boss'] } }), 'GET', 'guarded'],
+    [twins({ require: { constructor: ['boss'] } }), 'GET', 'guarded'],
+    [twins({ require: { role: ['boss', 'clerk'] } }, { require: { role: ['boss'] } }), 'GET', '/'],
+    [twins({ methods: ['GET'] }), 'POST', 'guarded'],
+    [twins({ methods: ['GET'] }), 'GET', '/'],
+    [twins({ methods: ['GET'] }), 'HEAD', '/'],
+    [twins({ rateLimit: { max: 5, window: 1000, by: 'ip' } }), 'GET', 'guarded'],
+    [twins({ ...open }), 'GET', '/'],
+    [[route('/a', { ...open, methods: ['GET'] }), route('/a', demanding), route('/', open)], 'POST', 'guarded'],
+    [[route('/a', { ...open, methods: ['GET'] }), route('/a', demanding), route('/', open)], 'GET', '/']
+  ]
+  for (const [routes, method, expected] of rows)
+    t.equal(
+      verdicts(routes, ['/A/x'], method)['/A/x'],
+      expected,
+      `${method} ${JSON.stringify(routes[0]?.require)} ${expected}`
+    )
+  t.same(verdicts([route('/Caf%C3%A9', demanding), route('/', open)], ['/caf%c3%a9', '/CAF%C3%89', '/cafe%CC%81']), {
+    '/caf%c3%a9': 'guarded',
+    '/CAF%C3%89': 'guarded',
+    '/cafe%CC%81': 'guarded'
+  })
+  t.end()
+})
