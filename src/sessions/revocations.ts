@@ -4,18 +4,20 @@ import type { Clock } from '../clock.ts'
 import type { Store } from '../store/port.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Principal, UserStatus } from '../tokens/principal.ts'
+import { createPerUser } from './per-user.ts'
 
 /** How often the feed is read; an end is in force everywhere within this plus one reading (milliseconds). */
 const POLL_INTERVAL = 200
-const PAGE = 5_000
+/** Entries read at a time, few enough for requests not to wait for them. */
+const PAGE = 1_000
 const SWEEP_INTERVAL = 60_000
 /** Clocks of several instances differ, and a login that an end overtakes gets its token a moment after it: an entry is
  *  kept for this much longer than the longest token (milliseconds). */
 const MARGIN = 60_000
 
-/** `s`: a session ended. `u`: all sessions of a user below epoch `e` ended. `b`: a user has become bound. `x`: until when
- *  the entry matters. */
-type Entry = { x: number } & ({ s: string } | { u: string; e: number } | { b: string })
+/** `s`: a session ended. `u`: all sessions of a user (openid) of `a` (appid) below epoch `e` ended. `b`: a user of `a` has
+ *  become bound. `x`: until when the entry matters. */
+type Entry = { x: number } & ({ s: string } | { a: string; u: string; e: number } | { a: string; b: string })
 
 export interface Revocations {
   /** Reads the whole feed, then keeps following it. Resolves when the first whole reading is done, however long the
@@ -54,8 +56,8 @@ export interface RevocationLimits {
 
 export function createRevocations({ store, clock, log, ...limits }: RevocationsOptions): Revocations {
   const sessions = new Map<string, number>()
-  const users = new Map<string, { epoch: number; until: number }>()
-  const bound = new Map<string, number>()
+  const users = createPerUser<{ epoch: number; until: number }>()
+  const bound = createPerUser<number>()
   let { grace } = limits
   let life = limits.accessTtl + MARGIN
   let version = 0
@@ -67,14 +69,15 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   let isAway = false
   let isTrusted = false
 
-  const userKey = (appId: string, openId: string) => `${appId}:${openId}`
-
   function apply(entry: Entry): void {
     if (entry.x <= clock.now()) return
     if ('s' in entry) sessions.set(entry.s, entry.x)
-    else if ('u' in entry)
-      users.set(entry.u, { epoch: Math.max(entry.e, users.get(entry.u)?.epoch ?? 0), until: entry.x })
-    else if ('b' in entry) bound.set(entry.b, entry.x)
+    else if ('u' in entry) {
+      const known = users.get(entry.a, entry.u)
+      // Entries may be read again, and older ones after newer ones.
+      const epoch = Math.max(entry.e, known?.epoch ?? 0)
+      users.set(entry.a, entry.u, { epoch, until: Math.max(entry.x, known?.until ?? 0) })
+    } else if ('b' in entry) bound.set(entry.a, entry.b, entry.x)
     version++
   }
 
@@ -89,8 +92,8 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     if (now - lastSweep < SWEEP_INTERVAL) return
     lastSweep = now
     for (const [id, until] of sessions) if (until <= now) sessions.delete(id)
-    for (const [key, user] of users) if (user.until <= now) users.delete(key)
-    for (const [key, until] of bound) if (until <= now) bound.delete(key)
+    users.sweep((user) => user.until <= now)
+    bound.sweep((until) => until <= now)
   }
 
   async function readToEnd(): Promise<void> {
@@ -149,9 +152,9 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
       clearTimeout(timer)
     },
     endSession: (id) => publish({ s: id, x: until() }),
-    endUser: (appId, openId, epoch) => publish({ u: userKey(appId, openId), e: epoch, x: until() }),
+    endUser: (appId, openId, epoch) => publish({ a: appId, u: openId, e: epoch, x: until() }),
     markBound(appId, openId) {
-      const entry: Entry = { b: userKey(appId, openId), x: until() }
+      const entry: Entry = { a: appId, b: openId, x: until() }
       // Known here whatever becomes of the feed: nobody is refused for it.
       apply(entry)
       return publish(entry)
@@ -159,12 +162,12 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     isRevoked(principal) {
       if (sessions.size > 0 && sessions.has(principal.sessionId)) return true
       if (users.size === 0) return false
-      const user = users.get(userKey(principal.appId, principal.openId))
+      const user = users.get(principal.appId, principal.openId)
       return user !== undefined && principal.epoch < user.epoch
     },
     statusOf(principal) {
       if (principal.status === 'bound' || bound.size === 0) return principal.status
-      return bound.has(userKey(principal.appId, principal.openId)) ? 'bound' : principal.status
+      return bound.get(principal.appId, principal.openId) === undefined ? principal.status : 'bound'
     },
     get version() {
       return version
@@ -188,8 +191,9 @@ function parseEntry(text: string): Entry | null {
   try {
     const entry = JSON.parse(text) as Record<string, unknown>
     if (typeof entry.x !== 'number') return null
-    if (typeof entry.s === 'string' || typeof entry.b === 'string') return entry as unknown as Entry
-    return typeof entry.u === 'string' && typeof entry.e === 'number' ? (entry as unknown as Entry) : null
+    const isUser = typeof entry.a === 'string' && typeof entry.u === 'string' && typeof entry.e === 'number'
+    const isBound = typeof entry.a === 'string' && typeof entry.b === 'string'
+    return typeof entry.s === 'string' || isUser || isBound ? (entry as unknown as Entry) : null
   } catch {
     return null
   }

@@ -1,0 +1,36 @@
+/** A map from users to what is known of them, for lookups on the hot path: two steps instead of a key put together, which
+ *  would cost more than the lookups. */
+
+export interface PerUser<V> {
+  get(appId: string, openId: string): V | undefined
+  set(appId: string, openId: string, value: V): void
+  /** Drops what `isOver` says is over. */
+  sweep(isOver: (value: V) => boolean): void
+  readonly size: number
+}
+
+export function createPerUser<V>(): PerUser<V> {
+  const apps = new Map<string, Map<string, V>>()
+  let size = 0
+  return {
+    get: (appId, openId) => apps.get(appId)?.get(openId),
+    set(appId, openId, value) {
+      let users = apps.get(appId)
+      if (!users) {
+        users = new Map()
+        apps.set(appId, users)
+      }
+      if (!users.has(openId)) size++
+      users.set(openId, value)
+    },
+    sweep(isOver) {
+      for (const [appId, users] of apps) {
+        for (const [openId, value] of users) if (isOver(value) && users.delete(openId)) size--
+        if (users.size === 0) apps.delete(appId)
+      }
+    },
+    get size() {
+      return size
+    }
+  }
+}

@@ -1,0 +1,115 @@
+/** The revocation feed: what an entry means, how long it is remembered, and that nothing in it can stop a reader. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Test, test } from 'tap'
+import { createRevocations } from '../src/sessions/revocations.ts'
+import { createMemoryStore } from '../src/store/memory.ts'
+import type { Store } from '../src/store/port.ts'
+import type { Principal } from '../src/tokens/principal.ts'
+import { quietLog, startClock } from './support/store.ts'
+
+const ACCESS_TTL = 7_200_000
+const clock = startClock()
+
+async function follow(t: Test, store: Store, time = clock) {
+  const options = { store, clock: time, log: quietLog(), accessTtl: ACCESS_TTL, grace: 60_000 }
+  const revocations = createRevocations(options)
+  t.teardown(() => revocations.stop())
+  await revocations.start()
+  return revocations
+}
+
+const makeStore = (time = clock) => createMemoryStore({ clock: time, log: quietLog() })
+
+const principal = (changes: Partial<Principal> = {}): Principal => ({
+  appId: 'wx1',
+  openId: 'oAlice',
+  unionId: null,
+  userId: 'u_alice',
+  sessionId: 's1',
+  epoch: 0,
+  status: 'anonymous',
+  claims: {},
+  expiresAt: clock.now() + ACCESS_TTL,
+  ...changes
+})
+
+test('an entry speaks of one session, or of one user of one mini-program below an epoch', async (t) => {
+  const revocations = await follow(t, makeStore())
+  await revocations.endSession('s1')
+  await revocations.endUser('wx1', 'oBob', 3)
+  await revocations.endUser('wx1', 'oBob', 2)
+  t.equal(revocations.isRevoked(principal()), true)
+  t.equal(revocations.isRevoked(principal({ sessionId: 's2' })), false)
+  const bob = { openId: 'oBob', sessionId: 's3' }
+  t.equal(
+    revocations.isRevoked(principal({ ...bob, epoch: 2 })),
+    true,
+    'an older entry after a newer one takes nothing back'
+  )
+  t.equal(revocations.isRevoked(principal({ ...bob, epoch: 3 })), false)
+  t.equal(revocations.isRevoked(principal({ ...bob, appId: 'wx2' })), false)
+  t.equal(revocations.isRevoked(principal({ ...bob, appId: 'wx1:oBob', openId: '' })), false)
+  await revocations.markBound('wx1', 'oCarol')
+  t.equal(revocations.statusOf(principal({ openId: 'oCarol' })), 'bound')
+  t.equal(revocations.statusOf(principal({ openId: 'oCarol', appId: 'wx2' })), 'anonymous')
+  t.equal(revocations.statusOf(principal({ openId: 'oDave', status: 'bound' })), 'bound')
+})
+
+test('an entry outlives every token it speaks of, also one issued a moment later by a clock ahead, and is then forgotten', async (t) => {
+  const time = startClock()
+  const store = makeStore(time)
+  const revocations = await follow(t, store, time)
+  await revocations.endSession('s1')
+  await revocations.endUser('wx1', 'oAlice', 1)
+  await revocations.markBound('wx1', 'oAlice')
+  time.advance(ACCESS_TTL + 10_000)
+  await delay(450)
+  t.equal(revocations.size, 2)
+  t.equal(revocations.isRevoked(principal()), true)
+  const late = await follow(t, store, time)
+  t.equal(late.isRevoked(principal()), true, 'for those who start now, too')
+  time.advance(120_000)
+  await delay(450)
+  t.equal(revocations.size, 0)
+  t.equal(revocations.isRevoked(principal()), false)
+  t.equal(revocations.statusOf(principal()), 'anonymous')
+  t.equal((await follow(t, store, time)).size, 0)
+})
+
+test('what nobody can read in the feed is passed over', async (t) => {
+  const store = makeStore()
+  const x = clock.now() + ACCESS_TTL
+  const rubbish = [
+    '',
+    '{',
+    'null',
+    '[]',
+    '1',
+    '{}',
+    `{"x":${x}}`,
+    `{"s":"s1"}`,
+    `{"s":"s1","x":"later"}`,
+    `{"s":1,"x":${x}}`
+  ]
+  const users = [
+    `{"u":"oAlice","e":1,"x":${x}}`,
+    `{"a":"wx1","u":"oAlice","e":"1","x":${x}}`,
+    `{"a":1,"b":"o","x":${x}}`
+  ]
+  for (const entry of [...rubbish, ...users, `{"s":"__proto__","x":${x}}`, `{"s":"s9","x":${x},"new":1}`])
+    await store.appendFeed(entry, ACCESS_TTL)
+  const revocations = await follow(t, store)
+  t.equal(revocations.isTrusted, true)
+  t.equal(revocations.isRevoked(principal()), false)
+  t.equal(revocations.isRevoked(principal({ sessionId: 's9' })), true, 'entries may learn new members')
+  t.equal(revocations.size, 2)
+})
+
+test('a feed of many pages is read whole before anything is trusted', async (t) => {
+  const store = makeStore()
+  for (let index = 0; index < 5_001; index++)
+    await store.appendFeed(JSON.stringify({ s: `s${index}`, x: clock.now() + ACCESS_TTL }), ACCESS_TTL)
+  const revocations = await follow(t, store)
+  t.equal(revocations.size, 5_001)
+  t.equal(revocations.isRevoked(principal({ sessionId: 's5000' })), true)
+})
