@@ -30,10 +30,13 @@ const USAGE = `Usage: wxgate COMMAND
 `
 
 const waiting: (() => void)[] = []
+/** Signals that came while nobody waited for one, such as during the start. */
+let unheard = 0
 const stop = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
     stop.abort()
+    if (waiting.length === 0) unheard++
     for (const resolve of waiting.splice(0)) resolve()
   })
 }
@@ -46,7 +49,11 @@ const io: ProcessIo = {
   stdoutFd: 1,
   isTerminal: process.stdout.isTTY === true,
   onHangup: (listener) => void process.on('SIGHUP', listener),
-  signalled: () => new Promise((resolve) => waiting.push(resolve))
+  signalled() {
+    if (unheard === 0) return new Promise((resolve) => waiting.push(resolve))
+    unheard--
+    return Promise.resolve()
+  }
 }
 
 const [name = '', ...args] = process.argv.slice(2)

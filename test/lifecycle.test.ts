@@ -1,0 +1,384 @@
+/** The process: how it starts, what it says, and how it leaves, seen from outside. */
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { request as tlsRequest } from 'node:https'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls, type PeerCertificate } from 'node:tls'
+import { type Test, test } from 'tap'
+import { hasOpenssl } from './support/certificates.ts'
+import { defaultConfig, next } from './support/gateway.ts'
+import { freePort, startProcess, type TestProcess, untilStatus, writeConfig } from './support/process.ts'
+import { get, openClient, until } from './support/raw-client.ts'
+
+const MB = 1024 * 1024
+/** Longest wait for a process on a busy machine, in milliseconds. */
+const PATIENCE = 20_000
+
+async function startServer(t: Test, handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
+  const server = createServer(handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+interface Running extends TestProcess {
+  readonly port: number
+  readonly url: string
+  readonly serviceUrl: string
+  readonly file: string
+  /** Lines of the access log. */
+  requests(): Record<string, unknown>[]
+}
+
+async function start(t: Test, upstream: string, server: Record<string, unknown> = {}): Promise<Running> {
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const config = {
+    ...defaultConfig(upstream),
+    server: { host: '127.0.0.1', port, loginLimit: { max: 1_000, window: '1m' }, ...server },
+    service: { host: '127.0.0.1', port: servicePort },
+    routes: [
+      { path: '/api', upstream: 'app' },
+      { path: '/public', upstream: 'app', auth: 'public', bodyLimit: '1gb' }
+    ]
+  }
+  const { file } = writeConfig(t, config)
+  const running = startProcess(t, ['run', '-c', file])
+  const url = `${server.tls ? 'https' : 'http'}://127.0.0.1:${port}`
+  const serviceUrl = `http://127.0.0.1:${servicePort}`
+  if ((await untilStatus(`${serviceUrl}/readyz`, 200)) !== 200) throw new Error(running.output())
+  const requests = () =>
+    running
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('"msg":"request"'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+  return { ...running, port, url, serviceUrl, file, requests }
+}
+
+test('SIGTERM: not ready at once, still serving for drain.delay, then what is under way is finished, and exit 0', async (t) => {
+  const held: ServerResponse[] = []
+  const upstream = await startServer(t, (req, res) => {
+    if (req.url?.endsWith('/slow')) held.push(res)
+    else if (req.method === 'POST') {
+      let size = 0
+      req.on('data', (chunk: Buffer) => {
+        size += chunk.length
+      })
+      req.on('end', () => res.end(`${size} bytes`))
+    } else res.end('ok')
+  })
+  const gateway = await start(t, upstream, { drain: { delay: '1500ms', timeout: '10s' } })
+  const idle = await openClient(t, gateway.port)
+  idle.send(get('/public/x'))
+  t.equal((await idle.response()).headers.connection, 'keep-alive')
+  const slow = await openClient(t, gateway.port)
+  slow.send(get('/public/slow'))
+  await until(() => held.length === 1, PATIENCE)
+  const upload = await openClient(t, gateway.port)
+  upload.send('POST /public/up HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf')
+
+  const signalled = performance.now()
+  gateway.child.kill('SIGTERM')
+  t.equal(await untilStatus(`${gateway.url}/readyz`, 503, 1_000), 503)
+  t.equal(await untilStatus(`${gateway.serviceUrl}/readyz`, 503, 500), 503)
+  t.equal(await untilStatus(`${gateway.url}/livez`, 200, 500), 200)
+  t.match(await (await fetch(`${gateway.url}/readyz?verbose`)).json(), { status: 'draining' })
+  const served = await fetch(`${gateway.url}/public/x`)
+  t.equal(await served.text(), 'ok', 'still serving')
+  t.equal(served.headers.get('connection'), 'close')
+  t.ok(performance.now() - signalled < 1_500, 'all of this within the delay')
+
+  await until(() => idle.isClosed, PATIENCE)
+  await t.rejects(openClient(t, gateway.port), 'no new connections after the delay')
+  t.equal(gateway.child.exitCode, null, 'it waits for what is under way')
+  upload.send('done')
+  t.match(await upload.response(), { status: 200, body: '8 bytes', headers: { connection: 'close' } })
+  held[0]?.end('late')
+  t.match(await slow.response(), { status: 200, body: 'late' })
+  t.equal(await gateway.exited, 0)
+  t.match(gateway.output(), '"msg":"stopped"')
+})
+
+test('what goes on for ever is cut at drain.timeout, and the exit status is 0', async (t) => {
+  const upstream = await startServer(t, (req, res) => {
+    req.resume()
+    if (req.url?.endsWith('/events')) res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+  })
+  const gateway = await start(t, upstream, { drain: { delay: '100ms', timeout: '600ms' } })
+  const events = await openClient(t, gateway.port)
+  events.send(get('/public/events'))
+  await until(() => events.pending.includes('data: 1'), PATIENCE)
+  const silent = await openClient(t, gateway.port)
+  silent.send(get('/public/silent'))
+  const upload = await openClient(t, gateway.port)
+  upload.send('POST /public/up HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf')
+  const unread = await openClient(t, gateway.port)
+  unread.socket.pause()
+  unread.send(get('/public/unread'))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const signalled = performance.now()
+  gateway.child.kill('SIGTERM')
+  t.equal(await gateway.exited, 0)
+  const took = performance.now() - signalled
+  t.ok(took >= 650 && took < 2_500, `${took} ms`)
+  await Promise.all([events.closed, silent.closed, upload.closed])
+})
+
+test('a second signal ends it at once', async (t) => {
+  const upstream = await startServer(t, () => {})
+  const gateway = await start(t, upstream, { drain: { delay: '20s', timeout: '20s' } })
+  const client = await openClient(t, gateway.port)
+  client.send(get('/public/x'))
+  gateway.child.kill('SIGINT')
+  await untilStatus(`${gateway.url}/readyz`, 503)
+  const signalled = performance.now()
+  gateway.child.kill('SIGTERM')
+  t.equal(await gateway.exited, 0)
+  t.ok(performance.now() - signalled < 1_000)
+  t.match(gateway.output(), 'stopped at once')
+})
+
+test('a signal that comes during the start is not lost', async (t) => {
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const { folder, file } = writeConfig(t, {
+    ...defaultConfig('http://127.0.0.1:9'),
+    server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: servicePort }
+  })
+  // The process signals itself as soon as it can hear it, which is long before it listens.
+  const early = join(folder, 'early.mjs')
+  writeFileSync(
+    early,
+    `const onListener = (name) => {
+      if (name !== 'SIGTERM') return
+      process.off('newListener', onListener)
+      setImmediate(() => process.kill(process.pid, 'SIGTERM'))
+    }
+    process.on('newListener', onListener)`
+  )
+  const gateway = startProcess(t, ['run', '-c', file], { NODE_OPTIONS: `--import=${early}` })
+  t.equal(await gateway.exited, 0)
+  t.match(gateway.output(), /draining.*\n.*"msg":"stopped"/)
+})
+
+test('a port in use is exit 1 with a sentence that says what to do', async (t) => {
+  const taken = createTcpServer()
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => taken.close())
+  const { port } = taken.address() as AddressInfo
+  for (const [listener, other] of [
+    ['server', 'service'],
+    ['service', 'server']
+  ] as const) {
+    const { file } = writeConfig(t, {
+      ...defaultConfig('http://127.0.0.1:9'),
+      [listener]: { host: '127.0.0.1', port },
+      [other]: { host: '127.0.0.1', port: await freePort() }
+    })
+    const gateway = startProcess(t, ['run', '-c', file])
+    t.equal(await gateway.exited, 1, listener)
+    t.match(gateway.output(), `127.0.0.1:${port} is in use. Stop what listens there, or choose another port.`)
+    t.notMatch(gateway.output(), /\n\s+at /, 'no stack')
+  }
+})
+
+test('a broken gateway.yaml is exit 2, and every problem is named with its place', async (t) => {
+  const { folder, file } = writeConfig(t, {})
+  writeFileSync(
+    file,
+    'version: 1\nserver: { prot: 80, drain: { delay: soon } }\nsecrets: [short]\napps: []\nupstreams:\n  a: { targets: [{ url: "ftp://x" }] }\nroutes:\n  - { path: api, upstream: b, auth: sometimes }\n'
+  )
+  const gateway = startProcess(t, ['run', '-c', file])
+  t.equal(await gateway.exited, 2)
+  for (const place of [
+    'server.prot',
+    'server.drain.delay',
+    'secrets',
+    'apps',
+    'targets[0].url',
+    'routes[0].path',
+    'routes[0].upstream',
+    'routes[0].auth'
+  ])
+    t.match(gateway.output(), place)
+  t.match(gateway.output(), /gateway\.yaml:2:\d+ server\.prot/)
+  t.match(gateway.output(), 'did you mean')
+  const missing = startProcess(t, ['run', '-c', join(folder, 'nothing.yaml')])
+  t.equal(await missing.exited, 2)
+  t.match(missing.output(), 'nothing.yaml')
+})
+
+test('health on both listeners, and wxgate healthcheck for containers', async (t) => {
+  const gateway = await start(t, 'http://127.0.0.1:9', { drain: { delay: '3s', timeout: '1s' } })
+  for (const base of [gateway.url, gateway.serviceUrl]) {
+    for (const path of ['/livez', '/readyz', '/healthz']) {
+      const response = await fetch(base + path)
+      t.equal(response.status, 200, path)
+      t.match(await response.json(), { status: 'ok' })
+    }
+  }
+  const check = async (...args: string[]) => startProcess(t, ['healthcheck', ...args]).exited
+  t.same(
+    await Promise.all([
+      check('-c', gateway.file),
+      check('--url', `${gateway.url}/readyz`),
+      check('--url', `${gateway.serviceUrl}/livez`),
+      check('--url', `${gateway.url}/nothing`),
+      check('--url', `http://127.0.0.1:${await freePort()}/readyz`),
+      check('--url', 'nonsense')
+    ]),
+    [0, 0, 0, 1, 1, 2]
+  )
+  gateway.child.kill('SIGTERM')
+  t.equal(await untilStatus(`${gateway.url}/readyz`, 503, 2_000), 503)
+  t.equal(await check('-c', gateway.file), 1, 'draining')
+})
+
+test('the edge speaks TLS from files, and takes over new ones when they change', async (t) => {
+  const certificates = hasOpenssl(t)
+  if (!certificates) return
+  const first = certificates.make('first', 'DNS:first.example')
+  const second = certificates.make('second', 'DNS:second.example')
+  const { folder } = writeConfig(t, {})
+  const [certFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+  const put = (from: typeof first) => {
+    copyFileSync(from.certFile, certFile)
+    copyFileSync(from.keyFile, keyFile)
+  }
+  put(first)
+  let proto: string | undefined
+  const upstream = await startServer(t, (req, res) => {
+    proto = String(req.headers['x-forwarded-proto'])
+    res.end('ok')
+  })
+  const gateway = await start(t, upstream, {
+    tls: { cert: { file: certFile }, key: { file: keyFile } },
+    drain: { delay: '1ms', timeout: '1s' }
+  })
+  const subject = () =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connectTls({ port: gateway.port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+        resolve(String((socket.getPeerCertificate() as PeerCertificate).subject.CN))
+        socket.destroy()
+      })
+      socket.on('error', reject)
+    })
+  t.equal(await subject(), 'first')
+  const response = (await next(
+    tlsRequest({ port: gateway.port, host: '127.0.0.1', path: '/public/x', rejectUnauthorized: false }).end(),
+    'response'
+  )) as [IncomingMessage]
+  t.equal(response[0].statusCode, 200)
+  response[0].resume()
+  t.equal(proto, 'https')
+  const kept = connectTls({ port: gateway.port, host: '127.0.0.1', rejectUnauthorized: false })
+  t.teardown(() => kept.destroy())
+  await next(kept, 'secureConnect')
+
+  put(second)
+  let now = ''
+  for (let waited = 0; now !== 'second' && waited < 10_000; waited += 100) {
+    now = await subject()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  t.equal(now, 'second')
+  t.notOk(kept.destroyed, 'a connection of before goes on')
+  writeFileSync(keyFile, 'not a key')
+  await until(() => gateway.output().includes('could not be read again'), PATIENCE)
+  t.equal(await subject(), 'second', 'what does not fit together is not taken over')
+
+  // Plain HTTP on the TLS port, and connections that never finish a handshake, are nobody's problem.
+  const plain = await openClient(t, gateway.port)
+  plain.send(get('/public/x'))
+  await plain.closed
+  t.equal(await subject(), 'second')
+  put(second)
+  t.equal(await startProcess(t, ['healthcheck', '-c', gateway.file]).exited, 0)
+})
+
+test('the access log has one JSON line a request: what was asked, decided and why, and no query', async (t) => {
+  const upstream = await startServer(t, (_req, res) => res.end('ok'))
+  const gateway = await start(t, upstream, { drain: { delay: '1ms', timeout: '1s' } })
+  const login = await fetch(`${gateway.url}/auth/login?secret=canary-query`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"code":"sandbox-alice"}'
+  })
+  const { access_token: token, user } = (await login.json()) as { access_token: string; user: { id: string } }
+  const headers = { authorization: `Bearer ${token}`, cookie: 'canary-cookie=1' }
+  await fetch(`${gateway.url}/api/orders?access_token=canary-query`, { headers })
+  await fetch(`${gateway.url}/api/orders?canary-query`, { headers: { authorization: 'Bearer canary-token' } })
+  await fetch(`${gateway.url}/public/x?canary-query`)
+  await fetch(`${gateway.url}/nowhere?canary-query`)
+  await until(() => gateway.requests().length === 5, PATIENCE)
+  const lines = gateway.requests()
+  t.match(lines[0], { method: 'POST', path: '/auth/login', route: 'none', status: 200, granted: true, reason: 'own' })
+  t.match(lines[1], {
+    method: 'GET',
+    path: '/api/orders',
+    route: '/api',
+    status: 200,
+    granted: true,
+    reason: 'token',
+    client: '127.0.0.1',
+    user: user.id,
+    request_id: /^[0-9a-f]{32}$/
+  })
+  t.ok(Number(lines[1]?.ms) >= Number(lines[1]?.upstream_ms) && Number(lines[1]?.upstream_ms) > 0)
+  t.match(lines[2], { route: '/api', status: 401, granted: false, reason: 'token_invalid' })
+  t.match(lines[3], { route: '/public', status: 200, granted: true, reason: 'public' })
+  t.match(lines[4], { route: 'none', status: 404, granted: false, reason: 'no_route' })
+  t.notMatch(gateway.output(), /canary|eyJ/)
+})
+
+test('U10 200 MB through the process, up and down, at the pace of the slower side, in little memory', async (t) => {
+  const upstream = await startServer(t, (req, res) => {
+    req.resume()
+    if (req.method === 'PUT') {
+      req.on('end', () => res.end('done'))
+      return
+    }
+    const block = Buffer.alloc(MB)
+    let left = 200
+    const write = () => {
+      while (left-- > 0) if (!res.write(block)) return void res.once('drain', write)
+      res.end()
+    }
+    write()
+  })
+  const gateway = await start(t, upstream, { drain: { delay: '1ms', timeout: '1s' } })
+  await fetch(`${gateway.url}/public/x`, { method: 'PUT', body: 'x'.repeat(MB) })
+  const status = `/proc/${gateway.child.pid}/status`
+  if (!existsSync(status)) {
+    t.comment('NOT TESTED: memory is only looked at where there is /proc')
+    return
+  }
+  const rss = () => Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(status, 'utf8'))?.[1] ?? 0) / 1024
+  const before = rss()
+  let peak = before
+  const watch = setInterval(() => {
+    peak = Math.max(peak, rss())
+  }, 20)
+  t.teardown(() => clearInterval(watch))
+  const upload = request(`${gateway.url}/public/up`, { method: 'PUT', headers: { 'content-length': 200 * MB } })
+  const answered = next(upload, 'response')
+  const block = Buffer.alloc(MB)
+  for (let count = 0; count < 200; count++) if (!upload.write(block)) await next(upload, 'drain')
+  upload.end()
+  const [done] = (await answered) as [IncomingMessage]
+  t.equal(done.statusCode, 200)
+  done.resume()
+  const download = request(`${gateway.url}/public/down`)
+  download.end()
+  const [stream] = (await next(download, 'response')) as [IncomingMessage]
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  let received = 0
+  for await (const chunk of stream) received += (chunk as Buffer).length
+  t.equal(received, 200 * MB)
+  t.comment(`${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
+  t.ok(peak - before < 130, `${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
+})
