@@ -1,0 +1,86 @@
+/** What the fuzzers found stays found, every fuzzer runs, and each can find something. */
+import fc from 'fast-check'
+import { test } from 'tap'
+import { canonicalPath, PathRefusal } from '../src/proxy/canonical-path.ts'
+import { readRequestHeaders } from '../src/proxy/request-headers.ts'
+import { decryptOpenData } from '../src/wechat/open-data.ts'
+import { FUZZERS } from './fuzz/all.ts'
+import { faultOf, runCampaign } from './fuzz/campaign.ts'
+import type { Fuzzer } from './fuzz/fuzzer.ts'
+import { createHeaderFuzzer } from './fuzz/headers.ts'
+import { createOpenDataFuzzer } from './fuzz/open-data.ts'
+import { createPathFuzzer } from './fuzz/paths.ts'
+import { SEEDS } from './fuzz/seeds.ts'
+import { createTokenFuzzer } from './fuzz/tokens.ts'
+
+for (const [name, create] of Object.entries(FUZZERS)) {
+  test(`${name}: the kept inputs and a handful of new ones hold`, async (t) => {
+    const fuzzer = await create(t)
+    for (const input of SEEDS[name] ?? []) t.equal(await faultOf(fuzzer, input), null, JSON.stringify(input))
+    const { finding, runs } = await runCampaign(fuzzer, { seed: 1, time: 10_000, runs: 60 })
+    t.equal(finding, null)
+    t.equal(runs, 60)
+  })
+}
+
+test('every list of kept inputs belongs to a fuzzer', async (t) => {
+  t.same(Object.keys(SEEDS), Object.keys(FUZZERS))
+})
+
+/** Runs until something is found; a fuzzer that finds nothing here would find nothing anywhere. */
+async function findingOf(fuzzer: unknown): Promise<string> {
+  const { finding } = await runCampaign(fuzzer as Fuzzer<never>, { seed: 7, time: 20_000, runs: 20_000 })
+  return finding === null ? 'nothing' : `${finding.fault} ${finding.input}`
+}
+
+test('a canonicaliser that lets an encoded dot pass is found, and the input is made small', async (t) => {
+  const careless: typeof canonicalPath = (target) => {
+    const result = canonicalPath(target)
+    const isDots = result instanceof PathRefusal && /%2e/i.test(target) && /^\/[a-z%0-9/]*$/i.test(target)
+    return isDots ? { path: target, query: '', needs: 0 } : result
+  }
+  const found = await findingOf(createPathFuzzer(careless))
+  t.match(found, /^public with \{\}|^not idempotent|^its own result|^a path with steps/)
+  t.ok(found.length < 200, found)
+})
+
+test('a header reader that keeps what Connection does not name is found', async (t) => {
+  const careless: typeof readRequestHeaders = (raw, options) => {
+    const result = readRequestHeaders(raw, options)
+    if (result instanceof Error) return result
+    const kept = raw.flatMap((name, index) => (index % 2 === 0 && /_/.test(name) ? [name, raw[index + 1] ?? ''] : []))
+    return { ...result, kept: [...result.kept, ...kept] }
+  }
+  t.match(await findingOf(createHeaderFuzzer(careless)), /went upstream/)
+})
+
+test('a verifier that overlooks what stands behind a token is found', async (t) => {
+  const fuzzer = await createTokenFuzzer((tokens) => ({
+    ...tokens,
+    verify: (credential) => tokens.verify(credential.replace(/[=\s]+$/, ''))
+  }))
+  t.match(await findingOf(fuzzer), /^accepted, though nobody issued it/)
+})
+
+test('a decryption that does not look at the watermark is found', async (t) => {
+  const careless: typeof decryptOpenData = (input) =>
+    decryptOpenData({ ...input, maxAge: Number.POSITIVE_INFINITY, appId: 'wx1234567890abcdef' }) ?? {
+      openId: 'o-alice'
+    }
+  t.match(await findingOf(createOpenDataFuzzer(careless)), /^data without our watermark/)
+})
+
+test('a throw is a finding, and its seed and path lead to the same input again', async (t) => {
+  const throwing: Fuzzer<number> = {
+    name: 'throwing',
+    inputs: fc.nat(1_000),
+    check(input) {
+      if (input > 100) throw new TypeError('planted')
+      return null
+    }
+  }
+  t.match(await findingOf(throwing), /^threw TypeError: planted/)
+  const { finding } = await runCampaign(throwing as Fuzzer<never>, { seed: 7, time: 5_000 })
+  const again = await runCampaign(throwing as Fuzzer<never>, { seed: 7, time: 5_000, path: finding?.path ?? '' })
+  t.equal(again.finding?.input, '101')
+})
