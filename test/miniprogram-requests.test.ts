@@ -350,6 +350,7 @@ test('what WeChat interrupts in the background goes on when the mini-program is 
   wx.hide()
   t.match(await writing, { code: 'interrupted', errno: 600003 })
   wire.fault = () => null
+  await new Promise((resolve) => setTimeout(resolve, 50))
   t.equal(wire.count('/api/a'), 1, 'nothing is sent from the background')
   wx.show()
   t.equal((await reading).statusCode, 200)
