@@ -7,6 +7,7 @@ type Command = (args: readonly string[], io: ProcessIo, stop: AbortSignal) => Pr
 const commands: Readonly<Record<string, () => Promise<{ run: Command }>>> = {
   run: () => import('./cli/run.ts'),
   validate: () => import('./cli/validate.ts'),
+  explain: () => import('./cli/explain.ts'),
   sandbox: () => import('./cli/sandbox.ts'),
   keygen: () => import('./cli/keygen.ts'),
   healthcheck: () => import('./cli/healthcheck.ts'),

@@ -1,29 +1,36 @@
 /** Where every request enters: its target and its headers are read once, or it is refused. */
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
 import type { GatewayConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { canonicalPath, PathRefusal } from '../proxy/canonical-path.ts'
 import { createHeaderNames } from '../proxy/header-names.ts'
-import { createPeers } from '../proxy/peers.ts'
+import { createPeers, type PeerConnection } from '../proxy/peers.ts'
 import type { RequestContext } from '../proxy/request-context.ts'
 import { readRequestHeaders } from '../proxy/request-headers.ts'
 import { createTraceIds } from '../proxy/trace-ids.ts'
 import { isOwnInDisguise } from './own-paths.ts'
 
+/** As much of a request as there is before its body. */
+export interface RequestHead extends Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly socket: PeerConnection
+}
+
 export interface FrontDoor {
   /** The context of a request, and why it may go no further, if so. The target of `OPTIONS *` is null without an error. */
-  admit(req: IncomingMessage): { context: RequestContext; error: ApiError | null }
+  admit(req: RequestHead): { context: RequestContext; error: ApiError | null }
 }
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
 const NOT_HTTP_1 = new ApiError('invalid_request', 'The gateway speaks HTTP/1.1 and HTTP/1.0 here.')
 const OWN_IN_DISGUISE = new ApiError('bad_path', 'The path could be read as one of the gateway itself.')
-const TRACE_FORBIDDEN = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
+const FORBIDDEN_METHOD = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
   headers: { allow: '' }
 })
 
-export function createFrontDoor(config: GatewayConfig): FrontDoor {
+/** @param explain Keep a record of the headers that are taken off. */
+export function createFrontDoor(config: GatewayConfig, { explain = false } = {}): FrontDoor {
   const { limits, trustedProxies } = config.server
   const names = createHeaderNames(
     config.routes.flatMap((route) => [...Object.keys(route.requestHeaders.set), ...Object.keys(route.inject)])
@@ -33,7 +40,7 @@ export function createFrontDoor(config: GatewayConfig): FrontDoor {
 
   return {
     admit(req) {
-      const peer = peers.of(req.socket as Socket)
+      const peer = peers.of(req.socket)
       const ids = nextIds()
       const traceId = ids.slice(0, 32)
       const context: RequestContext = {
@@ -60,7 +67,8 @@ export function createFrontDoor(config: GatewayConfig): FrontDoor {
         names,
         peer,
         httpVersion: req.httpVersion,
-        limit: limits.headers
+        limit: limits.headers,
+        explain
       })
       if (headers instanceof ApiError) return { context, error: headers }
       if (peer.isTrusted) {
@@ -68,7 +76,7 @@ export function createFrontDoor(config: GatewayConfig): FrontDoor {
         if (headers.requestId !== undefined) context.requestId = headers.requestId
         if (headers.traceparent !== undefined) context.traceparent = headers.traceparent
       }
-      if (context.method === 'TRACE') return { context, error: TRACE_FORBIDDEN }
+      if (context.method === 'TRACE' || context.method === 'CONNECT') return { context, error: FORBIDDEN_METHOD }
       context.headers = headers
       if (url === '*' && context.method === 'OPTIONS') return { context, error: null }
       const target = canonicalPath(url)

@@ -9,14 +9,17 @@ export interface Peer {
   readonly proto: 'http' | 'https'
 }
 
+/** What a connection tells of its other end. */
+export type PeerConnection = Pick<Socket, 'remoteAddress'> & { readonly encrypted?: boolean }
+
 export interface Peers {
-  of(socket: Socket): Peer
+  of(connection: PeerConnection): Peer
   /** The client's own address: the rightmost of X-Forwarded-For that is no trusted proxy. */
   clientAddress(peer: Peer, headers: RequestHeaders): string
 }
 
 const PEER = Symbol('peer')
-type PeerSocket = Socket & { [PEER]?: Peer; encrypted?: boolean }
+type Carrier = PeerConnection & { [PEER]?: Peer }
 
 /** @param trusted CIDRs or addresses. */
 export function createPeers(trusted: readonly string[]): Peers {
@@ -37,7 +40,7 @@ export function createPeers(trusted: readonly string[]): Peers {
   }
 
   return {
-    of(socket: PeerSocket) {
+    of(socket: Carrier) {
       const known = socket[PEER]
       if (known) return known
       const address = plainAddress(socket.remoteAddress ?? '')

@@ -1,0 +1,85 @@
+/** `wxgate explain`: what would happen to a request, said by the code that would do it. Nothing is sent anywhere. */
+import { existsSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { parseArgs } from 'node:util'
+import { systemClock } from '../clock.ts'
+import type { GatewayConfig } from '../config/config.ts'
+import { generatedSecretFile, newSecret, resolveGeneratedSecret } from '../config/generated-secret.ts'
+import { formatProblem } from '../config/problem.ts'
+import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { type ExplainedRequest, explain } from './explanation.ts'
+import { formatExplanation } from './explanation-text.ts'
+import type { CliIo } from './io.ts'
+
+const USAGE = `Usage: wxgate explain METHOD PATH [-c FILE] [-H 'Name: value']… [--from ADDRESS] [--format text|json]
+
+Says what would happen to a request: which route it takes and why, who it would come from, what the upstream would
+receive and what it would not. Nothing is sent. A token given with -H 'Authorization: Bearer …' is verified with the
+secrets of the file; whether its session was ended cannot be known here.
+
+  -c, --config  the configuration (gateway.yaml, or what WXGATE_CONFIG says)
+  -H, --header  a header of the request, any number of times
+  --from        the address that the connection comes from (192.0.2.1)
+  --format      text (default) or json
+  --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
+`
+
+/** 0 whenever there is an answer, be it a refusal; 2 when the command line or the configuration is wrong. */
+export async function run(args: readonly string[], io: CliIo): Promise<number> {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        ...configOptions,
+        header: { type: 'string', short: 'H', multiple: true, default: [] },
+        from: { type: 'string', default: '192.0.2.1' },
+        format: { type: 'string', default: 'text' },
+        help: { type: 'boolean', short: 'h', default: false }
+      }
+    })
+    if (values.help) {
+      io.stdout(USAGE)
+      return 0
+    }
+    const [method, target, ...others] = positionals
+    if (method === undefined || target === undefined)
+      throw new Error('METHOD and PATH are needed, such as GET /api/orders')
+    if (others.length > 0) throw new Error(`there is one argument too many: ${JSON.stringify(others[0])}`)
+    if (values.format !== 'text' && values.format !== 'json') throw new Error('--format must be text or json')
+    if (isIP(values.from) === 0) throw new Error('--from must be an IP address')
+    const rawHeaders = values.header.flatMap(readHeader)
+    const loaded = loadConfigFrom(values, io)
+    if (!loaded.ok) {
+      for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
+      return 2
+    }
+    const { config, isSecretKnown } = withSecret(loaded.config)
+    const request: ExplainedRequest = { method, target, rawHeaders, from: values.from }
+    const explanation = await explain(config, request, {
+      file: configFile(values, io.env),
+      clock: systemClock,
+      isSecretKnown
+    })
+    io.stdout(values.format === 'json' ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation))
+    return 0
+  } catch (error) {
+    io.stderr(`wxgate explain: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
+    return 2
+  }
+}
+
+function readHeader(line: string): [string, string] {
+  const colon = line.indexOf(':')
+  if (colon < 0) throw new Error(`a header needs a name and a value, such as -H 'X-A: 1', not ${JSON.stringify(line)}`)
+  return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]
+}
+
+/** Explaining creates nothing: where the gateway has not made its secret yet, one that nobody knows stands in. */
+function withSecret(config: GatewayConfig): { config: GatewayConfig; isSecretKnown: boolean } {
+  const file = generatedSecretFile(config.store)
+  const isSecretKnown = !config.secrets.includes('generated') || (file !== null && existsSync(file))
+  if (isSecretKnown) return { config: resolveGeneratedSecret(config), isSecretKnown }
+  const secrets = config.secrets.map((secret) => (secret === 'generated' ? newSecret() : secret))
+  return { config: { ...config, secrets }, isSecretKnown }
+}

@@ -1,0 +1,233 @@
+/** What would happen to a request: the parts of a gateway that never listens are asked, one after the other. */
+import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { Clock } from '../clock.ts'
+import type { GatewayConfig, RouteConfig } from '../config/config.ts'
+import { covers } from '../config/route-path.ts'
+import { toClientError } from '../edge/client-errors.ts'
+import type { ApiError } from '../errors.ts'
+import { createFrontDoor } from '../http/front-door.ts'
+import { isOwnPath } from '../http/own-paths.ts'
+import type { ReverseProxy } from '../proxy/proxy.ts'
+import type { RequestContext } from '../proxy/request-context.ts'
+import type { RequestHeaders, Stripped } from '../proxy/request-headers.ts'
+import { createLasting, createStage } from '../stage.ts'
+import { createMemoryStore } from '../store/memory.ts'
+import { createLog } from '../telemetry/log.ts'
+
+export interface ExplainedRequest {
+  readonly method: string
+  readonly target: string
+  /** Name and value in turns. */
+  readonly rawHeaders: readonly string[]
+  /** Address of the peer. */
+  readonly from: string
+}
+
+export interface ExplainedRoute {
+  readonly path: string
+  readonly methods: readonly string[] | null
+  /** Where it stands: `gateway.yaml:14`. */
+  readonly place: string
+  readonly upstream: string
+  readonly auth: RouteConfig['auth']
+}
+
+export interface Explanation {
+  readonly request: {
+    readonly method: string
+    readonly target: string
+    readonly from: string
+    readonly isTrusted: boolean
+  }
+  /** Null when the target was refused. */
+  readonly path: string | null
+  readonly route: ExplainedRoute | null
+  /** Why it is this route, or none. */
+  readonly why: string
+  /** Other routes that cover the path, the most specific first. */
+  readonly alsoCovering: readonly ExplainedRoute[]
+  readonly auth: {
+    /** A word of the access log: `token`, `public`, `anonymous`, `own`, or the code of the error. */
+    readonly verdict: string
+    readonly principal: ExplainedPrincipal | null
+    readonly notes: readonly string[]
+  }
+  readonly outcome: 'forwarded' | 'own' | 'refused'
+  /** Null where the upstream, or an endpoint of the gateway, has the last word. */
+  readonly answer: { readonly status: number; readonly code: string; readonly detail: string } | null
+  readonly upstream: {
+    readonly name: string
+    readonly method: string
+    readonly path: string
+    readonly headers: readonly (readonly [string, string])[]
+  } | null
+  readonly stripped: readonly Stripped[]
+}
+
+export interface ExplainedPrincipal {
+  readonly app: string
+  readonly user: string
+  readonly session: string
+  readonly status: string
+  readonly expiresAt: string
+}
+
+export interface ExplainOptions {
+  /** As the user named it. */
+  readonly file: string
+  readonly clock: Clock
+  /** False when the gateway has not made its secret yet. */
+  readonly isSecretKnown: boolean
+}
+
+/** Opens nothing that others could see: state is in memory, and nothing is sent. */
+export async function explain(
+  config: GatewayConfig,
+  request: ExplainedRequest,
+  options: ExplainOptions
+): Promise<Explanation> {
+  const { clock } = options
+  const log = createLog({ level: 'silent', access: false, format: 'json' }, { write() {}, flush() {} }, false)
+  const store = createMemoryStore({ clock, log })
+  const wechatUrl = config.wechat.apiBase === 'sandbox' ? 'http://sandbox.invalid' : config.wechat.apiBase
+  const dependencies = { store, clock, log, accessLog: { write() {} }, wechatUrl }
+  const lasting = createLasting(config, dependencies)
+  await lasting.revocations.start()
+  const stage = await createStage(config, dependencies, lasting)
+  try {
+    return ask(config, request, stage.parts.proxy, options)
+  } finally {
+    lasting.revocations.stop()
+    await stage.close()
+    await store.close()
+  }
+}
+
+function ask(
+  config: GatewayConfig,
+  request: ExplainedRequest,
+  proxy: ReverseProxy,
+  options: ExplainOptions
+): Explanation {
+  const hasHost = request.rawHeaders.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+  const rawHeaders = hasHost ? [...request.rawHeaders] : ['Host', 'localhost', ...request.rawHeaders]
+  const socket = { remoteAddress: request.from, encrypted: config.server.tls !== null }
+  const { method, target: url } = request
+  const frontDoor = createFrontDoor(config, { explain: true })
+  const { context, error } = frontDoor.admit({ method, url, httpVersion: '1.1', rawHeaders, socket })
+  const refusal = unreadable(request, config.server.limits.uri) ?? error
+  const place = (route: RouteConfig) => describeRoute(route, options.file)
+  const { target, headers } = context
+  const nothing = {
+    request: { method, target: url, from: request.from, isTrusted: context.peer.isTrusted },
+    path: target?.path ?? null,
+    route: null,
+    alsoCovering: [],
+    upstream: null,
+    stripped: headers?.stripped ?? []
+  }
+  if (refusal !== null) {
+    const why = 'the request does not get as far as the routes'
+    return { ...nothing, why, auth: notAsked(refusal.code), outcome: 'refused', answer: answerOf(refusal) }
+  }
+  if (target === null || headers === null || isOwnPath(target.path)) {
+    const why = 'the path belongs to the gateway itself, and no route can name it'
+    return { ...nothing, why, auth: notAsked('own'), outcome: 'own', answer: null }
+  }
+  const preview = proxy.preview(context)
+  const { decision, outgoing = null } = preview ?? {}
+  const { route = null, match } = decision ?? {}
+  const covering = config.routes
+    .filter(({ path }) => covers(path, target.path))
+    .sort((a, b) => b.path.length - a.path.length)
+  const guardedBy = match?.kind === 'guarded' ? match.route : null
+  return {
+    ...nothing,
+    route: route && place(route),
+    why: whyRoute(route, guardedBy, decision?.error ?? null, covering),
+    alsoCovering: covering.filter((other) => other !== route).map(place),
+    auth: authOf(context, headers, options),
+    outcome: outgoing === null ? 'refused' : 'forwarded',
+    answer: decision?.error ? answerOf(decision.error) : null,
+    upstream: outgoing &&
+      route && { name: route.upstream, method, path: outgoing.path, headers: pairs(outgoing.headers) },
+    stripped: [...headers.stripped, ...removedBy(route, headers)]
+  }
+}
+
+/** What Node's parser would not let through to us. */
+function unreadable({ method, target, rawHeaders }: ExplainedRequest, uriLimit: number): ApiError | null {
+  const say = (code: string) => toClientError(Object.assign(new Error(code), { code }), uriLimit)
+  if (!METHODS.includes(method)) return say('HPE_INVALID_METHOD')
+  if (/[^\x21-\x7e]/.test(target) || target === '') return say('HPE_INVALID_URL')
+  try {
+    for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+      validateHeaderName(rawHeaders[index] ?? '')
+      validateHeaderValue(rawHeaders[index] ?? '', rawHeaders[index + 1] ?? '')
+    }
+    return null
+  } catch {
+    return say('HPE_INVALID_HEADER_TOKEN')
+  }
+}
+
+function whyRoute(
+  route: RouteConfig | null,
+  guardedBy: RouteConfig | null,
+  error: ApiError | null,
+  covering: readonly RouteConfig[]
+): string {
+  if (guardedBy !== null)
+    return `${guardedBy.path} would take it, but a server that ignores case or decodes more could read the path as one that a stricter route protects`
+  if (route === null) return error?.code === 'no_route' ? 'no route covers the path' : (error?.detail ?? '')
+  const rivals = covering.filter(({ path }) => path === route.path).length
+  const length = covering.length > rivals ? 'the longest path that covers it' : 'the only path that covers it'
+  return rivals > 1 ? `${length}, and the best match for the method` : length
+}
+
+function authOf(
+  context: RequestContext,
+  headers: RequestHeaders,
+  { isSecretKnown }: ExplainOptions
+): Explanation['auth'] {
+  const { principal, reason, route } = context
+  const notes: string[] = []
+  if (principal !== null) notes.push('whether the session was ended is not known here')
+  if (headers.authorization !== undefined && route?.auth === 'public') notes.push('the token is not looked at')
+  else if (headers.authorization !== undefined && !isSecretKnown)
+    notes.push('the gateway has not made its secret yet, so no token can be valid')
+  return {
+    verdict: reason,
+    principal: principal && {
+      app: principal.appId,
+      user: principal.userId,
+      session: principal.sessionId,
+      status: principal.status,
+      expiresAt: new Date(principal.expiresAt).toISOString()
+    },
+    notes
+  }
+}
+
+function notAsked(verdict: string): Explanation['auth'] {
+  return { verdict, principal: null, notes: [] }
+}
+
+function answerOf({ status, code, detail }: ApiError) {
+  return { status, code, detail }
+}
+
+function describeRoute({ path, methods, line, upstream, auth }: RouteConfig, file: string): ExplainedRoute {
+  return { path, methods, place: `${file}:${line}`, upstream, auth }
+}
+
+function removedBy(route: RouteConfig | null, { kept }: RequestHeaders): Stripped[] {
+  const removed = new Set(route?.requestHeaders.remove.map((name) => name.toLowerCase()))
+  return pairs(kept).flatMap(([name]) =>
+    removed.has(name.toLowerCase()) ? [{ name, why: 'the route removes it (requestHeaders.remove)' }] : []
+  )
+}
+
+function pairs(list: readonly string[]): [string, string][] {
+  return list.flatMap((name, index): [string, string][] => (index % 2 === 0 ? [[name, list[index + 1] ?? '']] : []))
+}
