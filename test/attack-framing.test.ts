@@ -412,7 +412,9 @@ test('S12 a body beyond the limit is 413, announced or not', async (t) => {
     post('Transfer-Encoding: chunked', `${chunk('a'.repeat(600)).repeat(300)}0\r\n\r\n`),
     post('Content-Length: 999999999999999', 'a')
   ]
-  const outcomes = await Promise.all(rows.map((bytes) => exchange(target.gateway.port, bytes, { count: 2, wait: 1_500 })))
+  const outcomes = await Promise.all(
+    rows.map((bytes) => exchange(target.gateway.port, bytes, { count: 2, wait: 1_500 }))
+  )
   for (const [index, { responses }] of outcomes.entries()) {
     t.equal(responses[0]?.status, 413, `row ${index}`)
     t.match(responses[0]?.body, /"code":"body_too_large"/, `row ${index}`)
