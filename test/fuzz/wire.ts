@@ -16,22 +16,24 @@ export interface WireInput {
 
 /** TOKEN is a real access token; it is replaced late, so that edits can be written down. */
 const TOKEN = '%TOKEN%'
+/** Tells this input's requests from those that an earlier one left on their way to the upstream. */
+const RUN = '%RUN%'
 const REQUESTS = [
-  'GET /admin/x HTTP/1.1\r\nHost: t\r\n\r\n',
-  `GET /admin/x HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
-  'GET /x?y=1 HTTP/1.1\r\nHost: t\r\nX-A: b\r\nConnection: keep-alive\r\n\r\n',
-  'POST /x HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}',
-  `POST /admin HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer ${TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`,
-  'POST /auth/login HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 24\r\n\r\n{"code":"sandbox-alice"}',
-  'POST /auth/refresh HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{"refresh_token":"wxr"}',
-  `GET /auth/session HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
-  `POST /auth/open-data HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\nContent-Length: 41\r\n\r\n{"encryptedData":"AAAAAAAA","iv":"AAAAA"}`,
-  'GET /maybe HTTP/1.1\r\nHost: t\r\nX-OpenId: oMallory0001\r\n\r\n',
-  'GET /admin HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-  'GET /x HTTP/1.1\r\nHost: t\r\n\r\nGET /admin HTTP/1.1\r\nHost: t\r\n\r\n',
-  'OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n',
-  'HEAD /x HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc',
-  'GET /livez HTTP/1.1\r\nHost: t\r\n\r\n'
+  `GET /admin/x HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\n\r\n`,
+  `GET /admin/x HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
+  `GET /x?y=1 HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nX-A: b\r\nConnection: keep-alive\r\n\r\n`,
+  `POST /x HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}`,
+  `POST /admin HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nAuthorization: Bearer ${TOKEN}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`,
+  `POST /auth/login HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nContent-Type: application/json\r\nContent-Length: 24\r\n\r\n{"code":"sandbox-alice"}`,
+  `POST /auth/refresh HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nContent-Type: application/json\r\nContent-Length: 23\r\n\r\n{"refresh_token":"wxr"}`,
+  `GET /auth/session HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`,
+  `POST /auth/open-data HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\nContent-Length: 41\r\n\r\n{"encryptedData":"AAAAAAAA","iv":"AAAAA"}`,
+  `GET /maybe HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nX-OpenId: oMallory0001\r\n\r\n`,
+  `GET /admin HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  `GET /x HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\n\r\nGET /admin HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\n\r\n`,
+  `OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n`,
+  `HEAD /x HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\nContent-Length: 3\r\n\r\nabc`,
+  `GET /livez HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\n\r\n`
 ]
 const SCRAPS = [
   '\r\n',
@@ -120,7 +122,7 @@ export async function createWireFuzzer(scope: Scope): Promise<Fuzzer<WireInput>>
   })
   const { access_token: token } = await gateway.login('fuzz')
   const { openId } = gateway.sandbox.state.people.person(gateway.config.apps[0]?.appId ?? '', 'fuzz')
-  let checks = 0
+  let run = 0
 
   return {
     name: 'wire',
@@ -128,7 +130,10 @@ export async function createWireFuzzer(scope: Scope): Promise<Fuzzer<WireInput>>
     async check({ base, edits: list, cut }) {
       const text = apply(REQUESTS[base % REQUESTS.length] ?? '', list)
       // Bytes beyond latin-1 are sent as UTF-8.
-      const sent = Buffer.from(text.replaceAll(TOKEN, token), /[^\0-\xff]/.test(text) ? 'utf8' : 'latin1')
+      const sent = Buffer.from(
+        text.replaceAll(TOKEN, token).replaceAll(RUN, String(++run)),
+        /[^\0-\xff]/.test(text) ? 'utf8' : 'latin1'
+      )
       const at = Math.floor(cut * sent.length)
       upstream.seen.length = 0
       const { text: received, isClosed } = await send(gateway.port, sent, at)
@@ -138,11 +143,10 @@ export async function createWireFuzzer(scope: Scope): Promise<Fuzzer<WireInput>>
         if (fault !== null) return fault
       }
       if (!isClosed) return 'the connection was neither answered nor closed'
-      const fault = upstream.seen
-        .map((seen) => faultOf(seen, openId, sent.includes(token)))
-        .find((text) => text !== null)
+      const hadToken = sent.includes(token)
+      const fault = upstream.seen.map((seen) => faultOf(seen, { openId, run, hadToken })).find((text) => text !== null)
       if (fault) return fault
-      if (++checks % 200 === 0) {
+      if (run % 200 === 0) {
         const alive = await gateway.call('/admin', { token })
         await alive.arrayBuffer()
         if (alive.status !== 200) return `the next good request was answered ${alive.status}`
@@ -184,7 +188,17 @@ function faultOfAnswer(answer: string): string | null {
   return isProblem && Object.hasOwn(catalogue, code) ? null : `answered ${answer.slice(0, 200)}`
 }
 
-function faultOf({ url, rawHeaders }: Seen, openId: string, hadToken: boolean): string | null {
+interface Expectation {
+  readonly openId: string
+  readonly run: number
+  readonly hadToken: boolean
+}
+
+function faultOf({ url, rawHeaders, headers }: Seen, { openId, run, hadToken }: Expectation): string | null {
+  const from = headers['x-run']
+  if (from !== undefined && from !== String(run)) return null
+  // Without its number it may be anybody's, who may have had a token.
+  const mayBeNamed = hadToken || from === undefined
   const identity: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const folded = (rawHeaders[index] ?? '').toLowerCase().replace(/[^a-z0-9]/g, '-')
@@ -194,7 +208,7 @@ function faultOf({ url, rawHeaders }: Seen, openId: string, hadToken: boolean): 
   if (rawHeaders.some((text) => text.includes('oMallory0001')))
     return 'the upstream received a name that the client made up'
   const isProtected = /^\/admin(?:[/?]|$)/.test(url)
-  if (identity.length > (hadToken ? 1 : 0)) return `the upstream received ${identity.length} identities`
+  if (identity.length > (mayBeNamed ? 1 : 0)) return `the upstream received ${identity.length} identities`
   if (identity.length === 1 && identity[0] !== openId) return 'the upstream received another identity'
   if (isProtected && identity.length === 0) return `${url} was served without an identity`
   return /\/\/|\/\.{1,2}(?:[/?]|$)/.test(url.split('?')[0] ?? '') ? `the upstream received ${url}` : null
