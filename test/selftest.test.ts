@@ -292,7 +292,7 @@ test('a route that is open, a token that is refused and a gateway that is away a
   await new Promise((resolve) => server.close(resolve))
   const away = await command(['--against', `http://127.0.0.1:${port}`, '--route', '/api'])
   t.equal(away.status, 1)
-  t.match(away.stderr, 'does not answer')
+  t.match(away.stderr, 'does not answer: ECONNREFUSED')
 })
 
 test('the corpus is bounded, has one id for one case, and the same cases for any route', async (t) => {

@@ -60,13 +60,15 @@ export interface FactOptions {
 
 export async function findFacts({ dial, host, route, token, timeout, canary }: FactOptions): Promise<Facts> {
   const draft: Subject = { ...SAMPLE, host, route, canary, token: token ?? SAMPLE.token }
+  let reason = 'no answer in time'
   const send = async (bytes: string): Promise<Answer | null> => {
-    const { answers } = await exchange(dial, bytes, { count: 1, timeout })
+    const { answers, failure } = await exchange(dial, bytes, { count: 1, timeout })
+    if (failure !== '') reason = failure
     return answers[0] ?? null
   }
   const ask = (target: string, ...lines: string[]) => send(get(draft, target, ...lines, 'Connection: close'))
   const refusal = await ask(route)
-  if (refusal === null) throw new Unsuitable(`${host} does not answer`, false)
+  if (refusal === null) throw new Unsuitable(`${host} does not answer: ${reason}`, false)
   if (refusal.status !== 401 && refusal.status !== 403) {
     throw new Unsuitable(
       `without a token ${route} is answered ${refusal.status}, not 401: --route must be a path that asks for a token`,

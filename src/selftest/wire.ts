@@ -18,6 +18,8 @@ export interface Exchange {
   readonly isClosed: boolean
   /** Bytes that are no whole answer. */
   readonly rest: string
+  /** Why the connection failed, as the system puts it; empty when it did not. */
+  readonly failure: string
 }
 
 export type Dial = () => Socket
@@ -57,12 +59,13 @@ export function exchange(
     const socket = dial()
     let received = ''
     let isConnected = false
+    let failure = ''
     let wait: NodeJS.Timeout | undefined
     const finish = (isClosed: boolean) => {
       clearTimeout(timer)
       clearTimeout(wait)
       socket.destroy()
-      resolve({ ...readAnswers(received, isClosed, bodiless), isConnected, isClosed })
+      resolve({ ...readAnswers(received, isClosed, bodiless), isConnected, isClosed, failure })
     }
     const timer = setTimeout(() => finish(false), timeout)
     socket.on('connect', () => {
@@ -77,7 +80,10 @@ export function exchange(
     })
     // After an end there is nothing to wait for; a reset is an end as well.
     socket.on('end', () => finish(true))
-    socket.on('error', () => finish(true))
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      failure = error.code ?? error.message
+      finish(true)
+    })
     socket.on('close', () => finish(true))
     socket.write(bytes, 'latin1')
   })
