@@ -24,6 +24,7 @@ const paths: readonly string[] = [
   '/admin%EF%BC%9Bx',
   '/+admin',
   '/admin::$DATA',
+  '/...::$INDEX_ALLOCATION/Admin',
   '/...',
   '/x/....',
   '/?/../admin',
