@@ -15,7 +15,7 @@ import {
 import type { Principal } from '../src/tokens/principal.ts'
 import { route } from './support/route-tables.ts'
 
-const RUNS = Number(process.env.FUZZ_RUNS ?? 4_000)
+const RUNS = Number(process.env.FUZZ_RUNS ?? 2_000)
 const PRINCIPAL: Principal = {
   appId: 'wx1234567890abcdef',
   openId: 'oOurs-0123456789',

@@ -30,14 +30,8 @@ export function createPeers(trusted: readonly string[]): Peers {
     if (prefix === undefined) list.addAddress(address, family)
     else list.addSubnet(address, Number(prefix), family)
   }
-  const isTrusted = (address: string) => {
-    if (trusted.length === 0) return false
-    // A link-local address carries its interface (fe80::1%eth0), and that of a closed socket is not known: BlockList
-    // throws for both.
-    const plain = address.split('%', 1)[0] ?? ''
-    const version = isIP(plain)
-    return version !== 0 && list.check(plain, version === 6 ? 'ipv6' : 'ipv4')
-  }
+  const isTrusted = (address: string) =>
+    trusted.length > 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
   return {
     of(socket: Carrier) {
