@@ -1,57 +1,17 @@
 /** `wxgate selftest`: every case holds for this gateway, and the checks can fail for others. */
 import { readFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import jwt from '@fastify/jwt'
 import { fastify } from 'fastify'
-import { type Test, test } from 'tap'
+import { test } from 'tap'
 import { withScoreCard } from '../scripts/score-card.ts'
-import { run as runCommand } from '../src/cli/selftest.ts'
 import { casesFor, ROWS, SAMPLE } from '../src/selftest/corpus.ts'
-import { showBytes } from '../src/selftest/redaction.ts'
-import { createReport, formatReport, type Report } from '../src/selftest/report.ts'
-import { MOST_REQUESTS, requestsPlanned, runSelftest } from '../src/selftest/run.ts'
+import { formatReport, type Report } from '../src/selftest/report.ts'
+import { MOST_REQUESTS, requestsPlanned } from '../src/selftest/run.ts'
 import { ROUTES } from './support/attack.ts'
 import { buildTestGateway } from './support/gateway.ts'
+import { command, echo, REFUSAL, selftest, startNaive } from './support/selftest.ts'
 import { startUpstream } from './support/upstream.ts'
-
-const echo = (req: IncomingMessage, res: ServerResponse) =>
-  void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ headers: req.rawHeaders }))
-
-interface Run {
-  readonly token?: string
-  readonly route?: string
-  readonly timeout?: number
-}
-
-async function selftest(url: string, { token, route = '/admin', timeout = 3_000 }: Run = {}): Promise<Report> {
-  const against = new URL(url)
-  const result = await runSelftest({ against, route, token: token ?? null, timeout })
-  return createReport(result, { version: '1', now: new Date(0), target: against.origin, token: token ?? null })
-}
-
-interface Outcome {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-async function command(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  let stdout = ''
-  let stderr = ''
-  const status = await runCommand(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
-    env,
-    cwd: '/'
-  })
-  return { status, stdout, stderr }
-}
 
 test('a minimal gateway passes the whole corpus', async (t) => {
   const upstream = await startUpstream(t, echo)
@@ -129,40 +89,6 @@ test('the stock plugins fail in every family, each in the ways that are known of
     t.notOk(failed.has(id), `${id} holds there`)
 })
 
-/** Answers by what a whole request looks like, and goes on to the next one. */
-async function startNaive(
-  t: Test,
-  answer: (request: string, socket: Socket) => string | null
-): Promise<{ url: string; most: () => number; count: () => number }> {
-  let open = 0
-  let most = 0
-  let count = 0
-  const server = createTcpServer((socket) => {
-    most = Math.max(most, ++open)
-    let received = ''
-    socket.on('error', () => {})
-    socket.on('close', () => open--)
-    socket.on('data', (chunk) => {
-      received += chunk.toString('latin1')
-      for (let end = received.indexOf('\r\n\r\n'); end >= 0; end = received.indexOf('\r\n\r\n')) {
-        const request = received.slice(0, end + 4)
-        received = received.slice(end + 4)
-        count++
-        const text = answer(request, socket)
-        if (text === null) socket.destroy()
-        else socket.write(text)
-        if (/connection: close/i.test(request)) socket.end()
-      }
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, most: () => most, count: () => count }
-}
-
-const REFUSAL = 'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 2\r\n\r\nno'
-
 test('a server that takes every blank line for the end of a request fails, and the report says when, what and how often', async (t) => {
   const { url, most, count } = await startNaive(t, () => REFUSAL)
   const report = await selftest(url, { timeout: 200 })
@@ -189,18 +115,6 @@ test('a server that takes every blank line for the end of a request fails, and t
   t.same(JSON.parse(formatReport(report, 'json')), report)
 })
 
-test('a gateway that does not survive is reported, and the command says 1', async (t) => {
-  let isDead = false
-  const { url } = await startNaive(t, (request) => {
-    if (request.includes('%c0%ae')) isDead = true
-    return isDead ? null : REFUSAL
-  })
-  const { status, stdout } = await command(['--against', url, '--route', '/admin', '--timeout', '200'])
-  t.equal(status, 1)
-  t.match(stdout, 'DOES NOT ANSWER AS BEFORE')
-  t.match(stdout, /FAILED/)
-})
-
 test('answers that look like the upstream fail, whatever their status; what is neither is not told', async (t) => {
   const token = 'a-token-of-some-length'
   const upstream = (status: number) => `HTTP/1.1 ${status} X\r\nServer: app\r\nContent-Length: 0\r\n\r\n`
@@ -215,84 +129,6 @@ test('answers that look like the upstream fail, whatever their status; what is n
   t.match(report.failures.find(({ id }) => id === 'P02.1')?.reason, 'answered 404, and it looks like the upstream')
   t.ok(report.unknown['answered 404, by the gateway or by the upstream']?.includes('P10.1'))
   t.ok(report.unknown['answered 302, a redirection']?.includes('P13.1'))
-})
-
-test('the token appears in no report, whatever was made of it', async (t) => {
-  const { url } = await startNaive(t, (request) => {
-    const text = `you sent ${request.replace(/\s/g, ' ')}`
-    return `HTTP/1.1 ${request.includes('uthorization') || request.includes('access_token') ? 200 : 401} X\r\nContent-Length: ${text.length}\r\n\r\n${text}`
-  })
-  const token =
-    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1X2NhbmFyeSIsIm5hbWUiOiJjYW5hcnkifQ.Q2FuYXJ5U2lnbmF0dXJlT2ZUaGVSZWFsVG9rZW4wMDA'
-  const [, payload = '', signature = ''] = token.split('.')
-  const secrets = [payload, signature, signature.split('').reverse().join('')].map((text) => text.toLowerCase())
-  const args = ['--against', url, '--route', '/admin', '--format', 'json', '--timeout', '150']
-  const { status, stdout } = await command(args, { WXGATE_SELFTEST_TOKEN: token })
-  t.equal(status, 1)
-  const report = JSON.parse(stdout) as Report
-  t.ok(report.failures.length > 100)
-  for (const text of [stdout, formatReport(report, 'text'), formatReport(report, 'markdown')]) {
-    t.match(text, '[token]')
-    const lower = text.toLowerCase()
-    for (const secret of secrets) {
-      for (let at = 0; at + 16 <= secret.length; at += 4) {
-        if (lower.includes(secret.slice(at, at + 16))) t.fail('a piece of the token')
-      }
-    }
-  }
-})
-
-test('bytes are shown so that a terminal and a page take no harm', async (t) => {
-  t.equal(
-    showBytes('GET /\\ HTTP/1.1\r\nA: \x1b[2J\0\xff\r\n\r\n', null),
-    'GET /\\\\ HTTP/1.1\\r\\n\nA: \\x1b[2J\\x00\\xff\\r\\n\n\\r\\n'
-  )
-  t.match(showBytes('a'.repeat(5_000), null), /a… and 3400 bytes more$/)
-})
-
-test('the command refuses what it should not do, and says why', async (t) => {
-  const refusals: [string[], RegExp][] = [
-    [[], /--against is missing/],
-    [['--against', 'http://127.0.0.1:1'], /--route is missing/],
-    [['--against', 'ftp://127.0.0.1', '--route', '/a'], /http or https/],
-    [['--against', 'http://127.0.0.1/api', '--route', '/a'], /must be an origin/],
-    [['--against', 'http://127.0.0.1', '--route', 'a'], /--route must be/],
-    [['--against', 'http://127.0.0.1', '--route', '/a/../b'], /--route must be/],
-    [['--against', 'http://127.0.0.1', '--route', '/a', '--format', 'xml'], /--format/],
-    [['--against', 'http://127.0.0.1', '--route', '/a', '--timeout', '1'], /--timeout/],
-    [['--against', 'http://127.0.0.1', '--route', '/a', '--token', 'a\r\nb: c d'], /--token/],
-    [
-      ['--against', 'https://api.example.com', '--route', '/a'],
-      /this sends \d{3,4} hostile requests to api\.example\.com: add --yes/
-    ],
-    [['--against', 'http://127.0.0.1.example.com', '--route', '/a'], /add --yes/],
-    [['--nonsense'], /nonsense/]
-  ]
-  for (const [args, message] of refusals) {
-    const { status, stdout, stderr } = await command(args)
-    t.equal(status, 2, args.join(' '))
-    t.match(stderr, message)
-    t.equal(stdout, '')
-  }
-  t.equal((await command(['--help'])).status, 0)
-})
-
-test('a route that is open, a token that is refused and a gateway that is away are no results', async (t) => {
-  const upstream = await startUpstream(t, echo)
-  const gateway = await buildTestGateway(t, upstream.url)
-  const open = await command(['--against', gateway.url, '--route', '/public'])
-  t.equal(open.status, 2)
-  t.match(open.stderr, 'without a token /public is answered 200')
-  const stale = await command(['--against', gateway.url, '--route', '/api', '--token', 'stale-token'])
-  t.equal(stale.status, 2)
-  t.match(stale.stderr, 'with the token /api is answered 401')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  const away = await command(['--against', `http://127.0.0.1:${port}`, '--route', '/api'])
-  t.equal(away.status, 1)
-  t.match(away.stderr, 'does not answer: ECONNREFUSED')
 })
 
 test('the corpus is bounded, has one id for one case, and the same cases for any route', async (t) => {

@@ -1,0 +1,99 @@
+/** `wxgate selftest` as a command: what it refuses, what it says, and what it keeps to itself. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test } from 'tap'
+import { showBytes } from '../src/selftest/redaction.ts'
+import { formatReport, type Report } from '../src/selftest/report.ts'
+import { buildTestGateway } from './support/gateway.ts'
+import { command, echo, REFUSAL, startNaive } from './support/selftest.ts'
+import { startUpstream } from './support/upstream.ts'
+
+test('the command refuses what it should not do, and says why', async (t) => {
+  const refusals: [string[], RegExp][] = [
+    [[], /--against is missing/],
+    [['--against', 'http://127.0.0.1:1'], /--route is missing/],
+    [['--against', 'ftp://127.0.0.1', '--route', '/a'], /http or https/],
+    [['--against', 'http://127.0.0.1/api', '--route', '/a'], /must be an origin/],
+    [['--against', 'http://127.0.0.1', '--route', 'a'], /--route must be/],
+    [['--against', 'http://127.0.0.1', '--route', '/a/../b'], /--route must be/],
+    [['--against', 'http://127.0.0.1', '--route', '/a', '--format', 'xml'], /--format/],
+    [['--against', 'http://127.0.0.1', '--route', '/a', '--timeout', '1'], /--timeout/],
+    [['--against', 'http://127.0.0.1', '--route', '/a', '--token', 'a\r\nb: c d'], /--token/],
+    [
+      ['--against', 'https://api.example.com', '--route', '/a'],
+      /this sends \d{3,4} hostile requests to api\.example\.com: add --yes/
+    ],
+    [['--against', 'http://127.0.0.1.example.com', '--route', '/a'], /add --yes/],
+    [['--nonsense'], /nonsense/]
+  ]
+  for (const [args, message] of refusals) {
+    const { status, stdout, stderr } = await command(args)
+    t.equal(status, 2, args.join(' '))
+    t.match(stderr, message)
+    t.equal(stdout, '')
+  }
+  t.equal((await command(['--help'])).status, 0)
+})
+
+test('a route that is open, a token that is refused and a gateway that is away are no results', async (t) => {
+  const upstream = await startUpstream(t, echo)
+  const gateway = await buildTestGateway(t, upstream.url)
+  const open = await command(['--against', gateway.url, '--route', '/public'])
+  t.equal(open.status, 2)
+  t.match(open.stderr, 'without a token /public is answered 200')
+  const stale = await command(['--against', gateway.url, '--route', '/api', '--token', 'stale-token'])
+  t.equal(stale.status, 2)
+  t.match(stale.stderr, 'with the token /api is answered 401')
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  const away = await command(['--against', `http://127.0.0.1:${port}`, '--route', '/api'])
+  t.equal(away.status, 1)
+  t.match(away.stderr, 'does not answer: ECONNREFUSED')
+})
+
+test('a gateway that does not survive is reported, and the command says 1', async (t) => {
+  let isDead = false
+  const { url } = await startNaive(t, (request) => {
+    if (request.includes('%c0%ae')) isDead = true
+    return isDead ? null : REFUSAL
+  })
+  const { status, stdout } = await command(['--against', url, '--route', '/admin', '--timeout', '200'])
+  t.equal(status, 1)
+  t.match(stdout, 'DOES NOT ANSWER AS BEFORE')
+  t.match(stdout, /FAILED/)
+})
+
+test('the token appears in no report, whatever was made of it', async (t) => {
+  const { url } = await startNaive(t, (request) => {
+    const text = `you sent ${request.replace(/\s/g, ' ')}`
+    return `HTTP/1.1 ${request.includes('uthorization') || request.includes('access_token') ? 200 : 401} X\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+  })
+  const token =
+    'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1X2NhbmFyeSIsIm5hbWUiOiJjYW5hcnkifQ.Q2FuYXJ5U2lnbmF0dXJlT2ZUaGVSZWFsVG9rZW4wMDA'
+  const [, payload = '', signature = ''] = token.split('.')
+  const secrets = [payload, signature, signature.split('').reverse().join('')].map((text) => text.toLowerCase())
+  const args = ['--against', url, '--route', '/admin', '--format', 'json', '--timeout', '150']
+  const { status, stdout } = await command(args, { WXGATE_SELFTEST_TOKEN: token })
+  t.equal(status, 1)
+  const report = JSON.parse(stdout) as Report
+  t.ok(report.failures.length > 100)
+  for (const text of [stdout, formatReport(report, 'text'), formatReport(report, 'markdown')]) {
+    t.match(text, '[token]')
+    const lower = text.toLowerCase()
+    for (const secret of secrets) {
+      for (let at = 0; at + 16 <= secret.length; at += 4) {
+        if (lower.includes(secret.slice(at, at + 16))) t.fail('a piece of the token')
+      }
+    }
+  }
+})
+
+test('bytes are shown so that a terminal and a page take no harm', async (t) => {
+  t.equal(
+    showBytes('GET /\\ HTTP/1.1\r\nA: \x1b[2J\0\xff\r\n\r\n', null),
+    'GET /\\\\ HTTP/1.1\\r\\n\nA: \\x1b[2J\\x00\\xff\\r\\n\n\\r\\n'
+  )
+  t.match(showBytes('a'.repeat(5_000), null), /a… and 3400 bytes more$/)
+})

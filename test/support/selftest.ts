@@ -1,0 +1,79 @@
+/** The self-test as a function and as a command, and servers for it to judge. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { run as runCommand } from '../../src/cli/selftest.ts'
+import { createReport, type Report } from '../../src/selftest/report.ts'
+import { runSelftest } from '../../src/selftest/run.ts'
+import type { Teardown } from './gateway.ts'
+
+/** For an upstream: answers with the headers it received. */
+export const echo = (req: IncomingMessage, res: ServerResponse) =>
+  void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ headers: req.rawHeaders }))
+
+export interface Run {
+  readonly token?: string
+  readonly route?: string
+  readonly timeout?: number
+}
+
+export async function selftest(url: string, { token, route = '/admin', timeout = 3_000 }: Run = {}): Promise<Report> {
+  const against = new URL(url)
+  const result = await runSelftest({ against, route, token: token ?? null, timeout })
+  return createReport(result, { version: '1', now: new Date(0), target: against.origin, token: token ?? null })
+}
+
+export interface Outcome {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export async function command(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  let stdout = ''
+  let stderr = ''
+  const status = await runCommand(args, {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    env,
+    cwd: '/'
+  })
+  return { status, stdout, stderr }
+}
+
+/** Answers by what a whole request looks like, and goes on to the next one. */
+export async function startNaive(
+  t: Teardown,
+  answer: (request: string, socket: Socket) => string | null
+): Promise<{ url: string; most: () => number; count: () => number }> {
+  let open = 0
+  let most = 0
+  let count = 0
+  const server = createServer((socket) => {
+    most = Math.max(most, ++open)
+    let received = ''
+    socket.on('error', () => {})
+    socket.on('close', () => open--)
+    socket.on('data', (chunk) => {
+      received += chunk.toString('latin1')
+      for (let end = received.indexOf('\r\n\r\n'); end >= 0; end = received.indexOf('\r\n\r\n')) {
+        const request = received.slice(0, end + 4)
+        received = received.slice(end + 4)
+        count++
+        const text = answer(request, socket)
+        if (text === null) socket.destroy()
+        else socket.write(text)
+        if (/connection: close/i.test(request)) socket.end()
+      }
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, most: () => most, count: () => count }
+}
+
+export const REFUSAL = 'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 2\r\n\r\nno'
