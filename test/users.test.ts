@@ -3,6 +3,7 @@ import { type Test, test } from 'tap'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
+import type { Store } from '../src/store/port.ts'
 import { createUsers } from '../src/users/users.ts'
 import { APPID, OTHER_APPID, SECRET, SERVICE_TOKEN } from './support/gateway.ts'
 import {
@@ -82,6 +83,32 @@ test('an account that joins an Open Platform later links what comes after; ids n
   ]
   t.same([bobNow.user.id, bobbyNow.user.id], [bob.user.id, bobby.user.id])
   t.same([bobNow.user.unionId, bobbyNow.user.unionId], ['uBob', 'uBob'])
+})
+
+test('of two first logins with a unionid one is new, whichever claims the unionid and whichever makes the user', async (t) => {
+  for (const prefix of ['user:', 'union:']) {
+    const { users, store, clock } = build()
+    let go = () => {}
+    const gate = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    // One instance stops for a moment before it writes; the other one overtakes it.
+    const slow: Store = {
+      ...store,
+      async setIfAbsent(key, value, ttl) {
+        if (key.startsWith(prefix)) await gate
+        return store.setIfAbsent(key, value, ttl)
+      }
+    }
+    const sealer = createSealer(createKeyRing([SECRET]), 'records')
+    const first = createUsers({ store: slow, sealer, clock }).recordLogin(APPID, 'oAlice', 'uAlice')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    const second = await users.recordLogin(APPID, 'oAlice', 'uAlice')
+    go()
+    const both = [await first, second]
+    t.equal(both[0]?.user.id, both[1]?.user.id, prefix)
+    t.equal(both.filter(({ isNew }) => isNew).length, 1, prefix)
+  }
 })
 
 test('a first login that broke off halfway leaves the person new', async (t) => {
