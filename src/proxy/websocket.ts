@@ -67,7 +67,14 @@ export function joinWebSocket(options: UpgradeOptions): void {
       refuse(NO_TARGET)
       return
     }
-    const request = dial(options, target)
+    let request: ClientRequest
+    try {
+      request = dial(options, target)
+    } catch {
+      // Node would not send such a request. Whatever it has against it, it must not end the process.
+      refuse(INVALID)
+      return
+    }
     outgoing = request
     target.inFlight++
     const timer = setTimeout(() => request.destroy(TIMEOUT), route.timeout ?? upstream.config.timeouts.response)
