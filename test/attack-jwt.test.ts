@@ -424,6 +424,10 @@ attack(
     })
     await refused(t, kit, { 'aud list': kit.token({ aud: [APPID] }) }, { stricter: 'one token, one mini-program' })
     await refused(t, kit, { 'iss list': kit.token({ iss: ['wxgate'] }) })
+    const gone = 'wx0000000000000000'
+    const sealer = createSealer(createKeyRing([SECRET]), 'openid', { deterministic: true })
+    const oid = sealer.seal('oMintedOpenId-000000000000001\n', `${gone}:session-0123456789abcd`)
+    await refused(t, kit, { 'an app that is not configured any more': kit.token({ aud: gone, oid }) })
     // Its openid is sealed to the mini-program it was issued for.
     await refused(t, kit, { 'other app of ours': kit.token({ aud: OTHER_APPID }) })
     t.same(await send(kit, kit.good, '/other'), { status: 403, code: 'app_not_allowed' })
