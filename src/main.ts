@@ -1,5 +1,10 @@
 /** The process: argv, signals, exit status. The only file that touches process, env and the standard streams. */
+import { setFlagsFromString } from 'node:v8'
 import type { ProcessIo } from './cli/io.ts'
+
+// V8 takes what a request is made of for long-lived after a while and puts it where only a full collection finds it: memory
+// grows by half a gigabyte of garbage before one comes. Without that guess requests cost a little less, too.
+setFlagsFromString('--no-allocation-site-pretenuring')
 
 type Command = (args: readonly string[], io: ProcessIo, stop: AbortSignal) => Promise<number>
 

@@ -43,7 +43,8 @@ export function createOutgoing(
     if (known) return known
     const headers = identityHeaders(principal, route.identityHeaders, status)
     headers.push(...claimHeaders(route.inject, principal.claims))
-    if (isCacheable) remembered?.set(principal, headers)
+    // A copy has no room left over for more, as an array that has grown does.
+    if (isCacheable) remembered?.set(principal, headers.slice())
     return headers
   }
 

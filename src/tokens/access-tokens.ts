@@ -155,10 +155,13 @@ const isId = (value: unknown): value is string => typeof value === 'string' && I
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 
+/** One for all who have none: tens of thousands of principals are remembered. */
+const NO_CLAIMS: Claims = Object.freeze(Object.create(null))
+
 /** Only plain values under plain names; the token was signed by us, yet what a hook once said is no reason to trust shape. */
 function readHookClaims(value: unknown): Claims {
+  if (typeof value !== 'object' || value === null) return NO_CLAIMS
   const claims: Record<string, string | number | boolean | readonly string[]> = Object.create(null)
-  if (typeof value !== 'object' || value === null) return claims
   for (const [name, claim] of Object.entries(value)) {
     if (name === '__proto__') continue
     if (typeof claim === 'string' || typeof claim === 'number' || typeof claim === 'boolean') claims[name] = claim
