@@ -20,7 +20,7 @@ const USERS = Number(process.argv[2] ?? 100_000)
 const PATH = '/api/orders'
 const CONNECTIONS = 64
 /** As many as the cache of verified tokens holds. */
-const CACHED = 50_000
+const CACHED = 30_000
 const REVOKED = 100_000
 const ROUNDS = 5
 const ROUND_MS = 3_000

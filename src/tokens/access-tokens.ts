@@ -10,7 +10,7 @@ import type { Claims, Principal } from './principal.ts'
 const SKEW = 5
 /** Longer credentials are refused before any other work. */
 const MAX_CREDENTIAL = 4096
-const VERIFIED_TOKENS = 50_000
+const VERIFIED_TOKENS = 30_000
 const REFUSED_TOKENS = 2_000
 
 const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/

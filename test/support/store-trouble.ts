@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { openStore } from '../../src/store/open.ts'
+// Loaded before the clock starts: reading its client from the disk is no part of the deadline.
+import '../../src/store/redis.ts'
 import type { Store } from '../../src/store/port.ts'
 import { quietLog, startClock } from './store.ts'
 
