@@ -5,11 +5,6 @@ import { cpus } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Pool } from 'undici'
-import { systemClock } from '../src/clock.ts'
-import { createRevocations } from '../src/sessions/revocations.ts'
-import { createMemoryStore } from '../src/store/memory.ts'
-import type { Store } from '../src/store/port.ts'
-import { quietLog } from '../test/support/store.ts'
 import { createTokenMaker, type GatewayProcess, startGateway, tokenOf } from './gateway-process.ts'
 import { getRequest, runLoad } from './load.ts'
 import { pinMyself, temporaryFolder } from './processes.ts'
@@ -21,7 +16,6 @@ const PATH = '/api/orders'
 const CONNECTIONS = 64
 /** As many as the cache of verified tokens holds. */
 const CACHED = 30_000
-const REVOKED = 100_000
 const ROUNDS = 5
 const ROUND_MS = 3_000
 
@@ -90,30 +84,6 @@ async function measureHeap(): Promise<void> {
     return tokens
   })
   row(`heap: one verified token, of ${whole(CACHED)}`, `${whole(cached / CACHED)} bytes`)
-
-  const until = Date.now() + 7_200_000
-  const empty = createMemoryStore({ clock: systemClock, log: quietLog() })
-  let given = 0
-  const store: Store = {
-    ...empty,
-    async readFeed(_cursor, limit) {
-      const entries: string[] = []
-      while (entries.length < limit && given < REVOKED) {
-        entries.push(JSON.stringify({ s: `Session00000${(given++).toString(36).padStart(10, '0')}`, x: until }))
-      }
-      return { entries, cursor: String(given) }
-    }
-  }
-  const revoked = await heapOf(async () => {
-    const options = { store, clock: systemClock, log: quietLog(), accessTtl: 7_200_000, grace: 0 }
-    const revocations = createRevocations(options)
-    await revocations.start()
-    revocations.stop()
-    if (revocations.size !== REVOKED) throw new Error(`${revocations.size} entries arrived`)
-    return revocations
-  })
-  await empty.close()
-  row(`heap: one ended session, of ${whole(REVOKED)}`, `${whole(revoked / REVOKED)} bytes`)
 }
 
 /** CPU per request of one and of two workers, in turns. The load shares a core with the second worker. */
