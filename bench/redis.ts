@@ -49,13 +49,14 @@ function createLogin(store: Store) {
   const limiter = createRateLimiter({ store, clock, name: 'login', max: 60, window: 60_000 })
   return async (number: number, openId: string, unionId: string | null) => {
     const admit = () => limiter.hit(clientKey(`10.${number & 255}.${(number >> 8) & 255}.${number >> 16}`))
-    await codes.once(APP_ID, `code-${number}`, admit, async () => {
+    const exchange = async () => {
       const saved = sessionKeys.save(APP_ID, openId, 'HyVFkGl5F5OQWJZZaNzBBg==', clock.now())
       const [{ user, isNew }] = await Promise.all([users.recordLogin(APP_ID, openId, unionId), saved])
       const { id: userId, status, epoch } = user
       const session = await sessions.begin({ appId: APP_ID, openId, unionId, userId, epoch, claims: {} })
       return { session, status, isNew, profile: null }
-    })
+    }
+    await codes.once(APP_ID, `code-${number}`, { admit, exchange, isAlive: async () => true })
   }
 }
 

@@ -315,6 +315,17 @@ test('a code whose session has ended since gives no tokens any more', async (t) 
   }
 })
 
+test('a code that the sandbox gives out for good logs in again after a logout', async (t) => {
+  const { gateway } = await build(t)
+  const first = await gateway.login('sandbox-alice')
+  const headers = { authorization: `Bearer ${first.access_token}` }
+  t.equal((await post(gateway, '/auth/logout', '', { headers })).status, 204)
+  const second = await gateway.login('sandbox-alice')
+  t.equal(second.status, 200)
+  t.not(second.access_token, first.access_token)
+  t.equal((await gateway.call('/api/x', { token: second.access_token })).status, 200)
+})
+
 test('W13 who somebody is comes from WeChat, whatever else a body or header claims', async (t) => {
   const { gateway, upstream } = await build(t)
   const claims = {

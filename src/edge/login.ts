@@ -30,10 +30,11 @@ export function addLogin(app: FastifyInstance, parts: Parts): void {
     const wxApp = chooseApp(parts, appid)
     const context = contextOf(request.raw)
     const admit = () => limit(parts, context.clientAddress, wxApp)
-    const { result, isRepeat } = await parts.loginCodes.once(wxApp.appId, code, admit, () =>
-      logIn(parts, hook, context, { app: wxApp, code })
-    )
-    if (isRepeat) await expectAlive(parts, result)
+    const result = await parts.loginCodes.once(wxApp.appId, code, {
+      admit,
+      exchange: () => logIn(parts, hook, context, { app: wxApp, code }),
+      isAlive: (earlier) => isAlive(parts, earlier)
+    })
     reply.header('cache-control', 'no-store')
     return describeLogin(parts, result)
   })
@@ -108,8 +109,7 @@ function describeLogin({ grants }: Parts, { session, status, isNew, profile }: L
   }
 }
 
-async function expectAlive({ sessions, users }: Parts, { session }: LoginResult): Promise<void> {
+async function isAlive({ sessions, users }: Parts, { session }: LoginResult): Promise<boolean> {
   const [found, user] = await Promise.all([sessions.find(session.id), users.find(session.appId, session.openId)])
-  if (!found || !user || user.epoch > session.epoch)
-    throw new ApiError('code_used', 'The login code was used, and its session has ended since. Call wx.login again.')
+  return found !== null && user !== null && user.epoch <= session.epoch
 }

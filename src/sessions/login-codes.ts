@@ -22,19 +22,16 @@ export interface LoginResult {
 
 export interface LoginCodes {
   /** Runs `exchange` unless someone else has this code in hand; then waits for what that comes to. `admit` is asked at the
-   *  same time as the store: where it throws, nothing is exchanged. */
-  once(
-    appId: string,
-    code: string,
-    admit: () => Promise<void>,
-    exchange: () => Promise<LoginResult>
-  ): Promise<LoginOutcome>
+   *  same time as the store: where it throws, nothing is exchanged. An answer whose session has ended since is none: then
+   *  it is WeChat that says what the code is still good for. */
+  once(appId: string, code: string, steps: LoginSteps): Promise<LoginResult>
 }
 
-export interface LoginOutcome {
-  readonly result: LoginResult
-  /** The result was read from the store: up to ten seconds old, and the session may have ended meanwhile. */
-  readonly isRepeat: boolean
+export interface LoginSteps {
+  readonly admit: () => Promise<void>
+  readonly exchange: () => Promise<LoginResult>
+  /** Whether the session of an earlier answer is still there. */
+  readonly isAlive: (result: LoginResult) => Promise<boolean>
 }
 
 /** After these the code may be fresh still, and another attempt is worth while. */
@@ -49,7 +46,7 @@ const TRANSIENT = new Set<ErrorCode>([
 
 /** @param timeout Milliseconds that an exchange can take at most. */
 export function createLoginCodes({ store, timeout }: { store: Store; timeout: number }): LoginCodes {
-  const inFlight = new Map<string, Promise<LoginOutcome>>()
+  const inFlight = new Map<string, Promise<LoginResult>>()
   const patience = timeout + 2_000
 
   /** Both questions go to the store together, since a login is a matter of round trips. */
@@ -63,17 +60,18 @@ export function createLoginCodes({ store, timeout }: { store: Store; timeout: nu
     return claimed.value
   }
 
-  async function claimOrWait(
-    key: string,
-    admit: () => Promise<void>,
-    exchange: () => Promise<LoginResult>
-  ): Promise<LoginOutcome> {
+  async function claimOrWait(key: string, { admit, exchange, isAlive }: LoginSteps): Promise<LoginResult> {
     const deadline = performance.now() + patience
     let isClaimed = await claim(key, admit)
     while (performance.now() < deadline) {
-      if (isClaimed) return { result: await settle(key, exchange), isRepeat: false }
+      if (isClaimed) return settle(key, exchange)
       const stored = await store.get(key)
-      if (stored !== undefined && stored !== PENDING) return { result: readAnswer(stored), isRepeat: true }
+      if (stored !== undefined && stored !== PENDING) {
+        const answer = readAnswer(stored)
+        if (await isAlive(answer)) return answer
+        isClaimed = await store.compareAndSet(key, stored, PENDING, patience)
+        continue
+      }
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL))
       isClaimed = await store.setIfAbsent(key, PENDING, patience)
     }
@@ -96,11 +94,11 @@ export function createLoginCodes({ store, timeout }: { store: Store; timeout: nu
   }
 
   return {
-    once(appId, code, admit, exchange) {
+    once(appId, code, steps) {
       const key = `code:${createHash('sha256').update(`${appId}:${code}`).digest('base64url')}`
       const running = inFlight.get(key)
       if (running) return running
-      const started = claimOrWait(key, admit, exchange).finally(() => inFlight.delete(key))
+      const started = claimOrWait(key, steps).finally(() => inFlight.delete(key))
       inFlight.set(key, started)
       return started
     }
