@@ -1,7 +1,7 @@
 /** The public edge: our own endpoints, and everything else through the proxy. */
 import { METHODS } from 'node:http'
 import httpProxy from '@fastify/http-proxy'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { useErrors } from '../http/fastify-errors.ts'
 import { createFrontDoor } from '../http/front-door.ts'
 import { addHealth } from '../http/health.ts'
@@ -55,20 +55,21 @@ export async function createEdge(parts: Parts): Promise<EdgeStage> {
 }
 
 /** Everything that is not ours arrives here under the path "/" (see listener.ts): which route it takes is the proxy's
- *  decision, made on the canonical path and nothing else. */
+ *  decision, made on the canonical path and nothing else. The plugin's preHandler takes the request over: its `handler` is
+ *  called only after the plugin has built three URLs of a destination that is never used, which was 4 % of the CPU time. */
 function addProxy(app: FastifyInstance, { proxy }: Parts): void {
   for (const method of FORWARDED_METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method)
   app.register(httpProxy, {
     upstream: 'http://upstream.invalid',
     httpMethods: FORWARDED_METHODS as never,
     preRewrite: () => '/',
-    handler(
-      request: { raw: Parameters<typeof proxy.handle>[0] },
-      reply: { hijack(): unknown; raw: Parameters<typeof proxy.handle>[1] }
-    ) {
+    preHandler(request: FastifyRequest, reply: FastifyReply, done: (error: Error) => void) {
       const { target } = contextOf(request.raw)
       // What is ours and has no such endpoint must not be asked of an upstream.
-      if (target !== null && isOwnPath(target.path)) throw noEndpoint(app, target.path)
+      if (target !== null && isOwnPath(target.path)) {
+        done(noEndpoint(app, target.path))
+        return
+      }
       reply.hijack()
       proxy.handle(request.raw, reply.raw)
     }

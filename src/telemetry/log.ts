@@ -12,26 +12,37 @@ export interface Output {
   flush(): void
 }
 
-/** Lines wait this long at most before they are written (milliseconds). */
+/** Lines wait this long at most before they are written (milliseconds), or until there are this many characters. */
 const FLUSH_INTERVAL = 100
+const BATCH = 32 * 1024
+/** A reader that has stopped reading must not fill our memory: what is beyond this many bytes is dropped. */
+const MAX_BACKLOG = 16 * 1024 * 1024
 
-/** @param fd 1 for stdout. A reader that goes away loses lines, nothing else. */
+/** @param fd 1 for stdout. A reader that goes away or falls behind loses lines, nothing else. */
 export function createOutput(fd: number): Output {
-  const destination = pino.destination({ dest: fd, sync: false, minLength: 8_192 })
+  const destination = pino.destination({ dest: fd, sync: false, maxLength: MAX_BACKLOG })
   let isBroken = false
   destination.on('error', () => {
     isBroken = true
   })
-  const timer = setInterval(() => {
-    if (!isBroken) destination.flush()
-  }, FLUSH_INTERVAL)
+  let batch = ''
+  const writeBatch = () => {
+    if (batch === '') return
+    const lines = batch
+    batch = ''
+    destination.write(lines)
+  }
+  const timer = setInterval(writeBatch, FLUSH_INTERVAL)
   timer.unref()
   return {
     write(line) {
-      if (!isBroken) destination.write(line)
+      if (isBroken) return
+      batch += line
+      if (batch.length >= BATCH) writeBatch()
     },
     flush() {
       try {
+        writeBatch()
         destination.flushSync()
       } catch {
         isBroken = true
