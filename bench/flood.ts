@@ -1,7 +1,10 @@
 /** A flood of tokens that are no good: how many of them one core refuses, and what those with good ones feel meanwhile.
- *  `node bench/flood.ts [seconds per measurement]`; well under two minutes. */
-import { randomBytes } from 'node:crypto'
-import { getRequest } from './load.ts'
+ *  `node bench/flood.ts [seconds per measurement]`; about two minutes. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { kindsOf, prepare, WORST } from './bad-tokens.ts'
+import type { HostileOrder, HostileResult } from './hostile-load.ts'
 import { type PacedResult, quantile, runPaced } from './paced-load.ts'
 import { pinMyself, temporaryFolder } from './processes.ts'
 import { median } from './statistics.ts'
@@ -15,37 +18,16 @@ const PATH = '/api/orders'
 const USERS = 200
 /** 10 % and 90 %. */
 const HOSTILE_PER_GOOD = 9
-/** How much of what the core can do both together ask for. Beyond all of it every answer is late, whoever asks. */
+/** How much of what the core can do both together ask for. */
 const SHARES = [0.25, 0.5, 0.75]
+/** And hostile clients who ask again as soon as they are answered, beside good ones who ask for this much of the core. */
+const FLAT_OUT_SHARE = 0.25
 const CONNECTIONS = 64
 const ROUNDS = 3
 const TARGET = 3
 const GOOD = 'good tokens, for comparison'
-const WORST = 'our header, another payload each'
 
 const seconds = Number(process.argv[2] ?? 3)
-
-/** Ways to be no good. Each request is another one, unless it says the same. */
-function kindsOf(good: string): Readonly<Record<string, (n: number) => string | undefined>> {
-  const [header = '', payload = '', signature = ''] = good.split('.')
-  const junk = Array.from({ length: 20_000 }, () => randomBytes(32).toString('base64url'))
-  const any = (n: number): string => junk[n % junk.length] ?? ''
-  return {
-    'no token': () => undefined,
-    'the same wrong token': () => `${header}.${payload}.${any(0)}`,
-    'our header, another signature each': (n) => `${header}.${payload}.${any(n)}`,
-    [WORST]: (n) => `${header}.${payload.slice(0, -43)}${any(n)}.${signature}`,
-    'another algorithm': (n) => `eyJhbGciOiJub25lIn0.${payload}.${any(n)}`,
-    'no JWT': any,
-    '3 KiB of nothing': (n) => any(n).repeat(75)
-  }
-}
-
-/** Written ahead, so that the load costs little while it runs. */
-function prepare(kind: (n: number) => string | undefined, count: number): (n: number) => Buffer {
-  const requests = Array.from({ length: count }, (_, n) => getRequest(PATH, kind(n)))
-  return (n) => requests[n % requests.length] as Buffer
-}
 
 function print(rows: readonly (readonly string[])[]): void {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
@@ -54,12 +36,21 @@ function print(rows: readonly (readonly string[])[]): void {
   process.stdout.write(`${lines.join('\n')}\n\n`)
 }
 
-function check({ failed, answered }: PacedResult, what: string): void {
+function check({ failed, answered }: Pick<PacedResult, 'failed' | 'answered'>, what: string): void {
   if (failed > 0)
     process.stdout.write(`${what}: ${failed} of ${answered + failed} were not answered as they should have been\n`)
 }
 
 pinMyself(LOAD_CORE)
+// It inherits the core.
+const hostileClients = fork(join(import.meta.dirname, 'hostile-load.ts'))
+
+async function runHostile(order: HostileOrder): Promise<HostileResult> {
+  hostileClients.send(order)
+  const [result] = await once(hostileClients, 'message', { signal: AbortSignal.timeout(order.durationMs + 10_000) })
+  return result
+}
+
 const folder = temporaryFolder()
 const sandbox = await startSandbox(LOAD_CORE)
 const upstream = await startUpstream()
@@ -74,7 +65,7 @@ const gateway = await startWxgate({
 try {
   const { port } = gateway
   const tokens = await logIn(port, APP_ID, USERS)
-  const goodRequest = prepare((n) => tokens[n % tokens.length], USERS)
+  const goodRequest = prepare(PATH, (n) => tokens[n % tokens.length], USERS)
   const durationMs = seconds * 1000
   const flatOut = { port, connections: CONNECTIONS, perSecond: null, durationMs }
   await runPaced({ ...flatOut, request: goodRequest, status: 200, durationMs: 1_000 })
@@ -83,7 +74,7 @@ try {
   const perSecondOf: Record<string, number> = {}
   const refusals: string[][] = [['what is sent', 'refused/s', 'CPU µs each', 'p99 ms']]
   for (const [name, kind] of Object.entries({ [GOOD]: null, ...kinds })) {
-    const request = kind === null ? goodRequest : prepare(kind, 20_000)
+    const request = kind === null ? goodRequest : prepare(PATH, kind)
     const cpu = gateway.process.cpuMicros()
     const result = await runPaced({ ...flatOut, request, status: kind === null ? 200 : 401 })
     check(result, name)
@@ -98,41 +89,50 @@ try {
   }
   print(refusals)
 
-  const worst = prepare(kinds[WORST] ?? (() => ''), 20_000)
   const costOf = (name: string): number => 1 / (perSecondOf[name] ?? 1)
   const capacity = 1 / (costOf(GOOD) + HOSTILE_PER_GOOD * costOf(WORST))
   const felt: string[][] = [
     ['core', 'good/s', 'hostile/s', 'p50 quiet', 'p50 beside', 'p99 quiet', 'p99 beside', 'ratio of p99', `≤ ${TARGET}`]
   ]
-  for (const share of SHARES) {
+  const loads = SHARES.map((share) => {
     const perSecond = Math.max(1, Math.round(share * capacity))
+    return { name: `${share * 100} %`, perSecond, hostilePerSecond: (perSecond * HOSTILE_PER_GOOD) as number | null }
+  })
+  loads.push({
+    name: 'all of it',
+    perSecond: Math.round(FLAT_OUT_SHARE / costOf(GOOD)),
+    hostilePerSecond: null
+  })
+  for (const { name, perSecond, hostilePerSecond } of loads) {
     const good = { port, request: goodRequest, connections: CONNECTIONS / 8, perSecond, durationMs, status: 200 }
-    const samples: { p50: number; p99: number; p50Beside: number; p99Beside: number }[] = []
+    const order = {
+      port,
+      path: PATH,
+      good: tokens[0] ?? '',
+      connections: CONNECTIONS,
+      perSecond: hostilePerSecond,
+      durationMs
+    }
+    const samples: { p50: number; p99: number; p50Beside: number; p99Beside: number; hostile: number }[] = []
     // In turns, so that whatever else the machine does falls on both.
     for (let round = 0; round < ROUNDS; round++) {
       const quiet = await runPaced(good)
-      const hostile = {
-        ...good,
-        request: worst,
-        connections: CONNECTIONS,
-        perSecond: perSecond * HOSTILE_PER_GOOD,
-        status: 401
-      }
-      const [beside, refused] = await Promise.all([runPaced(good), runPaced(hostile)])
+      const [beside, refused] = await Promise.all([runPaced(good), runHostile(order)])
       for (const result of [quiet, beside, refused]) check(result, `${perSecond} good/s`)
       samples.push({
         p50: quantile(quiet.times, 0.5),
         p99: quantile(quiet.times, 0.99),
         p50Beside: quantile(beside.times, 0.5),
-        p99Beside: quantile(beside.times, 0.99)
+        p99Beside: quantile(beside.times, 0.99),
+        hostile: refused.answered / refused.seconds
       })
     }
     const of = (key: keyof (typeof samples)[number]): number => median(samples.map((sample) => sample[key]))
     const ratio = median(samples.map((sample) => sample.p99Beside / sample.p99))
     felt.push([
-      `${share * 100} %`,
+      name,
       String(perSecond),
-      String(perSecond * HOSTILE_PER_GOOD),
+      of('hostile').toFixed(0),
       ...[of('p50'), of('p50Beside'), of('p99'), of('p99Beside')].map((ms) => `${ms.toFixed(2)} ms`),
       ratio.toFixed(2),
       ratio <= TARGET ? 'yes' : 'NO'
@@ -140,6 +140,7 @@ try {
   }
   print(felt)
 } finally {
+  hostileClients.kill()
   await gateway.process.stop()
   await sandbox.process.stop()
   upstream.close()

@@ -5,6 +5,7 @@ import type { Clock } from './clock.ts'
 import type { AppConfig, GatewayConfig } from './config/config.ts'
 import type { Lifecycle } from './lifecycle.ts'
 import type { ReverseProxy } from './proxy/proxy.ts'
+import type { StrangerQueue } from './proxy/stranger-queue.ts'
 import type { LoginCodes } from './sessions/login-codes.ts'
 import type { OpenDataReader } from './sessions/open-data.ts'
 import type { Revocations } from './sessions/revocations.ts'
@@ -47,6 +48,8 @@ export interface Parts {
   readonly loginLimiter: RateLimiter
   readonly upstreams: Upstreams
   readonly proxy: ReverseProxy
+  /** One for all stages. */
+  readonly strangers: StrangerQueue
   /** Undefined for an appid that is not configured. */
   findApp(appId: string): AppConfig | undefined
 }

@@ -10,6 +10,7 @@ import { createEdge } from './edge/edge.ts'
 import { createLifecycle } from './lifecycle.ts'
 import type { Parts } from './parts.ts'
 import { createProxy } from './proxy/proxy.ts'
+import { createStrangerQueue } from './proxy/stranger-queue.ts'
 import { createService } from './service/service.ts'
 import { createLoginCodes } from './sessions/login-codes.ts'
 import { createOpenDataReader } from './sessions/open-data.ts'
@@ -44,7 +45,7 @@ export interface GatewayDependencies {
 export type Stage = Awaited<ReturnType<typeof createStage>>
 
 /** What outlives a reload. */
-export type Lasting = Pick<Parts, 'lifecycle' | 'revocations' | 'metrics'>
+export type Lasting = Pick<Parts, 'lifecycle' | 'revocations' | 'metrics' | 'strangers'>
 
 export function createLasting(config: GatewayConfig, { store, clock, log }: GatewayDependencies): Lasting {
   const { accessTtl } = config.tokens
@@ -54,7 +55,7 @@ export function createLasting(config: GatewayConfig, { store, clock, log }: Gate
     isStoreTrusted: () => revocations.isTrusted,
     revocations: () => revocations.size
   })
-  return { lifecycle: createLifecycle(), revocations, metrics }
+  return { lifecycle: createLifecycle(), revocations, metrics, strangers: createStrangerQueue() }
 }
 
 /** Everything that one configuration stands for. */
@@ -80,7 +81,7 @@ export async function createStage(config: GatewayConfig, dependencies: GatewayDe
 
 async function createParts(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting): Promise<Parts> {
   const { store, clock, log } = dependencies
-  const { revocations, lifecycle } = lasting
+  const { revocations, lifecycle, strangers } = lasting
   const { accessTtl, refreshTtl, refreshMaxTtl } = config.tokens
   const ring = createKeyRing(config.secrets)
   const records = createSealer(ring, 'records')
@@ -138,6 +139,7 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
       upstreams,
       lifecycle,
       openData,
+      strangers,
       // A request with a valid token goes on without the store, so its limit does too.
       limiterOf: ({ path, rateLimit }) =>
         rateLimit && createRateLimiter({ store, clock, name: `route:${path}`, isLenient: true, ...rateLimit })

@@ -258,3 +258,31 @@ test('W07 through the gateway a spoilt record is 409 session_key_stale, and the 
     t.match(JSON.parse(after.text), { session_key: { stored: true, valid: true } })
   }
 })
+
+test('a user without a key costs as many openings as one with two', async (t) => {
+  const { clock, store } = makeStore()
+  const sealer = createSealer(createKeyRing([SECRET]), 'records')
+  let openings = 0
+  const counting = {
+    ...sealer,
+    open(sealed: string, context: string) {
+      openings++
+      return sealer.open(sealed, context)
+    }
+  }
+  const keys = createSessionKeys({ store, sealer: counting, clock, sessionKeyTtl: 2 * HOUR })
+  const cost = async () => {
+    openings = 0
+    const found = await keys.forDecrypting(APPID, ALICE)
+    return { found: found.length, openings }
+  }
+  t.same(await cost(), { found: 0, openings: 2 }, 'no record')
+  await keys.save(APPID, ALICE, K1, clock.now())
+  t.same(await cost(), { found: 1, openings: 2 }, 'one key')
+  await keys.save(APPID, ALICE, K2, clock.now())
+  t.same(await cost(), { found: 2, openings: 2 }, 'two keys')
+  clock.advance(3 * HOUR)
+  t.same(await cost(), { found: 0, openings: 2 }, 'too old')
+  await store.set(RECORD, 'spoilt', HOUR)
+  t.same(await cost(), { found: 0, openings: 2 }, 'spoilt')
+})

@@ -14,6 +14,8 @@ const UNTRUSTED = new ApiError(
 export interface Authenticator {
   /** The sender; null when no credential was sent; an error for one that is not acceptable. */
   authenticate(authorization: string | undefined): Principal | ApiError | null
+  /** Whether that would cost next to nothing: the credential was seen before, or there is none. */
+  remembers(authorization: string | undefined): boolean
 }
 
 export function createAuthenticator(tokens: AccessTokens, revocations: Revocations): Authenticator {
@@ -26,6 +28,7 @@ export function createAuthenticator(tokens: AccessTokens, revocations: Revocatio
       // was lost stays true.
       if (revocations.isRevoked(principal)) return REVOKED
       return revocations.isTrusted ? principal : UNTRUSTED
-    }
+    },
+    remembers: (authorization) => authorization === undefined || tokens.remembers(authorization)
   }
 }

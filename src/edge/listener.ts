@@ -8,7 +8,7 @@ import type { GatewayConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { FrontDoor } from '../http/front-door.ts'
 import { listen } from '../http/listen.ts'
-import { isOwnPath } from '../http/own-paths.ts'
+import { isHealthPath, isOwnPath } from '../http/own-paths.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Parts } from '../parts.ts'
 import { createPeers } from '../proxy/peers.ts'
@@ -51,7 +51,7 @@ export interface ListenerOptions {
   readonly config: GatewayConfig
   readonly stage: EdgeStage
   readonly lifecycle: Lifecycle
-  readonly parts: Pick<Parts, 'accessLog' | 'metrics' | 'log'>
+  readonly parts: Pick<Parts, 'accessLog' | 'metrics' | 'log' | 'strangers'>
 }
 
 const NO_UPGRADE = new ApiError('invalid_request', 'The gateway itself speaks no WebSocket.')
@@ -60,6 +60,7 @@ const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are never 
 
 export function createListener({ config, stage: first, lifecycle, parts }: ListenerOptions): Listener {
   const { limits } = config.server
+  const { strangers } = parts
   let stage = first
   const newIds = createTraceIds()
   const sayLast = createLastWords({
@@ -98,7 +99,7 @@ export function createListener({ config, stage: first, lifecycle, parts }: Liste
     res.on('close', onResponseClose)
     if (error !== null) {
       context.reason = error.code
-      sendProblem(req, res, error, context)
+      strangers.add(res, () => sendProblem(req, res, error, context))
       return
     }
     const { target } = context
@@ -113,6 +114,11 @@ export function createListener({ config, stage: first, lifecycle, parts }: Liste
       }
       req.url = target.path + target.query
       giveUpOnSlowBody(req, res, context)
+      if (!isHealthPath(target.path)) {
+        const { handler } = stage
+        strangers.add(res, () => handler(req, res))
+        return
+      }
     } else {
       // Fastify shall route by nothing and parse nothing of what is not for us.
       req.url = '/'

@@ -2,7 +2,8 @@
 import type { CanonicalPath } from '../proxy/canonical-path.ts'
 import { foldedPath } from '../proxy/lenient-reading.ts'
 
-const EXACT = ['/.well-known/jwks.json', '/livez', '/readyz', '/healthz']
+const HEALTH = ['/livez', '/readyz', '/healthz']
+const EXACT = ['/.well-known/jwks.json', ...HEALTH]
 
 /** @param path Canonical. A spelling in other letters counts too, and so does a "/" at the end, so that no upstream ever
  *  answers for us. */
@@ -13,6 +14,11 @@ export function isOwnPath(path: string): boolean {
     return false
   const lower = path.toLowerCase()
   return isBelow(lower, '/auth') || isBelow(lower, '/wechat') || EXACT.some((own) => isOrSlash(lower, own))
+}
+
+/** What load balancers ask for, and must be told however busy the gateway is. */
+export function isHealthPath(path: string): boolean {
+  return HEALTH.some((own) => isOrSlash(path.toLowerCase(), own))
 }
 
 /** Whether some server could read the path as one of ours although it is none: "/auth%2Flogin", "/auth;a/login". */

@@ -20,6 +20,7 @@ import { contextOf, type RequestContext } from './request-context.ts'
 import type { RequestHeaders } from './request-headers.ts'
 import { createResponseHeaders } from './response-headers.ts'
 import { sendProblem, writeProblem } from './send-problem.ts'
+import { CLIENT_LEFT, type StrangerQueue } from './stranger-queue.ts'
 import { isWebSocketHandshake, joinWebSocket } from './websocket.ts'
 
 export interface ReverseProxy {
@@ -44,6 +45,7 @@ export interface ProxyOptions {
   readonly upstreams: Upstreams
   readonly lifecycle: Lifecycle
   readonly openData: OpenDataReader
+  readonly strangers: StrangerQueue
   /** Null for a route without a limit. */
   readonly limiterOf: (route: RouteConfig) => RateLimiter | null
 }
@@ -54,7 +56,7 @@ const NO_UPGRADE = new ApiError(
 )
 
 export function createProxy(options: ProxyOptions): ReverseProxy {
-  const { config, authenticator, revocations, upstreams, lifecycle, openData, limiterOf } = options
+  const { config, authenticator, revocations, upstreams, lifecycle, openData, strangers, limiterOf } = options
   const decide = createDecide(config.routes, authenticator)
   const build = createOutgoing(config.routes, revocations)
   const responseHeaders = createResponseHeaders()
@@ -98,6 +100,41 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
     )
   }
 
+  function forward(
+    req: IncomingMessage,
+    res: ServerResponse,
+    context: RequestContext,
+    { route, principal }: Decision,
+    target: CanonicalPath,
+    headers: RequestHeaders
+  ): void {
+    const plan = route === null ? undefined : plans.get(route)
+    if (route === null || !plan) return
+    const { path, headers: outgoing, hasBody } = build(context, route, target, headers)
+    const isRead = hasBody && route.openData
+    const exchange = new Exchange({
+      req,
+      res,
+      context,
+      route,
+      upstream: plan.upstream,
+      path,
+      headers: outgoing,
+      hasBody,
+      bodyLimits: plan.bodyLimits,
+      responseHeaders,
+      flusher,
+      lifecycle,
+      balanceKey: principal === null ? null : principal.openId
+    })
+    const start = () => {
+      if (isRead) startWithOpenData(exchange, req, { principal, headers, limits: plan.bodyLimits, outgoing })
+      else exchange.start()
+    }
+    if (plan.limiter === null) start()
+    else plan.limiter.hit(limitKey(route, context)).then(start, (error) => exchange.refuse(toLimitError(error)))
+  }
+
   return {
     preview(context) {
       const { target, headers } = context
@@ -111,36 +148,18 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
       const context = contextOf(req)
       const { target, headers } = context
       if (target === null || headers === null) return
-      const { route, principal, error } = admit(context, target, headers)
-      if (error !== null || route === null) {
-        sendProblem(req, res, error ?? NO_ROUTE, context)
+      if (authenticator.remembers(headers.authorization)) {
+        const decision = admit(context, target, headers)
+        if (decision.error === null) forward(req, res, context, decision, target, headers)
+        else strangers.add(res, () => sendProblem(req, res, decision.error ?? NO_ROUTE, context))
         return
       }
-      const plan = plans.get(route)
-      if (!plan) return
-      const { path, headers: outgoing, hasBody } = build(context, route, target, headers)
-      const isRead = hasBody && route.openData
-      const exchange = new Exchange({
-        req,
-        res,
-        context,
-        route,
-        upstream: plan.upstream,
-        path,
-        headers: outgoing,
-        hasBody,
-        bodyLimits: plan.bodyLimits,
-        responseHeaders,
-        flusher,
-        lifecycle,
-        balanceKey: principal === null ? null : principal.openId
+      context.reason = CLIENT_LEFT
+      strangers.add(res, () => {
+        const decision = admit(context, target, headers)
+        if (decision.error === null) forward(req, res, context, decision, target, headers)
+        else sendProblem(req, res, decision.error, context)
       })
-      const start = () => {
-        if (isRead) startWithOpenData(exchange, req, { principal, headers, limits: plan.bodyLimits, outgoing })
-        else exchange.start()
-      }
-      if (plan.limiter === null) start()
-      else plan.limiter.hit(limitKey(route, context)).then(start, (error) => exchange.refuse(toLimitError(error)))
     },
 
     upgrade(req, socket, head, context, onEnd) {

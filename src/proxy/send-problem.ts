@@ -16,12 +16,12 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Ap
     res.destroy()
     return
   }
-  const body = Buffer.from(JSON.stringify(toProblem(error, requestId)))
+  const body = JSON.stringify(toProblem(error, requestId))
   const headers = [
     'content-type',
     PROBLEM_TYPE,
     'content-length',
-    String(body.length),
+    String(Buffer.byteLength(body)),
     'cache-control',
     'no-store',
     'x-request-id',

@@ -1,6 +1,6 @@
 /** Custody of session_key. This module is the only one that sees a key in clear between WeChat's answer and its use. */
 import type { Clock } from '../clock.ts'
-import type { Sealer } from '../crypto/sealer.ts'
+import type { Opened, Sealer } from '../crypto/sealer.ts'
 import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 
@@ -8,6 +8,8 @@ import type { Store } from '../store/port.ts'
 const OVERLAP = 10 * 60 * 1000
 /** A time further ahead (milliseconds) was written by a clock that was wrong; nothing may wait for it to come. */
 const SKEW = 60_000
+
+const SPARE = 'no session_key'
 
 /** `at` is when the exchange with WeChat began: of two logins that overtake each other the later one holds the valid key. */
 interface SealedKey {
@@ -43,6 +45,15 @@ export interface SessionKeysOptions {
 }
 
 export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: SessionKeysOptions): SessionKeys {
+  /** A record of nobody's, read and opened where there is none, so that a user without a key costs what one with two
+   *  does. */
+  const spare = { key: sealer.seal(SPARE, SPARE), at: 0 }
+  const spareRecord = JSON.stringify({ current: spare, previous: spare } satisfies KeyRecord)
+  const openSpare = () => {
+    sealer.open(spare.key, SPARE)
+    return null
+  }
+
   const keyOf = (appId: string, openId: string) => `key:${appId}:${openId}`
   const contextOf = (appId: string, openId: string, at: number) => `session_key:1:${appId}:${openId}:${at}`
   const ttl = sessionKeyTtl + OVERLAP
@@ -68,15 +79,23 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
 
   const isFresh = (sealed: SealedKey) => clock.now() - sealed.at < sessionKeyTtl
 
-  /** A key sealed under an older secret is sealed again when it is used, so that the old secret can be retired. */
-  async function reseal(appId: string, openId: string, stored: string, record: KeyRecord): Promise<void> {
-    const renew = (sealed: SealedKey): SealedKey => {
-      const opened = unseal(appId, openId, sealed)
-      return opened && !opened.isCurrent ? seal(appId, openId, opened.text, sealed.at) : sealed
+  /** A key sealed under an older secret is sealed again when it is used, so that the old secret can be retired.
+   *  @param opened What became of the record's two keys; null for one that was not used. */
+  async function reseal(
+    appId: string,
+    openId: string,
+    { stored, record }: { stored: string; record: KeyRecord },
+    opened: { current: Opened | null; previous: Opened | null }
+  ): Promise<void> {
+    const isOld = (one: Opened | null) => one !== null && !one.isCurrent
+    if (!isOld(opened.current) && !isOld(opened.previous)) return
+    const renew = <T extends SealedKey | null>(sealed: T, one: Opened | null) =>
+      sealed && one && isOld(one) ? seal(appId, openId, one.text, sealed.at) : sealed
+    const renewed = {
+      current: renew(record.current, opened.current),
+      previous: renew(record.previous, opened.previous)
     }
-    const renewed = { current: renew(record.current), previous: record.previous && renew(record.previous) }
-    const text = JSON.stringify(renewed)
-    if (text !== stored) await store.compareAndSet(keyOf(appId, openId), stored, text, ttl)
+    await store.compareAndSet(keyOf(appId, openId), stored, JSON.stringify(renewed), ttl)
   }
 
   return {
@@ -98,20 +117,23 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
     async current(appId, openId) {
       const found = await read(appId, openId)
       if (!found || !isFresh(found.record.current)) return null
-      const key = open(appId, openId, found.record.current)
-      if (key !== null) await reseal(appId, openId, found.stored, found.record)
-      return key
+      const { current: sealed, previous: sealedBefore } = found.record
+      const current = unseal(appId, openId, sealed)
+      const isDue = current !== null && !current.isCurrent && sealedBefore !== null
+      await reseal(appId, openId, found, { current, previous: isDue ? unseal(appId, openId, sealedBefore) : null })
+      return current?.text ?? null
     },
 
     async forDecrypting(appId, openId) {
-      const found = await read(appId, openId)
-      if (!found) return []
-      const { current, previous } = found.record
-      const sealed = isFresh(current) ? [current] : []
-      if (previous && clock.now() - current.at < OVERLAP) sealed.push(previous)
-      const keys = sealed.flatMap((entry) => open(appId, openId, entry) ?? [])
-      if (keys.length > 0) await reseal(appId, openId, found.stored, found.record)
-      return keys
+      const stored = await store.get(keyOf(appId, openId))
+      const record = parseRecord(stored ?? spareRecord)
+      const unsealOrSpare = (sealed: SealedKey | null | undefined, isUsable: boolean) =>
+        (sealed && isUsable ? unseal(appId, openId, sealed) : null) ?? openSpare()
+      const isOverlap = record !== null && clock.now() - record.current.at < OVERLAP
+      const current = unsealOrSpare(record?.current, record !== null && isFresh(record.current))
+      const previous = unsealOrSpare(record?.previous, isOverlap)
+      if (stored !== undefined && record) await reseal(appId, openId, { stored, record }, { current, previous })
+      return [current, previous].flatMap((opened) => opened?.text ?? [])
     },
 
     async replace(appId, openId, oldKey, newKey) {

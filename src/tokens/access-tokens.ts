@@ -26,6 +26,8 @@ export interface AccessTokens {
   sign(subject: AccessTokenSubject, issuedAt: number, expiresAt: number): string
   /** Reads the value of an Authorization header (RFC 6750, section 2.1). Says nothing about revocation. */
   verify(authorization: string): Principal | ApiError
+  /** Whether verify would answer from memory, without the cost of a signature. */
+  remembers(authorization: string): boolean
   readonly publicKeys: readonly Readonly<Record<string, unknown>>[]
 }
 
@@ -148,7 +150,8 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   }
 
   const publicKeys = codecs.flatMap((codec) => (codec.publicJwk ? [codec.publicJwk] : []))
-  return { sign, verify, publicKeys }
+  const remembers = (authorization: string) => verified.has(authorization) || refused.has(authorization)
+  return { sign, verify, remembers, publicKeys }
 }
 
 const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value)

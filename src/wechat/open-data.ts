@@ -9,7 +9,7 @@ const DEFAULT_MAX_AGE = 60 * 60 * 1000
 /** How far WeChat's clock may be ahead of ours, in milliseconds. */
 const CLOCK_SKEW = 5 * 60 * 1000
 const BASE64_16_BYTES = /^[A-Za-z0-9+/]{21}[AQgw]==$/
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+const NOTHING = 'AAAAAAAAAAAAAAAAAAAAAA=='
 
 export type OpenData = Readonly<Record<string, unknown>>
 
@@ -37,20 +37,22 @@ export function isSessionKey(value: unknown): value is string {
  *  app's watermark, another user, too old. CBC gives no integrity, and about one wrong key in 256 leaves valid padding,
  *  so only the checks together say that the key was right. A caller must not tell the failures apart either. */
 export function decryptOpenData(input: OpenDataInput): OpenData | null {
-  const { sessionKey, encryptedData, iv } = input
-  if (!isSessionKey(sessionKey) || !BASE64_16_BYTES.test(iv)) return null
-  if (encryptedData.length > MAX_TEXT || !BASE64.test(encryptedData)) return null
-  const sealed = Buffer.from(encryptedData, 'base64')
-  if (sealed.length === 0 || sealed.length % BLOCK !== 0) return null
+  const text = input.encryptedData.length > MAX_TEXT ? '' : input.encryptedData
+  const sealed = Buffer.from(text, 'base64')
+  // Only base64 in its one canonical spelling comes back as it was.
+  const isText = sealed.toString('base64') === text && sealed.length > 0 && sealed.length % BLOCK === 0
+  const hasKey = isSessionKey(input.sessionKey)
+  const isReadable = isText && hasKey && BASE64_16_BYTES.test(input.iv)
 
-  const decipher = createDecipheriv('aes-128-cbc', Buffer.from(sessionKey, 'base64'), Buffer.from(iv, 'base64'))
+  // What cannot be read, or fails later, goes all the way all the same: every failure takes as long as any other.
+  const key = Buffer.from(isReadable ? input.sessionKey : NOTHING, 'base64')
+  const decipher = createDecipheriv('aes-128-cbc', key, Buffer.from(isReadable ? input.iv : NOTHING, 'base64'))
   decipher.setAutoPadding(false)
-  const padded = Buffer.concat([decipher.update(sealed), decipher.final()])
-
-  // With bad padding the rest is done all the same, so that its failure takes the way of any other.
+  const whole = isReadable ? sealed : Buffer.alloc(Math.max(BLOCK, sealed.length - (sealed.length % BLOCK)))
+  const padded = Buffer.concat([decipher.update(whole), decipher.final()])
   const pad = padding(padded)
   const data = parseObject(padded.subarray(0, padded.length - (pad ?? 1)))
-  return pad !== null && data !== null && isOurs(data, input) ? data : null
+  return isReadable && pad !== null && data !== null && isOurs(data, input) ? data : null
 }
 
 /** The number of padding bytes (PKCS#7, RFC 5652, 6.3), or null. Looks at the whole last block in any case. */
