@@ -1,0 +1,103 @@
+/** Who has not shown yet who they are waits for those who have. */
+import type { ServerResponse } from 'node:http'
+import { type Test, test } from 'tap'
+import { createStrangerQueue } from '../src/proxy/stranger-queue.ts'
+import { buildTestGateway } from './support/gateway.ts'
+import { get, openClient, type RawClient, until } from './support/raw-client.ts'
+import { startUpstream } from './support/upstream.ts'
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+const someResponse = (destroyed = false) => ({ destroyed }) as ServerResponse
+
+test('a few strangers are served at once, the others a few in every turn, in the order they came', async (t) => {
+  const queue = createStrangerQueue()
+  const served: number[] = []
+  for (let n = 0; n < 10; n++) queue.add(someResponse(), () => served.push(n))
+  t.same(served, [0, 1, 2, 3])
+  await turn()
+  t.same(served, [0, 1, 2, 3, 4, 5, 6, 7])
+  queue.add(someResponse(), () => served.push(10))
+  t.same(served.length, 8, 'nobody overtakes')
+  await turn()
+  t.same(served, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  await turn()
+  queue.add(someResponse(), () => served.push(11))
+  t.equal(served.at(-1), 11, 'a calm queue serves at once again')
+})
+
+test('a client that left is passed over, and takes nobody its turn', async (t) => {
+  const queue = createStrangerQueue()
+  const served: string[] = []
+  for (let n = 0; n < 4; n++) queue.add(someResponse(), () => {})
+  for (let n = 0; n < 20; n++) queue.add(someResponse(true), () => served.push('gone'))
+  queue.add(someResponse(), () => served.push('here'))
+  await turn()
+  t.same(served, ['here'])
+})
+
+test('the queue has an end: beyond it everybody is served at once', async (t) => {
+  const queue = createStrangerQueue()
+  let served = 0
+  for (let n = 0; n < 6_000; n++) queue.add(someResponse(), () => served++)
+  t.equal(served, 6_000 - 4_096)
+  while (served < 6_000) await turn()
+  t.pass('and all are served in the end')
+})
+
+/** Connections that the gateway has accepted: it takes one in a turn, which would be a queue of its own. */
+async function openClients(t: Test, port: number, count: number): Promise<RawClient[]> {
+  const clients = await Promise.all(Array.from({ length: count }, () => openClient(t, port)))
+  for (const client of clients) client.send(get('/livez'))
+  for (const client of clients) await client.response()
+  return clients
+}
+
+test('a request whose token is known is answered before most of a flood that came first', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url)
+  const { access_token: token } = await gateway.login('alice')
+  const good = await openClient(t, gateway.port)
+  const ask = () => good.send(get('/api/x', token))
+  ask()
+  t.equal((await good.response()).status, 200, 'now it is known')
+  const [head = '', , signature = ''] = token.split('.')
+  const floods: Record<string, (n: number) => string> = {
+    'other payloads': (n) => get('/api/x', `${head}.${btoa(`{"n":${n}}`).replace(/=+$/, '')}.${signature}`),
+    'no token': () => get('/api/x'),
+    'no route': () => get('/nowhere'),
+    'bad paths': () => get('/api/../x'),
+    'own endpoints': (n) => get('/auth/session', String(n))
+  }
+  for (const [name, request] of Object.entries(floods)) {
+    const clients = await openClients(t, gateway.port, 300)
+    let answered = 0
+    const answers = clients.map(async (client, n) => {
+      client.send(request(n))
+      const { status } = await client.response()
+      answered++
+      return status
+    })
+    ask()
+    t.equal((await good.response()).status, 200)
+    t.ok(answered < 50, `${name}: ${answered} of 300 strangers were answered first`)
+    const statuses = new Set(await Promise.all(answers))
+    t.ok(
+      [...statuses].every((status) => status >= 400 && status < 500),
+      `${name}: ${[...statuses]}`
+    )
+  }
+})
+
+test('strangers who give up while they wait are not served, and the log says so', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url)
+  const clients = await openClients(t, gateway.port, 300)
+  for (const [n, client] of clients.entries()) client.send(get('/api/x', `unknown.${n}.token`))
+  await turn()
+  for (const client of clients) client.socket.resetAndDestroy()
+  const lines = () => gateway.lines.filter((line) => line.includes('"path":"/api/x"'))
+  await until(() => lines().length === 300)
+  const left = lines().filter((line) => line.includes('"reason":"client_left"'))
+  t.ok(left.length > 0, `${left.length} of 300`)
+  t.ok(left.every((line) => line.includes('"granted":false') && line.includes('"status":499')))
+})
