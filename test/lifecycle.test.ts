@@ -1,5 +1,6 @@
 /** The process: how it starts, what it says, and how it leaves, seen from outside. */
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
@@ -140,6 +141,35 @@ test('a second signal ends it at once', async (t) => {
   t.equal(await gateway.exited, 0)
   t.ok(performance.now() - signalled < 1_000)
   t.match(gateway.output(), 'stopped at once')
+})
+
+test('a reader of the log that has stopped reading holds up neither a request nor the end', async (t) => {
+  const upstream = await startServer(t, (_req, res) => res.end('ok'))
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const { folder, file } = writeConfig(t, {
+    ...defaultConfig(upstream),
+    server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: servicePort }
+  })
+  const pipe = join(folder, 'log')
+  execFileSync('mkfifo', [pipe])
+  const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK)
+  const writer = openSync(pipe, constants.O_WRONLY)
+  t.teardown(() => [reader, writer].forEach(closeSync))
+  const gateway = startProcess(t, ['run', '-c', file], {}, writer)
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200, gateway.output())
+  const client = await openClient(t, port)
+  // More than a pipe holds.
+  let answered = 0
+  for (let count = 0; count < 1_000; count++) {
+    client.send(get(`/public/${'x'.repeat(280)}`))
+    if ((await client.response()).status === 200) answered++
+  }
+  t.equal(answered, 1_000)
+  const began = performance.now()
+  gateway.child.kill('SIGTERM')
+  t.equal(await gateway.exited, 0)
+  t.ok(performance.now() - began < 5_000, `${performance.now() - began} ms`)
 })
 
 test('a signal that comes during the start is not lost', async (t) => {

@@ -8,7 +8,8 @@ import type { GatewayConfig } from '../config/config.ts'
 import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
-import { createLog, createOutput } from '../telemetry/log.ts'
+import { createLog } from '../telemetry/log.ts'
+import { createOutput } from '../telemetry/output.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
 import { createSandbox, describe, start } from './start.ts'
@@ -72,7 +73,7 @@ async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo)
   const status = await runWorkers({ count, io, log, sandboxUrl, stopTimeout: delay + timeout + STOP_SLACK })
   await sandbox?.close()
   log.info('stopped')
-  output.flush()
+  await output.flush()
   return status
 }
 

@@ -8,7 +8,8 @@ import { buildGateway, type Gateway } from '../gateway.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/port.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
-import { createLog, createOutput, type Log } from '../telemetry/log.ts'
+import { createLog, type Log } from '../telemetry/log.ts'
+import { createOutput } from '../telemetry/output.ts'
 import type { ProcessIo } from './io.ts'
 import { followConfig } from './reload.ts'
 import { createWorkerLink, type WorkerLink } from './worker-link.ts'
@@ -87,7 +88,7 @@ export async function start(config: GatewayConfig, source: ConfigSource, io: Pro
       const again = link ? new Promise<never>(() => {}) : io.signalled().then(() => 'at once' as const)
       const outcome = await Promise.race([stopped, again])
       log.info(outcome === 'at once' ? 'stopped at once' : 'stopped')
-      output.flush()
+      await output.flush()
       return 0
     }
   }

@@ -1,7 +1,7 @@
 /** One line per request: what was asked, what was decided and why, how long it took. No query, no header, no token. */
 import type { LoggingConfig } from '../config/config.ts'
 import type { RequestContext } from '../proxy/request-context.ts'
-import type { Output } from './log.ts'
+import type { Output } from './output.ts'
 
 export interface AccessLog {
   write(context: RequestContext, url: string, status: number): void

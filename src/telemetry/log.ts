@@ -2,54 +2,10 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import type { LoggingConfig } from '../config/config.ts'
+import type { Output } from './output.ts'
 
 /** What the rest of the program may do with the log. Fields must never hold a credential. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
-
-/** Where lines go. Writing never blocks a request and never throws. */
-export interface Output {
-  write(line: string): void
-  flush(): void
-}
-
-/** Lines wait this long at most before they are written (milliseconds), or until there are this many characters. */
-const FLUSH_INTERVAL = 100
-const BATCH = 32 * 1024
-/** A reader that has stopped reading must not fill our memory: what is beyond this many bytes is dropped. */
-const MAX_BACKLOG = 16 * 1024 * 1024
-
-/** @param fd 1 for stdout. A reader that goes away or falls behind loses lines, nothing else. */
-export function createOutput(fd: number): Output {
-  const destination = pino.destination({ dest: fd, sync: false, maxLength: MAX_BACKLOG })
-  let isBroken = false
-  destination.on('error', () => {
-    isBroken = true
-  })
-  let batch = ''
-  const writeBatch = () => {
-    if (batch === '') return
-    const lines = batch
-    batch = ''
-    destination.write(lines)
-  }
-  const timer = setInterval(writeBatch, FLUSH_INTERVAL)
-  timer.unref()
-  return {
-    write(line) {
-      if (isBroken) return
-      batch += line
-      if (batch.length >= BATCH) writeBatch()
-    },
-    flush() {
-      try {
-        writeBatch()
-        destination.flushSync()
-      } catch {
-        isBroken = true
-      }
-    }
-  }
-}
 
 /** @param isTerminal Whether a person is likely to be reading. */
 export function createLog(config: LoggingConfig, output: Output, isTerminal: boolean): Log {

@@ -131,7 +131,7 @@ export async function buildTestGateway(
   const config = readTestConfig({ ...defaultConfig(upstream), ...options.config })
   const clock = options.clock ?? systemClock
   const lines: string[] = []
-  const output = { write: (line: string) => void lines.push(line), flush() {} }
+  const output = { write: (line: string) => void lines.push(line), async flush() {} }
   const log = createLog(config.logging, output, false)
   const sandbox = options.sandbox ?? createSandbox({ clock: systemClock })
   const { url: sandboxUrl } = options.sandbox ? { url: config.wechat.apiBase } : await sandbox.listen(0, '127.0.0.1')

@@ -17,12 +17,21 @@ export interface TestProcess {
   readonly exited: Promise<number | string>
 }
 
-export function startProcess(t: Teardown, args: readonly string[], env: Record<string, string> = {}): TestProcess {
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, NODE_ENV: '', ...env } })
+/** @param stdout A file descriptor for its standard output, which is not in `output` then. */
+export function startProcess(
+  t: Teardown,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  stdout: 'pipe' | number = 'pipe'
+): TestProcess {
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { ...process.env, NODE_ENV: '', ...env },
+    stdio: ['pipe', stdout, 'pipe']
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8')
-    stream.on('data', (text: string) => {
+    stream?.setEncoding('utf8')
+    stream?.on('data', (text: string) => {
       output += text
     })
   }
