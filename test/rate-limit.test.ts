@@ -44,6 +44,24 @@ test('a route limit by ip needs no user', async (t) => {
   t.same(statuses, [200, 200, 200, 429, 429])
 })
 
+test('two routes of one path that take different methods have a count each', async (t) => {
+  const upstream = await startUpstream(t)
+  const limit = (method: string, max: number) => ({
+    path: '/api',
+    methods: [method],
+    upstream: 'app',
+    auth: 'public',
+    rateLimit: { max, window: '1m', by: 'ip' }
+  })
+  const config = { routes: [limit('GET', 4), limit('POST', 2)] }
+  const gateway = await buildTestGateway(t, upstream.url, { config, clock: createTestClock() })
+  const statuses = []
+  for (const method of ['GET', 'GET', 'GET', 'POST', 'POST', 'POST', 'GET', 'GET']) {
+    statuses.push((await gateway.call('/api/x', { method })).status)
+  }
+  t.same(statuses, [200, 200, 200, 200, 200, 429, 200, 429])
+})
+
 test('a WebSocket handshake counts like any other request', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, { config: limited('user'), clock: createTestClock() })
