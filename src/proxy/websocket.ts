@@ -12,7 +12,7 @@ import { avoid, type Target, tlsOptions, type Upstream } from '../upstream/upstr
 import { rewriteLocation } from './location.ts'
 import type { RequestContext } from './request-context.ts'
 import type { ResponseHeaders } from './response-headers.ts'
-import { closeSoon, formatHead, writeProblem } from './send-problem.ts'
+import { breakOff, closeSoon, formatHead, writeProblem } from './send-problem.ts'
 
 const NO_TARGET = new ApiError(
   'upstream_unavailable',
@@ -170,10 +170,9 @@ function relayRefusal({ socket, upstream }: UpgradeOptions, response: IncomingMe
   socket.write(formatHead(response.statusCode ?? 502, ['Connection', 'close', ...headers]), 'latin1')
   response.setTimeout(upstream.config.timeouts.idle, () => response.destroy())
   response.on('close', () => {
+    // Half a response must not look like a whole one.
     if (response.complete) closeSoon(socket)
-    // Half a response must not look like a whole one, as it would after an orderly end. TLS has an end of its own.
-    else if ('encrypted' in socket) socket.destroy()
-    else (socket as Socket).resetAndDestroy()
+    else breakOff(socket)
   })
   response.pipe(socket)
 }
