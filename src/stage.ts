@@ -141,8 +141,10 @@ async function createParts(config: GatewayConfig, dependencies: GatewayDependenc
       openData,
       strangers,
       // A request with a valid token goes on without the store, so its limit does too.
-      limiterOf: ({ path, rateLimit }) =>
-        rateLimit && createRateLimiter({ store, clock, name: `route:${path}`, isLenient: true, ...rateLimit })
+      limiterOf: ({ path, methods, rateLimit }) => {
+        const name = `route:${path}${methods === null ? '' : `:${methods.join(',')}`}`
+        return rateLimit && createRateLimiter({ store, clock, name, isLenient: true, ...rateLimit })
+      }
     }),
     findApp: (appId) => apps.get(appId)
   }

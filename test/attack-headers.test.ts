@@ -583,6 +583,15 @@ test('H22 headers beyond the limit are 431, be they long or many', async (t) => 
     t.equal(outcome.code, 'headers_too_large')
     t.same(outcome.seen, [])
   }
+  // Nothing behind them this time: the empty line that ends the message is the last thing the parser sees.
+  for (const [uri, line, status] of [
+    ['/x', `X-Big: ${'a'.repeat(42_000)}`, 431],
+    ['/x', `Cookie: ${'a=b; '.repeat(10_000)}`, 431],
+    [`/${'a'.repeat(50_000)}`, 'X-Small: a', 414]
+  ] as const) {
+    const answer = await target.gateway.raw(`GET ${uri} HTTP/1.1\r\nHost: t\r\n${line}\r\n\r\n`)
+    t.equal(answer.slice(9, 12), String(status), line.slice(0, 20))
+  }
   const fine = await target.get('/x', `X-Big: ${'a'.repeat(15 * 1024)}`)
   t.equal(fine.status, 200)
   t.equal((await target.get('/x', ...many(300, (index) => `X-${index}: ${index}`))).status, 200)

@@ -1,6 +1,7 @@
 /** Upstreams that misbehave: the client gets the answer of the contract, its connection stays in step or is closed, and
  *  whoever comes next notices nothing. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type Test, test } from 'tap'
 import { hasOpenssl } from './support/certificates.ts'
@@ -216,6 +217,17 @@ test('U08 a body that breaks off after its head was sent ends the client connect
       await until(() => upstream.open <= 2)
     })
   }
+})
+
+test('U08 half a body breaks the connection of a client that could not tell by anything else', async (t) => {
+  const { gateway } = await startBad(t, (socket) =>
+    socket.write(`${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`, () => setTimeout(() => socket.end(), 30))
+  )
+  const client = await openClient(t, gateway.port)
+  const broken = once(client.socket, 'error')
+  client.send(get('/public/bad').replace('HTTP/1.1', 'HTTP/1.0'))
+  t.match(await broken, [{ code: 'ECONNRESET' }])
+  t.match(client.pending, /^HTTP\/1\.1 200 .*half$/s)
 })
 
 test('S16 a body that is cut short at once is never passed on as a whole one', async (t) => {

@@ -194,6 +194,32 @@ test('Caddy forward_auth: identity from wxgate, 401 otherwise, and nothing that 
   if (port !== null) await expectForwardAuth(t, port, backend)
 })
 
+test('a proxy that sends on the method and type of the original request gets its answer, with or without the body', async (t) => {
+  const gateway = await buildTestGateway(t, 'http://127.0.0.1:9')
+  const { access_token: token } = await gateway.login('alice')
+  for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+    for (const type of ['application/json', 'multipart/form-data; boundary=x', 'image/png', ';;;']) {
+      for (const framing of ['', 'Content-Length: 0', 'Content-Length: 4', 'Transfer-Encoding: chunked']) {
+        const client = await openClient(t, gateway.servicePort)
+        const body = framing.endsWith('4') ? '{"a"' : framing.endsWith('d') ? '4\r\n{"a"\r\n0\r\n\r\n' : ''
+        const ask = (credential: string) =>
+          client.send(
+            `${method} /auth/verify/orders HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer ${credential}\r\n` +
+              `Content-Type: ${type}\r\n${framing && `${framing}\r\n`}\r\n${body}`
+          )
+        const label = `${method} ${type} ${framing}`
+        ask(token)
+        const good = await client.response()
+        t.equal(good.status, 204, label)
+        t.ok(good.headers['x-openid'], label)
+        ask('forged')
+        t.equal((await client.response()).status, 401, label)
+        client.close()
+      }
+    }
+  }
+})
+
 test('what wxgate did not say of a user, a client cannot add', async (t) => {
   const backend = await startUpstream(t)
   // WeChat tells no unionid unless an app is bound to an open platform account.

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createServer, request as httpRequest, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Test, test } from 'tap'
+import { valuesOf } from './support/attack.ts'
 import { APPID, buildTestGateway, next, type TestGateway } from './support/gateway.ts'
 import { get, openClient, until } from './support/raw-client.ts'
 import { ok, startRawUpstream } from './support/raw-upstream.ts'
@@ -664,6 +665,25 @@ test('headers are set and removed as a route says, in both directions', async (t
   t.equal(other.headers.get('x-powered-by'), 'app')
   t.equal(upstream.seen[1]?.headers.cookie, 'a=b')
   t.notOk('x-tenant' in (upstream.seen[1]?.headers ?? {}), "a header that some route sets is nobody else's to send")
+})
+
+test('what a route sets stands in the place of what came, whoever it came from', async (t) => {
+  const upstream = await startUpstream(t)
+  const set = { 'Content-Type': 'text/plain', 'X-Client-IP': '192.0.2.1', Accept: 'text/plain' }
+  const gateway = await buildTestGateway(t, upstream.url, {
+    config: {
+      server: { host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1'] },
+      routes: [
+        { path: '/public', upstream: 'app', auth: 'public', requestHeaders: { set } },
+        { path: '/other', upstream: 'app', auth: 'public' }
+      ]
+    }
+  })
+  const headers = { 'content-type': 'application/json', 'x-client-ip': '203.0.113.7', accept: 'a/b' }
+  for (const path of ['/public/x', '/other/x']) await gateway.call(path, { method: 'POST', body: '{}', headers })
+  const [edited, other] = upstream.seen
+  for (const [name, value] of Object.entries(set)) t.same(valuesOf(edited ?? { rawHeaders: [] }, name), [value], name)
+  t.match(other?.headers, { 'content-type': 'application/json', 'x-client-ip': '203.0.113.7' }, 'another route')
 })
 
 test("identity comes under WeChat Cloud Run's names where a route says so, and under ours nowhere else", async (t) => {

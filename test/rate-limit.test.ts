@@ -44,6 +44,48 @@ test('a route limit by ip needs no user', async (t) => {
   t.same(statuses, [200, 200, 200, 429, 429])
 })
 
+test('two routes of one path that take different methods have a count each', async (t) => {
+  const upstream = await startUpstream(t)
+  const limit = (method: string, max: number) => ({
+    path: '/api',
+    methods: [method],
+    upstream: 'app',
+    auth: 'public',
+    rateLimit: { max, window: '1m', by: 'ip' }
+  })
+  const config = { routes: [limit('GET', 4), limit('POST', 2)] }
+  const gateway = await buildTestGateway(t, upstream.url, { config, clock: createTestClock() })
+  const statuses = []
+  for (const method of ['GET', 'GET', 'GET', 'POST', 'POST', 'POST', 'GET', 'GET']) {
+    statuses.push((await gateway.call('/api/x', { method })).status)
+  }
+  t.same(statuses, [200, 200, 200, 200, 200, 429, 200, 429])
+})
+
+test('a WebSocket handshake counts like any other request', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url, { config: limited('user'), clock: createTestClock() })
+  const { access_token } = await gateway.login('alice')
+  // The upstream speaks no WebSocket and answers 200, so an uncounted handshake would be a request without a limit.
+  const handshake =
+    `GET /api/x HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer ${access_token}\r\nConnection: Upgrade\r\n` +
+    'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+  t.equal((await gateway.call('/api/x', { token: access_token })).status, 200)
+  const answers = []
+  for (let index = 0; index < 4; index++) answers.push(await gateway.raw(handshake, { quiet: 2_000 }))
+  t.same(
+    answers.map((answer) => answer.slice(9, 12)),
+    ['200', '200', '429', '429']
+  )
+  t.match(answers[3], /\r\nretry-after: \d+\r\n.*"code":"rate_limited"/is)
+  t.equal(upstream.seen.length, 3)
+  t.match(
+    gateway.lines.at(-1),
+    /"status":429.*"granted":false,"reason":"rate_limited"/,
+    'and it has its line in the log'
+  )
+})
+
 test('a route limit goes on counting when the store is away', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, { config: limited('ip'), clock: createTestClock() })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { APPID, buildTestGateway, defaultConfig, readTestConfig } from './support/gateway.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { openClient, type RawClient } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 
 /** Two seconds are promised; a machine that is busy with other tests may take as long again. */
@@ -121,4 +122,26 @@ test('a reload keeps sessions, ends what is under way as it began, and puts new 
   await t.rejects(gateway.gateway.reload({ ...gateway.config, service: { ...gateway.config.service, port: 9 } }), {
     message: /service\.port can only be changed by a restart/
   })
+})
+
+test('a reload decides anew who is a trusted proxy, on open connections as well', async (t) => {
+  const upstream = await startUpstream(t)
+  const trusting = (...trustedProxies: string[]) => ({ host: '127.0.0.1', port: 1, trustedProxies })
+  const gateway = await buildTestGateway(t, upstream.url, { config: { server: trusting('127.0.0.1') } })
+  const client = await openClient(t, gateway.port)
+  const forwardedFor = async (from: RawClient) => {
+    from.send('GET /public/x HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n')
+    t.equal((await from.response()).status, 200)
+    return upstream.seen.at(-1)?.headers['x-forwarded-for']
+  }
+  const reload = async (...trustedProxies: string[]) => {
+    const config = readTestConfig({ ...defaultConfig(upstream.url), server: trusting(...trustedProxies) })
+    await gateway.gateway.reload({ ...config, service: gateway.config.service })
+  }
+  t.equal(await forwardedFor(client), '192.0.2.9, 127.0.0.1')
+  await reload()
+  t.equal(await forwardedFor(client), '127.0.0.1', 'not believed any more')
+  t.equal(await forwardedFor(await openClient(t, gateway.port)), '127.0.0.1', 'nor is a new connection')
+  await reload('127.0.0.0/8')
+  t.equal(await forwardedFor(client), '192.0.2.9, 127.0.0.1', 'believed again')
 })

@@ -288,6 +288,40 @@ test("an upstream's refusal is passed on", async (t) => {
   t.match(await ask('/public/plain'), { status: 200, body: 'plain' })
 })
 
+test("half of an upstream's refusal never looks whole, and a long one takes its time", async (t) => {
+  const upstream = await startRawUpstream(t, (socket, head) => {
+    const [, kind] = /^GET \/public\/(\w+)/.exec(head) ?? []
+    if (kind === 'length') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf')
+    else socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    if (kind === 'chunked') socket.end('4\r\nhalf\r\n')
+    if (kind === 'stalled') socket.write('4\r\nhalf\r\n')
+    if (kind !== 'slow') return
+    let left = 8
+    const timer = setInterval(() => {
+      socket.write(--left > 0 ? '1\r\nx\r\n' : '0\r\n\r\n')
+      if (left === 0) clearInterval(timer)
+    }, 100)
+    socket.on('close', () => clearInterval(timer))
+  })
+  const gateway = await buildTestGateway(t, upstream.url, {
+    config: { upstreams: { app: { targets: [{ url: upstream.url }], timeouts: { response: '300ms', idle: '500ms' } } } }
+  })
+  const ask = async (kind: string) => {
+    const client = await openClient(t, gateway.port)
+    let isBroken = false
+    client.socket.on('error', () => {
+      isBroken = true
+    })
+    client.send(handshake(`/public/${kind}`))
+    await client.closed
+    return { isBroken, text: client.pending }
+  }
+  t.match((await ask('length')).text, /\r\nContent-Length: 9\r\n\r\nhalf$/, 'the length tells')
+  t.match(await ask('chunked'), { isBroken: true })
+  t.match(await ask('stalled'), { isBroken: true })
+  t.match(await ask('slow'), { isBroken: false, text: /\r\n\r\nx{7}$/ })
+})
+
 test('an upstream that cannot be reached, breaks off or keeps silent is 502 or 504, and another target is asked', async (t) => {
   const dead = `http://127.0.0.1:${await freePort()}`
   const raw = async (act: (socket: Socket) => void) => (await startRawUpstream(t, act)).url

@@ -222,10 +222,19 @@ function describeRoute({ path, methods, line, upstream, auth }: RouteConfig, fil
 }
 
 function removedBy(route: RouteConfig | null, { kept }: RequestHeaders): Stripped[] {
-  const removed = new Set(route?.requestHeaders.remove.map((name) => name.toLowerCase()))
-  return pairs(kept).flatMap(([name]) =>
-    removed.has(name.toLowerCase()) ? [{ name, why: 'the route removes it (requestHeaders.remove)' }] : []
-  )
+  const { set = {}, remove = [] } = route?.requestHeaders ?? {}
+  const edits = [
+    { names: lowered(Object.keys(set)), why: 'the route sets it (requestHeaders.set)' },
+    { names: lowered(remove), why: 'the route removes it (requestHeaders.remove)' }
+  ]
+  return pairs(kept).flatMap(([name]) => {
+    const edit = edits.find(({ names }) => names.has(name.toLowerCase()))
+    return edit ? [{ name, why: edit.why }] : []
+  })
+}
+
+function lowered(names: readonly string[]): Set<string> {
+  return new Set(names.map((name) => name.toLowerCase()))
 }
 
 function pairs(list: readonly string[]): [string, string][] {

@@ -34,7 +34,8 @@ export function toClientError({ code = '', rawPacket, bytesParsed }: ClientError
 /** Whether it was the request line or a header that did not end. Of a head that came in several pieces only the last one
  *  is known, and what it looks like has to do. */
 function overflow(packet: string, bytesParsed: number, uriLimit: number): ApiError {
-  const previous = packet.lastIndexOf('\r\n\r\n', bytesParsed || packet.length)
+  // The empty line before this message, not the one that ends it and may begin where the parser stopped.
+  const previous = packet.lastIndexOf('\r\n\r\n', (bytesParsed || packet.length) - 5)
   const message = previous < 0 ? packet : packet.slice(previous + 4)
   const lineEnd = message.indexOf('\r\n')
   if (lineEnd < 0) return /^(?:[A-Z-]{1,32} )?[^\s:]*$/.test(message) ? URI_TOO_LONG : HEADERS_TOO_LARGE

@@ -30,7 +30,7 @@ export function responseIsOver(socket: Duplex, response: ServerResponse): void {
 /** Sees to both limits on a server. `isTls`: its sockets cannot be told anything before the handshake. */
 export function limitConnections(
   server: Server,
-  { limits, peers, isTls }: { limits: LimitsConfig; peers: Peers; isTls: boolean }
+  { limits, peerOf, isTls }: { limits: LimitsConfig; peerOf: Peers['of']; isTls: boolean }
 ): void {
   server.timeout = limits.writeIdleTimeout
   server.on('timeout', (socket: Socket) => {
@@ -39,7 +39,7 @@ export function limitConnections(
   })
   const counts = createPeerCounts(limits.connectionsPerPeer)
   server.on('connection', (socket: Socket) => {
-    const { address, isTrusted } = peers.of(socket)
+    const { address, isTrusted } = peerOf(socket)
     // Peers on this machine and proxies in front hold many connections for many clients; anybody else is one client.
     if (isTrusted || isLoopback(address)) return
     const isAdmitted = counts.enter(address)

@@ -11,7 +11,6 @@ import { listen } from '../http/listen.ts'
 import { isHealthPath, isOwnPath } from '../http/own-paths.ts'
 import type { Lifecycle } from '../lifecycle.ts'
 import type { Parts } from '../parts.ts'
-import { createPeers } from '../proxy/peers.ts'
 import type { ReverseProxy } from '../proxy/proxy.ts'
 import { contextOf, type RequestContext, setContext } from '../proxy/request-context.ts'
 import { sendProblem, writeProblem } from '../proxy/send-problem.ts'
@@ -192,7 +191,7 @@ export function createListener({ config, stage: first, lifecycle, parts }: Liste
     socket.on('error', () => socket.destroy())
     sayLast(socket, CONNECT)
   })
-  limitConnections(server, { limits, peers: createPeers(config.server.trustedProxies), isTls: tls !== undefined })
+  limitConnections(server, { limits, peerOf: (socket) => stage.frontDoor.peers.of(socket), isTls: tls !== undefined })
 
   return {
     get active() {

@@ -4,7 +4,7 @@ import type { GatewayConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { canonicalPath, PathRefusal } from '../proxy/canonical-path.ts'
 import { createHeaderNames } from '../proxy/header-names.ts'
-import { createPeers, type PeerConnection } from '../proxy/peers.ts'
+import { createPeers, type PeerConnection, type Peers } from '../proxy/peers.ts'
 import type { RequestContext } from '../proxy/request-context.ts'
 import { readRequestHeaders } from '../proxy/request-headers.ts'
 import { createTraceIds } from '../proxy/trace-ids.ts'
@@ -18,6 +18,7 @@ export interface RequestHead extends Pick<IncomingMessage, 'httpVersion' | 'rawH
 }
 
 export interface FrontDoor {
+  readonly peers: Peers
   /** The context of a request, and why it may go no further, if so. The target of `OPTIONS *` is null without an error. */
   admit(req: RequestHead): { context: RequestContext; error: ApiError | null }
 }
@@ -39,6 +40,7 @@ export function createFrontDoor(config: GatewayConfig, { explain = false } = {})
   const nextIds = createTraceIds()
 
   return {
+    peers,
     admit(req) {
       const peer = peers.of(req.socket)
       const ids = nextIds()

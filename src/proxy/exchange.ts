@@ -9,7 +9,7 @@ import type { ExchangeOptions } from './exchange-options.ts'
 import { rewriteLocation } from './location.ts'
 import { RequestBody } from './request-body.ts'
 import { isEventStream } from './response-headers.ts'
-import { endAfterRequest, sendProblem } from './send-problem.ts'
+import { breakOff, endAfterRequest, sendProblem } from './send-problem.ts'
 
 const NO_TARGET = new ApiError(
   'upstream_unavailable',
@@ -280,6 +280,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (res.headersSent) {
       // Half a response must not look like a whole one.
       context.reason = 'upstream_truncated'
+      // HTTP/1.0 knows no chunks.
+      if (req.httpVersion === '1.0') breakOff(req.socket)
       res.destroy()
       return
     }

@@ -84,8 +84,17 @@ function decodeTriplets(text: string): string {
  *  spaces (a "+" is one to those who take the path for a form) and dots at its ends. Dots alone are steps or a name. */
 function plainSegment(written: string): string {
   const name = written.replace(/(?:[;?#]|:[:$]).*$/s, '')
-  if (/^(?:\.+|\++)$/.test(name)) return name
-  return name.replace(/^[\s+]+/, '').replace(/[.\s+]+$/, '')
+  return /^(?:\.+|\++)$/.test(name) ? name : withoutEnds(name)
+}
+
+/** By hand: an expression that looks for the end of a text begins anew at each of its characters, and takes time that grows
+ *  with the square of a row of them. */
+function withoutEnds(name: string): string {
+  let start = 0
+  let end = name.length
+  while (start < end && /[\s+]/.test(name.charAt(start))) start++
+  while (end > start && /[.\s+]/.test(name.charAt(end - 1))) end--
+  return name.slice(start, end)
 }
 
 function hasControls(text: string): boolean {

@@ -18,9 +18,6 @@ export interface Peers {
   clientAddress(peer: Peer, headers: RequestHeaders): string
 }
 
-const PEER = Symbol('peer')
-type Carrier = PeerConnection & { [PEER]?: Peer }
-
 /** @param trusted CIDRs or addresses. */
 export function createPeers(trusted: readonly string[]): Peers {
   const list = new BlockList()
@@ -30,16 +27,18 @@ export function createPeers(trusted: readonly string[]): Peers {
     if (prefix === undefined) list.addAddress(address, family)
     else list.addSubnet(address, Number(prefix), family)
   }
+  // One of our own: who believed a connection before a reload does not answer for us.
+  const peerOf = Symbol('peer')
   const isTrusted = (address: string) =>
     trusted.length > 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
   return {
-    of(socket: Carrier) {
-      const known = socket[PEER]
+    of(socket: PeerConnection & { [peerOf]?: Peer }) {
+      const known = socket[peerOf]
       if (known) return known
       const address = plainAddress(socket.remoteAddress ?? '')
       const peer: Peer = { address, isTrusted: isTrusted(address), proto: socket.encrypted ? 'https' : 'http' }
-      socket[PEER] = peer
+      socket[peerOf] = peer
       return peer
     },
     clientAddress(peer, headers) {

@@ -174,26 +174,41 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
         return
       }
       const outgoing = build(context, route, target, headers)
-      joinWebSocket({
-        req,
-        socket,
-        head,
-        context,
-        upstream: plan.upstream,
-        route,
-        path: outgoing.path,
-        headers: outgoing.headers,
-        responseHeaders,
-        balanceKey: principal === null ? null : principal.openId,
-        onOpen(end) {
-          if (principal === null) return () => {}
-          return liveSockets.watch(principal, () => {
-            context.reason = 'session_revoked'
-            end()
-          })
-        },
-        onEnd
-      })
+      const start = () => {
+        // The client may have left while its count was looked up.
+        if (socket.destroyed) {
+          onEnd(499)
+          return
+        }
+        joinWebSocket({
+          req,
+          socket,
+          head,
+          context,
+          upstream: plan.upstream,
+          route,
+          path: outgoing.path,
+          headers: outgoing.headers,
+          responseHeaders,
+          balanceKey: principal === null ? null : principal.openId,
+          onOpen(end) {
+            if (principal === null) return () => {}
+            return liveSockets.watch(principal, () => {
+              context.reason = 'session_revoked'
+              end()
+            })
+          },
+          onEnd
+        })
+      }
+      const refuse = (error: ApiError) => {
+        context.isGranted = false
+        context.reason = error.code
+        writeProblem(socket, error, context.requestId)
+        onEnd(error.status)
+      }
+      if (plan.limiter === null) start()
+      else plan.limiter.hit(limitKey(route, context)).then(start, (error) => refuse(toLimitError(error)))
     }
   }
 }

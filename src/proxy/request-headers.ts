@@ -233,9 +233,12 @@ export function buildUpstreamHeaders(
   origin: Origin,
   identity: readonly string[] | null
 ): string[] {
-  const headers =
-    route.requestHeaders.remove.length === 0 ? request.kept : withoutNames(request.kept, route.requestHeaders.remove)
-  for (const name of Object.keys(route.requestHeaders.set)) headers.push(name, route.requestHeaders.set[name] as string)
+  const { set, remove } = route.requestHeaders
+  const names = Object.keys(set)
+  // What a route sets was taken off already, but for what we read first (Content-Type) and what trusted proxies may say.
+  const unwanted = names.length === 0 ? remove : [...remove, ...names]
+  const headers = unwanted.length === 0 ? request.kept : withoutNames(request.kept, unwanted)
+  for (const name of names) headers.push(name, set[name] as string)
   headers.push(
     'X-Request-Id',
     origin.requestId,

@@ -68,6 +68,7 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
     const found = pick(entry, method)
     if (found.kind !== 'route') return found
     const { route } = found
+    if ((needs & ~allowances(route)) !== 0) return ambiguous(needs)
     for (const spelling of new Set([path, bare])) {
       if (lenientReading(spelling) === null) return UNPLAIN
       for (const reading of decodedPaths(spelling) ?? ['']) {
@@ -82,7 +83,7 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
     const segments = namesOfAll(asNames)
     const others = segments && lenient.routesFor(method, segments)
     if (!others?.every((other) => other === route || asksAtLeast(route, other))) return UNPLAIN
-    return (needs & ~allowances(route)) === 0 ? found : ambiguous(needs)
+    return found
   }
 
   return { match, routes }

@@ -1,5 +1,6 @@
 /** Writes an error response outside Fastify. */
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ApiError, PROBLEM_TYPE, toProblem } from '../errors.ts'
 import type { RequestContext } from './request-context.ts'
@@ -73,6 +74,13 @@ export function closeSoon(socket: Duplex): void {
   socket.once('close', () => clearTimeout(timer))
   // Its end is seen only by reading.
   socket.resume()
+}
+
+/** Ends a connection in the middle of a response that ends with it: after an orderly end half would look like all of it. TLS
+ *  tells the two apart by itself. */
+export function breakOff(socket: Duplex): void {
+  if ('encrypted' in socket) socket.destroy()
+  else (socket as Socket).resetAndDestroy()
 }
 
 /** @param headers Name and value in turns. */

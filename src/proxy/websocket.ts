@@ -12,7 +12,7 @@ import { avoid, type Target, tlsOptions, type Upstream } from '../upstream/upstr
 import { rewriteLocation } from './location.ts'
 import type { RequestContext } from './request-context.ts'
 import type { ResponseHeaders } from './response-headers.ts'
-import { closeSoon, formatHead, writeProblem } from './send-problem.ts'
+import { breakOff, closeSoon, formatHead, writeProblem } from './send-problem.ts'
 
 const NO_TARGET = new ApiError(
   'upstream_unavailable',
@@ -116,11 +116,7 @@ export function joinWebSocket(options: UpgradeOptions): void {
     })
     request.on('response', (response) => {
       const { statusCode = 0 } = response
-      const { set, remove } = route.responseHeaders
-      const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), statusCode, {
-        set,
-        remove: ['content-length', ...remove]
-      })
+      const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), statusCode, route.responseHeaders)
       response.on('error', () => {})
       if (headers === null || statusCode < 200) {
         response.destroy()
@@ -128,6 +124,8 @@ export function joinWebSocket(options: UpgradeOptions): void {
         return
       }
       status = statusCode
+      // From here on it is its silence that is timed.
+      clearTimeout(timer)
       early.stop()
       context.upstreamTime = performance.now() - context.startedAt
       rewriteLocation(headers, upstream.targets, route.stripPrefix)
@@ -166,14 +164,15 @@ function readEarly({ socket, head }: UpgradeOptions): { stop(): Buffer[] } {
   }
 }
 
-/** What the upstream said in place of 101. The end of the connection ends the body (RFC 9112, section 6.3). */
+/** What the upstream said in place of 101. Where it told no length, the end of the connection ends the body (RFC 9112,
+ *  section 6.3). */
 function relayRefusal({ socket, upstream }: UpgradeOptions, response: IncomingMessage, headers: string[]): void {
   socket.write(formatHead(response.statusCode ?? 502, ['Connection', 'close', ...headers]), 'latin1')
   response.setTimeout(upstream.config.timeouts.idle, () => response.destroy())
   response.on('close', () => {
     // Half a response must not look like a whole one.
     if (response.complete) closeSoon(socket)
-    else socket.destroy()
+    else breakOff(socket)
   })
   response.pipe(socket)
 }

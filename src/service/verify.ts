@@ -38,14 +38,21 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
       'store_unavailable'
     ])
   }
-  // Envoy sends the method and, behind a prefix, the path of the original request.
-  for (const url of ['/auth/verify', '/auth/verify/*']) {
-    app.route({
-      method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-      url,
-      schema,
-      handler: async (request, reply) =>
-        reply.code(204).headers(verify(request)).header('cache-control', 'no-store').send()
+  app.register(async (scope) => {
+    // Whoever sends the method of the original request sends its Content-Type too, with its body or without: Fastify shall
+    // parse neither.
+    scope.addHook('onRequest', async ({ raw }) => {
+      raw.headers = {}
     })
-  }
+    // Envoy sends the method and, behind a prefix, the path of the original request.
+    for (const url of ['/auth/verify', '/auth/verify/*']) {
+      scope.route({
+        method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+        url,
+        schema,
+        handler: async (request, reply) =>
+          reply.code(204).headers(verify(request)).header('cache-control', 'no-store').send()
+      })
+    }
+  })
 }
