@@ -115,6 +115,22 @@ test('a token opens what its scopes name, and nothing else', async (t) => {
   t.match(await call(gateway, '/v1/nothing', {}), { status: 404, body: { code: 'not_found' } })
 })
 
+test('a path that no router could read is refused in our own words', async (t) => {
+  const gateway = await build(t)
+  const rows = [
+    [`/v1/users/${APPID}/%ff`, 'bad_path'],
+    [`/v1/users/${APPID}/%`, 'bad_path'],
+    [`/v1/users/${APPID}/${'o'.repeat(1000)}`, 'invalid_request'],
+    [`/v1/users/${APPID}/%E4%B8%AD`, 'invalid_request'],
+    [`/wxapi/${'x'.repeat(1000)}/wxa/msg_sec_check`, 'invalid_request']
+  ] as const
+  for (const [path, code] of rows) {
+    const response = await gateway.service(path, { token: SERVICE_TOKEN })
+    t.match(response.headers.get('content-type'), 'application/problem+json', path.slice(0, 60))
+    t.match(await response.json(), { status: 400, code, request_id: /^[0-9a-f]{32}$/ }, path.slice(0, 60))
+  }
+})
+
 test('open data is decrypted whole, for the user and mini-program it was encrypted for', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)

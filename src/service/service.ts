@@ -6,6 +6,7 @@ import { createFrontDoor } from '../http/front-door.ts'
 import { addHealth } from '../http/health.ts'
 import type { Parts } from '../parts.ts'
 import { contextOf, setContext } from '../proxy/request-context.ts'
+import { sendProblem } from '../proxy/send-problem.ts'
 import { addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addKickSession, addKickUser } from './kicks.ts'
@@ -33,7 +34,8 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
     logger: false,
     bodyLimit: BODY_LIMIT,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    routerOptions: { maxParamLength: 256 }
+    // Fastify would refuse longer ones in its own words; the target as a whole is limited at the front door.
+    routerOptions: { maxParamLength: parts.config.server.limits.uri }
   })
   useErrors(app, {
     log: parts.log,
@@ -44,7 +46,6 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
       context.reason = error.code
     }
   })
-  admitEverything(app, parts)
   addAudit(app, parts.log)
   await describeService(app)
   addOpenApi(app)
@@ -58,7 +59,7 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
   })
   addCalls(app, parts, forwarder)
   await app.ready()
-  return { handler: app.routing, close: () => forwarder.close() }
+  return { handler: behindFrontDoor(app, parts), close: () => forwarder.close() }
 }
 
 /** Everything that needs a service token, by the scope it needs. */
@@ -82,14 +83,16 @@ function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder
   })
 }
 
-/** The same reading of target and headers as on the edge, before any endpoint sees a request. */
-function admitEverything(app: FastifyInstance, parts: Parts): void {
+/** The same reading of target and headers as on the edge, before Fastify sees a request: what its router cannot read it
+ *  answers in its own words. */
+function behindFrontDoor(app: FastifyInstance, parts: Parts): ServiceStage['handler'] {
   const frontDoor = createFrontDoor(parts.config)
-  app.addHook('onRequest', async (request) => {
-    const { context, error } = frontDoor.admit(request.raw)
+  return (req, res) => {
+    const { context, error } = frontDoor.admit(req)
     context.isGranted = true
     context.reason = 'service'
-    setContext(request.raw, context)
-    if (error) throw error
-  })
+    setContext(req, context)
+    if (error === null) app.routing(req, res)
+    else sendProblem(req, res, error, context)
+  }
 }
