@@ -46,7 +46,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   let config = first
   let stage = await createStage(first, dependencies, lasting)
   const listener = createListener({ config, stage: stage.edge, lifecycle, parts: stage.parts })
-  const serviceListener = createServiceListener(stage.service)
+  const serviceListener = createServiceListener(first.server.limits, stage.service)
   const retired = new Set<Stage>()
   let isClosed = false
 

@@ -11,6 +11,7 @@ import {
   type TestGateway,
   type TestGatewayOptions
 } from './support/gateway.ts'
+import { openClient } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData, sandboxPhoneCode, sandboxSessionKey } from './support/wechat-data.ts'
 
@@ -128,6 +129,28 @@ test('a path that no router could read is refused in our own words', async (t) =
     const response = await gateway.service(path, { token: SERVICE_TOKEN })
     t.match(response.headers.get('content-type'), 'application/problem+json', path.slice(0, 60))
     t.match(await response.json(), { status: 400, code, request_id: /^[0-9a-f]{32}$/ }, path.slice(0, 60))
+  }
+})
+
+test('what is no request, or too large a head, is answered in the same shape', async (t) => {
+  const gateway = await build(t, { config: { server: { limits: { headers: '40kb' } } } })
+  const head = `GET /v1/users/${APPID}/oNobodyAtAll HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${SERVICE_TOKEN}\r\n`
+  const rows = [
+    [`${head}X-Large: ${'x'.repeat(30_000)}\r\n\r\n`, 404, 'not_found'],
+    [`${head}X-Large: ${'x'.repeat(45_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    [`GET /v1/${'x'.repeat(900_000)} HTTP/1.1\r\n\r\n`, 414, 'uri_too_long'],
+    [`${head}X Y: z\r\n\r\n`, 400, 'bad_header'],
+    [`${head}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`, 400, 'bad_header'],
+    ['HELLO\r\n\r\n', 400, 'invalid_request']
+  ] as const
+  for (const [bytes, status, code] of rows) {
+    const client = await openClient(t, gateway.servicePort)
+    client.send(bytes)
+    const answer = await client.response()
+    t.equal(answer.status, status, code)
+    t.match(answer.headers, { 'content-type': 'application/problem+json' }, code)
+    t.match(JSON.parse(answer.body), { status, code, request_id: /^[0-9a-f]{32}$/ }, code)
+    client.close()
   }
 })
 
