@@ -116,6 +116,32 @@ test('a token opens what its scopes name, and nothing else', async (t) => {
   t.match(await call(gateway, '/v1/nothing', {}), { status: 404, body: { code: 'not_found' } })
 })
 
+test('a path without an endpoint is 404 and another method 405, whatever the body is', async (t) => {
+  const gateway = await build(t)
+  const rows = [
+    ['GET', '/v1/open-data', 405, 'POST'],
+    ['PUT', '/v1/sign', 405, 'POST'],
+    ['POST', `/v1/users/${APPID}/oSomebody`, 405, 'GET, HEAD'],
+    ['GET', '/v1/sessions/abcdef', 405, 'DELETE'],
+    ['POST', '/metrics', 405, 'GET, HEAD'],
+    ['POST', '/livez', 405, 'GET, HEAD'],
+    ['POST', '/v1/nothing', 404, null],
+    ['DELETE', `/v1/users/${APPID}/oSomebody`, 405, 'GET, HEAD'],
+    ['DELETE', `/v1/users/${APPID}/oSomebody/sessions/x`, 404, null],
+    ['POST', '/v1/sign/', 404, null],
+    ['POST', '/', 404, null]
+  ] as const
+  for (const [method, path, status, allow] of rows) {
+    for (const body of method === 'GET' ? [undefined] : [undefined, '{', 'x'.repeat(300_000)]) {
+      const response = await gateway.service(path, { method, token: SERVICE_TOKEN, ...(body ? { body } : {}) })
+      const label = `${method} ${path}, ${body?.length ?? 0} bytes`
+      t.equal(response.headers.get('allow'), allow, label)
+      t.match(await response.json(), { status, code: status === 405 ? 'method_not_allowed' : 'not_found' }, label)
+    }
+  }
+  t.match(await (await gateway.service('/v1/open-data')).json(), { code: 'token_missing' })
+})
+
 test('a path that no router could read is refused in our own words', async (t) => {
   const gateway = await build(t)
   const rows = [

@@ -11,6 +11,7 @@ import { addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addKickSession, addKickUser } from './kicks.ts'
 import { addMetrics } from './metrics.ts'
+import { addNoEndpoint } from './no-endpoint.ts'
 import { addOpenData } from './open-data.ts'
 import { addOpenApi, describeService } from './openapi.ts'
 import { addForCallers, addForScope } from './scopes.ts'
@@ -47,6 +48,7 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
     }
   })
   addAudit(app, parts.log)
+  addNoEndpoint(app)
   await describeService(app)
   addOpenApi(app)
   addHealth(app, parts)
