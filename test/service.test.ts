@@ -417,6 +417,17 @@ test('one session can be ended by its id', async (t) => {
   t.equal((await call(gateway, '/v1/sessions/nonsense', undefined, SERVICE_TOKEN, 'DELETE')).status, 404)
 })
 
+test('a DELETE without a body may name its type, as many HTTP clients do', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const headers = { 'content-type': 'application/json' }
+  const kick = (path: string) => gateway.service(path, { method: 'DELETE', token: SERVICE_TOKEN, headers })
+  t.equal((await kick(`/v1/users/${APPID}/${openIdOf(gateway, 'alice')}/sessions`)).status, 204)
+  t.equal((await kick('/v1/sessions/nonsense')).status, 404)
+  const response = await gateway.service('/v1/sign', { method: 'POST', token: SERVICE_TOKEN, headers })
+  t.match(await response.json(), { status: 400, code: 'invalid_request' })
+})
+
 test('bad input is refused before anything is done', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)

@@ -1,6 +1,7 @@
 /** The private listener: for backends, operators and load balancers, never for the internet. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { acceptEmptyBodies } from '../http/empty-bodies.ts'
 import { useErrors } from '../http/fastify-errors.ts'
 import { createFrontDoor } from '../http/front-door.ts'
 import { addHealth } from '../http/health.ts'
@@ -68,6 +69,7 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
 function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder): void {
   const callers = createCallers(parts.config.service.tokens)
   addForCallers(app, '/v1', callers, (v1) => {
+    acceptEmptyBodies(v1)
     addForScope(v1, 'session', (scope) => {
       addOpenData(scope, parts)
       addSign(scope, parts)
