@@ -214,7 +214,7 @@ test('a rejected access token is replaced and the call made again, once', async 
   t.equal(callsOf(gateway, '/wxa/busy'), 1)
 })
 
-test('JSON without a length is sent again too; what is too large or no JSON is sent once, and the next call is fine', async (t) => {
+test('what is small is sent again whatever it is; what is large, or says no length, once, and the next call is fine', async (t) => {
   const gateway = await build(t)
   const { accessTokens } = gateway.sandbox.state
   const json = (size: number) => JSON.stringify({ a: 'x'.repeat(size) })
@@ -226,17 +226,25 @@ test('JSON without a length is sent again too; what is too large or no JSON is s
       }
     })
   const send = async (body: Body, type: string) => {
-    const init = { method: 'POST', body, headers: { 'content-type': type }, duplex: 'half' } as RequestInit
+    const headers = type === '' ? {} : { 'content-type': type }
+    const init = { method: 'POST', body, headers, duplex: 'half' } as RequestInit
     return (await (await call(gateway, '/wxa/call', init)).json()) as Echo
   }
   await send('{}', 'application/json')
-  accessTokens.expire(APPID)
-  const again = await send(chunked(json(300_000)), 'application/json')
-  t.match(again, { errcode: 0, echo: { body_sha256: sha256(json(300_000)) } })
+  const again: [() => Body, string, string][] = [
+    [() => chunked(json(300_000)), 'application/json', json(300_000)],
+    [() => json(1_000_000), 'application/x-www-form-urlencoded', json(1_000_000)],
+    [() => Buffer.from('{"a":1}'), '', '{"a":1}'],
+    [() => Buffer.from('bytes'), 'application/octet-stream', 'bytes']
+  ]
+  for (const [body, type, text] of again) {
+    accessTokens.expire(APPID)
+    t.match(await send(body(), type), { errcode: 0, echo: { body_sha256: sha256(text) } }, type)
+  }
   const once: [() => Body, string, string][] = [
     [() => chunked(json(2_000_000)), 'application/json', json(2_000_000)],
     [() => json(2_000_000), 'application/json', json(2_000_000)],
-    [() => 'plain=form', 'application/x-www-form-urlencoded', 'plain=form']
+    [() => chunked('plain=form'), 'application/x-www-form-urlencoded', 'plain=form']
   ]
   for (const [body, type, text] of once) {
     accessTokens.expire(APPID)
