@@ -43,6 +43,7 @@ export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatFo
     response: withProblems({ 200: anything, default: anything }, [
       'bad_path',
       'not_found',
+      'rate_limited',
       'wechat_misconfigured',
       'wechat_unavailable',
       'store_unavailable'
