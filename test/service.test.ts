@@ -11,7 +11,7 @@ import {
   type TestGateway,
   type TestGatewayOptions
 } from './support/gateway.ts'
-import { openClient } from './support/raw-client.ts'
+import { openClient, until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData, sandboxPhoneCode, sandboxSessionKey } from './support/wechat-data.ts'
 
@@ -507,4 +507,23 @@ test('every call leaves one line: who, what, about whom, with what result, and n
   const lines = gateway.lines.join('')
   const secrets = { openid, key, token: SESSION_ONLY, body: 'canary-body', query: 'canary-query', wrong: 'wrong-token' }
   for (const [what, secret] of Object.entries(secrets)) t.notOk(lines.includes(secret), what)
+})
+
+test('a call whose backend left before the answer leaves its line as well', async (t) => {
+  const gateway = await build(t)
+  const { user } = await gateway.login('alice', APPID)
+  const { faults, calls } = gateway.sandbox.state
+  const path = '/wxa/resetusersessionkey'
+  faults.add({ path, fault: { kind: 'hang' }, appId: null, times: 1, skip: 0, after: false })
+  const leaving = new AbortController()
+  const body = JSON.stringify({ appid: APPID, openid: openIdOf(gateway, 'alice') })
+  const init = { method: 'POST', token: SERVICE_TOKEN, body, signal: leaving.signal }
+  const answer = gateway.service('/v1/reset-session', init).catch(() => null)
+  await until(() => calls.list(path).length === 1)
+  leaving.abort()
+  await answer
+  const audit = () => gateway.lines.filter((line) => line.includes('service_call')).map((line) => JSON.parse(line))
+  await until(() => audit().length > 0)
+  const endpoint = 'POST /v1/reset-session'
+  t.match(audit(), [{ caller: 'all', endpoint, user: user.id, status: 499, result: 'client_left' }])
 })
