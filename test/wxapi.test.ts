@@ -12,6 +12,7 @@ import {
   type TestGateway,
   type TestGatewayOptions
 } from './support/gateway.ts'
+import { until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 
 type Teardown = Parameters<typeof startUpstream>[0]
@@ -406,6 +407,21 @@ test('a backend that leaves ends the call to WeChat', async (t) => {
   setTimeout(() => leaving.destroy(), 100)
   await isEnded
   t.pass()
+})
+
+test('a backend that leaves while its body is held back is no error of ours', async (t) => {
+  const gateway = await build(t)
+  const leaving = request(`${gateway.serviceUrl}/wxapi/${APPID}/a`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${SERVICE_TOKEN}`, 'content-length': '100' }
+  })
+  leaving.on('error', () => {})
+  leaving.write('half', () => setTimeout(() => leaving.destroy(), 100))
+  const audit = () => gateway.lines.find((line) => line.includes('service_call')) ?? '{}'
+  await until(() => audit() !== '{}')
+  t.match(JSON.parse(audit()), { caller: 'test', path: '/a', status: 499, result: 'client_left' })
+  t.notMatch(gateway.lines.join(''), /nobody expected/)
+  t.equal(gateway.sandbox.state.calls.list('/a').length, 0)
 })
 
 test('a call under way outlives a reload', async (t) => {

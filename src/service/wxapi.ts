@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
+import { toBodyError } from '../proxy/open-data-body.ts'
 import { readAhead } from '../proxy/read-ahead.ts'
 import { RequestBody } from '../proxy/request-body.ts'
 import { contextOf, type RequestContext } from '../proxy/request-context.ts'
@@ -89,8 +90,12 @@ async function readBody(
   const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
   const isJson = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)\b/i.test(headers['content-type'] ?? '')
   if (length === 0 ? !isJson : length > REPLAYABLE) return body
-  const { head, rest } = await readAhead(body, (size) => size > REPLAYABLE)
-  return rest ?? head
+  try {
+    const { head, rest } = await readAhead(body, (size) => size > REPLAYABLE)
+    return rest ?? head
+  } catch (error) {
+    throw toBodyError(error)
+  }
 }
 
 function headersOf({ headers }: RequestContext, body: ForwardedCall['body']): string[] {
