@@ -63,8 +63,10 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   async function closeAll(timeout: number): Promise<void> {
     if (isClosed) return
     isClosed = true
+    const deadline = performance.now() + timeout
     await listener.close(timeout)
-    await serviceListener.close()
+    // Last: what is under way on the edge may need it.
+    await serviceListener.close(deadline - performance.now())
     revocations.stop()
     await Promise.all([stage, ...retired].map((one) => one.close()))
   }

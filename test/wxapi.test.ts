@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createServer, request } from 'node:http'
+import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
 import { judgePath, withAccessToken } from '../src/service/wechat-paths.ts'
@@ -422,6 +422,25 @@ test('a backend that leaves while its body is held back is no error of ours', as
   t.match(JSON.parse(audit()), { caller: 'test', path: '/a', status: 499, result: 'client_left' })
   t.notMatch(gateway.lines.join(''), /nobody expected/)
   t.equal(gateway.sandbox.state.calls.list('/a').length, 0)
+})
+
+test('a gateway that ends finishes the calls under way, for drain.timeout at most', async (t) => {
+  const answers = new Map<string, ServerResponse>()
+  const apiBase = await startWeChat(t, (req, res) => void answers.set(req.url?.split('?')[0] ?? '', res))
+  const server = { host: '127.0.0.1', port: 1, drain: { delay: '1ms', timeout: '2s' } }
+  const config = { server, wechat: { apiBase, timeout: '10s' } }
+  const gateway = await build(t, { config, sandbox: {} as never })
+  const finished = call(gateway, '/a')
+  const cut = call(gateway, '/b').catch(() => 'cut')
+  await until(() => answers.size === 2)
+  const drained = gateway.gateway.drain()
+  const started = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  answers.get('/a')?.end('{"errcode":0}')
+  t.equal((await finished).status, 200)
+  t.equal(await cut, 'cut')
+  await drained
+  t.ok(performance.now() - started < 4_000)
 })
 
 test('a call under way outlives a reload', async (t) => {

@@ -15,7 +15,8 @@ export interface ServiceListener {
   listen(host: string, port: number, isShared: boolean): Promise<{ host: string; port: number }>
   /** From the next request on. */
   serve(stage: ServiceStage): void
-  close(): Promise<void>
+  /** No new connections; waits for what is under way, at most `timeout` milliseconds, then closes the rest. */
+  close(timeout: number): Promise<void>
 }
 
 export function createServiceListener(limits: LimitsConfig, first: ServiceStage): ServiceListener {
@@ -52,10 +53,18 @@ export function createServiceListener(limits: LimitsConfig, first: ServiceStage)
     serve(next) {
       stage = next
     },
-    close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    async close(timeout) {
+      let isClosed = false
+      const closed = new Promise<void>((resolve) => server.close(() => resolve())).then(() => {
+        isClosed = true
+      })
+      const deadline = performance.now() + timeout
+      while (!isClosed && performance.now() < deadline) {
+        server.closeIdleConnections()
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
       server.closeAllConnections()
-      return closed
+      await closed
     }
   }
 }
