@@ -381,6 +381,20 @@ test("WeChat's failures are ours to tell", async (t) => {
   t.match(await other.json(), { status: 502, code: 'wechat_misconfigured' })
 })
 
+test('an answer that trickles in is passed on, and not waited for without end', async (t) => {
+  const apiBase = await startWeChat(t, (_req, res) => {
+    res.writeHead(200, { 'content-type': 'application/json' })
+    res.write('{"errcode":0')
+    const trickle = setInterval(() => res.write(' '), 50)
+    res.on('close', () => clearInterval(trickle))
+  })
+  const gateway = await build(t, { config: { wechat: { apiBase, timeout: '200ms' } }, sandbox: {} as never })
+  const leaving = new AbortController()
+  const response = await call(gateway, '/a', { signal: AbortSignal.any([leaving.signal, AbortSignal.timeout(3_000)]) })
+  t.equal(response.status, 200)
+  leaving.abort()
+})
+
 test('half an answer is never a whole one', async (t) => {
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()
