@@ -46,7 +46,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   let config = first
   let stage = await createStage(first, dependencies, lasting)
   const listener = createListener({ config, stage: stage.edge, lifecycle, parts: stage.parts })
-  const serviceListener = createServiceListener(stage.service)
+  const serviceListener = createServiceListener(first.server.limits, stage.service)
   const retired = new Set<Stage>()
   let isClosed = false
 
@@ -63,8 +63,10 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   async function closeAll(timeout: number): Promise<void> {
     if (isClosed) return
     isClosed = true
+    const deadline = performance.now() + timeout
     await listener.close(timeout)
-    await serviceListener.close()
+    // Last: what is under way on the edge may need it.
+    await serviceListener.close(deadline - performance.now())
     revocations.stop()
     await Promise.all([stage, ...retired].map((one) => one.close()))
   }

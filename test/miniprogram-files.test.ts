@@ -158,3 +158,10 @@ test('a socket that is closed before it is open stays closed', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   t.equal(echo.seen.length, 0)
 })
+
+test('a socket that is closed at once leaves its place to others', async (t) => {
+  const { client } = await startSocketPhone(t)
+  await client.login()
+  for (const socket of times(5, () => client.connectSocket({ url: '/ws/a' }))) socket.close()
+  t.equal(await greet(client), 'hello')
+})

@@ -43,6 +43,16 @@ test('data, headers and methods go out as wx would send them', async (t) => {
   t.ok(upstream.seen.every(({ headers }) => headers['x-openid']))
 })
 
+test('a wx that gives no task for a request serves as well', async (t) => {
+  const { program, wire, wx, upstream } = await startPhone(t)
+  const silent = { ...wx, request: (options: Parameters<typeof wx.request>[0]) => void wx.request(options) }
+  const client = program.createClient({ baseUrl: wire.url, wx: silent })
+  const answers = await Promise.all(times(15, (index) => client.request({ url: `/api/${index}` })))
+  t.ok(answers.every(({ statusCode }) => statusCode === 200))
+  t.equal(upstream.seen.length, 15)
+  t.equal(wx.peak, 10, 'a place is kept until the answer is there')
+})
+
 test('callbacks are called as wx calls them', async (t) => {
   const { client } = await startPhone(t)
   const told: string[] = []

@@ -6,8 +6,10 @@ import {
   buildTestGateway,
   createTestClock,
   OTHER_APPID,
+  SERVICE_TOKEN,
   type TestGateway
 } from './support/gateway.ts'
+import { openClient } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData, sandboxSessionKey } from './support/wechat-data.ts'
 
@@ -185,6 +187,30 @@ test('a body that is incomplete, of a wrong type or too large is refused as such
   t.match(await (await gateway.call('/auth/open-data', { method: 'POST', body: '{}' })).json(), {
     code: 'token_missing'
   })
+})
+
+test('whoever sends too much gets to read that it was too much', async (t) => {
+  const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
+  const { access_token: token } = await gateway.login('alice')
+  const body = 'x'.repeat(2_000_000)
+  const rows = [
+    [gateway.port, '/auth/login', token],
+    [gateway.port, '/auth/open-data', token],
+    [gateway.servicePort, '/v1/open-data', SERVICE_TOKEN]
+  ] as const
+  for (const [port, path, bearer] of rows) {
+    const client = await openClient(t, port)
+    const failures: string[] = []
+    client.socket.on('error', (error) => failures.push(String(error)))
+    const type = 'Content-Type: application/json\r\n'
+    client.send(
+      `POST ${path} HTTP/1.1\r\nHost: x\r\n${type}Authorization: Bearer ${bearer}\r\nContent-Length: ${body.length}\r\n\r\n`
+    )
+    t.match(await client.response(), { status: 413, headers: { connection: 'close' } }, path)
+    client.send(body)
+    await client.closed
+    t.same(failures, [], `${path}: no reset that could have taken the answer with it`)
+  }
 })
 
 test('the session shows whether WeChat still knows its session_key', async (t) => {

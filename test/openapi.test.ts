@@ -172,6 +172,16 @@ test('what is answered is what the document says, for every operation', async (t
     await expect(400, method, wxapi, `/wxapi/${APPID}/a;b`)
     await expect(404, method, wxapi, `/wxapi/${APPID}/`)
   }
+  const { accessTokens, faults } = gateway.sandbox.state
+  for (const [errcode, status] of [
+    [-1, 503],
+    [45009, 429]
+  ] as const) {
+    accessTokens.expire(APPID)
+    const fault = { kind: 'errcode', errcode } as const
+    faults.add({ path: '/cgi-bin/stable_token', fault, appId: null, times: 1, skip: 0, after: false })
+    await expect(status, 'GET', wxapi, `/wxapi/${APPID}/wxa/x`)
+  }
 
   const all = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)

@@ -11,6 +11,7 @@ import {
   type TestGateway,
   type TestGatewayOptions
 } from './support/gateway.ts'
+import { openClient, until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData, sandboxPhoneCode, sandboxSessionKey } from './support/wechat-data.ts'
 
@@ -113,6 +114,70 @@ test('a token opens what its scopes name, and nothing else', async (t) => {
     }
   }
   t.match(await call(gateway, '/v1/nothing', {}), { status: 404, body: { code: 'not_found' } })
+})
+
+test('a path without an endpoint is 404 and another method 405, whatever the body is', async (t) => {
+  const gateway = await build(t)
+  const rows = [
+    ['GET', '/v1/open-data', 405, 'POST'],
+    ['PUT', '/v1/sign', 405, 'POST'],
+    ['POST', `/v1/users/${APPID}/oSomebody`, 405, 'GET, HEAD'],
+    ['GET', '/v1/sessions/abcdef', 405, 'DELETE'],
+    ['POST', '/metrics', 405, 'GET, HEAD'],
+    ['POST', '/livez', 405, 'GET, HEAD'],
+    ['POST', '/v1/nothing', 404, null],
+    ['DELETE', `/v1/users/${APPID}/oSomebody`, 405, 'GET, HEAD'],
+    ['DELETE', `/v1/users/${APPID}/oSomebody/sessions/x`, 404, null],
+    ['POST', '/v1/sign/', 404, null],
+    ['POST', '/', 404, null]
+  ] as const
+  for (const [method, path, status, allow] of rows) {
+    for (const body of method === 'GET' ? [undefined] : [undefined, '{', 'x'.repeat(300_000)]) {
+      const response = await gateway.service(path, { method, token: SERVICE_TOKEN, ...(body ? { body } : {}) })
+      const label = `${method} ${path}, ${body?.length ?? 0} bytes`
+      t.equal(response.headers.get('allow'), allow, label)
+      t.match(await response.json(), { status, code: status === 405 ? 'method_not_allowed' : 'not_found' }, label)
+    }
+  }
+  t.match(await (await gateway.service('/v1/open-data')).json(), { code: 'token_missing' })
+})
+
+test('a path that no router could read is refused in our own words', async (t) => {
+  const gateway = await build(t)
+  const rows = [
+    [`/v1/users/${APPID}/%ff`, 'bad_path'],
+    [`/v1/users/${APPID}/%`, 'bad_path'],
+    [`/v1/users/${APPID}/${'o'.repeat(1000)}`, 'invalid_request'],
+    [`/v1/users/${APPID}/%E4%B8%AD`, 'invalid_request'],
+    [`/wxapi/${'x'.repeat(1000)}/wxa/msg_sec_check`, 'invalid_request']
+  ] as const
+  for (const [path, code] of rows) {
+    const response = await gateway.service(path, { token: SERVICE_TOKEN })
+    t.match(response.headers.get('content-type'), 'application/problem+json', path.slice(0, 60))
+    t.match(await response.json(), { status: 400, code, request_id: /^[0-9a-f]{32}$/ }, path.slice(0, 60))
+  }
+})
+
+test('what is no request, or too large a head, is answered in the same shape', async (t) => {
+  const gateway = await build(t, { config: { server: { limits: { headers: '40kb' } } } })
+  const head = `GET /v1/users/${APPID}/oNobodyAtAll HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${SERVICE_TOKEN}\r\n`
+  const rows = [
+    [`${head}X-Large: ${'x'.repeat(30_000)}\r\n\r\n`, 404, 'not_found'],
+    [`${head}X-Large: ${'x'.repeat(45_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    [`GET /v1/${'x'.repeat(900_000)} HTTP/1.1\r\n\r\n`, 414, 'uri_too_long'],
+    [`${head}X Y: z\r\n\r\n`, 400, 'bad_header'],
+    [`${head}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n`, 400, 'bad_header'],
+    ['HELLO\r\n\r\n', 400, 'invalid_request']
+  ] as const
+  for (const [bytes, status, code] of rows) {
+    const client = await openClient(t, gateway.servicePort)
+    client.send(bytes)
+    const answer = await client.response()
+    t.equal(answer.status, status, code)
+    t.match(answer.headers, { 'content-type': 'application/problem+json' }, code)
+    t.match(JSON.parse(answer.body), { status, code, request_id: /^[0-9a-f]{32}$/ }, code)
+    client.close()
+  }
 })
 
 test('open data is decrypted whole, for the user and mini-program it was encrypted for', async (t) => {
@@ -352,6 +417,17 @@ test('one session can be ended by its id', async (t) => {
   t.equal((await call(gateway, '/v1/sessions/nonsense', undefined, SERVICE_TOKEN, 'DELETE')).status, 404)
 })
 
+test('a DELETE without a body may name its type, as many HTTP clients do', async (t) => {
+  const gateway = await build(t)
+  await gateway.login('alice', APPID)
+  const headers = { 'content-type': 'application/json' }
+  const kick = (path: string) => gateway.service(path, { method: 'DELETE', token: SERVICE_TOKEN, headers })
+  t.equal((await kick(`/v1/users/${APPID}/${openIdOf(gateway, 'alice')}/sessions`)).status, 204)
+  t.equal((await kick('/v1/sessions/nonsense')).status, 404)
+  const response = await gateway.service('/v1/sign', { method: 'POST', token: SERVICE_TOKEN, headers })
+  t.match(await response.json(), { status: 400, code: 'invalid_request' })
+})
+
 test('bad input is refused before anything is done', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
@@ -431,4 +507,23 @@ test('every call leaves one line: who, what, about whom, with what result, and n
   const lines = gateway.lines.join('')
   const secrets = { openid, key, token: SESSION_ONLY, body: 'canary-body', query: 'canary-query', wrong: 'wrong-token' }
   for (const [what, secret] of Object.entries(secrets)) t.notOk(lines.includes(secret), what)
+})
+
+test('a call whose backend left before the answer leaves its line as well', async (t) => {
+  const gateway = await build(t)
+  const { user } = await gateway.login('alice', APPID)
+  const { faults, calls } = gateway.sandbox.state
+  const path = '/wxa/resetusersessionkey'
+  faults.add({ path, fault: { kind: 'hang' }, appId: null, times: 1, skip: 0, after: false })
+  const leaving = new AbortController()
+  const body = JSON.stringify({ appid: APPID, openid: openIdOf(gateway, 'alice') })
+  const init = { method: 'POST', token: SERVICE_TOKEN, body, signal: leaving.signal }
+  const answer = gateway.service('/v1/reset-session', init).catch(() => null)
+  await until(() => calls.list(path).length === 1)
+  leaving.abort()
+  await answer
+  const audit = () => gateway.lines.filter((line) => line.includes('service_call')).map((line) => JSON.parse(line))
+  await until(() => audit().length > 0)
+  const endpoint = 'POST /v1/reset-session'
+  t.match(audit(), [{ caller: 'all', endpoint, user: user.id, status: 499, result: 'client_left' }])
 })

@@ -195,6 +195,25 @@ test('a reset replaces the key, keeps its age and forgets the one before; a newe
   t.same(await readAll(), NOTHING)
 })
 
+test('a reset is stored although a login got the old key again at the same moment', async (t) => {
+  const { clock, store } = makeStore()
+  const { save, readAll } = build([SECRET], { clock, store })
+  await save(K1, clock.now())
+  clock.advance(MINUTE)
+  let isLate = true
+  const racing = {
+    ...store,
+    async get(key: string) {
+      const stored = await store.get(key)
+      if (isLate) await save(K1, clock.now())
+      isLate = false
+      return stored
+    }
+  }
+  t.equal(await build([SECRET], { clock, store: racing }).keys.replace(APPID, ALICE, K1, K2), true)
+  t.same(await readAll(), { current: K2, all: [K2] }, 'WeChat knows no other')
+})
+
 /** Every file of a folder and below, as bytes. */
 function bytesOf(folder: string): Buffer {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true })

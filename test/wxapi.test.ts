@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createServer, request } from 'node:http'
+import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
 import { judgePath, withAccessToken } from '../src/service/wechat-paths.ts'
@@ -12,6 +12,7 @@ import {
   type TestGateway,
   type TestGatewayOptions
 } from './support/gateway.ts'
+import { until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 
 type Teardown = Parameters<typeof startUpstream>[0]
@@ -214,7 +215,7 @@ test('a rejected access token is replaced and the call made again, once', async 
   t.equal(callsOf(gateway, '/wxa/busy'), 1)
 })
 
-test('JSON without a length is sent again too; what is too large or no JSON is sent once, and the next call is fine', async (t) => {
+test('what is small is sent again whatever it is; what is large, or says no length, once, and the next call is fine', async (t) => {
   const gateway = await build(t)
   const { accessTokens } = gateway.sandbox.state
   const json = (size: number) => JSON.stringify({ a: 'x'.repeat(size) })
@@ -226,17 +227,25 @@ test('JSON without a length is sent again too; what is too large or no JSON is s
       }
     })
   const send = async (body: Body, type: string) => {
-    const init = { method: 'POST', body, headers: { 'content-type': type }, duplex: 'half' } as RequestInit
+    const headers = type === '' ? {} : { 'content-type': type }
+    const init = { method: 'POST', body, headers, duplex: 'half' } as RequestInit
     return (await (await call(gateway, '/wxa/call', init)).json()) as Echo
   }
   await send('{}', 'application/json')
-  accessTokens.expire(APPID)
-  const again = await send(chunked(json(300_000)), 'application/json')
-  t.match(again, { errcode: 0, echo: { body_sha256: sha256(json(300_000)) } })
+  const again: [() => Body, string, string][] = [
+    [() => chunked(json(300_000)), 'application/json', json(300_000)],
+    [() => json(1_000_000), 'application/x-www-form-urlencoded', json(1_000_000)],
+    [() => Buffer.from('{"a":1}'), '', '{"a":1}'],
+    [() => Buffer.from('bytes'), 'application/octet-stream', 'bytes']
+  ]
+  for (const [body, type, text] of again) {
+    accessTokens.expire(APPID)
+    t.match(await send(body(), type), { errcode: 0, echo: { body_sha256: sha256(text) } }, type)
+  }
   const once: [() => Body, string, string][] = [
     [() => chunked(json(2_000_000)), 'application/json', json(2_000_000)],
     [() => json(2_000_000), 'application/json', json(2_000_000)],
-    [() => 'plain=form', 'application/x-www-form-urlencoded', 'plain=form']
+    [() => chunked('plain=form'), 'application/x-www-form-urlencoded', 'plain=form']
   ]
   for (const [body, type, text] of once) {
     accessTokens.expire(APPID)
@@ -372,6 +381,20 @@ test("WeChat's failures are ours to tell", async (t) => {
   t.match(await other.json(), { status: 502, code: 'wechat_misconfigured' })
 })
 
+test('an answer that trickles in is passed on, and not waited for without end', async (t) => {
+  const apiBase = await startWeChat(t, (_req, res) => {
+    res.writeHead(200, { 'content-type': 'application/json' })
+    res.write('{"errcode":0')
+    const trickle = setInterval(() => res.write(' '), 50)
+    res.on('close', () => clearInterval(trickle))
+  })
+  const gateway = await build(t, { config: { wechat: { apiBase, timeout: '200ms' } }, sandbox: {} as never })
+  const leaving = new AbortController()
+  const response = await call(gateway, '/a', { signal: AbortSignal.any([leaving.signal, AbortSignal.timeout(3_000)]) })
+  t.equal(response.status, 200)
+  leaving.abort()
+})
+
 test('half an answer is never a whole one', async (t) => {
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()
@@ -398,6 +421,40 @@ test('a backend that leaves ends the call to WeChat', async (t) => {
   setTimeout(() => leaving.destroy(), 100)
   await isEnded
   t.pass()
+})
+
+test('a backend that leaves while its body is held back is no error of ours', async (t) => {
+  const gateway = await build(t)
+  const leaving = request(`${gateway.serviceUrl}/wxapi/${APPID}/a`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${SERVICE_TOKEN}`, 'content-length': '100' }
+  })
+  leaving.on('error', () => {})
+  leaving.write('half', () => setTimeout(() => leaving.destroy(), 100))
+  const audit = () => gateway.lines.find((line) => line.includes('service_call')) ?? '{}'
+  await until(() => audit() !== '{}')
+  t.match(JSON.parse(audit()), { caller: 'test', path: '/a', status: 499, result: 'client_left' })
+  t.notMatch(gateway.lines.join(''), /nobody expected/)
+  t.equal(gateway.sandbox.state.calls.list('/a').length, 0)
+})
+
+test('a gateway that ends finishes the calls under way, for drain.timeout at most', async (t) => {
+  const answers = new Map<string, ServerResponse>()
+  const apiBase = await startWeChat(t, (req, res) => void answers.set(req.url?.split('?')[0] ?? '', res))
+  const server = { host: '127.0.0.1', port: 1, drain: { delay: '1ms', timeout: '2s' } }
+  const config = { server, wechat: { apiBase, timeout: '10s' } }
+  const gateway = await build(t, { config, sandbox: {} as never })
+  const finished = call(gateway, '/a')
+  const cut = call(gateway, '/b').catch(() => 'cut')
+  await until(() => answers.size === 2)
+  const drained = gateway.gateway.drain()
+  const started = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  answers.get('/a')?.end('{"errcode":0}')
+  t.equal((await finished).status, 200)
+  t.equal(await cut, 'cut')
+  await drained
+  t.ok(performance.now() - started < 4_000)
 })
 
 test('a call under way outlives a reload', async (t) => {

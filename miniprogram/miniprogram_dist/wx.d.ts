@@ -131,9 +131,10 @@ export interface Wx {
     checkSession(options: WxCallbacks<{
         errMsg: string;
     }>): void;
-    request(options: WxRequestOptions & WxCallbacks<WxRequestResult>): WxTask;
-    uploadFile(options: WxUploadOptions & WxCallbacks<WxUploadResult>): WxTask;
-    downloadFile(options: WxDownloadOptions & WxCallbacks<WxDownloadResult>): WxTask;
+    /** A task since base library 1.4.0; what wraps or replaces wx may give none. */
+    request(options: WxRequestOptions & WxCallbacks<WxRequestResult>): WxTask | undefined;
+    uploadFile(options: WxUploadOptions & WxCallbacks<WxUploadResult>): WxTask | undefined;
+    downloadFile(options: WxDownloadOptions & WxCallbacks<WxDownloadResult>): WxTask | undefined;
     connectSocket(options: WxSocketOptions & WxCallbacks<{
         errMsg: string;
     }>): WxSocketTask;

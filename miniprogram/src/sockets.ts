@@ -43,6 +43,8 @@ export function openSocket(dependencies: SocketDependencies, options: SocketOpti
   }
 
   async function start(): Promise<void> {
+    // Closed at once: a place taken now would never be given back.
+    if (isClosed()) return
     try {
       const url = urls.resolveSocket(options.url)
       giveBack = runtime.takeSocket()

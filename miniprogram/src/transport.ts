@@ -50,7 +50,7 @@ function leave(release: () => void): void {
 export function createTransport(runtime: Runtime): Transport {
   const { wx } = runtime
 
-  function call(what: Send, header: WxHeaders, callbacks: WxCallbacks<WxResult>): WxTask {
+  function call(what: Send, header: WxHeaders, callbacks: WxCallbacks<WxResult>): WxTask | undefined {
     if (what.kind === 'request') return wx.request({ ...what.options, header, ...callbacks })
     if (what.kind === 'uploadFile') return wx.uploadFile({ ...what.options, header, ...callbacks })
     return wx.downloadFile({ ...what.options, header, ...callbacks })
@@ -81,15 +81,15 @@ export function createTransport(runtime: Runtime): Transport {
                 refuse(failure)
               }
             })
-            task.onHeadersReceived?.(({ header }) => {
+            task?.onHeadersReceived?.(({ header }) => {
               received = header
             })
             // With enableChunked a body comes this way only.
-            task.onChunkReceived?.(({ data }) => {
+            task?.onChunkReceived?.(({ data }) => {
               if (isProblemType(received)) chunks.push(data)
             })
-            handle?.onAbort(() => task.abort())
-            handle?.watch(task)
+            handle?.onAbort(() => task?.abort())
+            if (task) handle?.watch(task)
           } catch (error) {
             // An option that wx refuses by throwing.
             release()

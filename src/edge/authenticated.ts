@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Authenticator } from '../access/authenticator.ts'
 import { ApiError } from '../errors.ts'
+import { acceptEmptyBodies } from '../http/empty-bodies.ts'
 import { contextOf } from '../proxy/request-context.ts'
 import type { Principal } from '../tokens/principal.ts'
 
@@ -26,15 +27,6 @@ export function addAuthenticated(
     })
     acceptEmptyBodies(scope)
     endpoints(scope)
-  })
-}
-
-/** wx.request names application/json as the type of a POST without data. */
-function acceptEmptyBodies(scope: FastifyInstance): void {
-  const parse = scope.getDefaultJsonParser('error', 'error')
-  scope.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, null)
-    else parse(request, body, done)
   })
 }
 

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { GatewayConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
+import { type ClientError, maxHeadSize, toClientError } from '../http/client-errors.ts'
 import type { FrontDoor } from '../http/front-door.ts'
 import { listen } from '../http/listen.ts'
 import { isHealthPath, isOwnPath } from '../http/own-paths.ts'
@@ -16,13 +17,10 @@ import { contextOf, type RequestContext, setContext } from '../proxy/request-con
 import { sendProblem, writeProblem } from '../proxy/send-problem.ts'
 import { createTraceIds } from '../proxy/trace-ids.ts'
 import { isWebSocketHandshake } from '../proxy/websocket.ts'
-import { type ClientError, toClientError } from './client-errors.ts'
 import { limitConnections, responseBegan, responseIsOver, responseUnderWay } from './connections.ts'
 import { createLastWords } from './last-words.ts'
 import { loadTls, type TlsFiles } from './tls-files.ts'
 
-/** Beyond the limits for target and headers, so that what is too long can be answered rather than cut off. */
-const HEAD_SLACK = 16 * 1024
 const NO_HEADERS = Object.freeze({})
 /** Fastify refuses a QUERY whose body has no type, and what is none of ours may have any or none. */
 const ANY_TYPE = Object.freeze({ 'content-type': 'application/octet-stream' })
@@ -157,7 +155,7 @@ export function createListener({ config, stage: first, lifecycle, parts }: Liste
 
   const options = {
     handshakeTimeout: limits.headersTimeout,
-    maxHeaderSize: limits.uri + limits.headers + HEAD_SLACK,
+    maxHeaderSize: maxHeadSize(limits),
     headersTimeout: limits.headersTimeout,
     requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveTimeout,

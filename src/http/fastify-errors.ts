@@ -1,6 +1,8 @@
 /** Every error of a Fastify handler, in the one shape that clients know. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError, PROBLEM_TYPE, toProblem } from '../errors.ts'
+import { contextOf } from '../proxy/request-context.ts'
+import { sendProblem } from '../proxy/send-problem.ts'
 import { StoreError } from '../store/port.ts'
 import type { Log } from '../telemetry/log.ts'
 
@@ -21,6 +23,12 @@ export interface ErrorHooks {
 export function useErrors(app: FastifyInstance, hooks: ErrorHooks): void {
   const answer = (request: FastifyRequest, reply: FastifyReply, error: ApiError) => {
     hooks.onError(request, error)
+    if (error === TOO_LARGE) {
+      // Fastify would close the connection while the client is still sending, and the reset takes the answer with it.
+      reply.hijack()
+      sendProblem(request.raw, reply.raw, error, contextOf(request.raw))
+      return reply
+    }
     return reply
       .code(error.status)
       .headers(error.headers)

@@ -64,7 +64,7 @@ export async function openDataBody(req: IncomingMessage, options: OpenDataBodyOp
   return body
 }
 
-/** For what openDataBody rejects with. */
+/** For what openDataBody rejects with, or whatever else reads a body ahead: a client that leaves meanwhile, for one. */
 export function toBodyError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof StoreError) return STORE_AWAY

@@ -1,4 +1,5 @@
 /** One line in the log for every call of a backend: who did what, about which user, and what came of it. */
+import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { contextOf } from '../proxy/request-context.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -22,21 +23,26 @@ declare module 'fastify' {
 
 export function addAudit(app: FastifyInstance, log: Log): void {
   app.decorateRequest('audit', null)
-  app.addHook('onResponse', async (request, reply) => {
-    const { audit } = request
-    if (audit === null) return
-    const { reason, isGranted, clientAddress, requestId, startedAt } = contextOf(request.raw)
-    const result = isGranted ? 'ok' : reason
-    const ms = Math.round(performance.now() - startedAt)
-    const fields = {
-      event: 'service_call',
-      ...audit,
-      endpoint: endpointOf(request),
-      status: reply.raw.statusCode,
-      result
-    }
-    log.info({ ...fields, ms, client: clientAddress, request_id: requestId }, 'a backend called')
+  // Fastify's onResponse says nothing of a caller who left before the answer, and what they asked for may be done.
+  app.addHook('onRequest', async (request, reply) => {
+    reply.raw.once('close', () => write(log, request, reply.raw))
   })
+}
+
+function write(log: Log, request: FastifyRequest, { headersSent, statusCode }: ServerResponse): void {
+  const { audit } = request
+  if (audit === null) return
+  const { reason, isGranted, clientAddress, requestId, startedAt } = contextOf(request.raw)
+  const fields = {
+    event: 'service_call',
+    ...audit,
+    endpoint: endpointOf(request),
+    // nginx's word for a client that left before the answer.
+    status: headersSent ? statusCode : 499,
+    result: !headersSent ? 'client_left' : isGranted ? 'ok' : reason
+  }
+  const ms = Math.round(performance.now() - startedAt)
+  log.info({ ...fields, ms, client: clientAddress, request_id: requestId }, 'a backend called')
 }
 
 function endpointOf({ method, routeOptions }: FastifyRequest): string {

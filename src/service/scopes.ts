@@ -4,6 +4,7 @@ import type { ServiceScope } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { contextOf } from '../proxy/request-context.ts'
 import type { Caller, Callers } from './callers.ts'
+import { NOT_FOUND } from './no-endpoint.ts'
 import { SERVICE_TOKEN, withProblems } from './openapi.ts'
 
 declare module 'fastify' {
@@ -12,8 +13,6 @@ declare module 'fastify' {
     caller: Caller | null
   }
 }
-
-const NOT_FOUND = new ApiError('not_found', 'The service listener has no such endpoint.')
 
 /** Registers `endpoints` below `prefix`, where nothing is answered without a service token: not even that there is no such
  *  endpoint. */
@@ -33,6 +32,7 @@ export function addForCallers(
         request.caller = caller
         request.audit = { ...audit, caller: caller.name }
       })
+      // In this scope, so that the hook above comes before that of no-endpoint.ts.
       below.setNotFoundHandler(() => {
         throw NOT_FOUND
       })

@@ -1,15 +1,18 @@
 /** The private listener: for backends, operators and load balancers, never for the internet. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { acceptEmptyBodies } from '../http/empty-bodies.ts'
 import { useErrors } from '../http/fastify-errors.ts'
 import { createFrontDoor } from '../http/front-door.ts'
 import { addHealth } from '../http/health.ts'
 import type { Parts } from '../parts.ts'
 import { contextOf, setContext } from '../proxy/request-context.ts'
+import { sendProblem } from '../proxy/send-problem.ts'
 import { addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addKickSession, addKickUser } from './kicks.ts'
 import { addMetrics } from './metrics.ts'
+import { addNoEndpoint } from './no-endpoint.ts'
 import { addOpenData } from './open-data.ts'
 import { addOpenApi, describeService } from './openapi.ts'
 import { addForCallers, addForScope } from './scopes.ts'
@@ -33,7 +36,8 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
     logger: false,
     bodyLimit: BODY_LIMIT,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    routerOptions: { maxParamLength: 256 }
+    // Fastify would refuse longer ones in its own words; the target as a whole is limited at the front door.
+    routerOptions: { maxParamLength: parts.config.server.limits.uri }
   })
   useErrors(app, {
     log: parts.log,
@@ -44,8 +48,8 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
       context.reason = error.code
     }
   })
-  admitEverything(app, parts)
   addAudit(app, parts.log)
+  addNoEndpoint(app)
   await describeService(app)
   addOpenApi(app)
   addHealth(app, parts)
@@ -58,13 +62,14 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
   })
   addCalls(app, parts, forwarder)
   await app.ready()
-  return { handler: app.routing, close: () => forwarder.close() }
+  return { handler: behindFrontDoor(app, parts), close: () => forwarder.close() }
 }
 
 /** Everything that needs a service token, by the scope it needs. */
 function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder): void {
   const callers = createCallers(parts.config.service.tokens)
   addForCallers(app, '/v1', callers, (v1) => {
+    acceptEmptyBodies(v1)
     addForScope(v1, 'session', (scope) => {
       addOpenData(scope, parts)
       addSign(scope, parts)
@@ -82,14 +87,16 @@ function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder
   })
 }
 
-/** The same reading of target and headers as on the edge, before any endpoint sees a request. */
-function admitEverything(app: FastifyInstance, parts: Parts): void {
+/** The same reading of target and headers as on the edge, before Fastify sees a request: what its router cannot read it
+ *  answers in its own words. */
+function behindFrontDoor(app: FastifyInstance, parts: Parts): ServiceStage['handler'] {
   const frontDoor = createFrontDoor(parts.config)
-  app.addHook('onRequest', async (request) => {
-    const { context, error } = frontDoor.admit(request.raw)
+  return (req, res) => {
+    const { context, error } = frontDoor.admit(req)
     context.isGranted = true
     context.reason = 'service'
-    setContext(request.raw, context)
-    if (error) throw error
-  })
+    setContext(req, context)
+    if (error === null) app.routing(req, res)
+    else sendProblem(req, res, error, context)
+  }
 }

@@ -78,7 +78,7 @@ export function createWeChatForwarder({ apiBase, timeout, accessTokens }: WeChat
       const raw = response.headers as unknown as readonly Buffer[]
       const built = responseHeaders.build(raw, response.statusCode, NOT_PASSED_ON)
       if (built === null) throw unavailable()
-      const answer = await peek(response)
+      const answer = await peek(response, timeout)
       return { ...answer, status: response.statusCode, headers: withoutSecret(built, token) }
     } catch (error) {
       // Errors of undici can hold the request line, and with it the token.
@@ -102,12 +102,17 @@ export function createWeChatForwarder({ apiBase, timeout, accessTokens }: WeChat
   }
 }
 
-/** WeChat says no with status 200 and JSON of any type. An image, or whatever else begins otherwise, is not waited for. */
-async function peek({ body }: Dispatcher.ResponseData): Promise<Pick<ForwardedAnswer, 'body' | 'isTokenRejected'>> {
+/** WeChat says no with status 200 and JSON of any type. An image, or whatever else begins otherwise, is not waited for, and
+ *  neither is JSON that trickles in for longer than `patience`. */
+async function peek(
+  { body }: Dispatcher.ResponseData,
+  patience: number
+): Promise<Pick<ForwardedAnswer, 'body' | 'isTokenRejected'>> {
+  const deadline = performance.now() + patience
   let isJson = true
   const read = await readAhead(body, (size, chunk) => {
     if (size === chunk.length) isJson = /^\uFEFF?\s*\{/.test(chunk.toString('utf8', 0, 64))
-    return !isJson || size > REFUSAL
+    return !isJson || size > REFUSAL || performance.now() > deadline
   })
   return { body: read, isTokenRejected: isJson && read.rest === null && isTokenRejected(parse(read.head)) }
 }

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
+import { toBodyError } from '../proxy/open-data-body.ts'
 import { readAhead } from '../proxy/read-ahead.ts'
 import { RequestBody } from '../proxy/request-body.ts'
 import { contextOf, type RequestContext } from '../proxy/request-context.ts'
@@ -13,7 +14,7 @@ import type { ForwardedAnswer, ForwardedCall, WeChatForwarder } from './wechat-f
 import { judgePath } from './wechat-paths.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
-/** JSON up to this size is held back until WeChat has accepted the token. */
+/** A body announced as no larger is held back until WeChat has accepted the token; of those that announce nothing, JSON. */
 const REPLAYABLE = 1024 * 1024
 /** What WeChat's API reads. Cookies and what proxies and tracing add stay here; without Accept-Encoding an answer comes in
  *  the clear, so that a refusal can be recognised. The last one is that of API signatures. */
@@ -37,12 +38,13 @@ export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatFo
   const schema = {
     summary: 'Call api.weixin.qq.com with the access token of a mini-program',
     description:
-      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call made once more, unless the body is neither empty nor JSON of at most 1 MiB.',
+      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call made once more, unless the body is larger than 1 MiB, or has no Content-Length and is no JSON.',
     tags: ['wxapi'],
     params: Params,
     response: withProblems({ 200: anything, default: anything }, [
       'bad_path',
       'not_found',
+      'rate_limited',
       'wechat_misconfigured',
       'wechat_unavailable',
       'store_unavailable'
@@ -87,9 +89,13 @@ async function readBody(
   if ((length === 0 && !read?.isChunked) || method === 'GET' || method === 'HEAD') return null
   const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
   const isJson = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)\b/i.test(headers['content-type'] ?? '')
-  if (!isJson || length > REPLAYABLE) return body
-  const { head, rest } = await readAhead(body, (size) => size > REPLAYABLE)
-  return rest ?? head
+  if (length === 0 ? !isJson : length > REPLAYABLE) return body
+  try {
+    const { head, rest } = await readAhead(body, (size) => size > REPLAYABLE)
+    return rest ?? head
+  } catch (error) {
+    throw toBodyError(error)
+  }
 }
 
 function headersOf({ headers }: RequestContext, body: ForwardedCall['body']): string[] {

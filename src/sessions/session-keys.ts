@@ -30,7 +30,7 @@ export interface SessionKeys {
   /** The keys to decrypt with, newest first: the current one and, for ten minutes, the one before it. */
   forDecrypting(appId: string, openId: string): Promise<readonly string[]>
   /** After a reset at WeChat the old key is dead at once, and the new one inherits its age. False when another login
-   *  changed the record meanwhile: then the newer key stands. */
+   *  brought another key meanwhile: then that one stands. */
   replace(appId: string, openId: string, oldKey: string, newKey: string): Promise<boolean>
   /** Forgets what is stored for the user. */
   forget(appId: string, openId: string): Promise<void>
@@ -136,13 +136,15 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
       return [current, previous].flatMap((opened) => opened?.text ?? [])
     },
 
-    async replace(appId, openId, oldKey, newKey) {
-      const found = await read(appId, openId)
-      if (!found || open(appId, openId, found.record.current) !== oldKey) return false
-      const current = seal(appId, openId, newKey, found.record.current.at)
-      const text = JSON.stringify({ current, previous: null } satisfies KeyRecord)
-      return store.compareAndSet(keyOf(appId, openId), found.stored, text, ttl)
-    },
+    // The record also changes while its key stays: it is sealed anew, or a login got the same key again.
+    replace: (appId, openId, oldKey, newKey) =>
+      untilWritten('a session_key record', async () => {
+        const found = await read(appId, openId)
+        if (!found || open(appId, openId, found.record.current) !== oldKey) return false
+        const current = seal(appId, openId, newKey, found.record.current.at)
+        const text = JSON.stringify({ current, previous: null } satisfies KeyRecord)
+        return (await store.compareAndSet(keyOf(appId, openId), found.stored, text, ttl)) || undefined
+      }),
 
     async forget(appId, openId) {
       await store.delete(keyOf(appId, openId))

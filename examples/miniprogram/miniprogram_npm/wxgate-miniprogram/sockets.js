@@ -89,33 +89,38 @@ function openSocket(dependencies, options) {
             return __generator(this, function (_b) {
                 switch (_b.label) {
                     case 0:
-                        _b.trys.push([0, 4, , 5]);
+                        // Closed at once: a place taken now would never be given back.
+                        if (isClosed())
+                            return [2 /*return*/];
+                        _b.label = 1;
+                    case 1:
+                        _b.trys.push([1, 5, , 6]);
                         url = urls.resolveSocket(options.url);
                         giveBack = runtime.takeSocket();
                         if (!giveBack)
                             throw (0, errors_1.createError)({ code: 'too_many_sockets', detail: 'WeChat allows five sockets at a time.' });
                         isAnonymous = auth === 'public' || (auth === 'optional' && !account.current());
-                        if (!isAnonymous) return [3 /*break*/, 1];
+                        if (!isAnonymous) return [3 /*break*/, 2];
                         _a = null;
-                        return [3 /*break*/, 3];
-                    case 1: return [4 /*yield*/, account.ensure(visit)];
-                    case 2:
-                        _a = _b.sent();
-                        _b.label = 3;
+                        return [3 /*break*/, 4];
+                    case 2: return [4 /*yield*/, account.ensure(visit)];
                     case 3:
+                        _a = _b.sent();
+                        _b.label = 4;
+                    case 4:
                         session = _a;
                         if (isClosed())
                             return [2 /*return*/];
                         dial(url, session, session !== null);
-                        return [3 /*break*/, 5];
-                    case 4:
+                        return [3 /*break*/, 6];
+                    case 5:
                         caught_1 = _b.sent();
                         error = caught_1;
                         fail === null || fail === void 0 ? void 0 : fail(error);
                         complete === null || complete === void 0 ? void 0 : complete(error);
                         fall(error);
                         return [2 /*return*/];
-                    case 5:
+                    case 6:
                         result = { errMsg: 'connectSocket:ok' };
                         success === null || success === void 0 ? void 0 : success(result);
                         complete === null || complete === void 0 ? void 0 : complete(result);

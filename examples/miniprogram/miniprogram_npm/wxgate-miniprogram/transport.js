@@ -90,18 +90,19 @@ function createTransport(runtime) {
                                 refuse(failure);
                             }
                         });
-                        (_b = task_1.onHeadersReceived) === null || _b === void 0 ? void 0 : _b.call(task_1, function (_a) {
+                        (_b = task_1 === null || task_1 === void 0 ? void 0 : task_1.onHeadersReceived) === null || _b === void 0 ? void 0 : _b.call(task_1, function (_a) {
                             var header = _a.header;
                             received = header;
                         });
                         // With enableChunked a body comes this way only.
-                        (_c = task_1.onChunkReceived) === null || _c === void 0 ? void 0 : _c.call(task_1, function (_a) {
+                        (_c = task_1 === null || task_1 === void 0 ? void 0 : task_1.onChunkReceived) === null || _c === void 0 ? void 0 : _c.call(task_1, function (_a) {
                             var data = _a.data;
                             if ((0, errors_1.isProblemType)(received))
                                 chunks.push(data);
                         });
-                        handle === null || handle === void 0 ? void 0 : handle.onAbort(function () { return task_1.abort(); });
-                        handle === null || handle === void 0 ? void 0 : handle.watch(task_1);
+                        handle === null || handle === void 0 ? void 0 : handle.onAbort(function () { return task_1 === null || task_1 === void 0 ? void 0 : task_1.abort(); });
+                        if (task_1)
+                            handle === null || handle === void 0 ? void 0 : handle.watch(task_1);
                     }
                     catch (error) {
                         // An option that wx refuses by throwing.

@@ -1,4 +1,5 @@
 /** What Node's HTTP parser refuses, in the words of the catalogue. */
+import type { LimitsConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 
 /** What Node reports of bytes that are no HTTP. */
@@ -8,6 +9,14 @@ export interface ClientError extends Error {
   rawPacket?: Buffer | undefined
   /** How far into them the parser came. */
   bytesParsed?: number | undefined
+}
+
+/** Beyond the limits for target and headers, so that what is too long can be answered rather than cut off. */
+const HEAD_SLACK = 16 * 1024
+
+/** For Node's `maxHeaderSize`: bytes of request line and headers together. */
+export function maxHeadSize({ uri, headers }: LimitsConfig): number {
+  return uri + headers + HEAD_SLACK
 }
 
 const NOT_HTTP = new ApiError('invalid_request', 'This is not a valid HTTP/1.1 request.')
