@@ -20,6 +20,8 @@ export interface ReloadOptions {
   readonly complete: (config: GatewayConfig) => GatewayConfig
   readonly gateway: Gateway
   readonly log: Log
+  /** Told of every configuration that was taken over. */
+  readonly onTaken?: ((config: GatewayConfig) => void) | undefined
 }
 
 export interface ConfigFollower {
@@ -28,7 +30,7 @@ export interface ConfigFollower {
   stop(): void
 }
 
-export function followConfig({ file, load, complete, gateway, log }: ReloadOptions): ConfigFollower {
+export function followConfig({ file, load, complete, gateway, log, onTaken }: ReloadOptions): ConfigFollower {
   let running: Promise<void> | null = null
   let inForce = JSON.stringify(gateway.parts.config)
   let isAskedAgain = false
@@ -44,7 +46,10 @@ export function followConfig({ file, load, complete, gateway, log }: ReloadOptio
     try {
       const config = complete(loaded.config)
       const text = JSON.stringify(config)
-      if (text !== inForce) await gateway.reload(config)
+      if (text !== inForce) {
+        await gateway.reload(config)
+        onTaken?.(config)
+      }
       inForce = text
       log.info({ routes: loaded.config.routes.length }, 'the configuration was reloaded')
       gateway.parts.metrics.reloadDone(true)

@@ -2,6 +2,7 @@
  *  signals on, and speaks for the group. */
 import cluster, { type Worker } from 'node:cluster'
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
+import type { GatewayConfig } from '../config/config.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ProcessIo } from './io.ts'
 import { type FromPrimary, type FromWorker, isMessage, SANDBOX_VARIABLE } from './worker-messages.ts'
@@ -15,6 +16,7 @@ const METRICS_PATIENCE = 1_000
 
 export interface WorkersOptions {
   readonly count: number
+  readonly config: GatewayConfig
   readonly io: ProcessIo
   readonly log: Log
   readonly sandboxUrl: string | null
@@ -23,10 +25,11 @@ export interface WorkersOptions {
 }
 
 /** Resolves with the exit status after a signal: 0, or 1 when no worker could be started at all. */
-export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: WorkersOptions): Promise<number> {
+export async function runWorkers({ count, config, io, log, sandboxUrl, stopTimeout }: WorkersOptions): Promise<number> {
   const ready = new Map<Worker, boolean>()
   const collections = new Map<number, { jsons: unknown[]; missing: number; done: () => void }>()
   let nextCollection = 0
+  let inForce = config
   let pause = FIRST_PAUSE
   let isStopping = false
   let hasListened = false
@@ -45,13 +48,16 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
     for (const worker of workers()) tell(worker, { type: 'group', isReady })
   }
 
-  function fork(): void {
+  function fork({ isReplacement }: { isReplacement: boolean }): void {
     const startedAt = performance.now()
     const worker = cluster.fork(sandboxUrl === null ? {} : { [SANDBOX_VARIABLE]: sandboxUrl })
     ready.set(worker, false)
     worker.on('error', () => {})
     worker.on('message', (value: unknown) => {
-      if (isMessage(value)) void hear(worker, value as FromWorker)
+      if (!isMessage(value)) return
+      void hear(worker, value as FromWorker)
+      // The file may have changed while it was not looking.
+      if (isReplacement && value.type === 'listening') tell(worker, { type: 'reload' })
     })
     worker.on('exit', (status, signal) => {
       ready.delete(worker)
@@ -61,14 +67,16 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
       if (performance.now() - startedAt > HEALTHY_AFTER) pause = FIRST_PAUSE
       log.error({ worker: worker.id, status, signal, pause }, 'a worker died and is replaced')
       setTimeout(() => {
-        if (!isStopping) fork()
+        if (!isStopping) fork({ isReplacement: true })
       }, pause)
       pause = Math.min(pause * 2, LONGEST_PAUSE)
     })
   }
 
   async function hear(worker: Worker, message: FromWorker): Promise<void> {
-    if (message.type === 'ready') {
+    if (message.type === 'starting') tell(worker, { type: 'config', config: inForce })
+    else if (message.type === 'config') inForce = message.config
+    else if (message.type === 'ready') {
       ready.set(worker, message.isReady)
       announce()
     } else if (message.type === 'listening') {
@@ -106,7 +114,7 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
     return `${await registry.metrics()}${own}`
   }
 
-  for (let index = 0; index < count; index++) fork()
+  for (let index = 0; index < count; index++) fork({ isReplacement: false })
   io.onHangup(() => {
     for (const worker of workers()) tell(worker, { type: 'reload' })
   })
