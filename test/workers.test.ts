@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { defaultConfig } from './support/gateway.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const workerIds = (primary: number | undefined): number[] =>
@@ -121,4 +123,32 @@ test('a worker that replaces another runs by the configuration in force, whateve
   while ((await isReloaded()) !== '1' && performance.now() < deadline) await new Promise((next) => setTimeout(next, 50))
   t.equal(await isReloaded(), '1', 'every worker has taken the repaired file over')
   t.equal(await untilStatus(`${url}/four`, 200, 100), 200)
+})
+
+test('workers are given the drain of the configuration in force, not of the one they were started with', async (t) => {
+  const held: ServerResponse[] = []
+  const upstream = await startUpstream(t, (_req, res) => void held.push(res))
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const withDrain = (timeout: string) => ({
+    ...defaultConfig(upstream.url),
+    server: { host: '127.0.0.1', port, workers: 2, drain: { delay: '10ms', timeout } },
+    service: { host: '127.0.0.1', port: servicePort },
+    store: 'sqlite:./state.db',
+    routes: [{ path: '/slow', upstream: 'app', auth: 'public' }]
+  })
+  const { file } = writeConfig(t, withDrain('100ms'))
+  const { child, output, exited } = startProcess(t, ['run', '-c', file])
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
+  writeFileSync(file, JSON.stringify(withDrain('20s')))
+  child.kill('SIGHUP')
+  const reloads = () => output().split('the configuration was reloaded').length - 1
+  await until(() => reloads() >= 2)
+  const slow = fetch(`http://127.0.0.1:${port}/slow`, { headers: { connection: 'close' } })
+  await until(() => held.length === 1)
+  child.kill('SIGTERM')
+  // Longer than the drain at the start and what a stuck worker is given beyond it.
+  await new Promise((resolve) => setTimeout(resolve, 2_600))
+  held[0]?.end('late')
+  t.equal(await (await slow).text(), 'late')
+  t.equal(await exited, 0)
 })

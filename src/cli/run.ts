@@ -22,9 +22,6 @@ Runs the gateway until SIGTERM or SIGINT; a second signal ends it at once.
   --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
 
-/** Milliseconds beyond a whole drain before a worker is taken for stuck. */
-const STOP_SLACK = 2_000
-
 /** 0 after a drain, 1 when it failed while running or could not start, 2 for a wrong command line or configuration. */
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
   const link = createWorkerLink()
@@ -70,8 +67,7 @@ async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo)
   // One for all workers: a login code is known to the sandbox that gave it out.
   const sandbox = config.wechat.apiBase === 'sandbox' ? await createSandbox() : null
   const sandboxUrl = sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null
-  const { delay, timeout } = config.server.drain
-  const status = await runWorkers({ count, config, io, log, sandboxUrl, stopTimeout: delay + timeout + STOP_SLACK })
+  const status = await runWorkers({ count, config, io, log, sandboxUrl })
   await sandbox?.close()
   log.info('stopped')
   output.flush()

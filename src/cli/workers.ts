@@ -13,6 +13,8 @@ const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
 /** Milliseconds in which workers answer for their metrics. */
 const METRICS_PATIENCE = 1_000
+/** Milliseconds beyond a whole drain before a worker is taken for stuck. */
+const STOP_SLACK = 2_000
 
 export interface WorkersOptions {
   readonly count: number
@@ -20,12 +22,10 @@ export interface WorkersOptions {
   readonly io: ProcessIo
   readonly log: Log
   readonly sandboxUrl: string | null
-  /** Milliseconds after which workers that do not end are ended. */
-  readonly stopTimeout: number
 }
 
 /** Resolves with the exit status after a signal: 0, or 1 when no worker could be started at all. */
-export async function runWorkers({ count, config, io, log, sandboxUrl, stopTimeout }: WorkersOptions): Promise<number> {
+export async function runWorkers({ count, config, io, log, sandboxUrl }: WorkersOptions): Promise<number> {
   const ready = new Map<Worker, boolean>()
   const collections = new Map<number, { jsons: unknown[]; missing: number; done: () => void }>()
   let nextCollection = 0
@@ -128,7 +128,8 @@ export async function runWorkers({ count, config, io, log, sandboxUrl, stopTimeo
     check()
   })
   for (const worker of workers()) tell(worker, { type: 'drain' })
-  const patience = new Promise((resolve) => setTimeout(resolve, stopTimeout).unref())
+  const { delay, timeout } = inForce.server.drain
+  const patience = new Promise((resolve) => setTimeout(resolve, delay + timeout + STOP_SLACK).unref())
   await Promise.race([gone, patience, io.signalled()])
   for (const worker of workers()) worker.process.kill('SIGKILL')
   return outcome === 'failed' ? 1 : 0
