@@ -149,21 +149,42 @@ test('a signal that comes during the start is not lost', async (t) => {
     server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
     service: { host: '127.0.0.1', port: servicePort }
   })
-  // The process signals itself as soon as it can hear it, which is long before it listens.
+  const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGTERM'))
+  t.equal(await gateway.exited, 0)
+  t.match(gateway.output(), /draining.*\n.*"msg":"stopped"/)
+})
+
+for (const workers of [1, 2]) {
+  test(`a SIGHUP that comes during the start does not end it, and is heard when it is over (workers: ${workers})`, async (t) => {
+    const [port, servicePort] = [await freePort(), await freePort()]
+    const { folder, file } = writeConfig(t, {
+      ...defaultConfig('http://127.0.0.1:9'),
+      server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '1s' } },
+      service: { host: '127.0.0.1', port: servicePort },
+      store: 'sqlite:./state.db'
+    })
+    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGHUP'))
+    t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
+    await until(() => gateway.output().includes('the configuration was reloaded'), PATIENCE)
+    gateway.child.kill('SIGTERM')
+    t.equal(await gateway.exited, 0)
+  })
+}
+
+/** Variables with which a process signals itself as soon as it can hear it, which is long before it listens. */
+function signalsEarly(folder: string, signal: string): Record<string, string> {
   const early = join(folder, 'early.mjs')
   writeFileSync(
     early,
     `const onListener = (name) => {
-      if (name !== 'SIGTERM') return
+      if (name !== '${signal}' || process.env.NODE_UNIQUE_ID !== undefined) return
       process.off('newListener', onListener)
-      setImmediate(() => process.kill(process.pid, 'SIGTERM'))
+      setImmediate(() => process.kill(process.pid, '${signal}'))
     }
     process.on('newListener', onListener)`
   )
-  const gateway = startProcess(t, ['run', '-c', file], { NODE_OPTIONS: `--import=${early}` })
-  t.equal(await gateway.exited, 0)
-  t.match(gateway.output(), /draining.*\n.*"msg":"stopped"/)
-})
+  return { NODE_OPTIONS: `--import=${early}` }
+}
 
 test('a port in use is exit 1 with a sentence that says what to do', async (t) => {
   const taken = createTcpServer()

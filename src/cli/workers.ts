@@ -33,6 +33,7 @@ export async function runWorkers({ count, config, io, log, sandboxUrl }: Workers
   let pause = FIRST_PAUSE
   let isStopping = false
   let hasListened = false
+  let hangups = 0
   let fail: () => void = () => {}
   const failed = new Promise<'failed'>((resolve) => {
     fail = () => resolve('failed')
@@ -50,14 +51,16 @@ export async function runWorkers({ count, config, io, log, sandboxUrl }: Workers
 
   function fork({ isReplacement }: { isReplacement: boolean }): void {
     const startedAt = performance.now()
+    const hangupsBefore = hangups
     const worker = cluster.fork(sandboxUrl === null ? {} : { [SANDBOX_VARIABLE]: sandboxUrl })
     ready.set(worker, false)
     worker.on('error', () => {})
     worker.on('message', (value: unknown) => {
       if (!isMessage(value)) return
       void hear(worker, value as FromWorker)
-      // The file may have changed while it was not looking.
-      if (isReplacement && value.type === 'listening') tell(worker, { type: 'reload' })
+      // The file may have changed while it was not looking, and it was deaf to a request to read it again.
+      const isBehind = isReplacement || hangups > hangupsBefore
+      if (isBehind && value.type === 'listening') tell(worker, { type: 'reload' })
     })
     worker.on('exit', (status, signal) => {
       ready.delete(worker)
@@ -116,6 +119,7 @@ export async function runWorkers({ count, config, io, log, sandboxUrl }: Workers
 
   for (let index = 0; index < count; index++) fork({ isReplacement: false })
   io.onHangup(() => {
+    hangups++
     for (const worker of workers()) tell(worker, { type: 'reload' })
   })
   const outcome = await Promise.race([io.signalled(), failed])
