@@ -104,6 +104,13 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   await store.appendFeed('after', HOUR)
   t.ok((await store.readFeed(cursor, 100)).entries.includes('after'))
 
+  // As docs/operations.md has it.
+  await askRedis(second.port, 'ACL SETUSER gate on >s3same ~wxgate:* +@all -@dangerous +info')
+  await assertWorks(t, await open(t, `redis+sentinel://gate:s3same@127.0.0.1:${sentinel.port}?name=wx`))
+  await askRedis(second.port, 'ACL SETUSER gate -info')
+  const refused = await open(t, `redis+sentinel://gate:s3same@127.0.0.1:${sentinel.port}?name=wx`)
+  await t.rejects(refused.ping(), { name: 'StoreError', message: /does not allow this user what wxgate needs/ })
+
   const unknown = await open(t, `redis+sentinel://127.0.0.1:${sentinel.port}?name=other`)
   await t.rejects(unknown.ping(), { name: 'StoreError', message: /cannot be reached/ })
 })
