@@ -29,12 +29,16 @@ export async function connectRedis(options: ConnectOptions): Promise<RedisConnec
   if (address.kind === 'cluster') return connectCluster(options)
   if (address.kind === 'server') return connectServer(address.nodes[0], address.credentials, address.database, options)
   const master = await findMaster(options)
-  const connection = await connectServer(master, address.credentials, address.database, options)
+  let isMaster = false
+  // Lost while it is being asked what it is, it was never a connection of the caller's.
+  const onLost = () => void (isMaster && options.onLost())
+  const connection = await connectServer(master, address.credentials, address.database, { ...options, onLost })
   try {
     // A sentinel may be behind the times; the server itself knows what it is. ROLE would say it in fewer words, but is
     // among the commands that an ACL leaves out.
     const replication = await within(options.timeout, connection.send('', ['INFO', 'replication']))
-    if (/^role:master\b/m.test(String(replication))) return connection
+    isMaster = /^role:master\b/m.test(String(replication))
+    if (isMaster) return connection
     throw new Error('the server that Sentinel named is not a master')
   } catch (error) {
     connection.destroy()
