@@ -9,6 +9,7 @@ const MISSING = new ApiError(
   'token_missing',
   'Send "Authorization: Bearer <access token>". Log in with wx.login to get one.'
 )
+const NOT_JSON = new ApiError('invalid_request', 'Send the body as application/json.')
 
 /** Registers `endpoints` in a scope where every request is authenticated before its body is read. */
 export function addAuthenticated(
@@ -29,12 +30,18 @@ export function addAuthenticated(
   })
 }
 
-/** wx.request names application/json as the type of a POST without data. */
+/** A POST without data may name any type: wx.request says application/json, and what is wrapped around it, `fetch` or
+ *  `curl -d ''` say others. */
 function acceptEmptyBodies(scope: FastifyInstance): void {
   const parse = scope.getDefaultJsonParser('error', 'error')
   scope.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, null)
     else parse(request, body, done)
+  })
+  scope.removeContentTypeParser('text/plain')
+  scope.addContentTypeParser<string>('*', { parseAs: 'string' }, (_request, body, done) => {
+    if (body === '') done(null, null)
+    else done(NOT_JSON)
   })
 }
 
