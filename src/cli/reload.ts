@@ -74,9 +74,10 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
     else running = reloadUntilQuiet()
   }
 
-  const onChange = (now: { mtimeMs: number; ino: number }) => {
-    // A file that is gone for a moment is about to come back.
-    if (now.mtimeMs > 0) reload()
+  const onChange = (now: { mode: number }) => {
+    // A file that is gone for a moment is about to come back. All is zero then; what is there may also be dated 1970, as
+    // reproducible builds do it, but has a mode.
+    if (now.mode !== 0) reload()
   }
   watchFile(file, { interval: CHECK_INTERVAL, persistent: false }, onChange)
   return { reload, stop: () => unwatchFile(file, onChange) }
