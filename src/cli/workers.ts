@@ -58,9 +58,10 @@ export async function runWorkers({ count, config, io, log, sandboxUrl }: Workers
     worker.on('message', (value: unknown) => {
       if (!isMessage(value)) return
       void hear(worker, value as FromWorker)
-      // The file may have changed while it was not looking, and it was deaf to a request to read it again.
-      const isBehind = isReplacement || hangups > hangupsBefore
-      if (isBehind && value.type === 'listening') tell(worker, { type: 'reload' })
+      if (value.type !== 'listening') return
+      // Until now it was deaf: to a request to end, to one to read the file again, and to changes of the file.
+      if (isStopping) tell(worker, { type: 'drain' })
+      else if (isReplacement || hangups > hangupsBefore) tell(worker, { type: 'reload' })
     })
     worker.on('exit', (status, signal) => {
       ready.delete(worker)
