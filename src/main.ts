@@ -38,6 +38,7 @@ const USAGE = `Usage: wxgate COMMAND
 const waiting: (() => void)[] = []
 /** Signals that came while nobody waited for one, such as during the start. */
 let unheard = 0
+let isHangupUnheard = false
 const stop = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
@@ -54,7 +55,11 @@ const io: ProcessIo = {
   cwd: process.cwd(),
   stdoutFd: 1,
   isTerminal: process.stdout.isTTY === true,
-  onHangup: (listener) => void process.on('SIGHUP', listener),
+  onHangup(listener) {
+    process.on('SIGHUP', listener)
+    if (isHangupUnheard) listener()
+    isHangupUnheard = false
+  },
   signalled() {
     if (unheard === 0) return new Promise((resolve) => waiting.push(resolve))
     unheard--
@@ -63,10 +68,16 @@ const io: ProcessIo = {
 }
 
 const [name = '', ...args] = process.argv.slice(2)
+// Unhandled it would end the process, and whoever changes the configuration need not know how far the start has come.
+if (name === 'run') process.on('SIGHUP', noteHangup)
 // A reader that goes away, such as `wxgate schema | head`, is no failure of ours.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 process.exitCode = await main(name, args)
 if (name === 'run' || name === 'demo') process.exit()
+
+function noteHangup(): void {
+  isHangupUnheard = process.listenerCount('SIGHUP') === 1
+}
 
 async function main(command: string, rest: readonly string[]): Promise<number> {
   const load = Object.hasOwn(commands, command) ? commands[command] : undefined

@@ -12,6 +12,7 @@ import type { Revocations } from './sessions/revocations.ts'
 import type { SessionKeys } from './sessions/session-keys.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Store } from './store/port.ts'
+import type { StoreWatch } from './store/watch.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
 import type { Log } from './telemetry/log.ts'
 import type { Metrics } from './telemetry/metrics.ts'
@@ -32,6 +33,7 @@ export interface Parts {
   readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
   readonly lifecycle: Lifecycle
   readonly store: Store
+  readonly storeWatch: StoreWatch
   readonly wechat: WeChatClient
   /** Where api.weixin.qq.com is. */
   readonly wechatUrl: string

@@ -18,6 +18,7 @@ import { createRevocations } from './sessions/revocations.ts'
 import { createSessionKeys } from './sessions/session-keys.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { Store } from './store/port.ts'
+import { watchStore } from './store/watch.ts'
 import type { AccessLog } from './telemetry/access-log.ts'
 import type { Log } from './telemetry/log.ts'
 import { createMetrics } from './telemetry/metrics.ts'
@@ -45,17 +46,23 @@ export interface GatewayDependencies {
 export type Stage = Awaited<ReturnType<typeof createStage>>
 
 /** What outlives a reload. */
-export type Lasting = Pick<Parts, 'lifecycle' | 'revocations' | 'metrics' | 'strangers'>
+export type Lasting = Pick<Parts, 'store' | 'storeWatch' | 'lifecycle' | 'revocations' | 'metrics' | 'strangers'>
 
-export function createLasting(config: GatewayConfig, { store, clock, log }: GatewayDependencies): Lasting {
+export function createLasting(config: GatewayConfig, dependencies: GatewayDependencies): Lasting {
+  const { clock, log } = dependencies
   const { accessTtl } = config.tokens
+  const storeWatch = watchStore(dependencies.store, {
+    clock,
+    onFailure: (operation) => metrics.storeFailed(operation)
+  })
+  const { store } = storeWatch
   const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
   const metrics = createMetrics({
     feedAge: () => revocations.age() / 1000,
     isStoreTrusted: () => revocations.isTrusted,
     revocations: () => revocations.size
   })
-  return { lifecycle: createLifecycle(), revocations, metrics, strangers: createStrangerQueue() }
+  return { store, storeWatch, lifecycle: createLifecycle(), revocations, metrics, strangers: createStrangerQueue() }
 }
 
 /** Everything that one configuration stands for. */
@@ -80,8 +87,8 @@ export async function createStage(config: GatewayConfig, dependencies: GatewayDe
 }
 
 async function createParts(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting): Promise<Parts> {
-  const { store, clock, log } = dependencies
-  const { revocations, lifecycle, strangers } = lasting
+  const { clock, log } = dependencies
+  const { store, revocations, lifecycle, strangers } = lasting
   const { accessTtl, refreshTtl, refreshMaxTtl } = config.tokens
   const ring = createKeyRing(config.secrets)
   const records = createSealer(ring, 'records')

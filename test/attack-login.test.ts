@@ -455,11 +455,16 @@ test('W10 a refresh token that we did not make is refused without asking the sto
 test('logout takes no body, an empty one, {} or {"all":…}, and needs a session', async (t) => {
   const { gateway } = await build(t)
   const json = { 'content-type': 'application/json' }
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  const text = { 'content-type': 'text/plain;charset=UTF-8' }
   for (const init of [
     {},
     { headers: json },
+    { headers: form },
     { body: '' },
     { body: '', headers: json },
+    { body: '', headers: form },
+    { body: '', headers: text },
     { body: 'null' },
     { body: '{}' }
   ]) {
@@ -471,6 +476,10 @@ test('logout takes no body, an empty one, {} or {"all":…}, and needs a session
   const { access_token: token } = await gateway.login('alice')
   for (const body of ['{"all":1}', '{"all":"true"}', '[]', '"all"', '{', '{"__proto__":{"all":true}}'])
     await isProblem(t, await gateway.call('/auth/logout', { method: 'POST', token, body }), 'invalid_request', body)
+  for (const headers of [form, text]) {
+    const init = { method: 'POST', token, body: '{"all":true}', headers }
+    await isProblem(t, await gateway.call('/auth/logout', init), 'invalid_request', 'what is no JSON by name')
+  }
   t.equal((await gateway.call('/auth/session', { token })).status, 200, 'none of these ended it')
   await isProblem(t, await gateway.call('/auth/logout', { method: 'POST' }), 'token_missing')
   await isProblem(t, await gateway.call('/auth/session'), 'token_missing')

@@ -172,28 +172,52 @@ test('a reader of the log that has stopped reading holds up neither a request no
   t.ok(performance.now() - began < 5_000, `${performance.now() - began} ms`)
 })
 
-test('a signal that comes during the start is not lost', async (t) => {
-  const [port, servicePort] = [await freePort(), await freePort()]
-  const { folder, file } = writeConfig(t, {
-    ...defaultConfig('http://127.0.0.1:9'),
-    server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
-    service: { host: '127.0.0.1', port: servicePort }
+for (const workers of [1, 2]) {
+  test(`a signal that comes during the start is not lost (workers: ${workers})`, async (t) => {
+    const [port, servicePort] = [await freePort(), await freePort()]
+    const { folder, file } = writeConfig(t, {
+      ...defaultConfig('http://127.0.0.1:9'),
+      server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '30s' } },
+      service: { host: '127.0.0.1', port: servicePort },
+      store: 'sqlite:./state.db'
+    })
+    const signalled = performance.now()
+    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGTERM'))
+    t.equal(await gateway.exited, 0)
+    t.ok(performance.now() - signalled < 20_000, 'no worker had to be ended for not hearing it')
+    t.match(gateway.output(), /draining.*"msg":"stopped"/s)
   })
-  // The process signals itself as soon as it can hear it, which is long before it listens.
+
+  test(`a SIGHUP that comes during the start does not end it, and is heard when it is over (workers: ${workers})`, async (t) => {
+    const [port, servicePort] = [await freePort(), await freePort()]
+    const { folder, file } = writeConfig(t, {
+      ...defaultConfig('http://127.0.0.1:9'),
+      server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '1s' } },
+      service: { host: '127.0.0.1', port: servicePort },
+      store: 'sqlite:./state.db'
+    })
+    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGHUP'))
+    t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
+    await until(() => gateway.output().includes('the configuration was reloaded'), PATIENCE)
+    gateway.child.kill('SIGTERM')
+    t.equal(await gateway.exited, 0)
+  })
+}
+
+/** Variables with which a process signals itself as soon as it can hear it, which is long before it listens. */
+function signalsEarly(folder: string, signal: string): Record<string, string> {
   const early = join(folder, 'early.mjs')
   writeFileSync(
     early,
     `const onListener = (name) => {
-      if (name !== 'SIGTERM') return
+      if (name !== '${signal}' || process.env.NODE_UNIQUE_ID !== undefined) return
       process.off('newListener', onListener)
-      setImmediate(() => process.kill(process.pid, 'SIGTERM'))
+      setImmediate(() => process.kill(process.pid, '${signal}'))
     }
     process.on('newListener', onListener)`
   )
-  const gateway = startProcess(t, ['run', '-c', file], { NODE_OPTIONS: `--import=${early}` })
-  t.equal(await gateway.exited, 0)
-  t.match(gateway.output(), /draining.*\n.*"msg":"stopped"/)
-})
+  return { NODE_OPTIONS: `--import=${early}` }
+}
 
 test('a port in use is exit 1 with a sentence that says what to do', async (t) => {
   const taken = createTcpServer()

@@ -1,4 +1,4 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { APPID, buildTestGateway, defaultConfig, readTestConfig } from './support/gateway.ts'
@@ -62,6 +62,12 @@ test('Y16 a changed file is in force within two seconds, and one that is wrong l
   t.equal(await untilStatus(`${url}/three`, 200, IN_FORCE), 200)
   t.equal(await untilStatus(`${url}/two`, 404, 100), 404, 'what is not there any more is gone')
   t.equal(await gateway.metric(), '1')
+
+  const dated = join(gateway.folder, 'dated.yaml')
+  write(dated, gateway.config('/dated'))
+  utimesSync(dated, 0, 0)
+  renameSync(dated, gateway.file)
+  t.equal(await untilStatus(`${url}/dated`, 200, IN_FORCE), 200, 'a file dated 1970')
 
   gateway.write({ ...gateway.config('/four'), store: 'sqlite:./other.db' })
   await new Promise((resolve) => setTimeout(resolve, 1_200))

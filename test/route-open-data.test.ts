@@ -135,6 +135,7 @@ test('nobody but the gateway can say what the open data is', async (t) => {
   const forged = { phoneNumber: '13800000000' }
   const bodies: (string | Buffer)[] = [
     JSON.stringify({ openData: forged }),
+    `{"__proto__":${JSON.stringify({ openData: forged })}}`,
     JSON.stringify({ openData: forged, encryptedData, iv }),
     JSON.stringify({ encryptedData, iv, opendata: forged }),
     JSON.stringify({ OpenData: forged }),

@@ -1,6 +1,7 @@
 /** Redis with TLS, behind Sentinel, and as a Cluster: the same store, found in another way. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -104,9 +105,47 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   await store.appendFeed('after', HOUR)
   t.ok((await store.readFeed(cursor, 100)).entries.includes('after'))
 
+  // As docs/operations.md has it.
+  await askRedis(second.port, 'ACL SETUSER gate on >s3same ~wxgate:* +@all -@dangerous +info')
+  await assertWorks(t, await open(t, `redis+sentinel://gate:s3same@127.0.0.1:${sentinel.port}?name=wx`))
+  await askRedis(second.port, 'ACL SETUSER gate -info')
+  const refused = await open(t, `redis+sentinel://gate:s3same@127.0.0.1:${sentinel.port}?name=wx`)
+  await t.rejects(refused.ping(), { name: 'StoreError', message: /does not allow this user what wxgate needs/ })
+
   const unknown = await open(t, `redis+sentinel://127.0.0.1:${sentinel.port}?name=other`)
   await t.rejects(unknown.ping(), { name: 'StoreError', message: /cannot be reached/ })
 })
+
+test('a master that dies while it is asked what it is costs one attempt, not the process', async (t) => {
+  let asked = 0
+  const master = await startTalker(t, (command, socket) => {
+    if (command.includes('INFO\r\n')) {
+      asked++
+      socket.destroy()
+    } else socket.write('+OK\r\n')
+  })
+  const sentinel = await startTalker(t, (command, socket) => {
+    const address = `*2\r\n$9\r\n127.0.0.1\r\n$${String(master).length}\r\n${master}\r\n`
+    socket.write(command.includes('GET-MASTER-ADDR-BY-NAME') ? address : '+OK\r\n')
+  })
+  const store = await open(t, `redis+sentinel://127.0.0.1:${sentinel}?name=wx`)
+  await t.rejects(store.ping(), { name: 'StoreError', message: /cannot be reached/ })
+  t.ok(await until(async () => asked > 2), 'it goes on trying')
+})
+
+/** Answers every command of the protocol as told; the port. */
+async function startTalker(t: Test, answer: (command: string, socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.on('data', (data) => {
+      for (const command of `${data}`.split(/(?=^\*\d+\r\n)/m)) answer(command, socket)
+    })
+    t.teardown(() => socket.destroy())
+  })
+  t.teardown(() => server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
 
 test('redis+cluster:// spreads the keys over all nodes, and one lost node fails only its own', async (t) => {
   const settings = [

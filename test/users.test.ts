@@ -111,6 +111,18 @@ test('of two first logins with a unionid one is new, whichever claims the unioni
   }
 })
 
+test('a login that broke off before the unionid could be looked up by is made up for by the next one', async (t) => {
+  const { users, store, clock } = build()
+  const { user } = await users.recordLogin(APPID, 'oAlice', null)
+  const broken = { ...store, setIfAbsent: () => Promise.reject(new Error('killed')) }
+  const sealer = createSealer(createKeyRing([SECRET]), 'records')
+  await t.rejects(createUsers({ store: broken, sealer, clock }).recordLogin(APPID, 'oAlice', 'uAlice'))
+  t.equal((await users.find(APPID, 'oAlice'))?.unionId, 'uAlice', 'the first half was done')
+  t.equal((await users.recordLogin(APPID, 'oAlice', 'uAlice')).user.id, user.id)
+  const other = await users.recordLogin(OTHER_APPID, 'oAlice2', 'uAlice')
+  t.same([other.user.id, other.isNew], [user.id, false], 'linked')
+})
+
 test('a first login that broke off halfway leaves the person new', async (t) => {
   const { users, store } = build()
   const broken = {

@@ -1,8 +1,17 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { defaultConfig } from './support/gateway.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
+
+const workerIds = (primary: number | undefined): number[] =>
+  execFileSync('pgrep', ['-P', String(primary)], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map(Number)
 
 test('two workers are one gateway: one port, one readiness, one set of metrics, one end', async (t) => {
   const upstream = await startUpstream(t)
@@ -18,11 +27,7 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
   const gateway = startProcess(t, ['run', '-c', file])
   const url = `http://127.0.0.1:${port}`
   t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'ready when both are')
-  const workersOf = () =>
-    execFileSync('pgrep', ['-P', String(gateway.child.pid)], { encoding: 'utf8' })
-      .trim()
-      .split('\n')
-      .map(Number)
+  const workersOf = () => workerIds(gateway.child.pid)
   t.equal(workersOf().length, 2)
 
   const logIn = async () => {
@@ -71,4 +76,79 @@ test('workers that cannot start end the group with a sentence', async (t) => {
   const gateway = startProcess(t, ['run', '-c', file])
   t.equal(await gateway.exited, 1)
   t.match(gateway.output(), /is in use/)
+})
+
+test('a worker that replaces another runs by the configuration in force, whatever has become of the file', async (t) => {
+  const upstream = await startUpstream(t)
+  const [port, servicePort, otherPort] = [await freePort(), await freePort(), await freePort()]
+  const base = {
+    ...defaultConfig(upstream.url),
+    server: { host: '127.0.0.1', port, workers: 2, drain: { delay: '10ms', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: servicePort },
+    store: 'sqlite:./state.db'
+  }
+  const routed = (path: string) => ({ ...base, routes: [{ path, upstream: 'app', auth: 'public' }] })
+  const { file } = writeConfig(t, routed('/one'))
+  const { child } = startProcess(t, ['run', '-c', file])
+  const url = `http://127.0.0.1:${port}`
+  t.equal(await untilStatus(`${url}/readyz`, 200), 200)
+  const isReloaded = async () =>
+    /wxgate_config_last_reload_successful (\d)/.exec(
+      await (await fetch(`http://127.0.0.1:${servicePort}/metrics`)).text()
+    )?.[1]
+  const replaceBoth = async () => {
+    for (const victim of workerIds(child.pid)) {
+      process.kill(victim, 'SIGKILL')
+      t.equal(await untilStatus(`${url}/readyz`, 503, 5_000), 503)
+      t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'the group is whole again')
+    }
+  }
+
+  writeFileSync(file, JSON.stringify(routed('/two')))
+  child.kill('SIGHUP')
+  for (let index = 0; index < 8; index++) t.equal(await untilStatus(`${url}/two`, 200, 4_000), 200)
+
+  writeFileSync(file, 'version: 1\nroutes: [ { path: /thr')
+  await replaceBoth()
+  t.equal(await untilStatus(`${url}/two`, 200, 100), 200, 'what was taken over last, not what it was started with')
+  t.equal(await isReloaded(), '0', 'and the new ones say that the file is wrong')
+
+  writeFileSync(file, JSON.stringify({ ...routed('/three'), server: { ...base.server, port: otherPort } }))
+  await replaceBoth()
+  t.equal(await untilStatus(`${url}/three`, 404, 100), 404, 'what only a restart can change is not half taken over')
+  t.equal(await untilStatus(`http://127.0.0.1:${otherPort}/readyz`, 200, 100), 0)
+
+  writeFileSync(file, JSON.stringify(routed('/four')))
+  const deadline = performance.now() + 4_000
+  while ((await isReloaded()) !== '1' && performance.now() < deadline) await new Promise((next) => setTimeout(next, 50))
+  t.equal(await isReloaded(), '1', 'every worker has taken the repaired file over')
+  t.equal(await untilStatus(`${url}/four`, 200, 100), 200)
+})
+
+test('workers are given the drain of the configuration in force, not of the one they were started with', async (t) => {
+  const held: ServerResponse[] = []
+  const upstream = await startUpstream(t, (_req, res) => void held.push(res))
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const withDrain = (timeout: string) => ({
+    ...defaultConfig(upstream.url),
+    server: { host: '127.0.0.1', port, workers: 2, drain: { delay: '10ms', timeout } },
+    service: { host: '127.0.0.1', port: servicePort },
+    store: 'sqlite:./state.db',
+    routes: [{ path: '/slow', upstream: 'app', auth: 'public' }]
+  })
+  const { file } = writeConfig(t, withDrain('100ms'))
+  const { child, output, exited } = startProcess(t, ['run', '-c', file])
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
+  writeFileSync(file, JSON.stringify(withDrain('20s')))
+  child.kill('SIGHUP')
+  const reloads = () => output().split('the configuration was reloaded').length - 1
+  await until(() => reloads() >= 2)
+  const slow = fetch(`http://127.0.0.1:${port}/slow`, { headers: { connection: 'close' } })
+  await until(() => held.length === 1)
+  child.kill('SIGTERM')
+  // Longer than the drain at the start and what a stuck worker is given beyond it.
+  await new Promise((resolve) => setTimeout(resolve, 2_600))
+  held[0]?.end('late')
+  t.equal(await (await slow).text(), 'late')
+  t.equal(await exited, 0)
 })

@@ -20,6 +20,8 @@ export interface ReloadOptions {
   readonly complete: (config: GatewayConfig) => GatewayConfig
   readonly gateway: Gateway
   readonly log: Log
+  /** Told of every configuration that was taken over. */
+  readonly onTaken?: ((config: GatewayConfig) => void) | undefined
 }
 
 export interface ConfigFollower {
@@ -28,7 +30,7 @@ export interface ConfigFollower {
   stop(): void
 }
 
-export function followConfig({ file, load, complete, gateway, log }: ReloadOptions): ConfigFollower {
+export function followConfig({ file, load, complete, gateway, log, onTaken }: ReloadOptions): ConfigFollower {
   let running: Promise<void> | null = null
   let inForce = JSON.stringify(gateway.parts.config)
   let isAskedAgain = false
@@ -44,7 +46,10 @@ export function followConfig({ file, load, complete, gateway, log }: ReloadOptio
     try {
       const config = complete(loaded.config)
       const text = JSON.stringify(config)
-      if (text !== inForce) await gateway.reload(config)
+      if (text !== inForce) {
+        await gateway.reload(config)
+        onTaken?.(config)
+      }
       inForce = text
       log.info({ routes: loaded.config.routes.length }, 'the configuration was reloaded')
       gateway.parts.metrics.reloadDone(true)
@@ -69,9 +74,10 @@ export function followConfig({ file, load, complete, gateway, log }: ReloadOptio
     else running = reloadUntilQuiet()
   }
 
-  const onChange = (now: { mtimeMs: number; ino: number }) => {
-    // A file that is gone for a moment is about to come back.
-    if (now.mtimeMs > 0) reload()
+  const onChange = (now: { mode: number }) => {
+    // A file that is gone for a moment is about to come back. All is zero then; what is there may also be dated 1970, as
+    // reproducible builds do it, but has a mode.
+    if (now.mode !== 0) reload()
   }
   watchFile(file, { interval: CHECK_INTERVAL, persistent: false }, onChange)
   return { reload, stop: () => unwatchFile(file, onChange) }

@@ -1,5 +1,4 @@
 /** `wxgate run`: the gateway, from its configuration to its last request. */
-import cluster from 'node:cluster'
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
@@ -13,6 +12,7 @@ import { createOutput } from '../telemetry/output.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
 import { createSandbox, describe, start } from './start.ts'
+import { createWorkerLink } from './worker-link.ts'
 import { runWorkers } from './workers.ts'
 
 const USAGE = `Usage: wxgate run [-c FILE] [--allow NAME[,NAME]]
@@ -23,11 +23,9 @@ Runs the gateway until SIGTERM or SIGINT; a second signal ends it at once.
   --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
 
-/** Milliseconds beyond a whole drain before a worker is taken for stuck. */
-const STOP_SLACK = 2_000
-
 /** 0 after a drain, 1 when it failed while running or could not start, 2 for a wrong command line or configuration. */
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
+  const link = createWorkerLink()
   let values: { config?: string; allow?: string[]; help?: boolean }
   let loaded: LoadResult
   try {
@@ -36,7 +34,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
       io.stdout(USAGE)
       return 0
     }
-    loaded = loadConfigFrom(values, io)
+    // A worker runs by what its primary has in force, which one that replaces another may not find in the file any more.
+    loaded = link ? { ok: true, config: await link.config(), warnings: [] } : loadConfigFrom(values, io)
   } catch (error) {
     io.stderr(`wxgate run: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
     return 2
@@ -52,8 +51,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     const config = complete(loaded.config)
     const file = resolve(io.cwd, configFile(values, io.env))
     const count = config.server.workers === 'auto' ? availableParallelism() : config.server.workers
-    if (count > 1 && cluster.isPrimary) return await startWorkers(config, count, io)
-    const running = await start(config, { file, load: () => loadConfigFrom(values, io), complete }, io)
+    if (count > 1 && !link) return await startWorkers(config, count, io)
+    const running = await start(config, { file, load: () => loadConfigFrom(values, io), complete }, io, link)
     return await running.untilStopped()
   } catch (error) {
     io.stderr(`wxgate could not start: ${describe(error)}\n`)
@@ -69,8 +68,7 @@ async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo)
   // One for all workers: a login code is known to the sandbox that gave it out.
   const sandbox = config.wechat.apiBase === 'sandbox' ? await createSandbox() : null
   const sandboxUrl = sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null
-  const { delay, timeout } = config.server.drain
-  const status = await runWorkers({ count, io, log, sandboxUrl, stopTimeout: delay + timeout + STOP_SLACK })
+  const status = await runWorkers({ count, config, io, log, sandboxUrl })
   await sandbox?.close()
   log.info('stopped')
   await output.flush()

@@ -12,7 +12,7 @@ import { createLog, type Log } from '../telemetry/log.ts'
 import { createOutput } from '../telemetry/output.ts'
 import type { ProcessIo } from './io.ts'
 import { followConfig } from './reload.ts'
-import { createWorkerLink, type WorkerLink } from './worker-link.ts'
+import type { WorkerLink } from './worker-link.ts'
 import { SANDBOX_VARIABLE } from './worker-messages.ts'
 
 /** Where the configuration came from, so that it can be read again. */
@@ -39,12 +39,17 @@ export interface RunningGateway {
   untilStopped(): Promise<number>
 }
 
-/** Everything that `wxgate run` needs, listening; paths in the configuration are relative to its file. */
-export async function start(config: GatewayConfig, source: ConfigSource, io: ProcessIo): Promise<RunningGateway> {
+/** Everything that `wxgate run` needs, listening; paths in the configuration are relative to its file. With a `link` it is
+ *  one worker of several. */
+export async function start(
+  config: GatewayConfig,
+  source: ConfigSource,
+  io: ProcessIo,
+  link: WorkerLink | null = null
+): Promise<RunningGateway> {
   const output = createOutput(io.stdoutFd)
   const log = createLog(config.logging, output, io.isTerminal)
   const accessLog = createAccessLog(config.logging, output, io.isTerminal)
-  const link = createWorkerLink()
   const shared = link ? io.env[SANDBOX_VARIABLE] : undefined
   const sandbox = config.wechat.apiBase === 'sandbox' && !shared ? await createSandbox() : null
   const sandboxUrl = shared ?? (sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null)
@@ -69,7 +74,8 @@ export async function start(config: GatewayConfig, source: ConfigSource, io: Pro
     log.info('wxgate is ready')
     link?.say({ type: 'ready', isReady: true })
   })
-  const follower = followConfig({ ...source, gateway, log })
+  const onTaken = link ? (taken: GatewayConfig) => link.say({ type: 'config', config: taken }) : undefined
+  const follower = followConfig({ ...source, gateway, log, onTaken })
   io.onHangup(follower.reload)
   const isTold = link ? obeyPrimary(link, gateway, follower.reload) : new Promise<void>(() => {})
 

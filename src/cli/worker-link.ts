@@ -1,5 +1,6 @@
 /** A worker's end of the line to its primary. */
 import cluster from 'node:cluster'
+import type { GatewayConfig } from '../config/config.ts'
 import { type FromPrimary, type FromWorker, isMessage } from './worker-messages.ts'
 
 /** Milliseconds to wait for the metrics of the others. */
@@ -7,6 +8,8 @@ const PATIENCE = 2_000
 
 export interface WorkerLink {
   say(message: FromWorker): void
+  /** The configuration in force in the group; the file may hold another one by now, or none that is valid. */
+  config(): Promise<GatewayConfig>
   /** The metrics of the whole group; this worker's own when the primary does not answer. */
   groupMetrics(own: () => Promise<string>): Promise<string>
   /** Answers what the primary asks. Called once. */
@@ -26,6 +29,19 @@ export function createWorkerLink(): WorkerLink | null {
 
   return {
     say,
+    config() {
+      return new Promise((resolve) => {
+        const hear = (value: unknown) => {
+          if (!isMessage(value)) return
+          const message = value as FromPrimary
+          if (message.type !== 'config') return
+          worker.off('message', hear)
+          resolve(message.config)
+        }
+        worker.on('message', hear)
+        say({ type: 'starting' })
+      })
+    },
     groupMetrics(own) {
       const id = nextId++
       return new Promise((resolve) => {
@@ -49,7 +65,8 @@ export function createWorkerLink(): WorkerLink | null {
         else if (message.type === 'reload') hooks.reload()
         else if (message.type === 'group') hooks.groupReady(message.isReady)
         else if (message.type === 'text') waiting.get(message.id)?.(message.text)
-        else hooks.metrics().then((json) => say({ type: 'metrics', id: message.id, json }))
+        else if (message.type === 'metrics')
+          hooks.metrics().then((json) => say({ type: 'metrics', id: message.id, json }))
       })
     }
   }

@@ -2,6 +2,7 @@
  *  signals on, and speaks for the group. */
 import cluster, { type Worker } from 'node:cluster'
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
+import type { GatewayConfig } from '../config/config.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ProcessIo } from './io.ts'
 import { type FromPrimary, type FromWorker, isMessage, SANDBOX_VARIABLE } from './worker-messages.ts'
@@ -12,24 +13,27 @@ const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
 /** Milliseconds in which workers answer for their metrics. */
 const METRICS_PATIENCE = 1_000
+/** Milliseconds beyond a whole drain before a worker is taken for stuck. */
+const STOP_SLACK = 2_000
 
 export interface WorkersOptions {
   readonly count: number
+  readonly config: GatewayConfig
   readonly io: ProcessIo
   readonly log: Log
   readonly sandboxUrl: string | null
-  /** Milliseconds after which workers that do not end are ended. */
-  readonly stopTimeout: number
 }
 
 /** Resolves with the exit status after a signal: 0, or 1 when no worker could be started at all. */
-export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: WorkersOptions): Promise<number> {
+export async function runWorkers({ count, config, io, log, sandboxUrl }: WorkersOptions): Promise<number> {
   const ready = new Map<Worker, boolean>()
   const collections = new Map<number, { jsons: unknown[]; missing: number; done: () => void }>()
   let nextCollection = 0
+  let inForce = config
   let pause = FIRST_PAUSE
   let isStopping = false
   let hasListened = false
+  let hangups = 0
   let fail: () => void = () => {}
   const failed = new Promise<'failed'>((resolve) => {
     fail = () => resolve('failed')
@@ -45,13 +49,19 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
     for (const worker of workers()) tell(worker, { type: 'group', isReady })
   }
 
-  function fork(): void {
+  function fork({ isReplacement }: { isReplacement: boolean }): void {
     const startedAt = performance.now()
+    const hangupsBefore = hangups
     const worker = cluster.fork(sandboxUrl === null ? {} : { [SANDBOX_VARIABLE]: sandboxUrl })
     ready.set(worker, false)
     worker.on('error', () => {})
     worker.on('message', (value: unknown) => {
-      if (isMessage(value)) void hear(worker, value as FromWorker)
+      if (!isMessage(value)) return
+      void hear(worker, value as FromWorker)
+      if (value.type !== 'listening') return
+      // Until now it was deaf: to a request to end, to one to read the file again, and to changes of the file.
+      if (isStopping) tell(worker, { type: 'drain' })
+      else if (isReplacement || hangups > hangupsBefore) tell(worker, { type: 'reload' })
     })
     worker.on('exit', (status, signal) => {
       ready.delete(worker)
@@ -61,14 +71,16 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
       if (performance.now() - startedAt > HEALTHY_AFTER) pause = FIRST_PAUSE
       log.error({ worker: worker.id, status, signal, pause }, 'a worker died and is replaced')
       setTimeout(() => {
-        if (!isStopping) fork()
+        if (!isStopping) fork({ isReplacement: true })
       }, pause)
       pause = Math.min(pause * 2, LONGEST_PAUSE)
     })
   }
 
   async function hear(worker: Worker, message: FromWorker): Promise<void> {
-    if (message.type === 'ready') {
+    if (message.type === 'starting') tell(worker, { type: 'config', config: inForce })
+    else if (message.type === 'config') inForce = message.config
+    else if (message.type === 'ready') {
       ready.set(worker, message.isReady)
       announce()
     } else if (message.type === 'listening') {
@@ -106,8 +118,9 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
     return `${await registry.metrics()}${own}`
   }
 
-  for (let index = 0; index < count; index++) fork()
+  for (let index = 0; index < count; index++) fork({ isReplacement: false })
   io.onHangup(() => {
+    hangups++
     for (const worker of workers()) tell(worker, { type: 'reload' })
   })
   const outcome = await Promise.race([io.signalled(), failed])
@@ -120,7 +133,8 @@ export async function runWorkers({ count, io, log, sandboxUrl, stopTimeout }: Wo
     check()
   })
   for (const worker of workers()) tell(worker, { type: 'drain' })
-  const patience = new Promise((resolve) => setTimeout(resolve, stopTimeout).unref())
+  const { delay, timeout } = inForce.server.drain
+  const patience = new Promise((resolve) => setTimeout(resolve, delay + timeout + STOP_SLACK).unref())
   await Promise.race([gone, patience, io.signalled()])
   for (const worker of workers()) worker.process.kill('SIGKILL')
   return outcome === 'failed' ? 1 : 0

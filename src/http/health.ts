@@ -3,7 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Parts } from '../parts.ts'
 
-export function addHealth(app: FastifyInstance, parts: Pick<Parts, 'lifecycle' | 'revocations'>): void {
+type Watched = Pick<Parts, 'lifecycle' | 'revocations' | 'storeWatch'>
+
+export function addHealth(app: FastifyInstance, parts: Watched): void {
   const { lifecycle, revocations } = parts
   for (const path of ['/livez', '/healthz']) app.get(path, { schema: LIVE }, async () => ({ status: 'ok' }))
 
@@ -24,11 +26,12 @@ const LIVE = { summary: 'Is the process alive?', tags: ['operation'], response: 
 const READY = { summary: 'Should it get requests?', tags: ['operation'], response: { 200: Status, 503: Status } }
 
 /** What is behind the answer, for a person. */
-function checks({ lifecycle, revocations }: Pick<Parts, 'lifecycle' | 'revocations'>) {
+function checks({ lifecycle, revocations, storeWatch }: Watched) {
   const age = revocations.age()
+  const isWell = age < 2_000 && storeWatch.isWritable()
   return {
     lifecycle: lifecycle.isDraining ? 'draining' : lifecycle.isReady ? 'ok' : 'starting',
-    store: !revocations.isTrusted ? 'away' : age < 2_000 ? 'ok' : 'degraded',
+    store: !revocations.isTrusted ? 'away' : isWell ? 'ok' : 'degraded',
     store_age_seconds: Number.isFinite(age) ? Math.round(age / 1000) : null
   }
 }

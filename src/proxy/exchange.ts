@@ -130,7 +130,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#head !== null) this.#writeHead()
     const chunk = this.#firstChunk
     // The answer came before the whole request: nobody will read the rest of it.
-    if (!req.complete && this.#options.hasBody) {
+    if (!req.complete) {
       if (chunk !== null) res.write(chunk)
       else res.flushHeaders()
       endAfterRequest(req, res)
@@ -218,11 +218,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #writeHead(): void {
-    const { res, req, hasBody, lifecycle } = this.#options
+    const { res, req, lifecycle } = this.#options
     const head = this.#head ?? []
     this.#head = null
     // A request whose body will not be read to its end, or a gateway about to leave, is the connection's last.
-    if (lifecycle.isDraining || (hasBody && !req.complete)) head.push('connection', 'close')
+    if (lifecycle.isDraining || !req.complete) head.push('connection', 'close')
     res.writeHead(this.#status, head)
   }
 

@@ -103,9 +103,10 @@ async function replaceMembers(body: Buffer, { openData, principal }: OpenDataBod
   return Buffer.from(JSON.stringify({ ...others, openData: data }))
 }
 
-/** Some decoders (Go's among them) take names for the same that differ in case. */
+/** Some decoders (Go's among them) take names for the same that differ in case; and what is below `__proto__` is a member
+ *  of its own to a backend in JavaScript that copies the body. */
 function namesOpenData(name: string): boolean {
-  return name.normalize('NFKC').replace(/[_-]/g, '').toLowerCase() === 'opendata'
+  return name === '__proto__' || name.normalize('NFKC').replace(/[_-]/g, '').toLowerCase() === 'opendata'
 }
 
 /** Numbers keep their digits: what a double cannot hold, such as a long id, would come out as another one. */

@@ -9,6 +9,10 @@ import type { Session } from './sessions.ts'
 const REPEAT_WINDOW = 10_000
 const POLL_INTERVAL = 50
 const PENDING = 'pending'
+/** A claim is good for this long unless its holder renews it (milliseconds): one whose holder was killed, or was never
+ *  told by a store in trouble that it had it, must not keep the code from the client's next attempt. */
+const LEASE = 3_000
+const RENEWAL = 1_000
 
 /** What a login came to: enough to give its answer again. */
 export interface LoginResult {
@@ -51,7 +55,7 @@ export function createLoginCodes({ store, timeout }: { store: Store; timeout: nu
 
   /** Both questions go to the store together, since a login is a matter of round trips. */
   async function claim(key: string, admit: () => Promise<void>): Promise<boolean> {
-    const [claimed, admitted] = await Promise.allSettled([store.setIfAbsent(key, PENDING, patience), admit()])
+    const [claimed, admitted] = await Promise.allSettled([store.setIfAbsent(key, PENDING, LEASE), admit()])
     if (admitted.status === 'rejected') {
       if (claimed.status === 'fulfilled' && claimed.value) await store.delete(key).catch(() => false)
       throw admitted.reason
@@ -69,18 +73,21 @@ export function createLoginCodes({ store, timeout }: { store: Store; timeout: nu
       if (stored !== undefined && stored !== PENDING) {
         const answer = readAnswer(stored)
         if (await isAlive(answer)) return answer
-        isClaimed = await store.compareAndSet(key, stored, PENDING, patience)
+        isClaimed = await store.compareAndSet(key, stored, PENDING, LEASE)
         continue
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL))
-      isClaimed = await store.setIfAbsent(key, PENDING, patience)
+      isClaimed = await store.setIfAbsent(key, PENDING, LEASE)
     }
     throw new StoreError('another instance did not finish exchanging the login code')
   }
 
   async function settle(key: string, exchange: () => Promise<LoginResult>): Promise<LoginResult> {
+    const renewal = setInterval(() => {
+      store.compareAndSet(key, PENDING, PENDING, LEASE).catch(() => false)
+    }, RENEWAL)
     try {
-      const result = await exchange()
+      const result = await exchange().finally(() => clearInterval(renewal))
       await store.set(key, JSON.stringify(result), REPEAT_WINDOW)
       return result
     } catch (error) {

@@ -17,7 +17,8 @@ const TRIES = 2
 export interface OpenDataReader {
   /** The whole data, openId and unionId included. Throws SESSION_KEY_STALE for every failure alike. */
   decrypt(appId: string, openId: string, sealed: SealedOpenData): Promise<OpenData>
-  /** Whether `signature` belongs to exactly this rawData; SESSION_KEY_STALE where there is no key to tell by. */
+  /** Whether `signature` belongs to exactly this rawData by the newest key; the one before it is for decrypting only.
+   *  SESSION_KEY_STALE where there is no key to tell by. */
   verify(appId: string, openId: string, signed: { rawData: string; signature: string }): Promise<boolean>
 }
 
@@ -27,7 +28,7 @@ export interface SealedOpenData {
 }
 
 export interface OpenDataReaderOptions {
-  readonly sessionKeys: Pick<SessionKeys, 'forDecrypting'>
+  readonly sessionKeys: Pick<SessionKeys, 'current' | 'forDecrypting'>
   readonly clock: Clock
 }
 
@@ -48,9 +49,9 @@ export function createOpenDataReader({ sessionKeys, clock }: OpenDataReaderOptio
     },
 
     async verify(appId, openId, { rawData, signature }) {
-      const keys = await sessionKeys.forDecrypting(appId, openId)
-      if (keys.length === 0) throw SESSION_KEY_STALE
-      return keys.some((sessionKey) => verifyRawData({ sessionKey, rawData, signature }))
+      const sessionKey = await sessionKeys.current(appId, openId)
+      if (sessionKey === null) throw SESSION_KEY_STALE
+      return verifyRawData({ sessionKey, rawData, signature })
     }
   }
 }

@@ -29,12 +29,21 @@ export async function connectRedis(options: ConnectOptions): Promise<RedisConnec
   if (address.kind === 'cluster') return connectCluster(options)
   if (address.kind === 'server') return connectServer(address.nodes[0], address.credentials, address.database, options)
   const master = await findMaster(options)
-  const connection = await connectServer(master, address.credentials, address.database, options)
-  // A sentinel may be behind the times; the server itself knows what it is.
-  const role = await within(options.timeout, connection.send('', ['ROLE'])).catch(() => null)
-  if (Array.isArray(role) && role[0] === 'master') return connection
-  connection.destroy()
-  throw new Error('the server that Sentinel named is not a master')
+  let isMaster = false
+  // Lost while it is being asked what it is, it was never a connection of the caller's.
+  const onLost = () => void (isMaster && options.onLost())
+  const connection = await connectServer(master, address.credentials, address.database, { ...options, onLost })
+  try {
+    // A sentinel may be behind the times; the server itself knows what it is. ROLE would say it in fewer words, but is
+    // among the commands that an ACL leaves out.
+    const replication = await within(options.timeout, connection.send('', ['INFO', 'replication']))
+    isMaster = /^role:master\b/m.test(String(replication))
+    if (isMaster) return connection
+    throw new Error('the server that Sentinel named is not a master')
+  } catch (error) {
+    connection.destroy()
+    throw error
+  }
 }
 
 /** What the client is told for every server. It does not reconnect by itself and queues nothing while it has no

@@ -19,6 +19,8 @@ export interface Metrics {
   loginDone(app: string, result: string): void
   refreshDone(result: string): void
   securityEvent(kind: string): void
+  /** @param operation As the store's port names it. */
+  storeFailed(operation: string): void
   /** The configuration was read again, and taken over or not. */
   reloadDone(isSuccessful: boolean): void
   /** Prometheus text exposition format 0.0.4. */
@@ -57,6 +59,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     name: 'wxgate_security_events_total',
     help: 'Security events by kind',
     labelNames: ['kind'],
+    registers
+  })
+  const storeErrors = new Counter({
+    name: 'wxgate_store_errors_total',
+    help: 'Operations that the store failed, by operation',
+    labelNames: ['operation'],
     registers
   })
   /** `aggregator`: what several workers come to together. */
@@ -121,6 +129,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     loginDone: (app, result) => logins.inc({ app, result }),
     refreshDone: (result) => refreshes.inc({ result }),
     securityEvent: (kind) => security.inc({ kind }),
+    storeFailed: (operation) => storeErrors.inc({ operation }),
     reloadDone(isSuccessful) {
       lastReload = { isSuccessful, at: Date.now() }
     },

@@ -147,13 +147,11 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
   return {
     async recordLogin(appId, openId, unionId) {
       const now = clock.now()
-      let isLinked = true
       const note = (record: UserRecord): UserRecord => {
-        isLinked = unionId === null || record.unionid === unionId
         const phone = resealPhone(record.phone, keyOf(appId, openId))
         return { ...record, unionid: unionId ?? record.unionid, phone, last_login: now }
       }
-      // Read together, so that a first login costs one round trip less; later ones do not need the union at all.
+      // Read together, so that a first login costs one round trip less.
       const [stored, union] = await Promise.all([
         store.get(keyOf(appId, openId)),
         unionId === null ? undefined : store.get(unionKey(unionId))
@@ -167,8 +165,9 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
         if (!user) throw new StoreError('a user record vanished')
         return { user, isNew: false }
       }
-      // The account was joined to an Open Platform after the first login: the id stays, later apps will find it.
-      if (!isLinked && unionId !== null) await claimUnionId(unionId, known.id, `${appId}:${openId}`)
+      // The account was joined to an Open Platform after the first login, or the store failed between the two records at
+      // an earlier one: the id stays, later apps will find it.
+      if (unionId !== null && union === undefined) await claimUnionId(unionId, known.id, `${appId}:${openId}`)
       return { user: known, isNew: false }
     },
 
