@@ -233,6 +233,9 @@ test('health on both listeners, and wxgate healthcheck for containers', async (t
     ]),
     [0, 0, 0, 1, 1, 2]
   )
+  const { server } = JSON.parse(readFileSync(gateway.file, 'utf8')) as { server: unknown }
+  writeFileSync(gateway.file, JSON.stringify({ server, routes: 'spoilt' }))
+  t.equal(await check('-c', gateway.file), 0, 'the gateway goes on with the file of before')
   gateway.child.kill('SIGTERM')
   t.equal(await untilStatus(`${gateway.url}/readyz`, 503, 2_000), 503)
   t.equal(await check('-c', gateway.file), 1, 'draining')
