@@ -212,6 +212,16 @@ test('a broken gateway.yaml is exit 2, and every problem is named with its place
   t.match(missing.output(), 'nothing.yaml')
 })
 
+const COMMANDS = 'run validate explain sandbox keygen healthcheck schema selftest version demo'.split(' ')
+
+test('every command refuses a flag that it does not know, in words and with status 2', async (t) => {
+  for (const command of COMMANDS) {
+    const refused = startProcess(t, [command, '--sort-of'])
+    t.equal(await refused.exited, 2, command)
+    t.match(refused.output(), new RegExp(`^wxgate ${command}: .*'--sort-of'[^]*Usage: wxgate ${command}`))
+  }
+})
+
 test('health on both listeners, and wxgate healthcheck for containers', async (t) => {
   const gateway = await start(t, 'http://127.0.0.1:9', { drain: { delay: '3s', timeout: '1s' } })
   for (const base of [gateway.url, gateway.serviceUrl]) {
