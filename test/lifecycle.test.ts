@@ -34,12 +34,18 @@ interface Running extends TestProcess {
   requests(): Record<string, unknown>[]
 }
 
-async function start(t: Test, upstream: string, server: Record<string, unknown> = {}): Promise<Running> {
+async function start(
+  t: Test,
+  upstream: string,
+  server: Record<string, unknown> = {},
+  logging: Record<string, unknown> = {}
+): Promise<Running> {
   const [port, servicePort] = [await freePort(), await freePort()]
   const config = {
     ...defaultConfig(upstream),
     server: { host: '127.0.0.1', port, loginLimit: { max: 1_000, window: '1m' }, ...server },
     service: { host: '127.0.0.1', port: servicePort },
+    logging,
     routes: [
       { path: '/api', upstream: 'app' },
       { path: '/public', upstream: 'app', auth: 'public', bodyLimit: '1gb' }
@@ -394,4 +400,19 @@ test('U10 200 MB through the process, up and down, at the pace of the slower sid
   t.equal(received, 200 * MB)
   t.comment(`${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
   t.ok(peak - before < 130, `${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
+})
+
+test('the combined log is what readers of Apache logs understand', async (t) => {
+  const upstream = await startServer(t, (_req, res) => res.end('ok'))
+  const gateway = await start(t, upstream, { drain: { delay: '1ms', timeout: '1s' } }, { format: 'combined' })
+  await fetch(`${gateway.url}/public/x?canary-query`)
+  await until(() => gateway.output().includes('/public/x'), PATIENCE)
+  const line = gateway
+    .output()
+    .split('\n')
+    .find((text) => text.includes('/public/x'))
+  t.match(
+    line,
+    /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}(:\d\d){3} \+0000\] "GET \/public\/x HTTP\/1\.1" 200 - "-" "-"$/
+  )
 })
