@@ -173,7 +173,8 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
 
 function coerce(text: string, kinds: ReadonlySet<string>): unknown {
   if (kinds.has('integer') && /^-?(0|[1-9][0-9]{0,15})$/.test(text)) return Number(text)
-  if (kinds.has('boolean') && (text === 'true' || text === 'false')) return text === 'true'
+  // YAML 1.2, section 10.3.2: what counts as true or false in the file counts as such out of a variable.
+  if (kinds.has('boolean') && /^(?:true|True|TRUE|false|False|FALSE)$/.test(text)) return /^t/i.test(text)
   return text
 }
 
