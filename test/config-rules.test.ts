@@ -213,9 +213,14 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/store: must be "memory:", sqlite:PATH/]
   },
   {
+    title: 'a misspelt kind of store',
+    text: configText({}, 'store: redi://h'),
+    says: [/store: must be .* \(did you mean "redis:"\?\)$/]
+  },
+  {
     title: 'a sqlite store without a file',
     text: configText({}, 'store: "sqlite:"'),
-    says: [/store: must be "memory:", sqlite:PATH/]
+    says: [/store: must be "memory:", sqlite:PATH, redis:\/\/HOST or rediss:\/\/HOST$/]
   },
   {
     title: 'a generated secret for Redis',
