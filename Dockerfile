@@ -12,7 +12,9 @@ COPY src ./src
 RUN npm run build
 
 FROM node:26-bookworm-slim
+# Where every command finds the configuration, the health check too.
 ENV NODE_ENV=production \
+    WXGATE_CONFIG=/etc/wxgate/gateway.yaml \
     WXGATE_STORE=sqlite:/data/wxgate.db
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -33,4 +35,4 @@ EXPOSE 8080 9090
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 CMD ["wxgate", "healthcheck"]
 ENTRYPOINT ["wxgate"]
-CMD ["run", "-c", "/etc/wxgate/gateway.yaml"]
+CMD ["run"]

@@ -140,6 +140,7 @@ test('bodies of another type or size are refused, and WeChat never hears of them
   ]
   for (const type of types) {
     const response = await post(gateway, '/auth/login', body, { headers: { 'content-type': type } })
+    t.match(await response.clone().json(), { detail: 'Send the body as application/json.' }, type)
     await isProblem(t, response, 'invalid_request', type)
   }
   const bytes = await gateway.call('/auth/login', { method: 'POST', body: Buffer.from(body) })

@@ -1,7 +1,7 @@
 /** The sandbox, production, and what is merely warned of. */
 import { test } from 'tap'
 import { loadConfig } from '../src/config/load.ts'
-import { configText, files, load, problems, warnings } from './config-setup.ts'
+import { configText, files, load, PEM, problems, warnings } from './config-setup.ts'
 
 test('the sandbox is taken when every app is one of the sandbox', async (t) => {
   const sandboxed = configText({ apps: '[{ appid: wx1234, secret: sandbox }]' })
@@ -45,8 +45,8 @@ test('what is allowed and dangerous is a warning', async (t) => {
 
 test('paths are relative to the file', async (t) => {
   const readFile = files({
-    '/etc/wxgate/tls/a.pem': { text: '-----BEGIN CERTIFICATE-----', mode: 0o644 },
-    '/etc/wxgate/tls/b.pem': { text: '-----BEGIN PRIVATE KEY-----' }
+    '/etc/wxgate/tls/a.pem': { text: PEM.cert, mode: 0o644 },
+    '/etc/wxgate/tls/b.pem': { text: PEM.key }
   })
   const text = configText(
     {},

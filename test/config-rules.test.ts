@@ -1,6 +1,7 @@
 /** What a gateway.yaml of the right form can still get wrong. */
+import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'tap'
-import { configText, problems, SECRET } from './config-setup.ts'
+import { configText, files, load, PEM, problems, SECRET } from './config-setup.ts'
 
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
 
@@ -213,9 +214,14 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/store: must be "memory:", sqlite:PATH/]
   },
   {
+    title: 'a misspelt kind of store',
+    text: configText({}, 'store: redi://h'),
+    says: [/store: must be .* \(did you mean "redis:"\?\)$/]
+  },
+  {
     title: 'a sqlite store without a file',
     text: configText({}, 'store: "sqlite:"'),
-    says: [/store: must be "memory:", sqlite:PATH/]
+    says: [/store: must be "memory:", sqlite:PATH, redis:\/\/HOST or rediss:\/\/HOST$/]
   },
   {
     title: 'a generated secret for Redis',
@@ -283,3 +289,42 @@ for (const { title, text, says } of rejected) {
       )
   })
 }
+
+test('certificates and keys are read, and have to fit together', async (t) => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const form = { type: 'pkcs8', format: 'pem' } as const
+  const readFile = files({
+    '/etc/wxgate/cert': { text: PEM.cert, mode: 0o644 },
+    '/etc/wxgate/key': { text: PEM.key },
+    '/etc/wxgate/other': { text: String(privateKey.export(form)) },
+    '/etc/wxgate/locked': { text: String(privateKey.export({ ...form, cipher: 'aes-128-cbc', passphrase: 'x' })) },
+    '/etc/wxgate/spoilt': { text: '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n' }
+  })
+  const tls = (upstream: string, edge: string) =>
+    load(
+      configText(
+        { upstreams: `{ orders: { targets: [{ url: https://h }], tls: { ${upstream} } } }` },
+        `server: { tls: { ${edge} } }`
+      ),
+      { readFile }
+    )
+  const file = (name: string) => `{ file: ${name} }`
+  const good = `cert: ${file('cert')}, key: ${file('key')}`
+  const result = tls(`ca: ${file('cert')}, ${good}`, good)
+  t.match(result, { ok: true })
+  t.same(result.warnings, [], 'a certificate is no secret')
+  const found = (upstream: string, edge: string) => {
+    const refused = tls(upstream, edge)
+    return refused.ok ? [] : refused.problems.map(({ path, message }) => `${path} ${message}`)
+  }
+  t.same(found(`cert: ${file('cert')}, key: ${file('other')}`, `cert: ${file('cert')}, key: ${file('other')}`), [
+    'upstreams.orders.tls.key does not belong to the certificate',
+    'server.tls.key.file does not belong to the certificate'
+  ])
+  t.same(found(`ca: ${file('spoilt')}`, `cert: ${file('key')}, key: ${file('cert')}`), [
+    'upstreams.orders.tls.ca must hold a certificate in PEM that can be read',
+    'server.tls.cert.file must hold a certificate in PEM that can be read',
+    'server.tls.key.file must hold a private key in PEM that can be read'
+  ])
+  t.match(found('', `cert: ${file('cert')}, key: ${file('locked')}`), [/^server\.tls\.key\.file .* not encrypted/])
+})

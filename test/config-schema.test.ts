@@ -10,7 +10,7 @@ import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
 import { publishedSchema } from '../src/config/published-schema.ts'
 import { checkedSchema, type JsonSchema, parts } from '../src/config/schema.ts'
-import { SECRET } from './config-setup.ts'
+import { PEM, SECRET } from './config-setup.ts'
 
 const root = new URL('../', import.meta.url)
 const own = readFileSync(new URL('gateway.yaml', root), 'utf8')
@@ -117,7 +117,7 @@ test("the repository's own file serves production with four variables, and refus
 })
 
 test('the example of the reference is right, in the check and in editors', async (t) => {
-  const pem = (path: string) => (path.includes('key') ? '-----BEGIN PRIVATE KEY-----' : '-----BEGIN CERTIFICATE-----')
+  const pem = (path: string) => (path.includes('key') ? PEM.key : PEM.cert)
   const readFile = (path: string) => ({
     content: Buffer.from(path.endsWith('.pem') ? pem(path) : `${path}-${SECRET}`),
     mode: 0o600

@@ -1,7 +1,14 @@
 /** A gateway.yaml in which everything is right, to spoil in one place. */
+import { readFileSync } from 'node:fs'
 import { type FileContent, FileError } from '../src/config/files.ts'
 import { type LoadOptions, type LoadResult, loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
+
+/** A certificate and its key, valid in form. */
+export const PEM = {
+  cert: readFileSync(new URL('fixtures/tls-cert.pem', import.meta.url), 'utf8'),
+  key: readFileSync(new URL('fixtures/tls-key.pem', import.meta.url), 'utf8')
+}
 
 export const SECRET = 'k7Jm2Qx9Lw4Rt8Yp1Zs6Vb3Nc5Hd0Fg='
 

@@ -82,6 +82,7 @@ test('a placeholder without quotes can be a number or a boolean, one in quotes i
   t.match(load(configText({}, text), { env }), {
     config: { server: { port: 8081, workers: 'auto' }, logging: { access: false } }
   })
+  t.match(load(configText({}, text), { env: { ACCESS: 'FALSE' } }), { config: { logging: { access: false } } })
   t.match(problems(configText({}, 'server: { port: "${PORT}" }'), { env }), [
     /server\.port: must be a whole number \(take the quotes away\)/
   ])

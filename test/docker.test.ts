@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { test } from 'tap'
+import { freePort } from './support/process.ts'
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '..')
@@ -92,7 +93,7 @@ test('the container is watched by wxgate healthcheck, and stopped by a signal th
   t.match(valuesOf(final, 'HEALTHCHECK')[0], /CMD \["wxgate", "healthcheck"\]$/)
   t.strictSame(valuesOf(final, 'STOPSIGNAL'), ['SIGTERM'])
   t.strictSame(valuesOf(final, 'ENTRYPOINT'), ['["wxgate"]'], 'without a shell in between')
-  t.strictSame(valuesOf(final, 'CMD'), ['["run", "-c", "/etc/wxgate/gateway.yaml"]'])
+  t.strictSame(valuesOf(final, 'CMD'), ['["run"]'])
   t.end()
 })
 
@@ -135,4 +136,11 @@ test('what the final stage holds starts, without sources and without development
   }
   const { stdout } = await run(process.execPath, [join(app, 'bin/wxgate.js'), 'version'], { cwd: image })
   t.match(stdout, version)
+
+  // The health check gets nothing but what the image says: status 1 is a gateway that does not answer, 2 a file that was
+  // not found.
+  const [, config = ''] = /\bWXGATE_CONFIG=(\S+)/.exec(valuesOf(final, 'ENV').join(' ')) ?? []
+  const env = { NODE_ENV: 'production', WXGATE_CONFIG: join(image, config), WXGATE_PORT: String(await freePort()) }
+  const check = run(process.execPath, [join(app, 'bin/wxgate.js'), 'healthcheck'], { cwd: app, env })
+  await t.rejects(check, { code: 1, stderr: /does not answer/ })
 })

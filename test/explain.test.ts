@@ -76,6 +76,17 @@ test('explain names the route, its line, and the routes that were less specific'
   t.equal(explanation.route?.place, `gateway.yaml:${line}`)
 })
 
+test('explain says what a user with a token would reach, where none was given', async (t) => {
+  const routes = `routes:
+  - { path: /api, upstream: app, stripPrefix: /api }
+  - { path: /cloud, upstream: app, identity: { headers: cloudrun } }
+`
+  const cwd = folder(t, routes)
+  const note = async (path: string) => (await explained(cwd, 'GET', path)).auth.notes.join()
+  t.match(await note('/api/orders?x=1'), 'a token that is accepted app gets GET /orders?x=1, and X-OpenId with it')
+  t.match(await note('/cloud/orders'), 'GET /cloud/orders, and X-WX-OPENID with it')
+})
+
 test('explain shows every header that goes upstream and why others do not', async (t) => {
   const cwd = folder(t)
   const headers = [

@@ -35,12 +35,18 @@ interface Running extends TestProcess {
   requests(): Record<string, unknown>[]
 }
 
-async function start(t: Test, upstream: string, server: Record<string, unknown> = {}): Promise<Running> {
+async function start(
+  t: Test,
+  upstream: string,
+  server: Record<string, unknown> = {},
+  logging: Record<string, unknown> = {}
+): Promise<Running> {
   const [port, servicePort] = [await freePort(), await freePort()]
   const config = {
     ...defaultConfig(upstream),
     server: { host: '127.0.0.1', port, loginLimit: { max: 1_000, window: '1m' }, ...server },
     service: { host: '127.0.0.1', port: servicePort },
+    logging,
     routes: [
       { path: '/api', upstream: 'app' },
       { path: '/public', upstream: 'app', auth: 'public', bodyLimit: '1gb' }
@@ -266,6 +272,16 @@ test('a broken gateway.yaml is exit 2, and every problem is named with its place
   t.match(missing.output(), 'nothing.yaml')
 })
 
+const COMMANDS = 'run validate explain sandbox keygen healthcheck schema selftest version demo'.split(' ')
+
+test('every command refuses a flag that it does not know, in words and with status 2', async (t) => {
+  for (const command of COMMANDS) {
+    const refused = startProcess(t, [command, '--sort-of'])
+    t.equal(await refused.exited, 2, command)
+    t.match(refused.output(), new RegExp(`^wxgate ${command}: .*'--sort-of'[^]*Usage: wxgate ${command}`))
+  }
+})
+
 test('health on both listeners, and wxgate healthcheck for containers', async (t) => {
   const gateway = await start(t, 'http://127.0.0.1:9', { drain: { delay: '3s', timeout: '1s' } })
   for (const base of [gateway.url, gateway.serviceUrl]) {
@@ -287,6 +303,9 @@ test('health on both listeners, and wxgate healthcheck for containers', async (t
     ]),
     [0, 0, 0, 1, 1, 2]
   )
+  const { server } = JSON.parse(readFileSync(gateway.file, 'utf8')) as { server: unknown }
+  writeFileSync(gateway.file, JSON.stringify({ server, routes: 'spoilt' }))
+  t.equal(await check('-c', gateway.file), 0, 'the gateway goes on with the file of before')
   gateway.child.kill('SIGTERM')
   t.equal(await untilStatus(`${gateway.url}/readyz`, 503, 2_000), 503)
   t.equal(await check('-c', gateway.file), 1, 'draining')
@@ -435,4 +454,19 @@ test('U10 200 MB through the process, up and down, at the pace of the slower sid
   t.equal(received, 200 * MB)
   t.comment(`${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
   t.ok(peak - before < 130, `${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
+})
+
+test('the combined log is what readers of Apache logs understand', async (t) => {
+  const upstream = await startServer(t, (_req, res) => res.end('ok'))
+  const gateway = await start(t, upstream, { drain: { delay: '1ms', timeout: '1s' } }, { format: 'combined' })
+  await fetch(`${gateway.url}/public/x?canary-query`)
+  await until(() => gateway.output().includes('/public/x'), PATIENCE)
+  const line = gateway
+    .output()
+    .split('\n')
+    .find((text) => text.includes('/public/x'))
+  t.match(
+    line,
+    /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}(:\d\d){3} \+0000\] "GET \/public\/x HTTP\/1\.1" 200 - "-" "-"$/
+  )
 })

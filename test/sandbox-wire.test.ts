@@ -43,6 +43,19 @@ test('a plain name works again and again; with anything behind it the code works
   t.match((await login('sandbox-alice-2')).json, { openid: String })
 })
 
+test('a fault that is spelled wrong is no code, and no login of a user of that name', async (t) => {
+  const { login } = await buildSandbox(t)
+  for (const words of [
+    'errcode-x-alice',
+    'errcode-99999999999',
+    'fault-hnag-alice',
+    'status-700-alice',
+    'slow-alice'
+  ]) {
+    t.match((await login(`sandbox-${words}`)).json, { errcode: 40029 }, words)
+  }
+})
+
 test('a minted code works once, for five minutes, in its own mini-program', async (t) => {
   const { login, post, clock } = await buildSandbox(t)
   const mint = async () => String((await post('/sandbox/codes', { user: 'alice', appid: APP })).json.code)

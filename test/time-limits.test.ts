@@ -119,6 +119,20 @@ test('a body that stops is 408, on own endpoints and on the way to an upstream, 
   await until(() => aborted === 2)
   t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
   t.notMatch(gateway.lines.join(''), /"level":50/)
+  const logged = gateway.lines.flatMap((line) => (line.includes('"status":408') ? [JSON.parse(line)] : []))
+  t.equal(logged.length, cases.length)
+  for (const { route, granted, reason } of logged) t.same([granted, reason], [route !== 'none', 'request_timeout'])
+})
+
+test('a body of an own endpoint that breaks off into nonsense is logged as refused', async (t) => {
+  const gateway = await buildTestGateway(t, 'http://127.0.0.1:9')
+  const head = `POST /auth/login HTTP/1.1${CRLF}Host: a${CRLF}Content-Type: application/json${CRLF}`
+  const client = await openClient(t, gateway.port)
+  client.send(`${head}Transfer-Encoding: chunked${CRLF}${CRLF}7${CRLF}{"code"${CRLF}no size${CRLF}`)
+  t.equal((await client.response()).status, 400)
+  await until(() => gateway.lines.some((line) => line.includes('"msg":"request"')))
+  const line = gateway.lines.find((text) => text.includes('"msg":"request"')) ?? '{}'
+  t.match(JSON.parse(line), { status: 400, granted: false, reason: 'bad_header' })
 })
 
 test('a body that goes on slowly may take its time', async (t) => {

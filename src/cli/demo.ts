@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { GatewayConfig } from '../config/config.ts'
 import { resolveGeneratedSecret } from '../config/generated-secret.ts'
+import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
@@ -19,12 +20,28 @@ interface OrdersModule {
   createOrdersService(options: { file: string }): OrdersService
 }
 
+const USAGE = `Usage: wxgate demo [-c FILE] [--allow NAME[,NAME]]
+
+Runs the gateway with the sandbox and a sample orders service; npm start does the same.
+`
+
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: configOptions })
   const ordersPort = io.env.ORDERS_PORT || '3000'
   const ordersUrl = io.env.ORDERS_URL || `http://127.0.0.1:${ordersPort}`
+  let values: { config?: string; allow?: string[]; help?: boolean }
   const load = () => loadConfigFrom(values, { ...io, env: { ...io.env, ORDERS_URL: ordersUrl } })
-  const loaded = load()
+  let loaded: LoadResult
+  try {
+    values = parseArgs({ args: [...args], options: { ...configOptions, help: { type: 'boolean', short: 'h' } } }).values
+    if (values.help) {
+      io.stdout(USAGE)
+      return 0
+    }
+    loaded = load()
+  } catch (error) {
+    io.stderr(`wxgate demo: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
+    return 2
+  }
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
     return 2

@@ -7,6 +7,8 @@ import type { ApiError } from '../errors.ts'
 import { toClientError } from '../http/client-errors.ts'
 import { createFrontDoor } from '../http/front-door.ts'
 import { isOwnPath } from '../http/own-paths.ts'
+import type { CanonicalPath } from '../proxy/canonical-path.ts'
+import { upstreamPath } from '../proxy/outgoing.ts'
 import type { ReverseProxy } from '../proxy/proxy.ts'
 import type { RequestContext } from '../proxy/request-context.ts'
 import type { RequestHeaders, Stripped } from '../proxy/request-headers.ts'
@@ -146,7 +148,7 @@ function ask(
     route: route && place(route),
     why: whyRoute(route, guardedBy, decision?.error ?? null, covering),
     alsoCovering: covering.filter((other) => other !== route).map(place),
-    auth: authOf(context, headers, options),
+    auth: authOf(context, target, headers, options),
     outcome: outgoing === null ? 'refused' : 'forwarded',
     answer: decision?.error ? answerOf(decision.error) : null,
     upstream: outgoing &&
@@ -187,12 +189,19 @@ function whyRoute(
 
 function authOf(
   context: RequestContext,
+  target: CanonicalPath,
   headers: RequestHeaders,
   { isSecretKnown }: ExplainOptions
 ): Explanation['auth'] {
-  const { principal, reason, route } = context
+  const { method, principal, reason, route } = context
   const notes: string[] = []
   if (principal !== null) notes.push('whether the session was ended is not known here')
+  if (reason === 'token_missing' && route !== null) {
+    const name = route.identityHeaders === 'cloudrun' ? 'X-WX-OPENID' : 'X-OpenId'
+    notes.push(
+      `with a token that is accepted ${route.upstream} gets ${method} ${upstreamPath(route, target)}, and ${name} with it`
+    )
+  }
   if (headers.authorization !== undefined && route?.auth === 'public') notes.push('the token is not looked at')
   else if (headers.authorization !== undefined && !isSecretKnown)
     notes.push('the gateway has not made its secret yet, so no token can be valid')

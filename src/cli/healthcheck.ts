@@ -51,10 +51,13 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
   }
 }
 
+/** A gateway whose file was spoilt since it started goes on with what it has, and so does the question how it is: of the
+ *  file only `server` has to be right. */
 function defaultUrl(values: { config?: string; allow?: string[] }, io: CliIo): string {
   const loaded = loadConfigFrom(values, io)
-  if (!loaded.ok) throw new Error(`${configFile(values, io.env)} is not valid: see wxgate validate, or name the --url`)
-  const { host, port, tls } = loaded.config.server
+  const { host, port, tls } = (loaded.ok ? loaded.config.server : loaded.draft?.server) ?? {}
+  if (host === undefined || port === undefined)
+    throw new Error(`${configFile(values, io.env)} is not valid: see wxgate validate, or name the --url`)
   const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
   return `${tls ? 'https' : 'http'}://${name}:${port}/readyz`
 }

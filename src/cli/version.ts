@@ -1,8 +1,16 @@
 /** `wxgate version`. */
 import { readFileSync } from 'node:fs'
 import type { CliIo } from './io.ts'
+import { refuseArguments } from './no-arguments.ts'
 
-export async function run(_args: readonly string[], io: CliIo): Promise<number> {
+const USAGE = `Usage: wxgate version
+
+Prints the version.
+`
+
+export async function run(args: readonly string[], io: CliIo): Promise<number> {
+  const status = refuseArguments('version', USAGE, args, io)
+  if (status !== null) return status
   io.stdout(`wxgate ${version()}\n`)
   return 0
 }

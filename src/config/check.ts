@@ -118,7 +118,7 @@ function describe(error: ErrorObject): Words {
       return { message: 'is missing' }
     case 'type':
       return {
-        message: `must be ${form ?? kinds[schema.type ?? ''] ?? schema.type}`,
+        message: `must be ${form ?? choice(schema) ?? kinds[schema.type ?? ''] ?? schema.type}`,
         hint: typeHint(error.data, schema)
       }
     case 'enum':
@@ -126,7 +126,7 @@ function describe(error: ErrorObject): Words {
     case 'anyOf':
     case 'pattern':
       return {
-        message: `must be ${form ?? `one of ${(schema.enum ?? []).join(', ')}`}`,
+        message: `must be ${form ?? choice(schema)}`,
         hint: valueHint(error.data, schema)
       }
     case 'x-range':
@@ -147,6 +147,10 @@ function describe(error: ErrorObject): Words {
     default:
       return { message: `is not valid (${error.keyword})` }
   }
+}
+
+function choice(schema: JsonSchema): string | undefined {
+  return schema.enum && `one of ${schema.enum.join(', ')}`
 }
 
 const kinds: Readonly<Record<string, string>> = {
@@ -176,7 +180,7 @@ function typeHint(data: unknown, schema: JsonSchema): string | undefined {
   if (typeof data !== 'number' && typeof data !== 'boolean') return undefined
   if (schema['x-unit'] === 'duration') return 'write it with a unit, such as 30s'
   if (schema['x-unit'] === 'size') return 'write it with a unit, such as 64kb'
-  return schema.type === 'string' ? 'put the value in quotes' : undefined
+  return schema.type === 'string' && schema.enum === undefined ? 'put the value in quotes' : undefined
 }
 
 function valueHint(data: unknown, schema: JsonSchema): string | undefined {

@@ -15,7 +15,7 @@ import { routes } from './rules/routes.ts'
 import type { RuleContext } from './rules/rule.ts'
 import { trust } from './rules/trust.ts'
 import { upstreams } from './rules/upstreams.ts'
-import { checkedSchema, type Written } from './schema.ts'
+import { checkedSchema, type Draft, type Written } from './schema.ts'
 
 export interface LoadOptions {
   /** As the user named it; problems repeat it. */
@@ -33,7 +33,13 @@ export interface LoadOptions {
 
 export type LoadResult =
   | { readonly ok: true; readonly config: GatewayConfig; readonly warnings: Problem[] }
-  | { readonly ok: false; readonly problems: Problem[]; readonly warnings: Problem[] }
+  | {
+      readonly ok: false
+      readonly problems: Problem[]
+      readonly warnings: Problem[]
+      /** What there is of the right type; null when the file is not even YAML. */
+      readonly draft: Draft<Written> | null
+    }
 
 /** Never throws. The word `generated` is still among the secrets: see {@link resolveGeneratedSecret}. */
 export function loadConfig(options: LoadOptions): LoadResult {
@@ -54,7 +60,7 @@ function load(options: LoadOptions): LoadResult {
   const source = options.text === undefined ? readText(read, place) : { ok: true as const, text: options.text }
   if (!source.ok) return refuse(file, `the file cannot be read: ${source.reason}`)
   const result = parseYaml(file, source.text)
-  if (!result.ok) return { ok: false, problems: result.problems, warnings: [] }
+  if (!result.ok) return { ok: false, problems: result.problems, warnings: [], draft: null }
   return understand(result.parsed, { ...options, directory: dirname(place), env, readFile: read })
 }
 
@@ -73,7 +79,7 @@ function understand(parsed: ParsedText, options: LoadOptions & { directory: stri
   }
   for (const rule of [listeners, trust, upstreams, routes, lint]) rule(context)
   const problems = report.errors()
-  if (problems.length > 0) return { ok: false, problems, warnings: report.warnings() }
+  if (problems.length > 0) return { ok: false, problems, warnings: report.warnings(), draft }
   return { ok: true, config: resolveConfig(draft as Written, options.directory, report), warnings: report.warnings() }
 }
 
@@ -98,5 +104,5 @@ function find(value: unknown, [step, ...rest]: readonly string[], path: Path = [
 }
 
 function refuse(file: string, message: string): LoadResult {
-  return { ok: false, problems: [{ file, line: 1, column: 1, path: '', message }], warnings: [] }
+  return { ok: false, problems: [{ file, line: 1, column: 1, path: '', message }], warnings: [], draft: null }
 }

@@ -129,15 +129,15 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
       const inside = childSchema(schema, name)
       result[name] = read(value, inside, [...path, name], offset, isExpanded)
     }
-    return schema?.['x-secret'] === true ? secretOf(result, path) : result
+    return schema?.['x-secret'] === true ? secretOf(result, path, schema['x-public'] === true) : result
   }
 
   /** `{ file: PATH }` where a secret is wanted; any other mapping is left for the check to refuse. */
-  const secretOf = (map: Record<string, unknown>, path: Path): unknown => {
+  const secretOf = (map: Record<string, unknown>, path: Path, isPublic: boolean): unknown => {
     if (Object.keys(map).join() !== 'file') return map
     if (broken.has(pointer([...path, 'file']))) return broken.add(pointer(path)) && undefined
     if (typeof map.file !== 'string' || map.file === '') return map
-    const secret = readSecretFile(map.file, source, path, report)
+    const secret = readSecretFile(map.file, source, path, isPublic ? { ...report, warn: () => {} } : report)
     if (secret === null) broken.add(pointer(path))
     return secret ?? undefined
   }
@@ -173,7 +173,8 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
 
 function coerce(text: string, kinds: ReadonlySet<string>): unknown {
   if (kinds.has('integer') && /^-?(0|[1-9][0-9]{0,15})$/.test(text)) return Number(text)
-  if (kinds.has('boolean') && (text === 'true' || text === 'false')) return text === 'true'
+  // YAML 1.2, section 10.3.2: what counts as true or false in the file counts as such out of a variable.
+  if (kinds.has('boolean') && /^(?:true|True|TRUE|false|False|FALSE)$/.test(text)) return /^t/i.test(text)
   return text
 }
 

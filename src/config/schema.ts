@@ -77,6 +77,7 @@ export interface JsonSchema {
   'x-unit'?: 'duration' | 'size'
   'x-range'?: { min: string; max: string }
   'x-secret'?: boolean
+  'x-public'?: boolean
 }
 
 /** The schema as data for the strict check: a key that has a default is not required. */

@@ -48,5 +48,6 @@ function refuseRest(res: ServerResponse, socket: Duplex, error: ApiError): void 
     return
   }
   context.reason = error.code
+  context.isGranted = false
   sendProblem(res.req, res, error, context)
 }

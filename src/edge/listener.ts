@@ -128,7 +128,10 @@ export function createListener({ config, stage: first, lifecycle, parts }: Liste
   function giveUpOnSlowBody(req: IncomingMessage, res: ServerResponse, context: RequestContext): void {
     if (context.headers?.contentLength === null && !context.headers.isChunked) return
     const timer = setTimeout(() => {
-      if (!req.complete) sendProblem(req, res, TOO_SLOW, context)
+      if (req.complete) return
+      context.reason = TOO_SLOW.code
+      context.isGranted = false
+      sendProblem(req, res, TOO_SLOW, context)
     }, limits.bodyIdleTimeout)
     res.once('close', () => clearTimeout(timer))
   }

@@ -36,6 +36,8 @@ export function useErrors(app: FastifyInstance, hooks: ErrorHooks): void {
       .header('content-type', PROBLEM_TYPE)
       .send(JSON.stringify(toProblem(error, hooks.requestId(request))))
   }
+  // Fastify reads text as well, which would then be refused for what it holds and not for what it is.
+  app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error, request, reply) => answer(request, reply, translate(error, hooks.log)))
   app.setNotFoundHandler((request, reply) => answer(request, reply, NOT_FOUND))
 }

@@ -5,6 +5,8 @@ import { createBoundedMap } from './bounded-map.ts'
 import { type Fault, parseFault } from './faults.ts'
 
 const LIFE = 5 * 60 * 1000
+/** A fault that was not understood, such as `fault-hnag`, must not look like a login that went well. */
+const NO_NAMES: ReadonlySet<string> = new Set(['fault', 'errcode', 'slow', 'status'])
 
 export type CodeKind = 'login' | 'phone'
 
@@ -104,7 +106,7 @@ function spell(code: string): Spelled | null {
   const { fault, rest } = parseFault(match[2]) ?? { fault: null, rest: match[2] }
   if (rest === '') return { fault, kind, name: 'fault', isReusable: true }
   const named = /^([A-Za-z0-9_]{1,64})(-.+)?$/.exec(rest)
-  if (!named?.[1]) return null
+  if (!named?.[1] || NO_NAMES.has(named[1])) return null
   return { fault, kind, name: named[1], isReusable: named[2] === undefined }
 }
 

@@ -46,6 +46,8 @@ function formatPretty(context: RequestContext, path: string, status: number, ms:
 
 /** The Combined Log Format of Apache httpd, without the headers that clients choose. */
 function formatCombined(context: RequestContext, path: string, status: number): string {
-  const time = new Date().toISOString()
+  // Thu, 26 Nov 2026 02:46:09 GMT
+  const [, day, month, year, clock] = new Date().toUTCString().split(' ')
+  const time = `${day}/${month}/${year}:${clock} +0000`
   return `${context.clientAddress} - ${context.principal?.userId ?? '-'} [${time}] "${context.method} ${path} HTTP/1.1" ${status} - "-" "-"\n`
 }

@@ -1,6 +1,7 @@
 /** `server` and `service`: who listens where, and who is believed. */
 import { isLoopback, isSameListener, rangeFault } from '../addresses.ts'
 import { readSecretFile } from '../secret-file.ts'
+import { pemFaults } from './pem.ts'
 import { entries, type Rule } from './rule.ts'
 
 export const listeners: Rule = (context) => {
@@ -30,21 +31,23 @@ const trustedProxies: Rule = ({ draft, report }) => {
   }
 }
 
-/** The files are read again by the listener; here they only have to be there. */
+/** The files are read again by the listener; here they have to be there and to fit together. */
 const tlsFiles: Rule = ({ draft, report, directory, readFile }) => {
+  const pem: Partial<Record<'cert' | 'key', string>> = {}
   for (const part of ['cert', 'key'] as const) {
     const file = draft.server?.tls?.[part]?.file
     if (file === undefined) continue
     const path = ['server', 'tls', part]
     // A certificate is no secret.
-    const pem = readSecretFile(
+    const text = readSecretFile(
       file,
       { directory, readFile },
       path,
       part === 'key' ? report : { ...report, warn: () => {} }
     )
-    if (pem !== null && !pem.includes('-----BEGIN ')) report.error([...path, 'file'], 'the file holds no PEM block')
+    if (text !== null) pem[part] = text
   }
+  for (const [part, fault] of pemFaults(pem)) report.error(['server', 'tls', part, 'file'], fault)
 }
 
 const serviceTokens: Rule = ({ draft, report }) => {

@@ -128,8 +128,10 @@ const store: Rule = (context) => {
     return
   }
   const fault = storeFault(store)
-  if (fault !== null) report.error(['store'], fault, didYouMean(store.split(':')[0] ?? '', schemes))
-  else if (/^redis(?:\+\w+)?:/.test(store) && isRemote(store)) {
+  const scheme = store.split(':', 1)[0] ?? ''
+  if (fault !== null) {
+    report.error(['store'], fault, schemes.includes(`${scheme}:`) ? undefined : didYouMean(scheme, schemes))
+  } else if (/^redis(?:\+\w+)?:/.test(store) && isRemote(store)) {
     report.warn(['store'], 'sessions travel in clear to Redis', 'use rediss: outside a private network')
   }
 }

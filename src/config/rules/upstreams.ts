@@ -1,6 +1,7 @@
 /** `upstreams`: where requests may be sent. */
 import { isLinkLocal } from '../addresses.ts'
 import type { Path } from '../problem.ts'
+import { pemFaults } from './pem.ts'
 import { entries, type Rule } from './rule.ts'
 
 export const upstreams: Rule = ({ draft, report }) => {
@@ -29,10 +30,7 @@ export const upstreams: Rule = ({ draft, report }) => {
     const tls = upstream.tls
     const path: Path = ['upstreams', name, 'tls']
     if (tls === undefined) continue
-    for (const part of ['ca', 'cert', 'key'] as const) {
-      if (tls[part] !== undefined && !tls[part].includes('-----BEGIN '))
-        report.error([...path, part], 'must hold a PEM block')
-    }
+    for (const [part, fault] of pemFaults(tls)) report.error([...path, part], fault)
     if ((tls.cert === undefined) !== (tls.key === undefined)) report.error(path, 'needs cert and key together')
     if (tls.insecureSkipVerify === true) {
       report.warn(

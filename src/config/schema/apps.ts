@@ -1,6 +1,6 @@
 /** `wechat`, `apps`, `tokens`, `sessions` and `login`: who logs in, and what they get. */
 import { Type } from 'typebox'
-import { duration, lifetime, mapping, matching, oneOf, secret, section, text } from './terms.ts'
+import { duration, lifetime, mapping, matching, oneOf, publicPem, secret, section, text } from './terms.ts'
 
 export const appIdPattern = '^wx[0-9a-zA-Z]{4,32}$'
 const appIdForm = 'an appid: wx and 4 to 32 letters or digits'
@@ -55,7 +55,7 @@ export const apps = Type.Array(
         platformKeys: Type.Array(
           mapping('A public key of WeChat Pay.', {
             serial: text('Serial number, such as PUB_KEY_ID_0110….'),
-            publicKey: secret('The key in PEM.')
+            publicKey: publicPem('The key in PEM.')
           }),
           { description: 'Keys that payment results are verified with.', minItems: 1, maxItems: 64 }
         )

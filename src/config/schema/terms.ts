@@ -1,5 +1,6 @@
 /** The words that the schema is written in. Keys beginning with `x-` are for our own check and are not published:
- *  `x-form` completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`. */
+ *  `x-form` completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`, which
+ *  others may read where `x-public` says so. */
 import { type TObject, type TProperties, Type } from 'typebox'
 import { durationPattern, sizePattern } from '../units.ts'
 
@@ -52,6 +53,15 @@ export function size(description: string, fallback?: string, range: Range = {}) 
 
 /** Text, or `{ file: PATH }`. The file has been read by the time the check sees the value, hence the type. */
 export function secret(description: string) {
+  return textOrFile(description, {})
+}
+
+/** The same for what everybody may read, such as a certificate. */
+export function publicPem(description: string) {
+  return textOrFile(description, { 'x-public': true })
+}
+
+function textOrFile(description: string, more: { 'x-public'?: boolean }) {
   return Type.Unsafe<string>({
     description,
     anyOf: [
@@ -59,7 +69,8 @@ export function secret(description: string) {
       fileReference('Path, relative to this file; one newline at its end is dropped.')
     ],
     'x-form': 'text that is not empty, or { file: PATH }',
-    'x-secret': true
+    'x-secret': true,
+    ...more
   })
 }
 

@@ -8,6 +8,7 @@ import {
   matching,
   oneOf,
   percentage,
+  publicPem,
   secret,
   section,
   someOf,
@@ -57,8 +58,8 @@ const upstream = mapping('A group of targets that are alike.', {
     })
   ),
   tls: section('For targets with https.', {
-    ca: Type.Optional(secret('Certificates in PEM that are trusted in place of the public ones.')),
-    cert: Type.Optional(secret('Client certificate in PEM.')),
+    ca: Type.Optional(publicPem('Certificates in PEM that are trusted in place of the public ones.')),
+    cert: Type.Optional(publicPem('Client certificate in PEM.')),
     key: Type.Optional(secret('Key of the client certificate in PEM.')),
     serverName: Type.Optional(
       matching(

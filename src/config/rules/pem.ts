@@ -1,0 +1,41 @@
+/** Certificates and keys, as far as they can be judged before anybody connects. */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+
+export type PemPart = 'ca' | 'cert' | 'key'
+
+/** What is wrong with each part that is there. */
+export function pemFaults(pem: Readonly<Partial<Record<PemPart, string | undefined>>>): [PemPart, string][] {
+  const faults: [PemPart, string][] = []
+  const read = <T>(part: PemPart, parse: (text: string) => T | string): T | null => {
+    const text = pem[part]
+    if (text === undefined) return null
+    const parsed = text.includes('-----BEGIN ') ? parse(text) : 'must hold a PEM block'
+    if (typeof parsed !== 'string') return parsed
+    faults.push([part, parsed])
+    return null
+  }
+  read('ca', readCertificate)
+  const certificate = read('cert', readCertificate)
+  const key = read('key', readKey)
+  if (certificate && key && !certificate.checkPrivateKey(key))
+    faults.push(['key', 'does not belong to the certificate'])
+  return faults
+}
+
+function readCertificate(text: string): X509Certificate | string {
+  try {
+    return new X509Certificate(text)
+  } catch {
+    return 'must hold a certificate in PEM that can be read'
+  }
+}
+
+function readKey(text: string): KeyObject | string {
+  try {
+    return createPrivateKey(text)
+  } catch {
+    return text.includes('ENCRYPTED')
+      ? 'must hold a private key that is not encrypted: nobody is there to give a passphrase'
+      : 'must hold a private key in PEM that can be read'
+  }
+}
