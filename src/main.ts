@@ -40,12 +40,22 @@ const waiting: (() => void)[] = []
 let unheard = 0
 let isHangupUnheard = false
 const stop = new AbortController()
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.on(signal, () => {
-    stop.abort()
-    if (waiting.length === 0) unheard++
-    for (const resolve of waiting.splice(0)) resolve()
-  })
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal)
+// npm runs a script in a shell, and that shell dies of a signal without passing it on.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    onSignal()
+  }, 500)
+  watch.unref()
+}
+
+function onSignal(): void {
+  stop.abort()
+  if (waiting.length === 0) unheard++
+  for (const resolve of waiting.splice(0)) resolve()
 }
 
 const io: ProcessIo = {

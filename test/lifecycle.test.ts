@@ -1,5 +1,5 @@
 /** The process: how it starts, what it says, and how it leaves, seen from outside. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { request as tlsRequest } from 'node:https'
@@ -209,6 +209,33 @@ for (const workers of [1, 2]) {
     t.equal(await gateway.exited, 0)
   })
 }
+
+test('started by npm, it ends when the shell in between was ended by a signal', async (t) => {
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const { file } = writeConfig(t, {
+    ...defaultConfig('http://127.0.0.1:9'),
+    server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: servicePort }
+  })
+  const main = new URL('../src/main.ts', import.meta.url).pathname
+  // With a second command, so that the shell stays.
+  const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}" run -c "${file}"; exit 0`], {
+    env: { ...process.env, NODE_ENV: '', npm_lifecycle_event: 'start' },
+    stdio: 'ignore',
+    detached: true
+  })
+  t.teardown(() => {
+    try {
+      process.kill(-(shell.pid ?? 0), 'SIGKILL')
+    } catch {
+      // All of them have ended.
+    }
+  })
+  const url = `http://127.0.0.1:${port}/readyz`
+  t.equal(await untilStatus(url, 200), 200)
+  shell.kill('SIGTERM')
+  t.equal(await untilStatus(url, 0, 5_000), 0)
+})
 
 /** Variables with which a process signals itself as soon as it can hear it, which is long before it listens. */
 function signalsEarly(folder: string, signal: string): Record<string, string> {
