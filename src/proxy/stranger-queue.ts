@@ -8,6 +8,7 @@ const PER_TURN = 4
 export const CLIENT_LEFT = 'client_left'
 /** Beyond this many waiting nobody is put off any further: all are late as it is. */
 const LONGEST = 4_096
+const COMPACT_AFTER = 1_024
 
 export interface StrangerQueue {
   /** Calls `serve` at once while there are few, else in order of arrival. Not at all when the client has left by then.
@@ -16,7 +17,8 @@ export interface StrangerQueue {
 }
 
 export function createStrangerQueue(): StrangerQueue {
-  const waiting: { readonly res: ServerResponse; readonly serve: () => void }[] = []
+  /** Null where one was served: what a request is made of must not be kept alive by its place in the queue. */
+  const waiting: ({ readonly res: ServerResponse; readonly serve: () => void } | null)[] = []
   /** Everything before it has been served. */
   let next = 0
   let servedThisTurn = 0
@@ -26,15 +28,16 @@ export function createStrangerQueue(): StrangerQueue {
     isTurnWatched = false
     servedThisTurn = 0
     while (next < waiting.length && servedThisTurn < PER_TURN) {
-      const { res, serve } = waiting[next++] as (typeof waiting)[number]
-      if (res.destroyed) continue
+      const stranger = waiting[next]
+      waiting[next++] = null
+      if (!stranger || stranger.res.destroyed) continue
       servedThisTurn++
-      serve()
+      stranger.serve()
     }
     if (next === waiting.length) {
       waiting.length = 0
       next = 0
-    } else if (next >= LONGEST) {
+    } else if (next >= COMPACT_AFTER) {
       waiting.splice(0, next)
       next = 0
     }
