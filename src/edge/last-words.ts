@@ -40,7 +40,7 @@ export function createLastWords({ newRequestId, onSaid }: LastWordsOptions): (so
 /** The body of a request broke off into something that is no HTTP. */
 function refuseRest(res: ServerResponse, socket: Duplex, error: ApiError): void {
   const context = contextOf(res)
-  context.onClose?.()
+  context.underWay?.onClientClose()
   if (res.headersSent) {
     // Whatever was not written by now is missed by the client (RFC 9112, section 8).
     socket.end()

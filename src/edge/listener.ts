@@ -79,7 +79,7 @@ export function createListener({ config, stage: first, lifecycle, parts }: Liste
   function onResponseClose(this: ServerResponse): void {
     const context = contextOf(this)
     responseIsOver(this.req.socket, this)
-    context.onClose?.()
+    context.underWay?.onClientClose()
     // nginx's word for a client that left before the answer.
     finish(context, this.req.url ?? '', this.writableFinished || this.headersSent ? this.statusCode : 499)
   }

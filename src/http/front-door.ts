@@ -59,7 +59,7 @@ export function createFrontDoor(config: GatewayConfig, { explain = false } = {})
         reason: '',
         isGranted: false,
         upstreamTime: -1,
-        onClose: null
+        underWay: null
       }
       // Node's parser lets HTTP/0.9 and HTTP/2.0 pass, whose messages look different.
       if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') return { context, error: NOT_HTTP_1 }

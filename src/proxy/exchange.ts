@@ -8,6 +8,7 @@ import { avoid, type Target } from '../upstream/upstreams.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import { rewriteLocation } from './location.ts'
 import { RequestBody } from './request-body.ts'
+import type { UnderWay } from './request-context.ts'
 import { isEventStream } from './response-headers.ts'
 import { breakOff, endAfterRequest, sendProblem } from './send-problem.ts'
 
@@ -24,7 +25,7 @@ const ASK_ANOTHER = new Error('the answer is one to try again after')
 const ONE_WRITE = 16 * 1024
 
 /** The methods without `Request` in their names are those of undici's dispatch handler. */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   readonly #options: ExchangeOptions
   #target: Target | null = null
   #tried: Target[] | null = null
@@ -43,7 +44,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   constructor(options: ExchangeOptions) {
     this.#options = options
-    options.context.onClose = () => this.#onClientClose()
+    options.context.underWay = this
   }
 
   start(): void {
@@ -257,7 +258,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     queueMicrotask(() => this.start())
   }
 
-  #onClientClose(): void {
+  onClientClose(): void {
     this.#clearTimer()
     if (this.#isOver || this.#options.res.writableFinished) return
     this.#isOver = true
