@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { type Test, test } from 'tap'
 import { valuesOf } from './support/attack.ts'
 import { APPID, buildTestGateway, next, type TestGateway } from './support/gateway.ts'
+import { freePort } from './support/process.ts'
 import { get, openClient, until } from './support/raw-client.ts'
 import { ok, startRawUpstream } from './support/raw-upstream.ts'
-import { freePort } from './support/redis.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const MB = 1024 * 1024

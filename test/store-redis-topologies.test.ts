@@ -8,7 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import { openStore } from '../src/store/open.ts'
 import type { Store } from '../src/store/port.ts'
-import { askRedis, freePort, startRedis, startSentinel } from './support/redis.ts'
+import { freePort } from './support/process.ts'
+import { askRedis, startRedis, startSentinel } from './support/redis.ts'
 import { quietLog, startClock } from './support/store.ts'
 
 const HOUR = 3_600_000

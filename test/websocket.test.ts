@@ -8,9 +8,9 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import { buildTestGateway, createTestClock, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
+import { freePort } from './support/process.ts'
 import { get, openClient, type RawClient, until } from './support/raw-client.ts'
 import { startRawUpstream } from './support/raw-upstream.ts'
-import { freePort } from './support/redis.ts'
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 const SWITCHING =

@@ -1,7 +1,6 @@
 /** `wxgate` as a process of its own, ended with the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,13 +53,22 @@ export function writeConfig(t: Teardown, config: unknown): { folder: string; fil
   return { folder, file }
 }
 
-/** A port that was free a moment ago. */
+/** Below those that systems give to outgoing connections, so that only other tests could take one meanwhile. */
+const FIRST_PORT = 10_000
+const PORTS = 22_000
+let nextPort = (process.pid * 61) % PORTS
+
+/** A port that was free a moment ago, and that this process gives out once. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = FIRST_PORT + (nextPort++ % PORTS)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (isFree) return port
+  }
 }
 
 /** Asks until the answer has the status, at most for `patience` milliseconds; the last status. */

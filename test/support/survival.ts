@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/clock.ts'
 import { createSandbox } from '../../src/sandbox/server.ts'
 import { APPID, defaultConfig } from './gateway.ts'
-import { freePort, type RedisServer } from './redis.ts'
+import { freePort } from './process.ts'
+import type { RedisServer } from './redis.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const WORKERS = 8
