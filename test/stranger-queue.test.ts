@@ -101,3 +101,21 @@ test('strangers who give up while they wait are not served, and the log says so'
   t.ok(left.length > 0, `${left.length} of 300`)
   t.ok(left.every((line) => line.includes('"granted":false') && line.includes('"status":499')))
 })
+
+test('a bad token is remembered when it comes again, and a flood in which none is like another is not', async (t) => {
+  const upstream = await startUpstream(t)
+  const gateway = await buildTestGateway(t, upstream.url)
+  const { access_token: token } = await gateway.login('alice')
+  const { accessTokens } = gateway.gateway.parts
+  const [head = '', payload = ''] = token.split('.')
+  const bad = (n: number) => `Bearer ${head}.${payload}.${Buffer.alloc(32, `token ${n}.`).toString('base64url')}`
+  const verdict = accessTokens.verify(bad(0))
+  t.match(verdict, { code: 'token_invalid' })
+  t.equal(accessTokens.remembers(bad(0)), false)
+  t.equal(accessTokens.verify(bad(0)), verdict)
+  t.equal(accessTokens.remembers(bad(0)), true)
+  for (let n = 1; n < 1_000; n++) accessTokens.verify(bad(n))
+  t.equal(accessTokens.remembers(bad(999)), false)
+  t.equal(accessTokens.remembers(bad(0)), true, 'and the flood drives nothing out')
+  t.equal(accessTokens.verify(bad(0)), verdict)
+})

@@ -12,6 +12,10 @@ const SKEW = 5
 const MAX_CREDENTIAL = 4096
 const VERIFIED_TOKENS = 30_000
 const REFUSED_TOKENS = 2_000
+/** A power of two. */
+const SEEN_ONCE = 4_096
+/** Characters at the end of a credential that tell it from others well enough: the signature and some of the payload. */
+const TELLING = 64
 
 const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/
 /** Our own ids; they become header values upstream. */
@@ -61,6 +65,17 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   // Keyed by the whole header value: nothing that differs in one byte can meet another's entry.
   const verified = new LRUCache<string, Principal>({ max: VERIFIED_TOKENS })
   const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
+  /** Only what is refused again is worth remembering: a flood in which no token is like another would turn the memory
+   *  over many times a second. */
+  const seenOnce = new Uint32Array(SEEN_ONCE)
+
+  function isSeenAgain(authorization: string): boolean {
+    const hash = hashOfEnd(authorization)
+    const slot = hash % SEEN_ONCE
+    const isAgain = seenOnce[slot] === hash
+    seenOnce[slot] = hash
+    return isAgain
+  }
 
   function sign(subject: AccessTokenSubject, issuedAt: number, expiresAt: number): string {
     const identity = `${subject.openId}\n${subject.unionId ?? ''}`
@@ -89,7 +104,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     const result = inspect(authorization)
     if (!(result instanceof ApiError)) verified.set(authorization, result)
     // What time decides may be decided otherwise later.
-    else if (result !== EXPIRED && result !== NOT_YET) refused.set(authorization, result)
+    else if (result !== EXPIRED && result !== NOT_YET && isSeenAgain(authorization)) refused.set(authorization, result)
     return result
   }
 
@@ -152,6 +167,15 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const publicKeys = codecs.flatMap((codec) => (codec.publicJwk ? [codec.publicJwk] : []))
   const remembers = (authorization: string) => verified.has(authorization) || refused.has(authorization)
   return { sign, verify, remembers, publicKeys }
+}
+
+/** FNV-1a, 32 bits. Two that share it only share a place in a cache. */
+function hashOfEnd(text: string): number {
+  let hash = 0x811c9dc5
+  for (let index = Math.max(0, text.length - TELLING); index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  }
+  return hash >>> 0
 }
 
 const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value)
