@@ -10,6 +10,7 @@ const DEFAULT_MAX_AGE = 60 * 60 * 1000
 const CLOCK_SKEW = 5 * 60 * 1000
 const BASE64_16_BYTES = /^[A-Za-z0-9+/]{21}[AQgw]==$/
 const NOTHING = 'AAAAAAAAAAAAAAAAAAAAAA=='
+const ONE_BLOCK = Buffer.alloc(BLOCK)
 
 export type OpenData = Readonly<Record<string, unknown>>
 
@@ -48,7 +49,7 @@ export function decryptOpenData(input: OpenDataInput): OpenData | null {
   const key = Buffer.from(isReadable ? input.sessionKey : NOTHING, 'base64')
   const decipher = createDecipheriv('aes-128-cbc', key, Buffer.from(isReadable ? input.iv : NOTHING, 'base64'))
   decipher.setAutoPadding(false)
-  const whole = isReadable ? sealed : Buffer.alloc(Math.max(BLOCK, sealed.length - (sealed.length % BLOCK)))
+  const whole = sealed.length < BLOCK ? ONE_BLOCK : sealed.subarray(0, sealed.length - (sealed.length % BLOCK))
   const padded = Buffer.concat([decipher.update(whole), decipher.final()])
   const pad = padding(padded)
   const data = parseObject(padded.subarray(0, padded.length - (pad ?? 1)))
