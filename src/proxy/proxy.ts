@@ -127,6 +127,10 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
       lifecycle,
       balanceKey: principal === null ? null : principal.openId
     })
+    if (plan.limiter === null && !isRead) {
+      exchange.start()
+      return
+    }
     const start = () => {
       if (isRead) startWithOpenData(exchange, req, { principal, headers, limits: plan.bodyLimits, outgoing })
       else exchange.start()
