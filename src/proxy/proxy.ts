@@ -154,8 +154,9 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
       if (target === null || headers === null) return
       if (authenticator.remembers(headers.authorization)) {
         const decision = admit(context, target, headers)
-        if (decision.error === null) forward(req, res, context, decision, target, headers)
-        else strangers.add(res, () => sendProblem(req, res, decision.error ?? NO_ROUTE, context))
+        const { error } = decision
+        if (error === null) forward(req, res, context, decision, target, headers)
+        else strangers.add(res, () => sendProblem(req, res, error, context))
         return
       }
       context.reason = CLIENT_LEFT

@@ -4,11 +4,12 @@ import type { ServerResponse } from 'node:http'
 
 /** How many are served in one turn of the event loop. The next turn begins with what has arrived meanwhile. */
 const PER_TURN = 4
-/** For the access log: whose turn had not come. */
-export const CLIENT_LEFT = 'client_left'
 /** Beyond this many waiting nobody is put off any further: all are late as it is. */
 const LONGEST = 4_096
+/** So many places of those who were served are given back at once. */
 const COMPACT_AFTER = 1_024
+/** For the access log: whose turn had not come. */
+export const CLIENT_LEFT = 'client_left'
 
 export interface StrangerQueue {
   /** Calls `serve` at once while there are few, else in order of arrival. Not at all when the client has left by then.
