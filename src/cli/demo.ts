@@ -10,6 +10,7 @@ import { formatProblem } from '../config/problem.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
 import { describe, start } from './start.ts'
+import { refuseCommandLine } from './usage.ts'
 
 interface OrdersService {
   listen(port: number, host?: string): Promise<number>
@@ -39,8 +40,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     }
     loaded = load()
   } catch (error) {
-    io.stderr(`wxgate demo: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
-    return 2
+    return refuseCommandLine('demo', error, USAGE, io)
   }
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)

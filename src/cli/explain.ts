@@ -10,6 +10,7 @@ import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts
 import { type ExplainedRequest, explain } from './explanation.ts'
 import { formatExplanation } from './explanation-text.ts'
 import type { CliIo } from './io.ts'
+import { refuseCommandLine } from './usage.ts'
 
 const USAGE = `Usage: wxgate explain METHOD PATH [-c FILE] [-H 'Name: value']… [--from ADDRESS] [--format text|json]
 
@@ -64,8 +65,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     io.stdout(values.format === 'json' ? `${JSON.stringify(explanation, null, 2)}\n` : formatExplanation(explanation))
     return 0
   } catch (error) {
-    io.stderr(`wxgate explain: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
-    return 2
+    return refuseCommandLine('explain', error, USAGE, io)
   }
 }
 

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { request } from 'undici'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { CliIo } from './io.ts'
+import { refuseCommandLine } from './usage.ts'
 
 const USAGE = `Usage: wxgate healthcheck [--url URL] [-c FILE]
 
@@ -28,8 +29,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     url = new URL(values.url ?? defaultUrl(values, io))
     if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('--url must be an http or https URL')
   } catch (error) {
-    io.stderr(`wxgate healthcheck: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
-    return 2
+    return refuseCommandLine('healthcheck', error, USAGE, io)
   }
   try {
     const { Agent } = await import('undici')

@@ -1,6 +1,7 @@
 /** For commands that take none but --help. */
 import { parseArgs } from 'node:util'
 import type { CliIo } from './io.ts'
+import { refuseCommandLine } from './usage.ts'
 
 /** The exit status where the command has nothing left to do: --help, or an argument that it does not know. */
 export function refuseArguments(command: string, usage: string, args: readonly string[], io: CliIo): number | null {
@@ -13,7 +14,6 @@ export function refuseArguments(command: string, usage: string, args: readonly s
     io.stdout(usage)
     return 0
   } catch (error) {
-    io.stderr(`wxgate ${command}: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${usage}`)
-    return 2
+    return refuseCommandLine(command, error, usage, io)
   }
 }

@@ -12,6 +12,7 @@ import { createOutput } from '../telemetry/output.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
 import { createSandbox, describe, start } from './start.ts'
+import { refuseCommandLine } from './usage.ts'
 import { createWorkerLink } from './worker-link.ts'
 import { runWorkers } from './workers.ts'
 
@@ -37,8 +38,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     // A worker runs by what its primary has in force, which one that replaces another may not find in the file any more.
     loaded = link ? { ok: true, config: await link.config(), warnings: [] } : loadConfigFrom(values, io)
   } catch (error) {
-    io.stderr(`wxgate run: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
-    return 2
+    return refuseCommandLine('run', error, USAGE, io)
   }
   for (const warning of loaded.warnings) io.stderr(`${formatProblem(warning)} [warning]\n`)
   if (!loaded.ok) {

@@ -5,6 +5,7 @@ import { Unsuitable } from '../selftest/facts.ts'
 import { createReport, formatReport } from '../selftest/report.ts'
 import { requestsPlanned, runSelftest } from '../selftest/run.ts'
 import type { CliIo } from './io.ts'
+import { refuseCommandLine } from './usage.ts'
 import { version } from './version.ts'
 
 const USAGE = `Usage: wxgate selftest --against URL --route PATH [--token TOKEN] [--format text|json|markdown] [--timeout MS] [--yes]
@@ -35,8 +36,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
   try {
     options = readArguments(args, io)
   } catch (error) {
-    io.stderr(`wxgate selftest: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
-    return 2
+    return refuseCommandLine('selftest', error, USAGE, io)
   }
   if (options === null) {
     io.stdout(USAGE)

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { formatProblem, type Problem } from '../config/problem.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { CliIo } from './io.ts'
+import { refuseCommandLine } from './usage.ts'
 
 const USAGE = `Usage: wxgate validate [-c FILE] [--strict] [--format text|json] [--allow NAME[,NAME]]
 
@@ -39,8 +40,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     else writeText(io, file, isValid, errors, result.warnings)
     return isValid ? 0 : 2
   } catch (error) {
-    io.stderr(`wxgate validate: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${USAGE}`)
-    return 2
+    return refuseCommandLine('validate', error, USAGE, io)
   }
 }
 
