@@ -1,12 +1,12 @@
 /** `wxgate run` as a process of its own, and access tokens that it accepts without anybody having logged in. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createJwtCodecs } from '../src/access/jwt-codecs.ts'
 import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
-import { type AccessTokens, createAccessTokens } from '../src/tokens/access-tokens.ts'
-import { deriveSigningKeys } from '../src/tokens/signing-keys.ts'
+import { type AccessTokens, createAccessTokens } from '../src/identity/tokens/access-tokens.ts'
+import { createJwtCodecs } from '../src/identity/tokens/jwt-codecs.ts'
+import { deriveSigningKeys } from '../src/identity/tokens/signing-keys.ts'
 import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
 
 export const APP_ID = 'wx0123456789abcdef'

@@ -1,9 +1,9 @@
 /** What reading a request costs, function by function: `node bench/hot-functions.ts`. No sockets, no clock but this one. */
 import { ApiError } from '../src/errors.ts'
-import { canonicalPath, PathRefusal } from '../src/proxy/canonical-path.ts'
-import { createHeaderNames } from '../src/proxy/header-names.ts'
-import { buildUpstreamHeaders, identityHeaders, readRequestHeaders } from '../src/proxy/request-headers.ts'
-import { createRouteTable } from '../src/proxy/route-table.ts'
+import { createHeaderNames } from '../src/http/headers/header-names.ts'
+import { buildUpstreamHeaders, identityHeaders, readRequestHeaders } from '../src/http/headers/request-headers.ts'
+import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
+import { createRouteTable } from '../src/routing/route-table.ts'
 import { route } from '../test/support/route-tables.ts'
 
 /** As a mini-program on a phone sends them. */

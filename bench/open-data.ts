@@ -3,8 +3,8 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
-import { createOpenDataReader, type SealedOpenData } from '../src/sessions/open-data.ts'
-import { createSessionKeys } from '../src/sessions/session-keys.ts'
+import { createOpenDataReader, type SealedOpenData } from '../src/identity/open-data-reader.ts'
+import { createSessionKeys } from '../src/identity/session-keys.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { median } from './statistics.ts'
 

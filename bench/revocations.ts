@@ -1,14 +1,15 @@
 /** What 100,000 live revocations cost an instance: `node --expose-gc bench/revocations.ts [count]` prints memory, the time
  *  to read the feed at a start, and the time of authenticate() with and without them. */
-import { createAuthenticator } from '../src/access/authenticator.ts'
-import { createJwtCodecs } from '../src/access/jwt-codecs.ts'
+
 import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
-import { createRevocations } from '../src/sessions/revocations.ts'
+import { createAuthenticator } from '../src/identity/authenticator.ts'
+import { createRevocations } from '../src/identity/revocations.ts'
+import { createAccessTokens } from '../src/identity/tokens/access-tokens.ts'
+import { createJwtCodecs } from '../src/identity/tokens/jwt-codecs.ts'
+import { deriveSigningKeys } from '../src/identity/tokens/signing-keys.ts'
 import type { Store } from '../src/store/port.ts'
-import { createAccessTokens } from '../src/tokens/access-tokens.ts'
-import { deriveSigningKeys } from '../src/tokens/signing-keys.ts'
 import { quietLog } from '../test/support/store.ts'
 
 const COUNT = Number(process.argv[2] ?? 100_000)

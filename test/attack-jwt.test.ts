@@ -5,13 +5,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createLocalJWKSet, exportJWK, type JSONWebKeySet, jwtVerify } from 'jose'
 import { type Test, t as tap, test } from 'tap'
-import { createJwtCodecs } from '../src/access/jwt-codecs.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
 import { ApiError } from '../src/errors.ts'
-import { createAccessTokens } from '../src/tokens/access-tokens.ts'
-import type { JwtCodec } from '../src/tokens/jwt-codec.ts'
-import { deriveSigningKeys, type SigningAlgorithm } from '../src/tokens/signing-keys.ts'
+import { createAccessTokens } from '../src/identity/tokens/access-tokens.ts'
+import type { JwtCodec } from '../src/identity/tokens/jwt-codec.ts'
+import { createJwtCodecs } from '../src/identity/tokens/jwt-codecs.ts'
+import { deriveSigningKeys, type SigningAlgorithm } from '../src/identity/tokens/signing-keys.ts'
 import {
   APP_SECRET,
   APPID,

@@ -2,8 +2,8 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import type { RouteConfig } from '../src/config/config.ts'
-import { canonicalPath, PathRefusal } from '../src/proxy/canonical-path.ts'
-import { createRouteTable } from '../src/proxy/route-table.ts'
+import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
+import { createRouteTable } from '../src/routing/route-table.ts'
 import { APPS, hostileTarget, route, routeTable } from './support/route-tables.ts'
 import { type ToyBackend, toyBackends } from './support/toy-backends.ts'
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { pathFault } from '../src/config/route-path.ts'
-import { canonicalPath, PathRefusal } from '../src/proxy/canonical-path.ts'
+import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
 import { configText, load, problems } from './config-setup.ts'
 
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })

@@ -1,9 +1,9 @@
 /** What the fuzzers found stays found, every fuzzer runs, and each can find something. */
 import fc from 'fast-check'
 import { test } from 'tap'
-import { canonicalPath, PathRefusal } from '../src/proxy/canonical-path.ts'
-import { readRequestHeaders } from '../src/proxy/request-headers.ts'
-import { decryptOpenData } from '../src/wechat/open-data.ts'
+import { readRequestHeaders } from '../src/http/headers/request-headers.ts'
+import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
+import { decryptOpenData } from '../src/platforms/wechat/open-data.ts'
 import { FUZZERS } from './fuzz/all.ts'
 import { faultOf, runCampaign } from './fuzz/campaign.ts'
 import type { Fuzzer } from './fuzz/fuzzer.ts'

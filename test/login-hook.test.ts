@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { loadConfig } from '../src/config/load.ts'
-import { readHookAnswer } from '../src/edge/login-hook-answer.ts'
+import { readHookAnswer } from '../src/login/login-hook-answer.ts'
 import { APPID, buildTestGateway, type Login, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
 import { type Seen, startUpstream } from './support/upstream.ts'
 

@@ -1,10 +1,10 @@
 /** The revocation feed: what an entry means, how long it is remembered, and that nothing in it can stop a reader. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
-import { createRevocations } from '../src/sessions/revocations.ts'
+import type { Principal } from '../src/identity/principal.ts'
+import { createRevocations } from '../src/identity/revocations.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
-import type { Principal } from '../src/tokens/principal.ts'
 import { quietLog, startClock } from './support/store.ts'
 
 const ACCESS_TTL = 7_200_000

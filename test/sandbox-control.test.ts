@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'tap'
+import { decryptOpenData, verifyRawData } from '../src/platforms/wechat/open-data.ts'
 import { FAULT_WORDS } from '../src/sandbox/faults.ts'
-import { decryptOpenData, verifyRawData } from '../src/wechat/open-data.ts'
 import { APP, buildSandbox } from './sandbox-setup.ts'
 
 test('open data is encrypted with the key of the user, as WeChat would', async (t) => {

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { loginStateSignature, paySignature } from '../src/wechat/signatures.ts'
+import { loginStateSignature, paySignature } from '../src/platforms/wechat/signatures.ts'
 import { vector } from './wechat-vectors.ts'
 
 for (const id of [

@@ -1,7 +1,7 @@
 /** Who has not shown yet who they are waits for those who have. */
 import type { ServerResponse } from 'node:http'
 import { type Test, test } from 'tap'
-import { createStrangerQueue } from '../src/proxy/stranger-queue.ts'
+import { createStrangerQueue } from '../src/http/unverified-queue.ts'
 import { buildTestGateway } from './support/gateway.ts'
 import { get, openClient, type RawClient, until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { type Test, test } from 'tap'
-import { createPeerCounts } from '../src/edge/connections.ts'
+import { createPeerCounts } from '../src/http/connections.ts'
 import { countConnections } from './support/connections.ts'
 import { buildTestGateway } from './support/gateway.ts'
 import { get, openClient, type RawClient, until } from './support/raw-client.ts'

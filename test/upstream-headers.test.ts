@@ -2,8 +2,7 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { ApiError } from '../src/errors.ts'
-import { createHeaderNames, HOP_BY_HOP } from '../src/proxy/header-names.ts'
-import type { Peer } from '../src/proxy/peers.ts'
+import { createHeaderNames, HOP_BY_HOP } from '../src/http/headers/header-names.ts'
 import {
   buildUpstreamHeaders,
   claimHeaders,
@@ -11,8 +10,9 @@ import {
   identityHeaders,
   type RequestHeaders,
   readRequestHeaders
-} from '../src/proxy/request-headers.ts'
-import type { Principal } from '../src/tokens/principal.ts'
+} from '../src/http/headers/request-headers.ts'
+import type { Peer } from '../src/http/network.ts'
+import type { Principal } from '../src/identity/principal.ts'
 import { route } from './support/route-tables.ts'
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 2_000)

@@ -2,9 +2,9 @@
 import { type Test, test } from 'tap'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
+import { createUsers } from '../src/identity/users.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
-import { createUsers } from '../src/users/users.ts'
 import { APPID, OTHER_APPID, SECRET, SERVICE_TOKEN } from './support/gateway.ts'
 import {
   enter,

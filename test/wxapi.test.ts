@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
-import { judgePath, withAccessToken } from '../src/service/wechat-paths.ts'
+import { judgePath, withAccessToken } from '../src/platforms/wechat/egress-paths.ts'
 import {
   APP_SECRET,
   APPID,

@@ -3,7 +3,7 @@ import { unwatchFile, watchFile } from 'node:fs'
 import type { GatewayConfig } from '../config/config.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
-import { type Gateway, NeedsRestart } from '../gateway.ts'
+import { type Gateway, NeedsRestart } from '../gateway/gateway.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** Editors and Kubernetes put a new file in the place of the old one: the state of the path tells, events of the file do

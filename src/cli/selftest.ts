@@ -1,6 +1,6 @@
 /** `wxgate selftest`: the attack corpus against a gateway that runs, with a report to file. */
 import { parseArgs } from 'node:util'
-import { canonicalPath, PathRefusal } from '../proxy/canonical-path.ts'
+import { canonicalPath, PathRefusal } from '../http/path/canonical-path.ts'
 import { Unsuitable } from '../selftest/facts.ts'
 import { createReport, formatReport } from '../selftest/report.ts'
 import { requestsPlanned, runSelftest } from '../selftest/run.ts'

@@ -1,10 +1,10 @@
 /** The scope of those own endpoints that need a user: whatever is registered inside has one. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Authenticator } from '../access/authenticator.ts'
 import { ApiError } from '../errors.ts'
-import { acceptEmptyBodies } from '../http/empty-bodies.ts'
-import { contextOf } from '../proxy/request-context.ts'
-import type { Principal } from '../tokens/principal.ts'
+import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
+import { contextOf } from '../http/record.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
+import type { Principal } from '../identity/principal.ts'
 
 const MISSING = new ApiError(
   'token_missing',

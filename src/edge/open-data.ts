@@ -2,8 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { MAX_TEXT, withoutIdentity } from '../wechat/open-data.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { MAX_TEXT, withoutIdentity } from '../platforms/wechat/open-data.ts'
 import { principalOf } from './authenticated.ts'
 
 /** wx.getUserInfo gives all four members, and a client may send them as they came. */

@@ -2,8 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { contextOf } from '../proxy/request-context.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { contextOf } from '../http/record.ts'
 
 const Body = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 1024 }) })
 

@@ -1,8 +1,8 @@
 /** GET /auth/session and POST /auth/logout: what a client can ask of its session, and how it ends it. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { Parts } from '../parts.ts'
-import { endAllSessions } from '../sessions/endings.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { endAllSessions } from '../identity/end-session.ts'
 import { principalOf } from './authenticated.ts'
 
 export function addSession(app: FastifyInstance, parts: Parts): void {

@@ -1,12 +1,12 @@
 /** What one proxied request is made of. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RouteConfig } from '../config/config.ts'
-import type { Lifecycle } from '../lifecycle.ts'
+import type { BodyLimits } from '../http/body/request-body.ts'
+import type { ResponseHeaders } from '../http/headers/response-headers.ts'
+import type { Lifecycle } from '../http/lifecycle.ts'
+import type { RequestContext } from '../http/record.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
 import type { Flusher } from './flusher.ts'
-import type { BodyLimits } from './request-body.ts'
-import type { RequestContext } from './request-context.ts'
-import type { ResponseHeaders } from './response-headers.ts'
 
 export interface ExchangeOptions {
   readonly req: IncomingMessage

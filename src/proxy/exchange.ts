@@ -2,15 +2,15 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ApiError } from '../errors.ts'
+import { breakOff, endAfterRequest, sendProblem } from '../http/answer/send-problem.ts'
+import { RequestBody } from '../http/body/request-body.ts'
+import { rewriteLocation } from '../http/headers/location.ts'
+import { isEventStream } from '../http/headers/response-headers.ts'
+import type { UnderWay } from '../http/record.ts'
 import { codeOf, isNotConnected, isReset, toApiError } from '../upstream/failures.ts'
 import { mayRetry, type RetryCause } from '../upstream/retries.ts'
 import { avoid, type Target } from '../upstream/upstreams.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
-import { rewriteLocation } from './location.ts'
-import { RequestBody } from './request-body.ts'
-import type { UnderWay } from './request-context.ts'
-import { isEventStream } from './response-headers.ts'
-import { breakOff, endAfterRequest, sendProblem } from './send-problem.ts'
 
 const NO_TARGET = new ApiError(
   'upstream_unavailable',

@@ -1,6 +1,7 @@
 /** WebSockets that are open: each ends when the session it was opened with does. */
-import type { Revocations } from '../sessions/revocations.ts'
-import type { Principal } from '../tokens/principal.ts'
+
+import type { Principal } from '../identity/principal.ts'
+import type { Revocations } from '../identity/revocations.ts'
 
 /** How often the revocations are looked at (milliseconds). They change within a second of an end anywhere; most looks
  *  find that nothing did. */

@@ -6,13 +6,13 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
+import { breakOff, closeSoon, formatHead, writeProblem } from '../http/answer/send-problem.ts'
+import { rewriteLocation } from '../http/headers/location.ts'
+import type { ResponseHeaders } from '../http/headers/response-headers.ts'
+import type { RequestContext } from '../http/record.ts'
 import { isNotConnected, toApiError } from '../upstream/failures.ts'
 import { mayRetry } from '../upstream/retries.ts'
 import { avoid, type Target, tlsOptions, type Upstream } from '../upstream/upstreams.ts'
-import { rewriteLocation } from './location.ts'
-import type { RequestContext } from './request-context.ts'
-import type { ResponseHeaders } from './response-headers.ts'
-import { breakOff, closeSoon, formatHead, writeProblem } from './send-problem.ts'
 
 const NO_TARGET = new ApiError(
   'upstream_unavailable',

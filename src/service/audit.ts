@@ -1,7 +1,7 @@
 /** One line in the log for every call of a backend: who did what, about which user, and what came of it. */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { contextOf } from '../proxy/request-context.ts'
+import { contextOf } from '../http/record.ts'
 import type { Log } from '../telemetry/log.ts'
 
 export interface Audit {

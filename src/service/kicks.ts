@@ -2,9 +2,9 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { endAllSessions } from '../sessions/endings.ts'
-import { withProblems } from './openapi.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { withProblems } from '../http/endpoints/openapi.ts'
+import { endAllSessions } from '../identity/end-session.ts'
 import { expectApp, findUser } from './subject.ts'
 import { UNKNOWN_USER, UserPath } from './users.ts'
 

@@ -2,10 +2,10 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { LimitsConfig } from '../config/config.ts'
-import { type ClientError, maxHeadSize, toClientError } from '../http/client-errors.ts'
+import { type ClientError, maxHeadSize, toClientError } from '../http/answer/parse-errors.ts'
+import { writeProblem } from '../http/answer/send-problem.ts'
 import { listen } from '../http/listen.ts'
-import { writeProblem } from '../proxy/send-problem.ts'
-import { createTraceIds } from '../proxy/trace-ids.ts'
+import { createTraceIds } from '../http/trace-ids.ts'
 import type { ServiceStage } from './service.ts'
 
 /** Milliseconds to the last byte of a request; uploads for WeChat pass through here. */

@@ -1,7 +1,7 @@
 /** GET /metrics, for Prometheus. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { Parts } from '../parts.ts'
+import type { Parts } from '../gateway/parts.ts'
 
 export function addMetrics(app: FastifyInstance, { metrics, groupMetrics }: Parts): void {
   const text = { description: 'Text exposition format.', content: { 'text/plain': { schema: Type.String() } } }

@@ -2,7 +2,7 @@
  *  token, and before anything is read of a body that nobody wants. */
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
-import { contextOf } from '../proxy/request-context.ts'
+import { contextOf } from '../http/record.ts'
 
 export const NOT_FOUND = new ApiError('not_found', 'The service listener has no such endpoint.')
 

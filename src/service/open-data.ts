@@ -1,9 +1,9 @@
 /** POST /v1/open-data: decrypts what a mini-program handed to its own backend. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import type { Parts } from '../parts.ts'
-import { MAX_TEXT } from '../wechat/open-data.ts'
-import { withProblems } from './openapi.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { withProblems } from '../http/endpoints/openapi.ts'
+import { MAX_TEXT } from '../platforms/wechat/open-data.ts'
 import { AppId, expectApp, findUser, OpenId } from './subject.ts'
 
 const Body = Type.Object({

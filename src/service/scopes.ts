@@ -2,10 +2,10 @@
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { ServiceScope } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import { contextOf } from '../proxy/request-context.ts'
+import { SERVICE_TOKEN, withProblems } from '../http/endpoints/openapi.ts'
+import { contextOf } from '../http/record.ts'
 import type { Caller, Callers } from './callers.ts'
 import { NOT_FOUND } from './no-endpoint.ts'
-import { SERVICE_TOKEN, withProblems } from './openapi.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,9 +1,9 @@
 /** POST /v1/check-session and /v1/reset-session: asking WeChat about a session_key, and replacing it. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import type { Parts } from '../parts.ts'
-import { SESSION_KEY_STALE } from '../sessions/open-data.ts'
-import { withProblems } from './openapi.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { withProblems } from '../http/endpoints/openapi.ts'
+import { SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
 import { AppId, expectApp, findUser, OpenId } from './subject.ts'
 
 const Body = Type.Object({ appid: AppId, openid: OpenId })

@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import type { User } from '../users/users.ts'
+import type { Parts } from '../gateway/parts.ts'
+import type { User } from '../identity/users.ts'
 
 export const AppId = Type.String({ maxLength: 64, description: 'AppID of a mini-program configured here.' })
 export const OpenId = Type.String({ pattern: '^[A-Za-z0-9_-]{6,128}$', description: 'As in the header X-OpenId.' })

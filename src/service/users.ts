@@ -2,8 +2,8 @@
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { withProblems } from './openapi.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { withProblems } from '../http/endpoints/openapi.ts'
 import { AppId, expectApp, findUser, OpenId } from './subject.ts'
 
 export const UserPath = Type.Object({ appid: AppId, openid: OpenId })

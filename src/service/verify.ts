@@ -3,10 +3,10 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { contextOf } from '../proxy/request-context.ts'
-import { identityHeaders } from '../proxy/request-headers.ts'
-import { withProblems } from './openapi.ts'
+import type { Parts } from '../gateway/parts.ts'
+import { withProblems } from '../http/endpoints/openapi.ts'
+import { identityHeaders } from '../http/headers/request-headers.ts'
+import { contextOf } from '../http/record.ts'
 
 const MISSING = new ApiError(
   'token_missing',

@@ -1,6 +1,6 @@
 /** One line per request: what was asked, what was decided and why, how long it took. No query, no header, no token. */
 import type { LoggingConfig } from '../config/config.ts'
-import type { RequestContext } from '../proxy/request-context.ts'
+import type { RequestContext } from '../http/record.ts'
 import type { Output } from './output.ts'
 
 export interface AccessLog {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
-import { createRouteTable } from '../../src/proxy/route-table.ts'
+import { createRouteTable } from '../../src/routing/route-table.ts'
 import { load } from '../config-setup.ts'
 import { apply, edits, type Fuzzer } from './fuzzer.ts'
 

@@ -1,15 +1,15 @@
 /** What goes upstream: only what a client may send, then what only the gateway may say. */
 import fc from 'fast-check'
 import { ApiError } from '../../src/errors.ts'
-import { createHeaderNames } from '../../src/proxy/header-names.ts'
+import { createHeaderNames } from '../../src/http/headers/header-names.ts'
 import {
   buildUpstreamHeaders,
   claimHeaders,
   encodeValue,
   identityHeaders,
   readRequestHeaders
-} from '../../src/proxy/request-headers.ts'
-import type { Principal } from '../../src/tokens/principal.ts'
+} from '../../src/http/headers/request-headers.ts'
+import type { Principal } from '../../src/identity/principal.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import { apply, edits, type Fuzzer } from './fuzzer.ts'
 

@@ -1,8 +1,8 @@
 /** Open data: whatever is decrypted, there is either data with our watermark or nothing. */
 import { createCipheriv } from 'node:crypto'
 import fc from 'fast-check'
-import { readPhone } from '../../src/wechat/client.ts'
-import { decryptOpenData, verifyRawData } from '../../src/wechat/open-data.ts'
+import { readPhone } from '../../src/platforms/wechat/client.ts'
+import { decryptOpenData, verifyRawData } from '../../src/platforms/wechat/open-data.ts'
 import { apply, bytes, type Edit, edits, type Fuzzer } from './fuzzer.ts'
 
 export interface OpenDataInput {

@@ -1,7 +1,7 @@
 /** One reading of every path: canonical, idempotent, and never a public route for what some backend takes to be protected. */
 import fc from 'fast-check'
-import { canonicalPath, PathRefusal } from '../../src/proxy/canonical-path.ts'
-import { createRouteTable, type RouteTable } from '../../src/proxy/route-table.ts'
+import { canonicalPath, PathRefusal } from '../../src/http/path/canonical-path.ts'
+import { createRouteTable, type RouteTable } from '../../src/routing/route-table.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import { readersOf } from './backends.ts'
 import { apply, bytes, edits, type Fuzzer } from './fuzzer.ts'

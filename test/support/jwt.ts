@@ -4,7 +4,7 @@ import { jwtVerify } from 'jose'
 import type { Clock } from '../../src/clock.ts'
 import { createKeyRing } from '../../src/crypto/key-ring.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
-import { deriveSigningKeys, type SigningAlgorithm, type SigningKey } from '../../src/tokens/signing-keys.ts'
+import { deriveSigningKeys, type SigningAlgorithm, type SigningKey } from '../../src/identity/tokens/signing-keys.ts'
 import { APPID, SECRET } from './gateway.ts'
 
 export const ALGORITHMS = ['HS256', 'EdDSA', 'ES256'] as const

@@ -1,5 +1,5 @@
 /** `server` and `service`: who listens where, and who is believed. */
-import { isLoopback, isSameListener, rangeFault } from '../addresses.ts'
+import { isLoopback, isSameListener, rangeFault } from '../../http/addresses.ts'
 import { readSecretFile } from '../secret-file.ts'
 import { pemFaults } from './pem.ts'
 import { entries, type Rule } from './rule.ts'

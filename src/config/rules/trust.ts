@@ -1,7 +1,7 @@
 /** Secrets, apps, store and WeChat: what the promises of the gateway rest on, and what production refuses. */
 
+import { isLoopback } from '../../http/addresses.ts'
 import { parseRedisUrl } from '../../store/redis-url.ts'
-import { isLoopback } from '../addresses.ts'
 import { didYouMean, type Path } from '../problem.ts'
 import { parseDuration } from '../units.ts'
 import { type Allowance, entries, type Rule, type RuleContext } from './rule.ts'

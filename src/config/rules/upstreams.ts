@@ -1,5 +1,5 @@
 /** `upstreams`: where requests may be sent. */
-import { isLinkLocal } from '../addresses.ts'
+import { isLinkLocal } from '../../http/addresses.ts'
 import type { Path } from '../problem.ts'
 import { pemFaults } from './pem.ts'
 import { entries, type Rule } from './rule.ts'

@@ -1,0 +1,55 @@
+/** What Node's HTTP parser refuses, in the words of the catalogue. */
+import type { LimitsConfig } from '../../config/config.ts'
+import { ApiError } from '../../errors.ts'
+
+/** What Node reports of bytes that are no HTTP. */
+export interface ClientError extends Error {
+  code?: string | undefined
+  /** The bytes that were being read; not always from the beginning of the message. */
+  rawPacket?: Buffer | undefined
+  /** How far into them the parser came. */
+  bytesParsed?: number | undefined
+}
+
+/** Beyond the limits for target and headers, so that what is too long can be answered rather than cut off. */
+const HEAD_SLACK = 16 * 1024
+
+/** For Node's `maxHeaderSize`: bytes of request line and headers together. */
+export function maxHeadSize({ uri, headers }: LimitsConfig): number {
+  return uri + headers + HEAD_SLACK
+}
+
+const NOT_HTTP = new ApiError('invalid_request', 'This is not a valid HTTP/1.1 request.')
+const BAD_TARGET = new ApiError('bad_path', 'The request-target holds a character that must be percent-encoded.')
+const BAD_HEADER = new ApiError('bad_header', 'A request header is not valid.')
+const FRAMING = new ApiError('bad_header', 'The framing of the request body is not valid.')
+const HEADERS_TOO_LARGE = new ApiError(
+  'headers_too_large',
+  'The request headers are larger than server.limits.headers allows.'
+)
+const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
+const TOO_SLOW = new ApiError('request_timeout', 'The request headers took longer than server.limits.headersTimeout.')
+
+/** Null for an error of the connection rather than of what came over it. */
+export function toClientError({ code = '', rawPacket, bytesParsed }: ClientError, uriLimit: number): ApiError | null {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_SLOW
+  if (!code.startsWith('HPE_')) return null
+  if (code === 'HPE_HEADER_OVERFLOW') return overflow(rawPacket?.toString('latin1') ?? '', bytesParsed ?? 0, uriLimit)
+  if (code === 'HPE_INVALID_URL') return BAD_TARGET
+  if (/LENGTH|TRANSFER|CHUNK/.test(code)) return FRAMING
+  return /HEADER|TOKEN|_LF_|CR_/.test(code) ? BAD_HEADER : NOT_HTTP
+}
+
+/** Whether it was the request line or a header that did not end. Of a head that came in several pieces only the last one
+ *  is known, and what it looks like has to do. */
+function overflow(packet: string, bytesParsed: number, uriLimit: number): ApiError {
+  // The empty line before this message, not the one that ends it and may begin where the parser stopped.
+  const previous = packet.lastIndexOf('\r\n\r\n', (bytesParsed || packet.length) - 5)
+  const message = previous < 0 ? packet : packet.slice(previous + 4)
+  const lineEnd = message.indexOf('\r\n')
+  if (lineEnd < 0) return /^(?:[A-Z-]{1,32} )?[^\s:]*$/.test(message) ? URI_TOO_LONG : HEADERS_TOO_LARGE
+  const isRequestLine = / HTTP\/1\.\d$/.test(message.slice(Math.max(0, lineEnd - 16), lineEnd))
+  if (!isRequestLine) return HEADERS_TOO_LARGE
+  const isWhole = /^[A-Z-]{1,32} /.test(message)
+  return isWhole && lineEnd <= uriLimit ? HEADERS_TOO_LARGE : URI_TOO_LONG
+}

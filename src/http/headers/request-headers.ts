@@ -1,0 +1,266 @@
+/** The one place where the headers an upstream receives are made: strip first, inject last. HTTP, WebSocket and
+ *  forward-auth all come through here. */
+import type { RouteConfig } from '../../config/config.ts'
+import { ApiError } from '../../errors.ts'
+import type { Claims, Principal, UserStatus } from '../../identity/principal.ts'
+import type { Peer } from '../network.ts'
+import type { HeaderNames } from './header-names.ts'
+
+/** A request's headers, read once. `kept` are name and value in turns, those a client may have passed on. */
+export interface RequestHeaders {
+  readonly kept: string[]
+  readonly host: string
+  readonly authorization: string | undefined
+  readonly contentLength: number | null
+  readonly isChunked: boolean
+  readonly forwardedFor: string | undefined
+  readonly forwardedProto: string | undefined
+  readonly forwardedHost: string | undefined
+  readonly requestId: string | undefined
+  readonly traceparent: string | undefined
+  /** What was taken off; filled only when asked for. */
+  readonly stripped: readonly Stripped[]
+}
+
+export interface Stripped {
+  readonly name: string
+  /** For a person. */
+  readonly why: string
+}
+
+const badHeader = (detail: string) => new ApiError('bad_header', detail)
+const DUPLICATE = badHeader('Host, Authorization, Content-Type and Content-Length may each be sent once.')
+const NO_HOST = badHeader('The Host header is missing or not a host name with an optional port.')
+const FRAMING = badHeader(
+  'The body must be framed by Content-Length or by "Transfer-Encoding: chunked", and by one of them only.'
+)
+const NOMINATED = 'Connection names it (RFC 9110, section 7.6.1)'
+/** No client of ours has a fraction of this, and what costs per line shall have an end. */
+const MAX_LINES = 1_000
+const TOO_LARGE = new ApiError('headers_too_large', 'The request headers are larger than server.limits.headers allows.')
+
+/** RFC 3986, section 3.2.2, without user information. */
+const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+(?::\d{0,5})?$|^\[[0-9A-Fa-f:.]+\](?::\d{0,5})?$/
+const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
+const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+export interface ReadOptions {
+  readonly names: HeaderNames
+  readonly peer: Peer
+  readonly httpVersion: string
+  /** Bytes of all names and values. */
+  readonly limit: number
+  /** Collect what is taken off, and why. */
+  readonly explain?: boolean
+}
+
+/** @param raw Name and value in turns, as they came (`IncomingMessage.rawHeaders`). */
+export function readRequestHeaders(raw: readonly string[], options: ReadOptions): RequestHeaders | ApiError {
+  const { names, peer } = options
+  const kept: string[] = []
+  const stripped: Stripped[] = []
+  let host: string | undefined
+  let authorization: string | undefined
+  let contentLength: string | undefined
+  let contentType: string | undefined
+  let transferEncoding: string | undefined
+  let connection: string | undefined
+  let forwardedFor: string | undefined
+  let forwardedProto: string | undefined
+  let forwardedHost: string | undefined
+  let requestId: string | undefined
+  let traceparent: string | undefined
+  let size = 0
+
+  if (raw.length > 2 * MAX_LINES) return TOO_LARGE
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] as string
+    const value = raw[index + 1] as string
+    size += name.length + value.length + 4
+    const { fate, why } = names.judge(name)
+    if (fate === 'pass') {
+      kept.push(name, value)
+      continue
+    }
+    switch (fate) {
+      case 'host':
+        if (host !== undefined) return DUPLICATE
+        host = value
+        break
+      case 'authorization':
+        if (authorization !== undefined) return DUPLICATE
+        authorization = value
+        break
+      case 'content-length':
+        if (contentLength !== undefined) return DUPLICATE
+        contentLength = value
+        break
+      case 'content-type':
+        if (contentType !== undefined) return DUPLICATE
+        contentType = value
+        kept.push(name, value)
+        continue
+      case 'transfer-encoding':
+        if (transferEncoding !== undefined) return FRAMING
+        transferEncoding = value
+        break
+      case 'connection':
+        connection = connection === undefined ? value : `${connection},${value}`
+        break
+      case 'x-forwarded-for':
+        if (peer.isTrusted) forwardedFor = forwardedFor === undefined ? value : `${forwardedFor}, ${value}`
+        break
+      case 'x-forwarded-proto':
+        if (peer.isTrusted) forwardedProto = value
+        break
+      case 'x-forwarded-host':
+        if (peer.isTrusted) forwardedHost = value
+        break
+      case 'x-request-id':
+        if (peer.isTrusted && REQUEST_ID.test(value)) requestId = value
+        break
+      case 'traceparent':
+        if (peer.isTrusted && TRACEPARENT.test(value)) traceparent = value
+        break
+      case 'trusted':
+        if (!peer.isTrusted) break
+        kept.push(name, value)
+        continue
+      default:
+    }
+    if (options.explain) stripped.push({ name, why })
+  }
+
+  if (size > options.limit) return TOO_LARGE
+  if (host === undefined ? options.httpVersion !== '1.0' : !HOST.test(host)) return NO_HOST
+  const isChunked = transferEncoding !== undefined
+  if (isChunked) {
+    // RFC 9112, section 6.1: other codings, both framings at once, and chunks from HTTP/1.0 are how requests are smuggled.
+    if (transferEncoding?.trim().toLowerCase() !== 'chunked') return FRAMING
+    if (contentLength !== undefined || options.httpVersion === '1.0') return FRAMING
+  }
+  if (contentLength !== undefined && !/^\d{1,15}$/.test(contentLength)) return FRAMING
+
+  return {
+    kept: connection === undefined ? kept : withoutNominated(kept, connection, options.explain ? stripped : null),
+    host: host ?? '',
+    authorization,
+    contentLength: contentLength === undefined ? null : Number(contentLength),
+    isChunked,
+    forwardedFor,
+    forwardedProto,
+    forwardedHost,
+    requestId,
+    traceparent,
+    stripped
+  }
+}
+
+/** RFC 9110, section 7.6.1: what Connection names stays on this hop. What names our own headers finds nothing to remove,
+ *  since those are added later. */
+function withoutNominated(kept: string[], connection: string, stripped: Stripped[] | null): string[] {
+  const lower = connection.toLowerCase()
+  if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return kept
+  const nominated = new Set(lower.split(',').map((token) => token.trim()))
+  // A body whose type is taken away would be read as something else.
+  nominated.delete('content-type')
+  const rest: string[] = []
+  for (let index = 0; index + 1 < kept.length; index += 2) {
+    const name = kept[index] as string
+    if (nominated.has(name.toLowerCase())) stripped?.push({ name, why: NOMINATED })
+    else rest.push(name, kept[index + 1] as string)
+  }
+  return rest
+}
+
+/** Where a request came from, as upstreams are told. */
+export interface Origin {
+  readonly requestId: string
+  readonly traceparent: string
+  readonly forwardedFor: string
+  readonly forwardedProto: string
+  readonly forwardedHost: string
+}
+
+/** The headers that tell an upstream who is asking, name and value in turns. */
+export function identityHeaders(
+  principal: Principal,
+  style: RouteConfig['identityHeaders'],
+  status: UserStatus
+): string[] {
+  if (style === 'cloudrun') {
+    const headers = ['X-WX-OPENID', principal.openId, 'X-WX-APPID', principal.appId, 'X-WX-SOURCE', 'wx_client']
+    if (principal.unionId !== null) headers.push('X-WX-UNIONID', principal.unionId)
+    return headers
+  }
+  const headers = [
+    'X-OpenId',
+    principal.openId,
+    'X-AppId',
+    principal.appId,
+    'X-User-Id',
+    principal.userId,
+    'X-User-Status',
+    status,
+    'X-Session-Id',
+    principal.sessionId
+  ]
+  if (principal.unionId !== null) headers.push('X-UnionId', principal.unionId)
+  return headers
+}
+
+/** Headers that a route makes of claims. A value outside printable ASCII is percent-encoded as UTF-8 (RFC 8187, section
+ *  3.2), so that no claim can start another header. */
+export function claimHeaders(inject: Readonly<Record<string, string>>, claims: Claims): string[] {
+  const headers: string[] = []
+  for (const [name, claim] of Object.entries(inject)) {
+    const value = Object.hasOwn(claims, claim) ? claims[claim] : undefined
+    if (value !== undefined) headers.push(name, encodeValue(Array.isArray(value) ? value.join(',') : String(value)))
+  }
+  return headers
+}
+
+export function encodeValue(value: string): string {
+  if (/^[\x21-\x24\x26-\x7e]*$/.test(value)) return value
+  return encodeURIComponent(value.toWellFormed())
+}
+
+/** What goes upstream: what the client may send, the route's edits, where it came from, and last who it is. `identity` is
+ *  null for a request without one. */
+export function buildUpstreamHeaders(
+  request: RequestHeaders,
+  route: RouteConfig,
+  origin: Origin,
+  identity: readonly string[] | null
+): string[] {
+  const { set, remove } = route.requestHeaders
+  const names = Object.keys(set)
+  // What a route sets was taken off already, but for what we read first (Content-Type) and what trusted proxies may say.
+  const unwanted = names.length === 0 ? remove : [...remove, ...names]
+  const headers = unwanted.length === 0 ? request.kept : withoutNames(request.kept, unwanted)
+  for (const name of names) headers.push(name, set[name] as string)
+  headers.push(
+    'X-Request-Id',
+    origin.requestId,
+    'X-Forwarded-For',
+    origin.forwardedFor,
+    'X-Forwarded-Proto',
+    origin.forwardedProto,
+    'X-Forwarded-Host',
+    origin.forwardedHost,
+    'traceparent',
+    origin.traceparent
+  )
+  if (identity !== null) for (let index = 0; index < identity.length; index++) headers.push(identity[index] as string)
+  return headers
+}
+
+function withoutNames(headers: readonly string[], names: readonly string[]): string[] {
+  const unwanted = new Set(names.map((name) => name.toLowerCase()))
+  const rest: string[] = []
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    if (!unwanted.has((headers[index] as string).toLowerCase()))
+      rest.push(headers[index] as string, headers[index + 1] as string)
+  }
+  return rest
+}

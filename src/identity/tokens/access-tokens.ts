@@ -1,0 +1,198 @@
+/** Access tokens: what is in one, and every rule one must meet to be believed. */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../../clock.ts'
+import type { Sealer } from '../../crypto/sealer.ts'
+import { ApiError } from '../../errors.ts'
+import type { Claims, Principal } from '../principal.ts'
+import type { JwtCodec } from './jwt-codec.ts'
+
+/** Clocks of several instances may differ by this much, in seconds. */
+const SKEW = 5
+/** Longer credentials are refused before any other work. */
+const MAX_CREDENTIAL = 4096
+const VERIFIED_TOKENS = 30_000
+const REFUSED_TOKENS = 2_000
+/** A power of two. */
+const SEEN_ONCE = 4_096
+/** Characters at the end of a credential that tell it from others well enough: the signature and some of the payload. */
+const TELLING = 64
+
+const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/
+/** Our own ids; they become header values upstream. */
+const ID = /^[A-Za-z0-9_-]{1,128}$/
+const SEGMENTS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
+
+/** Who a token is for; until when is said apart. */
+export type AccessTokenSubject = Omit<Principal, 'expiresAt'>
+
+export interface AccessTokens {
+  /** Equal arguments give an equal token (but for ES256, whose signatures are random). Times in milliseconds. */
+  sign(subject: AccessTokenSubject, issuedAt: number, expiresAt: number): string
+  /** Reads the value of an Authorization header (RFC 6750, section 2.1). Says nothing about revocation. */
+  verify(authorization: string): Principal | ApiError
+  /** Whether verify would answer from memory, without the cost of a signature. */
+  remembers(authorization: string): boolean
+  readonly publicKeys: readonly Readonly<Record<string, unknown>>[]
+}
+
+export interface AccessTokenOptions {
+  /** The first one signs. */
+  readonly codecs: readonly JwtCodec[]
+  readonly issuer: string
+  readonly appIds: readonly string[]
+  /** Milliseconds that a token may live at most. Revocations are remembered for as long, so a token that claims more
+   *  would outlive its own. */
+  readonly accessTtl: number
+  readonly openId: 'sealed' | 'plain'
+  /** Deterministic, so that an answer can be given twice. */
+  readonly sealer: Sealer
+  readonly clock: Clock
+}
+
+const invalid = (detail: string) => new ApiError('token_invalid', detail)
+const MALFORMED = invalid('The Authorization header is not "Bearer" and one access token. Log in again to get one.')
+const TOO_LONG = invalid('The access token is longer than any this gateway issues. Log in again to get one.')
+const NOT_OURS = invalid('The access token was not issued by this gateway, or was changed. Log in again.')
+const NOT_YET = invalid('The access token is dated in the future. The clocks of the gateway do not agree.')
+const EXPIRED = new ApiError('token_expired', 'The access token has expired. Use the refresh token to get a new one.')
+
+export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
+  const { codecs, issuer, accessTtl, sealer, clock } = options
+  const [signer] = codecs
+  if (!signer) throw new Error('access tokens need at least one key')
+  const byHeader = new Map(codecs.map((codec) => [codec.header, codec]))
+  const appIds = new Set(options.appIds)
+  // Keyed by the whole header value: nothing that differs in one byte can meet another's entry.
+  const verified = new LRUCache<string, Principal>({ max: VERIFIED_TOKENS })
+  const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
+  /** Only what is refused again is worth remembering: a flood in which no token is like another would turn the memory
+   *  over many times a second. */
+  const seenOnce = new Uint32Array(SEEN_ONCE)
+
+  function isSeenAgain(authorization: string): boolean {
+    const hash = hashOfEnd(authorization)
+    const slot = hash % SEEN_ONCE
+    const isAgain = seenOnce[slot] === hash
+    seenOnce[slot] = hash
+    return isAgain
+  }
+
+  function sign(subject: AccessTokenSubject, issuedAt: number, expiresAt: number): string {
+    const identity = `${subject.openId}\n${subject.unionId ?? ''}`
+    return (signer as JwtCodec).sign({
+      iss: issuer,
+      aud: subject.appId,
+      sub: subject.userId,
+      sid: subject.sessionId,
+      iat: Math.floor(issuedAt / 1000),
+      exp: Math.floor(expiresAt / 1000),
+      epoch: subject.epoch,
+      status: subject.status,
+      ...(Object.keys(subject.claims).length > 0 ? { claims: subject.claims } : {}),
+      ...(options.openId === 'plain'
+        ? { openid: subject.openId, ...(subject.unionId ? { unionid: subject.unionId } : {}) }
+        : { oid: sealer.seal(identity, `${subject.appId}:${subject.sessionId}`) })
+    })
+  }
+
+  function verify(authorization: string): Principal | ApiError {
+    const known = verified.get(authorization)
+    if (known !== undefined) return known.expiresAt > clock.now() ? known : EXPIRED
+    if (authorization.length > MAX_CREDENTIAL) return TOO_LONG
+    const refusal = refused.get(authorization)
+    if (refusal !== undefined) return refusal
+    const result = inspect(authorization)
+    if (!(result instanceof ApiError)) verified.set(authorization, result)
+    // What time decides may be decided otherwise later.
+    else if (result !== EXPIRED && result !== NOT_YET && isSeenAgain(authorization)) refused.set(authorization, result)
+    return result
+  }
+
+  function inspect(authorization: string): Principal | ApiError {
+    // The scheme is case-insensitive (RFC 9110, section 11.1); exactly one space follows it.
+    if (authorization.slice(0, 7).toLowerCase() !== 'bearer ') return MALFORMED
+    const token = authorization.slice(7)
+    const segments = SEGMENTS.exec(token)
+    if (!segments) return MALFORMED
+    const [, header, , signature] = segments
+    if (header === undefined || signature === undefined) return MALFORMED
+    const codec = byHeader.get(header)
+    if (!codec) return NOT_OURS
+    // Unused bits of the last character must be zero, or one token would have several spellings.
+    if (Buffer.from(signature, 'base64url').toString('base64url') !== signature) return NOT_OURS
+    const claims = codec.verify(token)
+    return claims ? readClaims(claims) : NOT_OURS
+  }
+
+  function readClaims(claims: Readonly<Record<string, unknown>>): Principal | ApiError {
+    const { iss, aud, sub, sid, iat, nbf, exp, epoch, status } = claims
+    if (iss !== issuer || typeof aud !== 'string' || !appIds.has(aud)) return NOT_OURS
+    if (!isId(sub) || !isId(sid) || !isCount(epoch) || !isCount(iat) || !isCount(exp)) return NOT_OURS
+    if (status !== 'anonymous' && status !== 'bound') return NOT_OURS
+    if (exp <= iat || (nbf !== undefined && !isCount(nbf))) return NOT_OURS
+    const identity = readIdentity(claims, aud, sid)
+    if (!identity) return NOT_OURS
+    const now = clock.now()
+    if (Math.max(iat, nbf ?? 0) > now / 1000 + SKEW) return NOT_YET
+    // Issued while accessTtl was longer than it is now, if by us: the refresh token gets one that fits.
+    if (exp * 1000 <= now || exp - iat > accessTtl / 1000 + SKEW) return EXPIRED
+    return {
+      appId: aud,
+      openId: identity.openId,
+      unionId: identity.unionId,
+      userId: sub,
+      sessionId: sid,
+      epoch,
+      status,
+      claims: readHookClaims(claims.claims),
+      expiresAt: exp * 1000
+    }
+  }
+
+  function readIdentity(claims: Readonly<Record<string, unknown>>, appId: string, sessionId: string) {
+    let openId = claims.openid
+    let unionId = claims.unionid ?? null
+    if (typeof claims.oid === 'string') {
+      const opened = sealer.open(claims.oid, `${appId}:${sessionId}`)
+      if (!opened) return null
+      const [first, second] = opened.text.split('\n')
+      openId = first
+      unionId = second || null
+    }
+    if (typeof openId !== 'string' || !OPEN_ID.test(openId)) return null
+    if (unionId !== null && (typeof unionId !== 'string' || !OPEN_ID.test(unionId))) return null
+    return { openId, unionId }
+  }
+
+  const publicKeys = codecs.flatMap((codec) => (codec.publicJwk ? [codec.publicJwk] : []))
+  const remembers = (authorization: string) => verified.has(authorization) || refused.has(authorization)
+  return { sign, verify, remembers, publicKeys }
+}
+
+/** FNV-1a, 32 bits. Two that share it only share a place in a cache. */
+function hashOfEnd(text: string): number {
+  let hash = 0x811c9dc5
+  for (let index = Math.max(0, text.length - TELLING); index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
+  }
+  return hash >>> 0
+}
+
+const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value)
+const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+
+/** One for all who have none: tens of thousands of principals are remembered. */
+const NO_CLAIMS: Claims = Object.freeze(Object.create(null))
+
+/** Only plain values under plain names; the token was signed by us, yet what a hook once said is no reason to trust shape. */
+function readHookClaims(value: unknown): Claims {
+  if (typeof value !== 'object' || value === null) return NO_CLAIMS
+  const claims: Record<string, string | number | boolean | readonly string[]> = Object.create(null)
+  for (const [name, claim] of Object.entries(value)) {
+    if (name === '__proto__') continue
+    if (typeof claim === 'string' || typeof claim === 'number' || typeof claim === 'boolean') claims[name] = claim
+    else if (Array.isArray(claim) && claim.every((item) => typeof item === 'string')) claims[name] = claim
+  }
+  return claims
+}

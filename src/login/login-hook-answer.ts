@@ -1,0 +1,101 @@
+/** What a login hook may say, read with the distrust that anything deserves which ends up in a token. */
+import type { Claims } from '../identity/principal.ts'
+
+/** A token travels with every request, and has to fit into the headers of whatever is on the way: bytes of all claims as
+ *  JSON, characters of one text, items of one list. */
+const MAX_CLAIMS = 1024
+const MAX_TEXT = 256
+const MAX_ITEMS = 32
+/** Bytes as JSON. */
+const MAX_PROFILE = 16 * 1024
+const MAX_DETAIL = 200
+
+const DENIED = 'The service behind this mini-program does not let this user in.'
+/** Said by the gateway alone. */
+const OURS = ['id', 'is_new', 'status']
+
+export interface HookAnswer {
+  /** Why the user may not log in, for a person; null when they may. */
+  readonly denial: string | null
+  readonly claims: Claims
+  /** For the client, beside what the gateway says of the user. */
+  readonly profile: Readonly<Record<string, unknown>> | null
+  /** Names of what was left out. */
+  readonly ignored: readonly string[]
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/** Null for what is no answer. An empty one says that there is nothing to say. */
+export function readHookAnswer(status: number, text: string, allowed: readonly string[]): HookAnswer | null {
+  const answer = text.trim() === '' ? {} : parse(text)
+  if (status === 403) return deny(answer?.detail)
+  if (status < 200 || status > 299 || answer === null) return null
+  if (answer.deny === true) return deny(answer.detail)
+  const { claims, user } = answer
+  if (!isAbsent(claims) && !isObject(claims)) return null
+  if (!isAbsent(user) && !isObject(user)) return null
+  const ignored: string[] = []
+  return {
+    denial: null,
+    claims: readClaims(isObject(claims) ? claims : {}, allowed, ignored),
+    profile: isObject(user) ? readProfile(user, ignored) : null,
+    ignored
+  }
+}
+
+function deny(detail: unknown): HookAnswer {
+  const said = typeof detail === 'string' ? detail.replace(/\p{Cc}+/gu, ' ').trim() : ''
+  const denial = said === '' ? DENIED : said.toWellFormed().slice(0, MAX_DETAIL)
+  return { denial, claims: {}, profile: null, ignored: [] }
+}
+
+function readClaims(given: Fields, allowed: readonly string[], ignored: string[]): Claims {
+  const claims: Record<string, Claims[string]> = {}
+  let size = 0
+  for (const [name, value] of Object.entries(given)) {
+    if (isAbsent(value)) continue
+    const bytes = isClaim(value) ? Buffer.byteLength(JSON.stringify({ [name]: value })) : Number.POSITIVE_INFINITY
+    if (isClaim(value) && allowed.includes(name) && size + bytes <= MAX_CLAIMS) {
+      claims[name] = value
+      size += bytes
+    } else ignored.push(`claims.${name.slice(0, 40)}`)
+  }
+  return claims
+}
+
+function readProfile(user: Fields, ignored: string[]): HookAnswer['profile'] {
+  const entries = Object.entries(user).filter(([name]) => !OURS.includes(name))
+  ignored.push(...OURS.filter((name) => Object.hasOwn(user, name)).map((name) => `user.${name}`))
+  const profile = Object.fromEntries(entries)
+  if (Buffer.byteLength(JSON.stringify(profile)) <= MAX_PROFILE) return profile
+  ignored.push('user')
+  return null
+}
+
+function isClaim(value: unknown): value is Claims[string] {
+  if (typeof value === 'boolean' || typeof value === 'number') return true
+  if (Array.isArray(value)) return value.length <= MAX_ITEMS && value.every(isShortText)
+  return isShortText(value)
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_TEXT
+}
+
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function parse(text: string): Fields | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : null
+  } catch {
+    return null
+  }
+}

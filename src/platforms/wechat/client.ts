@@ -1,0 +1,126 @@
+/** The WeChat port over the real wire: login, session_key and phone calls of api.weixin.qq.com. */
+import type { Clock } from '../../clock.ts'
+import type { ApiError } from '../../errors.ts'
+import type { Store } from '../../store/port.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { LoginExchange, Phone, WeChat, WeChatApp } from '../port.ts'
+import { type AccessTokens, createAccessTokens } from './access-token.ts'
+import { readErrcode, refusal } from './errcodes.ts'
+import { isSessionKey } from './open-data.ts'
+import type { TokenSealer } from './shared-token.ts'
+import { loginStateSignature } from './signatures.ts'
+import { createTransport, TransportFailure, unavailable, type WeChatAnswer, type WeChatCall } from './transport.ts'
+
+const ID = /^[A-Za-z0-9_-]{6,128}$/
+/** WeChat's answers for a session_key that is not, or no longer, the user's. */
+const NO_LONGER_VALID: ReadonlySet<number> = new Set([87007, 87009])
+
+export interface WeChatOptions {
+  /** An URL; a path in it is put in front of every call. */
+  readonly apiBase: string
+  /** Milliseconds in which every call settles, from connecting to the last byte. */
+  readonly timeout: number
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** Encrypts the access token for the store; without it instances do not share one. */
+  readonly sealToken?: TokenSealer
+}
+
+/** The port, and the access tokens for whatever else calls WeChat. */
+export interface WeChatClient extends WeChat {
+  readonly accessTokens: AccessTokens
+}
+
+export function createWeChat(options: WeChatOptions): WeChatClient {
+  const { log, timeout } = options
+  const transport = createTransport({ apiBase: options.apiBase, timeout, log })
+  const accessTokens = createAccessTokens({ ...options, transport })
+
+  /** What was answered made no sense; says which call, and nothing of the answer. */
+  function malformed(path: string, reason: string): ApiError {
+    log.warn({ call: path, reason }, 'WeChat gave no usable answer')
+    return unavailable(new TransportFailure(reason, true))
+  }
+
+  function callWithToken(app: WeChatApp, call: WeChatCall): Promise<WeChatAnswer> {
+    return accessTokens.withAccessToken(app, (token, deadline) =>
+      transport.call({ ...call, query: { access_token: token, ...call.query } }, deadline)
+    )
+  }
+
+  function callWithSignature(app: WeChatApp, path: string, openId: string, sessionKey: string): Promise<WeChatAnswer> {
+    const signature = loginStateSignature(sessionKey, '')
+    const query = { openid: openId, signature, sig_method: 'hmac_sha256' }
+    return callWithToken(app, { method: 'GET', path, query })
+  }
+
+  return {
+    accessTokens,
+
+    async login(app, code): Promise<LoginExchange> {
+      const path = '/sns/jscode2session'
+      const query = { appid: app.appId, secret: app.secret, js_code: code, grant_type: 'authorization_code' }
+      const answer = await transport.call({ method: 'GET', path, query }, transport.deadline())
+      if (readErrcode(answer) !== 0) throw refusal(log, 'login', app.appId, answer)
+      const { openid: openId, unionid, session_key: sessionKey } = answer
+      // An empty unionid is WeChat's way of having none.
+      const unionId = unionid === undefined || unionid === null || unionid === '' ? null : unionid
+      if (!isId(openId)) throw malformed(path, 'no openid')
+      if (unionId !== null && !isId(unionId)) throw malformed(path, 'bad unionid')
+      if (!isSessionKey(sessionKey)) throw malformed(path, 'bad session_key')
+      return { openId, unionId, sessionKey }
+    },
+
+    async checkSession(app, openId, sessionKey): Promise<boolean> {
+      const answer = await callWithSignature(app, '/wxa/checksession', openId, sessionKey)
+      const errcode = readErrcode(answer)
+      if (errcode === 0) return true
+      if (NO_LONGER_VALID.has(errcode)) return false
+      throw refusal(log, 'session', app.appId, answer)
+    },
+
+    async resetSession(app, openId, sessionKey): Promise<string> {
+      const path = '/wxa/resetusersessionkey'
+      const answer = await callWithSignature(app, path, openId, sessionKey)
+      if (readErrcode(answer) !== 0) throw refusal(log, 'session', app.appId, answer)
+      const { openid, session_key: newKey } = answer
+      if (openid !== openId) throw malformed(path, 'another openid')
+      if (!isSessionKey(newKey)) throw malformed(path, 'bad session_key')
+      return newKey
+    },
+
+    async phoneNumber(app, openId, code): Promise<Phone> {
+      const path = '/wxa/business/getuserphonenumber'
+      const answer = await callWithToken(app, { method: 'POST', path, query: {}, body: { code, openid: openId } })
+      if (readErrcode(answer) !== 0) throw refusal(log, 'phone', app.appId, answer)
+      const phone = readPhone(answer.phone_info, app.appId)
+      if (!phone) throw malformed(path, 'no phone number')
+      return phone
+    },
+
+    close: () => transport.close()
+  }
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && ID.test(value)
+}
+
+/** `phone_info` of WeChat, also as found in decrypted open data; null for anything else, including a number that was
+ *  issued to another mini-program. */
+export function readPhone(info: unknown, appId: string): Phone | null {
+  if (typeof info !== 'object' || info === null) return null
+  const { phoneNumber, purePhoneNumber, countryCode, watermark } = info as Record<string, unknown>
+  if (!isNumberText(phoneNumber) || !isNumberText(purePhoneNumber)) return null
+  // Older answers have a number here.
+  const country = typeof countryCode === 'number' ? String(countryCode) : countryCode
+  if (typeof country !== 'string' || !/^\+?\d{1,4}$/.test(country)) return null
+  if (typeof watermark !== 'object' || watermark === null || !('appid' in watermark)) return null
+  if (watermark.appid !== appId) return null
+  return { phoneNumber, purePhoneNumber, countryCode: country.replace('+', '') }
+}
+
+function isNumberText(value: unknown): value is string {
+  return typeof value === 'string' && /^\+?[\d -]{4,24}$/.test(value)
+}

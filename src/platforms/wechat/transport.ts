@@ -1,0 +1,192 @@
+/** One exchange with api.weixin.qq.com: a connection pool, one deadline over everything, and a body read as text. */
+import { type Dispatcher, Pool } from 'undici'
+import { ApiError } from '../../errors.ts'
+import type { Log } from '../../telemetry/log.ts'
+
+const BODY_CAP = 64 * 1024
+const CONNECTIONS = 128
+/** Calls beyond this are refused at once: with WeChat hanging, a queue would only add waiting to failure. */
+const MAX_IN_FLIGHT = 1024
+const RETRY_PAUSE = 50
+
+/** A call of the WeChat API. Query and body may hold credentials; path and method are what may be logged. */
+export interface WeChatCall {
+  readonly method: 'GET' | 'POST'
+  /** Begins with `/`; no query. */
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  readonly body?: Readonly<Record<string, unknown>>
+}
+
+export type WeChatAnswer = Readonly<Record<string, unknown>>
+
+export interface Transport {
+  /** The origin and base path that is called, for telling records of different WeChats apart. */
+  readonly base: string
+  /** A deadline `timeout` from now, on the clock of `performance.now()`. */
+  deadline(): number
+  /** The JSON object of a 2xx answer, whatever its errcode. Everything else (no connection, no answer in time, another
+   *  status, HTML, nothing, too much) is wechat_unavailable. Sent at most once: only a connection that was never made
+   *  is tried a second time. */
+  call(call: WeChatCall, deadline: number): Promise<WeChatAnswer>
+  close(): Promise<void>
+}
+
+/** Why there was no usable answer. Holds words and system error codes only: errors of undici can hold the request
+ *  line, and the request line can hold the AppSecret. */
+export class TransportFailure extends Error {
+  readonly reason: string
+  readonly wasSent: boolean
+
+  constructor(reason: string, wasSent: boolean) {
+    super(reason)
+    this.name = 'TransportFailure'
+    this.reason = reason
+    this.wasSent = wasSent
+  }
+}
+
+export function createTransport(options: { apiBase: string; timeout: number; log: Log }): Transport {
+  const { timeout, log } = options
+  const url = new URL(options.apiBase)
+  const basePath = url.pathname.replace(/\/+$/, '')
+  const pool = new Pool(url.origin, {
+    connections: CONNECTIONS,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    // Leaves room for the second try inside the deadline.
+    connect: { timeout: Math.max(100, Math.floor(timeout * 0.4)) }
+  })
+  let inFlight = 0
+
+  async function exchange(call: WeChatCall, deadline: number): Promise<WeChatAnswer> {
+    const request = toRequest(call, basePath)
+    try {
+      return parse(await send(pool, request, deadline))
+    } catch (error) {
+      // The code in it may be spent once anything was written.
+      if (!(error instanceof TransportFailure) || error.wasSent || error.reason === 'timeout') throw error
+      if (performance.now() + 2 * RETRY_PAUSE >= deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE))
+      return parse(await send(pool, request, deadline))
+    }
+  }
+
+  return {
+    base: url.origin + basePath,
+    deadline: () => performance.now() + timeout,
+
+    async call(call, deadline) {
+      const began = performance.now()
+      inFlight += 1
+      try {
+        if (inFlight > MAX_IN_FLIGHT) throw new TransportFailure('overloaded', false)
+        return await exchange(call, deadline)
+      } catch (error) {
+        const failure = error instanceof TransportFailure ? error : new TransportFailure('internal', true)
+        const ms = Math.round(performance.now() - began)
+        log.warn({ call: call.path, reason: failure.reason, ms }, 'WeChat gave no usable answer')
+        throw unavailable(failure)
+      } finally {
+        inFlight -= 1
+      }
+    },
+
+    async close() {
+      await pool.destroy()
+    }
+  }
+}
+
+/** WeChat could not be asked, or what it said makes no sense. */
+export function unavailable(cause?: TransportFailure): ApiError {
+  return new ApiError('wechat_unavailable', 'WeChat gave no usable answer. Try again.', cause ? { cause } : {})
+}
+
+function toRequest(call: WeChatCall, basePath: string): Dispatcher.DispatchOptions {
+  const query = new URLSearchParams(call.query).toString()
+  const headers = { accept: 'application/json', 'user-agent': 'wxgate' }
+  const path = `${basePath}${call.path}${query === '' ? '' : `?${query}`}`
+  if (call.body === undefined) return { method: call.method, path, headers }
+  return {
+    method: call.method,
+    path,
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: JSON.stringify(call.body)
+  }
+}
+
+/** The body of a 2xx answer. Rejects with a TransportFailure, at the deadline at the latest. */
+function send(pool: Pool, request: Dispatcher.DispatchOptions, deadline: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let controller: Dispatcher.DispatchController | null = null
+    let isSettled = false
+    let size = 0
+    const chunks: Buffer[] = []
+
+    const fail = (reason: string) => {
+      if (isSettled) return
+      isSettled = true
+      clearTimeout(timer)
+      reject(new TransportFailure(reason, controller !== null))
+      controller?.abort(new Error(reason))
+    }
+    const timer = setTimeout(() => fail('timeout'), Math.max(0, deadline - performance.now()))
+
+    pool.dispatch(request, {
+      onRequestStart(started) {
+        // Called just before the request is written. By now it may have been given up, and undici may want to write a
+        // request again after its connection broke: neither may reach WeChat.
+        if (isSettled || controller !== null) {
+          started.abort(new Error('given up'))
+          fail('repeated')
+          return
+        }
+        controller = started
+      },
+      onResponseStart(_controller, status) {
+        if (status < 200) return
+        if (status > 299) fail(`status ${status}`)
+      },
+      onResponseData(_controller, chunk) {
+        size += chunk.length
+        if (size > BODY_CAP) return fail('body too large')
+        chunks.push(chunk)
+      },
+      onResponseEnd() {
+        if (isSettled) return
+        isSettled = true
+        clearTimeout(timer)
+        resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
+      },
+      onResponseError(_controller, error) {
+        fail(systemCode(error))
+      }
+    })
+  })
+}
+
+/** Content-Type says nothing here: WeChat sends JSON as text/plain, and HTML as well as nothing with status 200. */
+function parse(body: Buffer): WeChatAnswer {
+  const text = body.toString('utf8').replace(/^\uFEFF/, '')
+  if (text.trim() === '') throw new TransportFailure('empty body', true)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new TransportFailure('body is not JSON', true)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new TransportFailure('body is not a JSON object', true)
+  }
+  // JSON.parse would take the last of two, another reader the first.
+  if (text.indexOf('"openid"') !== text.lastIndexOf('"openid"')) throw new TransportFailure('openid given twice', true)
+  return value as WeChatAnswer
+}
+
+function systemCode(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'connection failed'
+}

@@ -1,0 +1,97 @@
+/** The routes as lenient servers behind the gateway could tell them apart. */
+import type { RouteConfig } from '../config/config.ts'
+import { foldCase } from '../http/path/lenient-reading.ts'
+import { createPathEntry, type PathEntry } from './path-entry.ts'
+import { groupBy } from './prefix-index.ts'
+
+export interface LenientRoutes {
+  /** The routes that a server could mean, one that takes each segment for any of these names and does or does not tell
+   *  capitals from small letters. Null when one of the paths it could mean takes no such method: nobody may use that.
+   *  @param segments For each segment every name that it could have. */
+  routesFor(method: string, segments: readonly (readonly string[])[]): RouteConfig[] | null
+}
+
+/** The routes of one path. */
+interface Place {
+  readonly names: readonly string[]
+  /** Its upstream takes another case for another path. */
+  readonly isCaseSensitive: boolean
+  readonly entry: PathEntry
+}
+
+interface Node {
+  readonly children: Map<string, Node>
+  readonly places: Place[]
+}
+
+export function createLenientRoutes(routes: readonly RouteConfig[]): LenientRoutes {
+  const root = createNode()
+  for (const [path, group] of groupBy(routes, (route) => route.path)) {
+    const names = path === '/' ? [] : path.slice(1).split('/').map(decodeURIComponent)
+    let node = root
+    for (const name of names) node = childOf(node, foldCase(name))
+    const isCaseSensitive = group.every((route) => route.caseSensitive)
+    node.places.push({ names, isCaseSensitive, entry: createPathEntry(group) })
+  }
+
+  return {
+    routesFor(method, segments) {
+      let found: Place[] = []
+      let nodes = [root]
+      for (let depth = 0; nodes.length > 0; depth++) {
+        for (const node of nodes) {
+          for (const place of node.places) {
+            if (place.isCaseSensitive && !couldBe(place.names, segments)) continue
+            // Whoever reads the path reads it this way, so the shorter ones do not count any more.
+            if (mustBe(place.names, segments)) found = found.filter(({ names }) => names.length === depth)
+            found.push(place)
+          }
+        }
+        const names = segments[depth]
+        if (names === undefined) break
+        nodes = [...new Set(nodes.flatMap((node) => names.flatMap((name) => node.children.get(foldCase(name)) ?? [])))]
+      }
+      const takers = found.map(({ entry }) => entry.routeFor(method))
+      return takers.every((taker) => taker !== undefined) ? takers : null
+    }
+  }
+}
+
+function createNode(): Node {
+  return { children: new Map(), places: [] }
+}
+
+function childOf(node: Node, name: string): Node {
+  const known = node.children.get(name)
+  if (known) return known
+  const child = createNode()
+  node.children.set(name, child)
+  return child
+}
+
+function couldBe(names: readonly string[], segments: readonly (readonly string[])[]): boolean {
+  return names.every((name, index) => segments[index]?.includes(name))
+}
+
+function mustBe(names: readonly string[], segments: readonly (readonly string[])[]): boolean {
+  return names.every((name, index) => segments[index]?.length === 1 && segments[index]?.[0] === name)
+}
+
+const AUTH_RANK = { public: 0, optional: 1, required: 2 }
+
+/** Whether whoever may use `route` may use `other` too, and as often. */
+export function asksAtLeast(route: RouteConfig, other: RouteConfig): boolean {
+  if (AUTH_RANK[route.auth] < AUTH_RANK[other.auth]) return false
+  const { apps, rateLimit } = other
+  if (apps !== null && !route.apps?.every((app) => apps.includes(app))) return false
+  if (rateLimit !== null && (route.rateLimit === null || perSecond(route.rateLimit) > perSecond(rateLimit)))
+    return false
+  return Object.entries(other.require).every(
+    ([claim, values]) =>
+      Object.hasOwn(route.require, claim) && route.require[claim]?.every((value) => values.includes(value))
+  )
+}
+
+function perSecond({ max, window }: NonNullable<RouteConfig['rateLimit']>): number {
+  return (max * 1000) / window
+}
