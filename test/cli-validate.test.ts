@@ -7,7 +7,7 @@ import type { CliIo } from '../src/cli/io.ts'
 import { run as keygen } from '../src/cli/keygen.ts'
 import { run as schema } from '../src/cli/schema.ts'
 import { run as validate } from '../src/cli/validate.ts'
-import { configText } from './config-setup.ts'
+import { configText } from './support/config.ts'
 
 const good = configText()
 const bad = configText({ routes: '[{ path: /a, upstream: odrers }]' })

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
 /** Attack corpus, section 7: what no gateway.yaml may hold. Y14 to Y17 are with the rules that they break. */
 import { test } from 'tap'
-import { configText, problems } from './config-setup.ts'
+import { configText, problems } from './support/config.ts'
 
 const rejected: readonly { title: string; text: string; says: RegExp | string }[] = [
   {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import type { GatewayConfig } from '../src/config/config.ts'
 import { resolveGeneratedSecret } from '../src/config/generated-secret.ts'
-import { configText, load, SECRET } from './config-setup.ts'
+import { configText, load, SECRET } from './support/config.ts'
 
 function folder(t: Test): string {
   const path = mkdtempSync(join(tmpdir(), 'wxgate-secret-'))

@@ -1,6 +1,6 @@
 /** Attack corpus Y15: routes that undo each other are named with both lines, and ordinary nesting is left alone. */
 import { test } from 'tap'
-import { configText, warnings } from './config-setup.ts'
+import { configText, warnings } from './support/config.ts'
 
 const upstreams =
   '{ orders: { targets: [{ url: http://127.0.0.1:3000 }] }, other: { targets: [{ url: http://127.0.0.1:3001 }] } }'

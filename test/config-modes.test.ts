@@ -1,7 +1,7 @@
 /** The sandbox, production, and what is merely warned of. */
 import { test } from 'tap'
 import { loadConfig } from '../src/config/load.ts'
-import { configText, files, load, PEM, problems, warnings } from './config-setup.ts'
+import { configText, files, load, PEM, problems, warnings } from './support/config.ts'
 
 test('the sandbox is taken when every app is one of the sandbox', async (t) => {
   const sandboxed = configText({ apps: '[{ appid: wx1234, secret: sandbox }]' })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { pathFault } from '../src/config/route-path.ts'
 import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
-import { configText, load, problems } from './config-setup.ts'
+import { configText, load, problems } from './support/config.ts'
 
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
 const target = (url: string) => configText({ upstreams: `{ orders: { targets: [{ url: ${JSON.stringify(url)} }] } }` })

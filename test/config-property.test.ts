@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { stringify } from 'yaml'
 import { nearestName, type Problem } from '../src/config/problem.ts'
-import { configText, load } from './config-setup.ts'
+import { configText, load } from './support/config.ts'
 
 const words = [
   'server',

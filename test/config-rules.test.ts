@@ -1,7 +1,7 @@
 /** What a gateway.yaml of the right form can still get wrong. */
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'tap'
-import { configText, files, load, PEM, problems, SECRET } from './config-setup.ts'
+import { configText, files, load, PEM, problems, SECRET } from './support/config.ts'
 
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
 

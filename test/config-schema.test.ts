@@ -10,7 +10,7 @@ import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
 import { publishedSchema } from '../src/config/published-schema.ts'
 import { checkedSchema, type JsonSchema, parts } from '../src/config/schema.ts'
-import { PEM, SECRET } from './config-setup.ts'
+import { PEM, SECRET } from './support/config.ts'
 
 const root = new URL('../', import.meta.url)
 const own = readFileSync(new URL('gateway.yaml', root), 'utf8')

@@ -3,7 +3,7 @@
 import { test } from 'tap'
 import { nearestName } from '../src/config/problem.ts'
 import { parseDuration, parseSize } from '../src/config/units.ts'
-import { configText, files, load, problems, SECRET, warnings } from './config-setup.ts'
+import { configText, files, load, problems, SECRET, warnings } from './support/config.ts'
 
 test('a file in which everything is right is read, with defaults in milliseconds and bytes', async (t) => {
   const result = load(`\ufeff${configText()}`)

@@ -1,7 +1,7 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { test } from 'tap'
 import { decryptOpenData, type OpenDataInput, verifyRawData } from '../src/platforms/wechat/open-data.ts'
-import { vector } from './wechat-vectors.ts'
+import { vector } from './support/wechat-vectors.ts'
 
 const SAMPLE = 'opendata-decrypt-aes128cbc'
 const sample: OpenDataInput = {

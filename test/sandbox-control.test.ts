@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'tap'
 import { decryptOpenData, verifyRawData } from '../src/platforms/wechat/open-data.ts'
 import { FAULT_WORDS } from '../src/sandbox/faults.ts'
-import { APP, buildSandbox } from './sandbox-setup.ts'
+import { APP, buildSandbox } from './support/sandbox.ts'
 
 test('open data is encrypted with the key of the user, as WeChat would', async (t) => {
   const { login, post, clock } = await buildSandbox(t)

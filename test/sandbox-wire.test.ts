@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { test } from 'tap'
-import { APP, buildSandbox } from './sandbox-setup.ts'
+import { APP, buildSandbox } from './support/sandbox.ts'
 
 const RID = /, rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$/
 const MINUTE = 60_000

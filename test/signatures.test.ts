@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { loginStateSignature, paySignature } from '../src/platforms/wechat/signatures.ts'
-import { vector } from './wechat-vectors.ts'
+import { vector } from './support/wechat-vectors.ts'
 
 for (const id of [
   'login-state-signature-post',

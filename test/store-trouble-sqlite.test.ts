@@ -205,7 +205,7 @@ test('what was written moves from the log into the file while the store is open'
 
 test('what was acknowledged survives kill -9', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
-  const program = fileURLToPath(new URL('fixtures/store-writer.ts', import.meta.url))
+  const program = fileURLToPath(new URL('support/fixtures/store-writer.ts', import.meta.url))
   for (const round of [1, 2, 3]) {
     const writer = spawn(process.execPath, [program, file, `${round}`], { stdio: ['ignore', 'pipe', 'inherit'] })
     let output = ''

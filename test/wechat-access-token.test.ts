@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { type Store, StoreError } from '../src/store/port.ts'
-import { buildWeChat, createTestSealer, SHOP } from './wechat-setup.ts'
+import { buildWeChat, createTestSealer, SHOP } from './support/wechat.ts'
 
 const STABLE = '/cgi-bin/stable_token'
 const CHECK = '/wxa/checksession'

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { type Test, test } from 'tap'
 import { createWeChat } from '../src/platforms/wechat/client.ts'
 import { createSandbox } from '../src/sandbox/server.ts'
-import { buildWeChat, createTestClock, createTestLog, SHOP } from './wechat-setup.ts'
+import { buildWeChat, createTestClock, createTestLog, SHOP } from './support/wechat.ts'
 
 const LOGIN = '/sns/jscode2session'
 

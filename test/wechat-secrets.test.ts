@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { test } from 'tap'
 import type { Fault } from '../src/sandbox/faults.ts'
-import { buildWeChat, SHOP } from './wechat-setup.ts'
+import { buildWeChat, SHOP } from './support/wechat.ts'
 
 const CODES = [
   'alice',

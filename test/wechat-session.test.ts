@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { buildWeChat, SHOP } from './wechat-setup.ts'
+import { buildWeChat, SHOP } from './support/wechat.ts'
 
 const PHONE = '/wxa/business/getuserphonenumber'
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
 import { createRouteTable } from '../../src/routing/route-table.ts'
-import { load } from '../config-setup.ts'
+import { load } from '../support/config.ts'
 import { apply, edits, type Fuzzer } from './fuzzer.ts'
 
 const example = readFileSync(new URL('../../config/gateway.example.yaml', import.meta.url), 'utf8')

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import { ApiError } from '../../src/errors.ts'
 import { createWeChat } from '../../src/platforms/wechat/client.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
-import { createTestLog, createTestSealer, SHOP } from '../wechat-setup.ts'
+import { createTestLog, createTestSealer, SHOP } from '../support/wechat.ts'
 import { apply, bytes, edits, type Fuzzer, type Scope } from './fuzzer.ts'
 
 export interface WeChatInput {

@@ -1,6 +1,6 @@
 /** The sandbox as a mini-program team would use it: over HTTP, and nothing else. */
-import { createSandbox, type Sandbox, type SandboxOptions } from '../src/sandbox/server.ts'
-import { createTestClock, type TestClock } from './wechat-setup.ts'
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.ts'
+import { createTestClock, type TestClock } from './wechat.ts'
 
 interface Teardown {
   teardown(action: () => unknown): unknown

@@ -1,12 +1,12 @@
 /** A real client against the real sandbox, over sockets, with time standing still and the log kept. */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { pino } from 'pino'
-import { createWeChat, type WeChatClient } from '../src/platforms/wechat/client.ts'
-import type { TokenSealer } from '../src/platforms/wechat/shared-token.ts'
-import { createSandbox, type Sandbox, type SandboxOptions } from '../src/sandbox/server.ts'
-import { createMemoryStore } from '../src/store/memory.ts'
-import type { Store } from '../src/store/port.ts'
-import type { Log } from '../src/telemetry/log.ts'
+import { createWeChat, type WeChatClient } from '../../src/platforms/wechat/client.ts'
+import type { TokenSealer } from '../../src/platforms/wechat/shared-token.ts'
+import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { Store } from '../../src/store/port.ts'
+import type { Log } from '../../src/telemetry/log.ts'
 
 interface Teardown {
   teardown(action: () => unknown): unknown

@@ -1,8 +1,8 @@
 /** A gateway.yaml in which everything is right, to spoil in one place. */
 import { readFileSync } from 'node:fs'
-import { type FileContent, FileError } from '../src/config/files.ts'
-import { type LoadOptions, type LoadResult, loadConfig } from '../src/config/load.ts'
-import { formatProblem } from '../src/config/problem.ts'
+import { type FileContent, FileError } from '../../src/config/files.ts'
+import { type LoadOptions, type LoadResult, loadConfig } from '../../src/config/load.ts'
+import { formatProblem } from '../../src/config/problem.ts'
 
 /** A certificate and its key, valid in form. */
 export const PEM = {
