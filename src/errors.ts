@@ -1,6 +1,6 @@
-/** Every error a client can receive, and the one shape they all have (RFC 9457). */
+/** Every error that a client can receive, in one shape (RFC 9457). */
 
-/** What a client should do about an error: nothing, refresh its token, call wx.login again, or wait and repeat. */
+/** The client's next step: none, refresh its token, call wx.login again, or wait and repeat. */
 export type Action = 'none' | 'refresh' | 'login' | 'retry'
 
 interface Entry {
@@ -9,11 +9,12 @@ interface Entry {
   readonly title: string
 }
 
-/** The catalogue. docs/errors.md is held to it by a test. */
+/** The catalogue. A test holds docs/errors.md to it. */
 export const catalogue = {
   invalid_request: { status: 400, action: 'none', title: 'The request is not valid' },
   bad_path: { status: 400, action: 'none', title: 'The path can be read in more than one way' },
   bad_header: { status: 400, action: 'none', title: 'A request header is not valid' },
+  phone_code_invalid: { status: 400, action: 'none', title: 'The phone code is not valid' },
   token_missing: { status: 401, action: 'login', title: 'No access token was sent' },
   token_invalid: { status: 401, action: 'login', title: 'The access token is not valid' },
   token_expired: { status: 401, action: 'refresh', title: 'The access token has expired' },
@@ -35,6 +36,7 @@ export const catalogue = {
   uri_too_long: { status: 414, action: 'none', title: 'The request URI is too long' },
   rate_limited: { status: 429, action: 'retry', title: 'Too many requests' },
   headers_too_large: { status: 431, action: 'none', title: 'The request headers are too large' },
+  internal_error: { status: 500, action: 'retry', title: 'The gateway failed to handle the request' },
   upstream_unreachable: { status: 502, action: 'retry', title: 'The upstream could not be reached' },
   upstream_invalid: { status: 502, action: 'retry', title: 'The upstream gave an invalid response' },
   wechat_misconfigured: { status: 502, action: 'none', title: 'The gateway is not set up correctly for WeChat' },
@@ -48,16 +50,16 @@ export const catalogue = {
 export type ErrorCode = keyof typeof catalogue
 
 export interface ApiErrorOptions {
-  /** Seconds for `Retry-After`; errors whose action is `retry` always carry one (1 unless told). */
+  /** Seconds for `Retry-After`. Errors with the action `retry` always carry it; default 1. */
   retryAfter?: number
   /** Further response headers, such as `Allow`. */
   headers?: Readonly<Record<string, string>>
-  /** Why, for our own log only; never part of the response. */
+  /** For the log only; never part of the response. */
   cause?: unknown
 }
 
-/** An answer other than success. `detail` is read by people: what happened and what to do. It must name no credential,
- *  no upstream address and no stack. */
+/** An answer other than success. People read `detail`: the event and the next step. It names no credential, no
+ *  upstream address and no stack. */
 export class ApiError extends Error {
   readonly code: ErrorCode
   readonly status: number
@@ -81,10 +83,31 @@ export class ApiError extends Error {
   }
 }
 
-/** RFC 6750, section 3: no error attribute when no credential was sent. */
+/** RFC 6750, section 3: a request without a credential gets no error attribute. */
 function challenge(code: ErrorCode): string {
   if (code === 'token_missing') return 'Bearer'
   return 'Bearer error="invalid_token"'
+}
+
+/** The store did not answer in time, or answered with an error. The outcome of a write is unknown. */
+export class StoreError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'StoreError'
+  }
+}
+
+/** The answer for any thrown value. `cause` of the result is the thrown value unless it was an ApiError already: log it
+ *  with its stack where the code is `internal_error`. */
+export function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error
+  if (error instanceof StoreError) {
+    const detail = 'The session store does not answer. Try again shortly.'
+    return new ApiError('store_unavailable', detail, { retryAfter: 2, cause: error })
+  }
+  return new ApiError('internal_error', 'The gateway failed to handle this request. Try again shortly.', {
+    cause: error
+  })
 }
 
 export interface Problem {

@@ -1,9 +1,10 @@
 /** Login codes in the hands of instances that die, or of a store in trouble. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
+import { StoreError } from '../src/errors.ts'
 import { createLoginCodes, type LoginResult } from '../src/login/login-codes.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
-import { type Store, StoreError } from '../src/store/port.ts'
+import type { Store } from '../src/store/port.ts'
 import { APPID } from './support/gateway.ts'
 import { quietLog, startClock } from './support/store.ts'
 

@@ -1,6 +1,6 @@
 /** The promises about sessions where two things happen at once, or one of them fails halfway. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { StoreError } from '../src/store/port.ts'
+import { StoreError } from '../src/errors.ts'
 import { APPID, OTHER_APPID } from './support/gateway.ts'
 import {
   enter,

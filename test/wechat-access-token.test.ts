@@ -1,5 +1,6 @@
 import { test } from 'tap'
-import { type Store, StoreError } from '../src/store/port.ts'
+import { StoreError } from '../src/errors.ts'
+import type { Store } from '../src/store/port.ts'
 import { buildWeChat, createTestSealer, SHOP } from './support/wechat.ts'
 
 const STABLE = '/cgi-bin/stable_token'

@@ -2,14 +2,13 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, StoreError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
 import { contextOf, type RequestContext } from '../http/record.ts'
 import type { User } from '../identity/users.ts'
 import type { LoginResult } from '../login/login-codes.ts'
 import { createLoginHook, type LoginHook } from '../login/login-hook.ts'
 import { clientKey } from '../routing/rate-limiter.ts'
-import { StoreError } from '../store/port.ts'
 
 /** WeChat publishes no grammar for codes; these are the characters of a URL query that need no encoding. */
 const Body = Type.Object({

@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Sealer } from '../crypto/sealer.ts'
+import { StoreError } from '../errors.ts'
 import { untilWritten } from '../store/contention.ts'
-import { type Store, StoreError } from '../store/port.ts'
+import type { Store } from '../store/port.ts'
 import type { UserStatus } from './principal.ts'
 
 /** As it stands in the store. `epoch` counts how often all sessions of the user were ended; `phone` is sealed. */

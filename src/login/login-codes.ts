@@ -1,9 +1,9 @@
 /** A login code is exchanged once, however often and wherever it is posted: everyone who posts it gets the one answer. */
 import { createHash } from 'node:crypto'
-import { ApiError, type ErrorCode } from '../errors.ts'
+import { ApiError, type ErrorCode, StoreError } from '../errors.ts'
 import type { UserStatus } from '../identity/principal.ts'
 import type { Session } from '../identity/sessions.ts'
-import { type Store, StoreError } from '../store/port.ts'
+import type { Store } from '../store/port.ts'
 
 /** How long an answer is given again (milliseconds). */
 const REPEAT_WINDOW = 10_000

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, toApiError } from '../errors.ts'
 import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
 import type { RequestHeaders } from '../http/headers/request-headers.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
@@ -19,7 +19,7 @@ import type { Upstreams } from '../upstream/upstreams.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
 import { createLiveSockets } from './live-sockets.ts'
-import { type OpenDataBodyOptions, openDataBody, toBodyError } from './transforms/open-data.ts'
+import { type OpenDataBodyOptions, openDataBody } from './transforms/open-data.ts'
 import { createOutgoing, type Outgoing } from './upstream-head.ts'
 import { isWebSocketHandshake, joinWebSocket } from './websocket.ts'
 
@@ -96,7 +96,7 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
   ): void {
     openDataBody(req, { ...request, openData }).then(
       (body) => exchange.startWith(body),
-      (error) => exchange.refuse(toBodyError(error))
+      (error) => exchange.refuse(toApiError(error))
     )
   }
 
@@ -136,7 +136,7 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
       else exchange.start()
     }
     if (plan.limiter === null) start()
-    else plan.limiter.hit(limitKey(route, context)).then(start, (error) => exchange.refuse(toLimitError(error)))
+    else plan.limiter.hit(limitKey(route, context)).then(start, (error) => exchange.refuse(toApiError(error)))
   }
 
   return {
@@ -213,13 +213,7 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
         onEnd(error.status)
       }
       if (plan.limiter === null) start()
-      else plan.limiter.hit(limitKey(route, context)).then(start, (error) => refuse(toLimitError(error)))
+      else plan.limiter.hit(limitKey(route, context)).then(start, (error) => refuse(toApiError(error)))
     }
   }
-}
-
-function toLimitError(error: unknown): ApiError {
-  return error instanceof ApiError
-    ? error
-    : new ApiError('store_unavailable', 'The limit of this route cannot be told. Try again shortly.')
 }

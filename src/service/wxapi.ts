@@ -2,7 +2,7 @@
 import { pipeline } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { ApiError } from '../errors.ts'
+import { ApiError, toApiError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { RequestBody } from '../http/body/request-body.ts'
@@ -10,7 +10,6 @@ import { withProblems } from '../http/endpoints/openapi.ts'
 import { contextOf, type RequestContext } from '../http/record.ts'
 import type { ForwardedAnswer, ForwardedCall, WeChatForwarder } from '../platforms/wechat/egress.ts'
 import { judgePath } from '../platforms/wechat/egress-paths.ts'
-import { toBodyError } from '../proxy/transforms/open-data.ts'
 import { AppId, expectApp } from './subject.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
@@ -94,7 +93,7 @@ async function readBody(
     const { head, rest } = await readAhead(body, (size) => size > REPLAYABLE)
     return rest ?? head
   } catch (error) {
-    throw toBodyError(error)
+    throw toApiError(error)
   }
 }
 

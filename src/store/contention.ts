@@ -1,6 +1,6 @@
 /** Changes of a record that several may be changing: read, change, compare-and-set, and again when somebody was faster. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { StoreError } from './port.ts'
+import { StoreError } from '../errors.ts'
 
 const ATTEMPTS = 30
 /** Milliseconds. All attempts together take about a second at most. */

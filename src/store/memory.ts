@@ -1,8 +1,9 @@
 /** `memory:`: state of one process, gone when it ends. For development and tests. */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
+import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
-import { type Store, StoreError } from './port.ts'
+import type { Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
 
 /** Records kept at most; beyond that the one not used for longest goes, live or not. At some 500 bytes a record this is

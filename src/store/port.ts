@@ -1,14 +1,6 @@
 /** What wxgate needs of a place to keep state: plain records with an expiry, the few atomic operations that one-time
  *  things need, and a feed that every instance follows. Values are strings; what they mean is known one level up. */
 
-/** The store did not answer in time, or answered with an error. Nothing is known about whether a write happened. */
-export class StoreError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.name = 'StoreError'
-  }
-}
-
 /** Every operation settles within the store's deadline and throws {@link StoreError} when the backend fails; a missing
  *  or expired record is `undefined`, never an error. TTLs are in milliseconds and at least 1. */
 export interface Store {

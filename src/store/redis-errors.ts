@@ -1,6 +1,6 @@
 /** What an error of Redis, of the network or of TLS means to a person. The text of an error is never passed on: Redis
  *  repeats arguments of commands in some, and AUTH has the password among them. */
-import { StoreError } from './port.ts'
+import { StoreError } from '../errors.ts'
 
 const REPLIES: Readonly<Record<string, string>> = {
   WRONGPASS: 'refuses the user or password of the store URL',

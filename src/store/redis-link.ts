@@ -1,7 +1,7 @@
 /** Keeps one connection to Redis, replaces it when it is lost or silent, and gives every operation a deadline. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
-import { StoreError } from './port.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { describeRedisError, replyCodeOf, toRedisStoreError } from './redis-errors.ts'
 

@@ -3,7 +3,7 @@
  *  `redis[s]://[user:password@]host[:port][/db][?prefix=…&ca=FILE]`
  *  `redis[s]+cluster://[user:password@]host[:port],host[:port]…[?prefix=…]`
  *  `redis[s]+sentinel://[user:password@]host[:port],…[/db]?name=MASTER[&sentinelUsername=…&sentinelPassword=…]` */
-import { StoreError } from './port.ts'
+import { StoreError } from '../errors.ts'
 
 const PATTERN = /^redis(s?)(?:\+(cluster|sentinel))?:\/\/(?:(.*)@)?([^@/?#]+)(?:\/(\d*))?(?:\?([^#]*))?$/
 const PARAMETERS = ['prefix', 'ca', 'name', 'sentinelUsername', 'sentinelPassword']

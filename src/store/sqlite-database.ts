@@ -2,8 +2,8 @@
 import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
-import { StoreError } from './port.ts'
 
 const SCHEMA_VERSION = 1
 

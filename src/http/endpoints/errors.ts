@@ -1,15 +1,10 @@
 /** Every error of a Fastify handler, in the one shape that clients know. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ApiError, PROBLEM_TYPE, toProblem } from '../../errors.ts'
-import { StoreError } from '../../store/port.ts'
+import { ApiError, PROBLEM_TYPE, StoreError, toApiError, toProblem } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { sendProblem } from '../answer/send-problem.ts'
 import { contextOf } from '../record.ts'
 
-const STORE_AWAY = new ApiError('store_unavailable', 'The session store does not answer. Try again shortly.', {
-  retryAfter: 2
-})
-const UNEXPECTED = new ApiError('upstream_unavailable', 'The gateway could not finish this request. Try again shortly.')
 const NOT_FOUND = new ApiError('not_found', 'The gateway has no such endpoint.')
 const TOO_LARGE = new ApiError('body_too_large', 'The request body is larger than this endpoint accepts.')
 
@@ -46,7 +41,7 @@ export function translate(error: unknown, log: Log): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof StoreError) {
     log.warn({ err: error }, 'the store failed a request')
-    return STORE_AWAY
+    return toApiError(error)
   }
   const { code, statusCode, validation } = error as Partial<FastifyError>
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return TOO_LARGE
@@ -56,8 +51,8 @@ export function translate(error: unknown, log: Log): ApiError {
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new ApiError('invalid_request', 'The body is not valid JSON for this endpoint.')
   }
-  log.error({ err: error }, 'a request met an error that nobody expected')
-  return UNEXPECTED
+  log.error({ err: error }, 'the handler of a request threw an unexpected error')
+  return toApiError(error)
 }
 
 /** Names what is wrong, never what was sent. */

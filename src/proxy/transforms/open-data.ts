@@ -9,7 +9,6 @@ import { BODY_TOO_LARGE, type BodyLimits, RequestBody } from '../../http/body/re
 import type { RequestHeaders } from '../../http/headers/request-headers.ts'
 import type { OpenDataReader } from '../../identity/open-data-reader.ts'
 import type { Principal } from '../../identity/principal.ts'
-import { StoreError } from '../../store/port.ts'
 
 /** Bytes of JSON that are read. */
 const MAX_JSON = 256 * 1024
@@ -21,7 +20,6 @@ const FORGED = new ApiError(
   'The member "openData" is set by the gateway. Send encryptedData and iv.'
 )
 const ANONYMOUS = new ApiError('token_missing', 'Open data needs "Authorization: Bearer <access token>". Log in first.')
-const STORE_AWAY = new ApiError('store_unavailable', 'The session store does not answer. Try again shortly.')
 
 /** Digests of a body that no longer is the one (RFC 9530). */
 const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest'])
@@ -62,13 +60,6 @@ export async function openDataBody(req: IncomingMessage, options: OpenDataBodyOp
   if (body !== head) withoutDigests(outgoing)
   outgoing.push('content-length', String(body.length))
   return body
-}
-
-/** For what openDataBody rejects with, or whatever else reads a body ahead: a client that leaves meanwhile, for one. */
-export function toBodyError(error: unknown): ApiError {
-  if (error instanceof ApiError) return error
-  if (error instanceof StoreError) return STORE_AWAY
-  return new ApiError('upstream_unavailable', 'The gateway could not finish this request. Try again shortly.')
 }
 
 /** White space of JSON (RFC 8259, section 2), byte order marks, and the zeros of UTF-16 and UTF-32, which some parsers find
