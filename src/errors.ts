@@ -43,7 +43,6 @@ export const catalogue = {
   upstream_unavailable: { status: 503, action: 'retry', title: 'The upstream is unavailable' },
   wechat_unavailable: { status: 503, action: 'retry', title: 'WeChat is unavailable' },
   store_unavailable: { status: 503, action: 'retry', title: 'The session store is unavailable' },
-  draining: { status: 503, action: 'retry', title: 'The gateway is shutting down' },
   upstream_timeout: { status: 504, action: 'retry', title: 'The upstream did not answer in time' }
 } as const satisfies Record<string, Entry>
 

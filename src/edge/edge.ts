@@ -30,15 +30,7 @@ export async function createEdge(parts: Parts): Promise<EdgeStage> {
     // Values are what they are: a number is no string, and what we do not know is not silently taken away.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }
   })
-  useErrors(app, {
-    log,
-    requestId: (request) => contextOf(request.raw).requestId,
-    onError(request, error) {
-      const context = contextOf(request.raw)
-      context.isGranted = false
-      context.reason = error.code
-    }
-  })
+  useErrors(app, log)
   addHealth(app, parts)
   app.get('/.well-known/jwks.json', async () => ({ keys: parts.accessTokens.publicKeys }))
   addLogin(app, parts)

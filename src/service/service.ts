@@ -8,7 +8,7 @@ import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
 import { useErrors } from '../http/endpoints/errors.ts'
 import { addHealth } from '../http/endpoints/health.ts'
 import { addOpenApi, describeService } from '../http/endpoints/openapi.ts'
-import { contextOf, setContext } from '../http/record.ts'
+import { setContext } from '../http/record.ts'
 import { createWeChatForwarder, type WeChatForwarder } from '../platforms/wechat/egress.ts'
 import { addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
@@ -39,15 +39,7 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
     // Fastify would refuse longer ones in its own words; the target as a whole is limited at the front door.
     routerOptions: { maxParamLength: parts.config.server.limits.uri }
   })
-  useErrors(app, {
-    log: parts.log,
-    requestId: (request) => contextOf(request.raw).requestId,
-    onError(request, error) {
-      const context = contextOf(request.raw)
-      context.isGranted = false
-      context.reason = error.code
-    }
-  })
+  useErrors(app, parts.log)
   addAudit(app, parts.log)
   addNoEndpoint(app)
   await describeService(app)

@@ -1,27 +1,28 @@
-/** Every error of a Fastify handler, in the one shape that clients know. */
+/** Answers every error of a Fastify handler with a problem document. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError, PROBLEM_TYPE, StoreError, toApiError, toProblem } from '../../errors.ts'
-import type { Log } from '../../telemetry/log.ts'
 import { sendProblem } from '../answer/send-problem.ts'
 import { contextOf } from '../record.ts'
 
-const NOT_FOUND = new ApiError('not_found', 'The gateway has no such endpoint.')
-const TOO_LARGE = new ApiError('body_too_large', 'The request body is larger than this endpoint accepts.')
-
-export interface ErrorHooks {
-  requestId(request: FastifyRequest): string
-  /** Told before the answer is written. */
-  onError(request: FastifyRequest, error: ApiError): void
-  readonly log: Log
+export interface ErrorLog {
+  warn(fields: object, text: string): void
+  error(fields: object, text: string): void
 }
 
-export function useErrors(app: FastifyInstance, hooks: ErrorHooks): void {
+const NOT_FOUND = new ApiError('not_found', 'The gateway has no such endpoint.')
+const TOO_LARGE = new ApiError('body_too_large', 'The request body is larger than this endpoint accepts.')
+const NOT_JSON = new ApiError('invalid_request', 'Send the body as application/json.')
+const INVALID_JSON = new ApiError('invalid_request', 'The body is not valid JSON for this endpoint.')
+
+export function useErrors(app: FastifyInstance, log: ErrorLog): void {
   const answer = (request: FastifyRequest, reply: FastifyReply, error: ApiError) => {
-    hooks.onError(request, error)
+    const context = contextOf(request.raw)
+    context.isGranted = false
+    context.reason = error.code
     if (error === TOO_LARGE) {
-      // Fastify would close the connection while the client is still sending, and the reset takes the answer with it.
+      // Fastify closes the connection while the client is still sending: the reset would take the answer with it.
       reply.hijack()
-      sendProblem(request.raw, reply.raw, error, contextOf(request.raw))
+      sendProblem(request.raw, reply.raw, error, context)
       return reply
     }
     return reply
@@ -29,15 +30,15 @@ export function useErrors(app: FastifyInstance, hooks: ErrorHooks): void {
       .headers(error.headers)
       .header('cache-control', 'no-store')
       .header('content-type', PROBLEM_TYPE)
-      .send(JSON.stringify(toProblem(error, hooks.requestId(request))))
+      .send(JSON.stringify(toProblem(error, context.requestId)))
   }
-  // Fastify reads text as well, which would then be refused for what it holds and not for what it is.
+  // Fastify parses text/plain by default; then the answer would blame the value and not the type.
   app.removeContentTypeParser('text/plain')
-  app.setErrorHandler((error, request, reply) => answer(request, reply, translate(error, hooks.log)))
+  app.setErrorHandler((error, request, reply) => answer(request, reply, translate(error, log)))
   app.setNotFoundHandler((request, reply) => answer(request, reply, NOT_FOUND))
 }
 
-export function translate(error: unknown, log: Log): ApiError {
+function translate(error: unknown, log: ErrorLog): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof StoreError) {
     log.warn({ err: error }, 'the store failed a request')
@@ -46,16 +47,13 @@ export function translate(error: unknown, log: Log): ApiError {
   const { code, statusCode, validation } = error as Partial<FastifyError>
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return TOO_LARGE
   if (validation) return new ApiError('invalid_request', describe(validation))
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
-    return new ApiError('invalid_request', 'Send the body as application/json.')
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new ApiError('invalid_request', 'The body is not valid JSON for this endpoint.')
-  }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return NOT_JSON
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return INVALID_JSON
   log.error({ err: error }, 'the handler of a request threw an unexpected error')
   return toApiError(error)
 }
 
-/** Names what is wrong, never what was sent. */
+/** Names the member and the rule, never the value. */
 function describe(validation: NonNullable<FastifyError['validation']>): string {
   const parts = validation.map(({ instancePath, message, params }) => {
     const where = instancePath === '' ? 'The body' : `"${instancePath.slice(1).replaceAll('/', '.')}"`
