@@ -1,6 +1,7 @@
 /** What opening open data costs, and how far the ways to fail can be told apart by time: `node bench/open-data.ts`. A few
  *  seconds, one core. */
 import { createCipheriv, randomBytes } from 'node:crypto'
+import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
 import { createOpenDataReader, type SealedOpenData } from '../src/identity/open-data-reader.ts'
@@ -14,7 +15,7 @@ const NOBODY = 'oNobody0000000000000000'
 const ROUNDS = 41
 const CALLS = 500
 
-const clock = { now: () => Date.now() }
+const clock = systemClock
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 const store = createMemoryStore({ clock, log })
 const sealer = createSealer(createKeyRing(['a secret of the benchmark, known to everybody']), 'records')

@@ -1,7 +1,25 @@
-/** Time as an argument, so that tests can stand still. */
+/** Time as an argument, so that tests can move it. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Milliseconds since the Unix epoch. Steps when somebody sets the system time. */
   now(): number
+  /** Milliseconds since an arbitrary moment. Never goes back: for durations and deadlines. */
+  monotonic(): number
+  setTimeout(callback: () => void, ms: number): Timer
+  clearTimeout(timer: Timer | undefined): void
 }
 
-export const systemClock: Clock = { now: () => Date.now() }
+/** A pending timeout. Node's `Timeout` is one. */
+export interface Timer {
+  /** Starts the wait again, whether or not the callback was called. */
+  refresh(): unknown
+  /** The process may end before the callback is called. */
+  unref(): unknown
+  [Symbol.dispose](): void
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => timer?.[Symbol.dispose]()
+}

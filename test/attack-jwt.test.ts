@@ -12,15 +12,8 @@ import { createAccessTokens } from '../src/identity/tokens/access-tokens.ts'
 import type { JwtCodec } from '../src/identity/tokens/jwt-codec.ts'
 import { createJwtCodecs } from '../src/identity/tokens/jwt-codecs.ts'
 import { deriveSigningKeys, type SigningAlgorithm } from '../src/identity/tokens/signing-keys.ts'
-import {
-  APP_SECRET,
-  APPID,
-  buildTestGateway,
-  createTestClock,
-  OTHER_APPID,
-  SECRET,
-  type TestGateway
-} from './support/gateway.ts'
+import { createTestClock } from './support/clock.ts'
+import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID, SECRET, type TestGateway } from './support/gateway.ts'
 import { ALGORITHMS, createMint, encode, hmacToken, joseAccepts, type Members, type Mint } from './support/jwt.ts'
 import { startUpstream } from './support/upstream.ts'
 

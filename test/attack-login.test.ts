@@ -4,11 +4,11 @@ import { type Test, test } from 'tap'
 import type { ErrorCode } from '../src/errors.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
+import { createTestClock } from './support/clock.ts'
 import {
   APP_SECRET,
   APPID,
   buildTestGateway,
-  createTestClock,
   OTHER_APPID,
   type TestGateway,
   type TestGatewayOptions

@@ -5,13 +5,14 @@ import { StoreError } from '../src/errors.ts'
 import { createLoginCodes, type LoginResult } from '../src/login/login-codes.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
+import { createTestClock } from './support/clock.ts'
 import { APPID } from './support/gateway.ts'
-import { quietLog, startClock } from './support/store.ts'
+import { quietLog } from './support/store.ts'
 
 const RESULT = { isNew: true } as LoginResult
 
 function build() {
-  const clock = startClock()
+  const clock = createTestClock()
   const store = createMemoryStore({ clock, log: quietLog() })
   const instance = (own: Store = store) => createLoginCodes({ store: own, timeout: 60_000 })
   const steps = (exchange: () => Promise<LoginResult>) => ({

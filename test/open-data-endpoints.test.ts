@@ -1,14 +1,7 @@
 import { createCipheriv } from 'node:crypto'
 import { test } from 'tap'
-import {
-  APP_SECRET,
-  APPID,
-  buildTestGateway,
-  createTestClock,
-  OTHER_APPID,
-  SERVICE_TOKEN,
-  type TestGateway
-} from './support/gateway.ts'
+import { createTestClock } from './support/clock.ts'
+import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
 import { openClient } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData, sandboxSessionKey } from './support/wechat-data.ts'

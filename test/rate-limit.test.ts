@@ -1,5 +1,6 @@
 import { test } from 'tap'
-import { APPID, buildTestGateway, createTestClock } from './support/gateway.ts'
+import { createTestClock } from './support/clock.ts'
+import { APPID, buildTestGateway } from './support/gateway.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const limited = (by: string) => ({

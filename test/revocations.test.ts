@@ -5,10 +5,11 @@ import type { Principal } from '../src/identity/principal.ts'
 import { createRevocations } from '../src/identity/revocations.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
-import { quietLog, startClock } from './support/store.ts'
+import { createTestClock } from './support/clock.ts'
+import { quietLog } from './support/store.ts'
 
 const ACCESS_TTL = 7_200_000
-const clock = startClock()
+const clock = createTestClock()
 
 async function follow(t: Test, store: Store, time = clock) {
   const options = { store, clock: time, log: quietLog(), accessTtl: ACCESS_TTL, grace: 60_000 }
@@ -56,7 +57,7 @@ test('an entry speaks of one session, or of one user of one mini-program below a
 })
 
 test('an entry outlives every token it speaks of, also one issued a moment later by a clock ahead, and is then forgotten', async (t) => {
-  const time = startClock()
+  const time = createTestClock()
   const store = makeStore(time)
   const revocations = await follow(t, store, time)
   await revocations.endSession('s1')

@@ -1,11 +1,11 @@
 import { createHmac } from 'node:crypto'
 import { test } from 'tap'
 import { phoneNumberOf } from '../src/sandbox/people.ts'
+import { createTestClock } from './support/clock.ts'
 import {
   APP_SECRET,
   APPID,
   buildTestGateway,
-  createTestClock,
   OTHER_APPID,
   SERVICE_TOKEN,
   type TestGateway,

@@ -6,9 +6,10 @@ import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
 import { createSessionKeys } from '../src/identity/session-keys.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
+import { createTestClock } from './support/clock.ts'
 import { APP_SECRET, APPID, buildTestGateway, SECRET, SERVICE_TOKEN } from './support/gateway.ts'
 import { enter, post, read, startBackend, startGroup } from './support/instances.ts'
-import { quietLog, startClock } from './support/store.ts'
+import { quietLog } from './support/store.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const NEW_SECRET = 'a-new-secret-of-more-than-32-characters'
@@ -31,7 +32,7 @@ function build(secrets: readonly string[] = [SECRET], shared?: ReturnType<typeof
 }
 
 function makeStore() {
-  const clock = startClock()
+  const clock = createTestClock()
   return { clock, store: createMemoryStore({ clock, log: quietLog() }) }
 }
 

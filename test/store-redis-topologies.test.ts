@@ -8,14 +8,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import { openStore } from '../src/store/open.ts'
 import type { Store } from '../src/store/port.ts'
+import { createTestClock } from './support/clock.ts'
 import { freePort } from './support/process.ts'
 import { askRedis, startRedis, startSentinel } from './support/redis.ts'
-import { quietLog, startClock } from './support/store.ts'
+import { quietLog } from './support/store.ts'
 
 const HOUR = 3_600_000
 
 async function open(t: Test, url: string): Promise<Store> {
-  const store = await openStore(url, { clock: startClock(), log: quietLog(), timeout: 500 })
+  const store = await openStore(url, { clock: createTestClock(), log: quietLog(), timeout: 500 })
   t.teardown(() => store.close())
   return store
 }

@@ -10,7 +10,8 @@ import { type Test, test } from 'tap'
 import { openStore } from '../src/store/open.ts'
 import { createSqliteStore } from '../src/store/sqlite.ts'
 import { openSqliteDatabase } from '../src/store/sqlite-database.ts'
-import { quietLog, startClock } from './support/store.ts'
+import { createTestClock } from './support/clock.ts'
+import { quietLog } from './support/store.ts'
 
 const HOUR = 3_600_000
 const TIMEOUT = 250
@@ -22,7 +23,7 @@ function folderFor(t: Test): string {
   return folder
 }
 
-async function open(t: Test, file: string, clock = startClock()) {
+async function open(t: Test, file: string, clock = createTestClock()) {
   const store = await openStore(`sqlite:${file}`, { clock, log: quietLog(), timeout: TIMEOUT })
   t.teardown(() => store.close())
   return store
@@ -98,7 +99,7 @@ test('a new file can be opened by many at the same moment, and an exclusively lo
 
 test('a full disk fails writes with a StoreError, reads go on, and freed space is used', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
-  const clock = startClock()
+  const clock = createTestClock()
   const log = quietLog()
   const database = openSqliteDatabase(file, log)
   const store = createSqliteStore({ database, file, clock, log, timeout: TIMEOUT })
@@ -173,7 +174,7 @@ test('what is no store file of ours is refused and left alone', async (t) => {
 
 test('expired rows are removed in the background, in small steps, by whichever process comes first', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
-  const clock = startClock()
+  const clock = createTestClock()
   const store = await open(t, file, clock)
   await open(t, file, clock)
   for (let index = 0; index < 350; index++) await store.set(`k${index}`, 'x', index < 300 ? 1_000 : HOUR)
@@ -220,7 +221,7 @@ test('what was acknowledged survives kill -9', async (t) => {
     })
     const acknowledged = output.split('\n').slice(0, -1)
     t.ok(acknowledged.length >= wanted)
-    const store = await open(t, file, startClock(Date.now()))
+    const store = await open(t, file, createTestClock(Date.now()))
     let lost = 0
     for (const key of acknowledged) if ((await store.get(key)) !== `value of ${key}`) lost++
     t.equal(lost, 0, `round ${round}: ${acknowledged.length} acknowledged`)

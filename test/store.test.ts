@@ -6,8 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { openStore } from '../src/store/open.ts'
+import { createTestClock } from './support/clock.ts'
 import { hasRedis, launchRedis } from './support/redis.ts'
-import { quietLog, startClock } from './support/store.ts'
+import { quietLog } from './support/store.ts'
 import { type Opened, storeRules } from './support/store-rules.ts'
 
 const HOUR = 3_600_000
@@ -20,7 +21,7 @@ interface Backend {
 const memory: Backend = {
   name: 'memory',
   async open(t) {
-    const clock = startClock()
+    const clock = createTestClock()
     const store = await openStore('memory:', { clock, log: quietLog() })
     t.teardown(() => store.close())
     return { store, twin: store, pass: async (milliseconds) => clock.advance(milliseconds) }
@@ -31,7 +32,7 @@ const sqlite: Backend = {
   name: 'sqlite',
   async open(t) {
     const folder = mkdtempSync(join(tmpdir(), 'wxgate-store-'))
-    const clock = startClock()
+    const clock = createTestClock()
     const options = { clock, log: quietLog(), baseDir: folder }
     const store = await openStore('sqlite:./data/wxgate.db', options)
     const twin = await openStore(`sqlite:${folder}/data/wxgate.db`, options)
@@ -49,7 +50,7 @@ function redisAt(url: string): Backend {
   return {
     name: 'redis',
     async open(t) {
-      const options = { clock: startClock(), log: quietLog() }
+      const options = { clock: createTestClock(), log: quietLog() }
       const store = await openStore(`${url}?prefix=test${++count}:`, options)
       const twin = await openStore(`${url}?prefix=test${count}:`, options)
       t.teardown(async () => {
@@ -87,7 +88,7 @@ test('only stores that processes can share say so', async (t) => {
 
 test('a full memory store drops the record not used for longest, and says so once', async (t) => {
   const log = quietLog()
-  const store = createMemoryStore({ clock: startClock(), log, maxRecords: 3 })
+  const store = createMemoryStore({ clock: createTestClock(), log, maxRecords: 3 })
   for (const key of ['a', 'b', 'c']) await store.set(key, key, HOUR)
   t.equal(await store.get('a'), 'a')
   for (const key of ['d', 'e']) await store.set(key, key, HOUR)
@@ -99,7 +100,11 @@ test('a full memory store drops the record not used for longest, and says so onc
 
 test('a sqlite file is made with its folder, and only its owner may read it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-store-'))
-  const store = await openStore('sqlite:deep/er/wxgate.db', { clock: startClock(), log: quietLog(), baseDir: folder })
+  const store = await openStore('sqlite:deep/er/wxgate.db', {
+    clock: createTestClock(),
+    log: quietLog(),
+    baseDir: folder
+  })
   t.teardown(async () => {
     await store.close()
     rmSync(folder, { recursive: true })
@@ -110,7 +115,7 @@ test('a sqlite file is made with its folder, and only its owner may read it', as
 })
 
 test('a store URL that cannot be used is refused without repeating it', async (t) => {
-  const options = { clock: startClock(), log: quietLog() }
+  const options = { clock: createTestClock(), log: quietLog() }
   const wrong = {
     '': /none of memory/,
     'postgres://me:hunter2@h/db': /none of memory/,

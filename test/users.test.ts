@@ -5,6 +5,7 @@ import { createSealer } from '../src/crypto/sealer.ts'
 import { createUsers } from '../src/identity/users.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
+import { createTestClock } from './support/clock.ts'
 import { APPID, OTHER_APPID, SECRET, SERVICE_TOKEN } from './support/gateway.ts'
 import {
   enter,
@@ -17,12 +18,12 @@ import {
   startGroup,
   verdict
 } from './support/instances.ts'
-import { quietLog, startClock } from './support/store.ts'
+import { quietLog } from './support/store.ts'
 
 const DAY = 86_400_000
 
 function build() {
-  const clock = startClock()
+  const clock = createTestClock()
   const store = createMemoryStore({ clock, log: quietLog() })
   const users = createUsers({ store, sealer: createSealer(createKeyRing([SECRET]), 'records'), clock })
   return { users, store, clock }
@@ -133,7 +134,9 @@ test('a first login that broke off halfway leaves the person new', async (t) => 
     }
   }
   const sealer = createSealer(createKeyRing([SECRET]), 'records')
-  await t.rejects(createUsers({ store: broken, sealer, clock: startClock() }).recordLogin(APPID, 'oAlice', 'uAlice'))
+  await t.rejects(
+    createUsers({ store: broken, sealer, clock: createTestClock() }).recordLogin(APPID, 'oAlice', 'uAlice')
+  )
   t.equal((await users.recordLogin(OTHER_APPID, 'oAlice2', 'uAlice')).isNew, false)
   t.equal((await users.recordLogin(APPID, 'oAlice', 'uAlice')).isNew, true)
   t.equal((await users.recordLogin(APPID, 'oAlice', 'uAlice')).isNew, false)

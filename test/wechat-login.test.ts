@@ -4,7 +4,8 @@ import { createServer as createTlsServer } from 'node:tls'
 import { type Test, test } from 'tap'
 import { createWeChat } from '../src/platforms/wechat/client.ts'
 import { createSandbox } from '../src/sandbox/server.ts'
-import { buildWeChat, createTestClock, createTestLog, SHOP } from './support/wechat.ts'
+import { createTestClock } from './support/clock.ts'
+import { buildWeChat, createTestLog, SHOP } from './support/wechat.ts'
 
 const LOGIN = '/sns/jscode2session'
 
@@ -23,7 +24,7 @@ test('a code becomes openid, unionid and session_key', async (t) => {
 test('a base path of the API base is put in front of every call', async (t) => {
   const { url, sandbox } = await buildWeChat(t)
   const { log } = createTestLog()
-  const clock = createTestClock()
+  const clock = createTestClock(Date.UTC(2026, 10, 23))
   const { store } = await buildWeChat(t)
   const wechat = createWeChat({ apiBase: `${url}/proxy/`, timeout: 2000, store, clock, log })
   t.teardown(() => wechat.close())
@@ -137,12 +138,12 @@ test('a connection that cannot be made is tried twice at most, within the timeou
 })
 
 test('a login goes through once the refused connection comes back in time', async (t) => {
-  const first = createSandbox({ clock: createTestClock() })
+  const first = createSandbox({ clock: createTestClock(Date.UTC(2026, 10, 23)) })
   const { url, port } = await first.listen(0)
   await first.close()
   const { wechat } = await buildWeChat(t, { apiBase: url })
   const login = wechat.login(SHOP, 'sandbox-alice')
-  const again = createSandbox({ clock: createTestClock() })
+  const again = createSandbox({ clock: createTestClock(Date.UTC(2026, 10, 23)) })
   t.teardown(() => again.close())
   setTimeout(() => again.listen(port), 20)
   t.match(await login, { openId: String })

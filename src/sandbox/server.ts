@@ -138,7 +138,7 @@ function createAppCheck(apps: SandboxOptions['apps']): (appId: string, secret: s
 
 function createState(clock: Clock): SandboxState {
   let offset = 0
-  const ahead: Clock = { now: () => clock.now() + offset }
+  const ahead: Clock = { ...clock, now: () => clock.now() + offset }
   const people = createPeople()
   const codes = createCodes(ahead)
   const accessTokens = createAccessTokenOffice(ahead)

@@ -7,7 +7,8 @@ import { type AccessTokens, createAccessTokens } from '../../src/identity/tokens
 import { createJwtCodecs } from '../../src/identity/tokens/jwt-codecs.ts'
 import { createRefreshTokens } from '../../src/identity/tokens/refresh-tokens.ts'
 import { deriveSigningKeys } from '../../src/identity/tokens/signing-keys.ts'
-import { APPID, createTestClock, SECRET } from '../support/gateway.ts'
+import { createTestClock } from '../support/clock.ts'
+import { APPID, SECRET } from '../support/gateway.ts'
 import { ALGORITHMS, createMint, type Mint } from '../support/jwt.ts'
 import { apply, type Edit, edits, type Fuzzer } from './fuzzer.ts'
 

@@ -23,21 +23,6 @@ export interface Teardown {
   teardown(fn: () => unknown): void
 }
 
-/** Milliseconds that stand still until they are moved. */
-export interface TestClock extends Clock {
-  advance(ms: number): void
-}
-
-export function createTestClock(start = Date.now()): TestClock {
-  let now = start
-  return {
-    now: () => now,
-    advance(ms) {
-      now += ms
-    }
-  }
-}
-
 export interface TestGatewayOptions {
   /** As in gateway.yaml; each top-level key replaces the default's. Ports are chosen here. */
   readonly config?: Record<string, unknown>

@@ -8,13 +8,12 @@ import { createSandbox, type Sandbox } from '../../src/sandbox/server.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/port.ts'
+import { createTestClock, type TestClock } from './clock.ts'
 import {
   APP_SECRET,
   APPID,
   buildTestGateway,
-  createTestClock,
   OTHER_APPID,
-  type TestClock,
   type TestGateway,
   type TestGatewayOptions
 } from './gateway.ts'

@@ -1,6 +1,7 @@
 /** The sandbox as a mini-program team would use it: over HTTP, and nothing else. */
+
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.ts'
-import { createTestClock, type TestClock } from './wechat.ts'
+import { createTestClock, type TestClock } from './clock.ts'
 
 interface Teardown {
   teardown(action: () => unknown): unknown
@@ -28,7 +29,7 @@ export interface SandboxSetup {
 export const APP = 'wx1234567890abcdef'
 
 export async function buildSandbox(t: Teardown, options: Partial<SandboxOptions> = {}): Promise<SandboxSetup> {
-  const clock = createTestClock()
+  const clock = createTestClock(Date.UTC(2026, 10, 23))
   const sandbox = createSandbox({ clock, ...options })
   const { url } = await sandbox.listen(0)
   t.teardown(() => sandbox.close())

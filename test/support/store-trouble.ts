@@ -2,10 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { openStore } from '../../src/store/open.ts'
+import { createTestClock } from './clock.ts'
 // Loaded before the clock starts: reading its client from the disk is no part of the deadline.
 import '../../src/store/redis.ts'
 import type { Store } from '../../src/store/port.ts'
-import { quietLog, startClock } from './store.ts'
+import { quietLog } from './store.ts'
 
 const HOUR = 3_600_000
 export const TIMEOUT = 250
@@ -15,7 +16,7 @@ const SLACK = 200
 export async function openImpatiently(t: Test, url: string, timeout = TIMEOUT) {
   const log = quietLog()
   const started = performance.now()
-  const store = await openStore(url, { clock: startClock(), log, timeout })
+  const store = await openStore(url, { clock: createTestClock(), log, timeout })
   t.ok(performance.now() - started < timeout + SLACK, 'opening keeps the deadline')
   t.teardown(() => store.close())
   return { store, log }

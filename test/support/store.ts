@@ -1,20 +1,5 @@
-/** A clock that stands still and a log that remembers, for tests of the stores. */
-import type { Clock } from '../../src/clock.ts'
+/** A log that remembers, for tests of the stores. */
 import type { Log } from '../../src/telemetry/log.ts'
-
-export interface TestClock extends Clock {
-  advance(milliseconds: number): void
-}
-
-export function startClock(start = 1_800_000_000_000): TestClock {
-  let time = start
-  return {
-    now: () => time,
-    advance(milliseconds) {
-      time += milliseconds
-    }
-  }
-}
 
 /** Every line is the message after what was logged with it, as JSON. */
 export function quietLog(): Log & { readonly lines: string[] } {

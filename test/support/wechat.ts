@@ -7,27 +7,13 @@ import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sand
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/port.ts'
 import type { Log } from '../../src/telemetry/log.ts'
+import { createTestClock, type TestClock } from './clock.ts'
 
 interface Teardown {
   teardown(action: () => unknown): unknown
 }
 
 export const SHOP = { appId: 'wx1234567890abcdef', secret: 'canary-appsecret-0123456789' }
-
-export interface TestClock {
-  now(): number
-  advance(milliseconds: number): void
-}
-
-export function createTestClock(): TestClock {
-  let time = Date.UTC(2026, 10, 23)
-  return {
-    now: () => time,
-    advance(milliseconds) {
-      time += milliseconds
-    }
-  }
-}
 
 export function createTestLog(): { log: Log; lines: string[] } {
   const lines: string[] = []
@@ -75,7 +61,7 @@ export async function buildWeChat(
   options: Partial<SandboxOptions> & { timeout?: number; store?: Store; apiBase?: string } = {}
 ): Promise<Setup> {
   const { timeout = 2000 } = options
-  const clock = createTestClock()
+  const clock = createTestClock(Date.UTC(2026, 10, 23))
   const { log, lines } = createTestLog()
   const sandbox = createSandbox({ clock, ...options })
   const { url } = await sandbox.listen(0)
