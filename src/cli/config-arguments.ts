@@ -1,7 +1,7 @@
 /** The flags and variables by which every command that needs a configuration finds it. */
 import { type LoadResult, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/problem.ts'
-import { type Allowance, allowances } from '../config/rules/rule.ts'
+import { type Allowance, allowances } from '../config/section.ts'
 import type { CliIo } from './io.ts'
 
 /** For `options` of node:util parseArgs. */

@@ -59,6 +59,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     const request: ExplainedRequest = { method, target, rawHeaders, from: values.from }
     const explanation = await explain(config, request, {
       file: configFile(values, io.env),
+      routeLines: loaded.routeLines,
       clock: systemClock,
       isSecretKnown
     })

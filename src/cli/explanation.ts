@@ -2,7 +2,6 @@
 import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
-import { covers } from '../config/route-path.ts'
 import type { ApiError } from '../errors.ts'
 import { createLasting, createStage } from '../gateway/generation.ts'
 import { createFrontDoor } from '../http/admit.ts'
@@ -10,6 +9,7 @@ import { toClientError } from '../http/answer/parse-errors.ts'
 import type { RequestHeaders, Stripped } from '../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
 import { isOwnPath } from '../http/path/own-paths.ts'
+import { covers } from '../http/path/prefix.ts'
 import type { RequestContext } from '../http/record.ts'
 import type { ReverseProxy } from '../proxy/proxy.ts'
 import { upstreamPath } from '../proxy/upstream-head.ts'
@@ -75,8 +75,10 @@ export interface ExplainedPrincipal {
 }
 
 export interface ExplainOptions {
-  /** As the user named it. */
+  /** Path of the configuration as the user gave it. */
   readonly file: string
+  /** Line of each route in the file. */
+  readonly routeLines: readonly number[]
   readonly clock: Clock
   /** False when the gateway has not made its secret yet. */
   readonly isSecretKnown: boolean
@@ -118,7 +120,7 @@ function ask(
   const frontDoor = createFrontDoor(config, { explain: true })
   const { context, error } = frontDoor.admit({ method, url, httpVersion: '1.1', rawHeaders, socket })
   const refusal = unreadable(request, config.server.limits.uri) ?? error
-  const place = (route: RouteConfig) => describeRoute(route, options.file)
+  const place = (route: RouteConfig) => describeRoute(route, config.routes.indexOf(route), options)
   const { target, headers } = context
   const nothing = {
     request: { method, target: url, from: request.from, isTrusted: context.peer.isTrusted },
@@ -226,8 +228,12 @@ function answerOf({ status, code, detail }: ApiError) {
   return { status, code, detail }
 }
 
-function describeRoute({ path, methods, line, upstream, auth }: RouteConfig, file: string): ExplainedRoute {
-  return { path, methods, place: `${file}:${line}`, upstream, auth }
+function describeRoute(
+  { path, methods, upstream, auth }: RouteConfig,
+  index: number,
+  { file, routeLines }: ExplainOptions
+): ExplainedRoute {
+  return { path, methods, place: `${file}:${routeLines[index]}`, upstream, auth }
 }
 
 function removedBy(route: RouteConfig | null, { kept }: RequestHeaders): Stripped[] {

@@ -36,7 +36,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
       return 0
     }
     // A worker runs by what its primary has in force, which one that replaces another may not find in the file any more.
-    loaded = link ? { ok: true, config: await link.config(), warnings: [] } : loadConfigFrom(values, io)
+    loaded = link ? { ok: true, config: await link.config(), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
   } catch (error) {
     return refuseCommandLine('run', error, USAGE, io)
   }

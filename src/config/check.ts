@@ -1,8 +1,10 @@
 /** The strict check against the schema: everything wrong at once, in words, each with its place. */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import type { Written } from './config.ts'
 import { didYouMean, type Path, pointer, quote } from './problem.ts'
 import type { Report } from './report.ts'
-import { checkedSchema, type Draft, type JsonSchema, type Written } from './schema.ts'
+import { checkedSchema, type JsonSchema } from './schema.ts'
+import type { Draft } from './section.ts'
 import { parseDuration, parseSize } from './units.ts'
 
 let compiled: ValidateFunction | undefined

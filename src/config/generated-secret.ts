@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { GatewayConfig } from './config.ts'
-import { GENERATED } from './rules/trust.ts'
+import { GENERATED } from './sections/secrets.ts'
 
 /** Remembers the secret of a store in memory, which has no file, from one reload to the next. */
 export interface GeneratedSecretMemory {

@@ -1,43 +1,43 @@
-/** gateway.yaml to a configuration, or to everything that is wrong with it. */
+/** Loads gateway.yaml: the result is a configuration, or every fault of the file at once. */
 import { dirname, resolve } from 'node:path'
 import { notAvailable, patternSteps } from './availability.ts'
 import { check } from './check.ts'
-import type { GatewayConfig } from './config.ts'
+import { checkRules, type GatewayConfig, resolveConfig, type Written } from './config.ts'
 import { type ReadFile, readFile, readText } from './files.ts'
 import type { Environment } from './interpolate.ts'
-import { lint } from './lint.ts'
 import { type ParsedText, parseYaml } from './parse.ts'
 import { type Path, type Problem, pointer } from './problem.ts'
 import { readTree, type Tree } from './read-tree.ts'
-import { resolveConfig } from './resolve.ts'
-import { listeners } from './rules/listeners.ts'
-import { routes } from './rules/routes.ts'
-import type { RuleContext } from './rules/rule.ts'
-import { trust } from './rules/trust.ts'
-import { upstreams } from './rules/upstreams.ts'
-import { checkedSchema, type Draft, type Written } from './schema.ts'
+import { checkedSchema } from './schema.ts'
+import type { Draft } from './section.ts'
 
 export interface LoadOptions {
-  /** As the user named it; problems repeat it. */
+  /** Path as the user gave it; problems repeat it. */
   readonly file: string
-  /** What a relative `file` starts from; the working directory of the process unless told. */
+  /** Base of a relative `file`; default: the working directory of the process. */
   readonly cwd?: string
-  /** The content, when it is at hand already. */
+  /** Content of the file; default: read from `file`. */
   readonly text?: string
   readonly env: Environment
   readonly readFile?: ReadFile
-  /** NODE_ENV=production: the sandbox, generated secrets and a store in memory are refused unless `allow` names them. */
+  /** NODE_ENV=production: settings such as the sandbox are refused unless `allow` names them. */
   readonly production: boolean
   readonly allow: ReadonlySet<string>
 }
 
 export type LoadResult =
-  | { readonly ok: true; readonly config: GatewayConfig; readonly warnings: Problem[] }
+  | {
+      readonly ok: true
+      readonly config: GatewayConfig
+      /** The line of each route in the file. It stays out of the configuration, which a reload compares. */
+      readonly routeLines: readonly number[]
+      readonly warnings: Problem[]
+    }
   | {
       readonly ok: false
       readonly problems: Problem[]
       readonly warnings: Problem[]
-      /** What there is of the right type; null when the file is not even YAML. */
+      /** The valid parts; null for a file that is not YAML. */
       readonly draft: Draft<Written> | null
     }
 
@@ -69,21 +69,16 @@ function understand(parsed: ParsedText, options: LoadOptions & { directory: stri
   const { report } = tree
   const known = new Set([...tree.broken, ...refuseUnavailable(tree)])
   const draft = check(tree.value, known, report)
-  const context: RuleContext = {
-    draft,
-    report,
-    isProduction: options.production,
-    allow: options.allow,
-    directory: options.directory,
-    readFile: options.readFile
-  }
-  for (const rule of [listeners, trust, upstreams, routes, lint]) rule(context)
-  const problems = report.errors()
-  if (problems.length > 0) return { ok: false, problems, warnings: report.warnings(), draft }
-  return { ok: true, config: resolveConfig(draft as Written, options.directory, report), warnings: report.warnings() }
+  const { directory, readFile, allow, production: isProduction } = options
+  checkRules(draft, { report, isProduction, allow, directory, readFile })
+  const [problems, warnings] = [report.errors(), report.warnings()]
+  if (problems.length > 0) return { ok: false, problems, warnings, draft }
+  const config = resolveConfig(draft as Written, directory)
+  const routeLines = config.routes.map((_, index) => report.line(['routes', index]))
+  return { ok: true, config, routeLines, warnings }
 }
 
-/** The places of what this version cannot do. */
+/** Reports keys that this version does not implement; gives their places. */
 function refuseUnavailable({ value, report }: Tree): string[] {
   return notAvailable.flatMap((pattern) =>
     find(value, patternSteps(pattern)).map((path) => {

@@ -23,19 +23,19 @@ export interface RedisAddress {
   readonly kind: 'server' | 'cluster' | 'sentinel'
   readonly nodes: readonly [RedisNode, ...RedisNode[]]
   readonly isTls: boolean
-  /** PEM file with the authority that signed the servers' certificates; null: those the system trusts. */
+  /** PEM file of the authority that signed the servers' certificates; null: the system's authorities. */
   readonly caFile: string | null
   readonly credentials: RedisCredentials
   readonly database: number
   readonly prefix: string
-  /** What Sentinel calls the group of servers. */
+  /** Name of the group of servers in Sentinel. */
   readonly masterName: string
   readonly sentinelCredentials: RedisCredentials
   /** Without credentials, for messages. */
   readonly label: string
 }
 
-/** Null when it is no Redis URL at all. Throws a {@link StoreError} that repeats nothing of the URL. */
+/** Null for a URL of another kind. Throws a {@link StoreError} that repeats nothing of the URL. */
 export function parseRedisUrl(url: string): RedisAddress | null {
   if (!/^rediss?(\+\w+)?:/.test(url)) return null
   const match = PATTERN.exec(url)

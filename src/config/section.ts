@@ -1,24 +1,57 @@
-/** What a rule about the meaning of the file gets to see. */
-import type { ReadFile } from '../files.ts'
-import type { Report } from '../report.ts'
-import type { Draft, Written } from '../schema.ts'
+/** Types and helpers that the sections of gateway.yaml share. */
+import type { ReadFile } from './files.ts'
+import type { Path } from './problem.ts'
+import type { Report } from './report.ts'
 
-/** What production refuses unless it is asked for by name. */
+/** Settings that production refuses unless they are allowed by name. */
 export const allowances = ['sandbox', 'generated-secrets', 'memory-store'] as const
 export type Allowance = (typeof allowances)[number]
 
+/** Input of a rule beside the sections that it reads. */
 export interface RuleContext {
-  readonly draft: Draft<Written>
   readonly report: Report
   readonly isProduction: boolean
   readonly allow: ReadonlySet<string>
+  /** Base of relative paths: the folder of the configuration file. */
   readonly directory: string
   readonly readFile: ReadFile
 }
 
-/** Rules bear with a file that is wrong elsewhere: what is missing or of a wrong type is undefined and was reported. */
-export type Rule = (context: RuleContext) => void
+/** A checked value that may be incomplete: parts that are missing or invalid are undefined and were reported. */
+export type Draft<T> = T extends readonly (infer E)[]
+  ? readonly (Draft<E> | undefined)[]
+  : T extends object
+    ? { readonly [K in keyof T]?: Draft<T[K]> | undefined }
+    : T
 
+export type DeepReadonly<T> = T extends readonly (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T
+
+/** The entries of a list that are present, with their index in the file. */
 export function entries<T>(list: readonly (T | undefined)[] | undefined): [number, T][] {
   return [...(list ?? []).entries()].filter((entry): entry is [number, T] => entry[1] !== undefined)
+}
+
+/** Reports each value that an earlier entry has too. */
+export function reportRepeats(
+  values: Iterable<readonly [Path, string | undefined]>,
+  message: (line: number) => string,
+  report: Report
+): void {
+  const seen = new Map<string, Path>()
+  for (const [path, value] of values) {
+    if (value === undefined) continue
+    const first = seen.get(value)
+    if (first === undefined) seen.set(value, path)
+    else report.error(path, message(report.line(first)))
+  }
+}
+
+export function refuseInProduction(context: RuleContext, path: Path, message: string, allowance: Allowance): void {
+  if (!context.isProduction || context.allow.has(allowance)) return
+  const hint = `to allow it: --allow ${allowance} or WXGATE_ALLOW=${allowance}`
+  context.report.error(path, `${message} when NODE_ENV=production`, hint)
 }

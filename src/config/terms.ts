@@ -1,25 +1,25 @@
-/** The words that the schema is written in. Keys beginning with `x-` are for our own check and are not published:
- *  `x-form` completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`, which
- *  others may read where `x-public` says so. */
+/** Building blocks of the schema. Keys that begin with `x-` serve the strict check and are not published: `x-form`
+ *  completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`, and
+ *  `x-public` allows every user to read that file. */
 import { type TObject, type TProperties, Type } from 'typebox'
-import { durationPattern, sizePattern } from '../units.ts'
+import { durationPattern, sizePattern } from './units.ts'
 
 interface Range {
   readonly min?: string
   readonly max?: string
 }
 
-/** Longest wait that a timer of Node can hold with room to spare. */
+/** Below the longest wait of a Node timer (24.8 days). */
 const LONGEST_WAIT = '1d'
 const LONGEST_LIFE = '3650d'
 
-/** A mapping that knows all its keys. A key with a default may be left out; the type has it all the same, since the
- *  check fills it in. */
+/** A mapping with a closed set of keys. A key with a default may be left out; its type is not optional, because the
+ *  check fills the default in. */
 export function mapping<P extends TProperties>(description: string, properties: P): TObject<P> {
   return Type.Object(properties, { description, additionalProperties: false })
 }
 
-/** A mapping that may be left out as a whole, and then consists of its defaults. */
+/** A mapping that may be left out as a whole; it then consists of its defaults. */
 export function section<P extends TProperties>(description: string, properties: P): TObject<P> {
   return Type.Object(properties, { description, additionalProperties: false, default: {} })
 }
@@ -35,7 +35,7 @@ export function duration(description: string, fallback?: string, range: Range = 
   })
 }
 
-/** How long something is kept, rather than waited for. */
+/** A time to keep something; no timer waits for it, so it may be long. */
 export function lifetime(description: string, fallback: string, min = '1s') {
   return duration(description, fallback, { min, max: LONGEST_LIFE })
 }
@@ -51,12 +51,12 @@ export function size(description: string, fallback?: string, range: Range = {}) 
   })
 }
 
-/** Text, or `{ file: PATH }`. The file has been read by the time the check sees the value, hence the type. */
+/** Text, or `{ file: PATH }`. The type is text, because the file is read before the check. */
 export function secret(description: string) {
   return textOrFile(description, {})
 }
 
-/** The same for what everybody may read, such as a certificate. */
+/** The same for a value that every user may read, such as a certificate. */
 export function publicPem(description: string) {
   return textOrFile(description, { 'x-public': true })
 }
@@ -84,6 +84,16 @@ export function text(description: string, fallback?: string) {
   return Type.String({ description, minLength: 1, maxLength: 2048, ...withDefault(fallback) })
 }
 
+/** Address of a listener. */
+export function host(fallback: string) {
+  return matching('Address to listen on.', '^[A-Za-z0-9.:_%-]{1,253}$', 'a host name or an IP address', fallback)
+}
+
+/** Port of a listener. */
+export function port(fallback: number) {
+  return integer('Port to listen on; 0 takes any free one.', 0, 65_535, fallback)
+}
+
 export function flag(description: string, fallback: boolean) {
   return Type.Boolean({ description, default: fallback })
 }
@@ -96,7 +106,7 @@ export function oneOf<const T extends readonly string[]>(description: string, va
   return Type.Unsafe<T[number]>({ type: 'string', enum: [...values], description, ...withDefault(fallback) })
 }
 
-/** One or more of some words, each at most once. */
+/** A list of one or more of some words, each at most once. */
 export function someOf<const T extends readonly string[]>(
   description: string,
   values: T,
@@ -106,7 +116,7 @@ export function someOf<const T extends readonly string[]>(
   return Type.Array(items, { description, minItems: 1, uniqueItems: true, ...withDefault(fallback) })
 }
 
-/** Text of a certain form; `form` completes the sentence "must be …". */
+/** @param form Completes the sentence "must be …". */
 export function matching(description: string, pattern: string, form: string, fallback?: string) {
   return Type.String({ description, pattern, 'x-form': form, ...withDefault(fallback) })
 }
@@ -127,14 +137,14 @@ export function headerMap(description: string, value: string) {
   })
 }
 
-export function limit<const T extends readonly string[]>(by: T, whose: string) {
+export function limit<const T extends readonly string[]>(by: T, description: string) {
   return {
-    max: integer('How many are let through in one window.', 1, 1_000_000_000),
+    max: integer('Requests let through in one window.', 1, 1_000_000_000),
     window: duration('Length of the window.', undefined, { min: '1s' }),
-    by: oneOf(whose, by)
+    by: oneOf(description, by)
   }
 }
 
-export function withDefault<T>(fallback: T | undefined): { default?: T } {
+function withDefault<T>(fallback: T | undefined): { default?: T } {
   return fallback === undefined ? {} : { default: fallback }
 }

@@ -8,6 +8,7 @@ import {
   type RequestHeaders
 } from '../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
+import { withoutPrefix } from '../http/path/prefix.ts'
 import type { RequestContext } from '../http/record.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
@@ -61,12 +62,8 @@ export function createOutgoing(
   }
 }
 
-/** The canonical path without the prefix that the route strips; always starts with `/`, so it can never reach into the
- *  authority of a URL. */
 export function upstreamPath(route: RouteConfig, { path, query }: CanonicalPath): string {
-  if (route.stripPrefix === null || route.stripPrefix === '/') return query === '' ? path : path + query
-  const rest = path.slice(route.stripPrefix.length)
-  return (rest === '' ? '/' : rest) + query
+  return withoutPrefix(path, route.stripPrefix) + query
 }
 
 function originOf(context: RequestContext, headers: RequestHeaders): Origin {

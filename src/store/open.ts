@@ -1,11 +1,11 @@
 /** Opens the store that the configuration names. */
 import { resolve } from 'node:path'
 import type { Clock } from '../clock.ts'
+import { parseRedisUrl } from '../config/redis-url.ts'
 import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMemoryStore } from './memory.ts'
 import type { Store } from './port.ts'
-import { parseRedisUrl } from './redis-url.ts'
 import { openSqliteStore } from './sqlite.ts'
 
 export interface OpenStoreOptions {

@@ -2,7 +2,7 @@
  *  until it is lost; making a new one is up to redis-link.ts. */
 import { readFileSync } from 'node:fs'
 import { createClient, createCluster } from '@keyv/redis'
-import type { RedisAddress, RedisCredentials, RedisNode } from './redis-url.ts'
+import type { RedisAddress, RedisCredentials, RedisNode } from '../config/redis-url.ts'
 
 export interface RedisConnection {
   /** Sends one command to the server that keeps `key`. Commands of one tick leave together. No deadline of its own. */

@@ -1,5 +1,7 @@
 /** `redis://`: state shared by any number of machines. Needs Redis 6.2 or Valkey 7.2. Records expire by the server's
  *  clock. */
+
+import type { RedisAddress } from '../config/redis-url.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { FeedPage, Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
@@ -7,7 +9,6 @@ import { connectRedis, type RedisConnection } from './redis-connection.ts'
 import { idTime, isAfter, parseStreamEntries, type StreamEntry } from './redis-feed.ts'
 import { createRedisLink } from './redis-link.ts'
 import { appendFeed, compareAndSet, evaluate, increment } from './redis-scripts.ts'
-import type { RedisAddress } from './redis-url.ts'
 
 /** A connection may take longer to make than an operation may take (milliseconds). */
 const SHORTEST_CONNECT_TIMEOUT = 1_000

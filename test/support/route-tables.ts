@@ -24,7 +24,6 @@ export function route(path: string, settings: Partial<RouteConfig> = {}): RouteC
     openData: false,
     require: {},
     inject: {},
-    line: 1,
     ...settings
   }
 }

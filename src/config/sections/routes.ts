@@ -1,6 +1,13 @@
 /** `routes`: path, upstream and access. */
-import { Type } from 'typebox'
-import { appId, claimForm, claimPattern } from './apps.ts'
+import { METHODS } from 'node:http'
+import { type Static, Type } from 'typebox'
+import { canonicalPath, PathRefusal } from '../../http/path/canonical-path.ts'
+import { isOwnInDisguise, isOwnPath } from '../../http/path/own-paths.ts'
+import { covers } from '../../http/path/prefix.ts'
+import { pathFault } from '../path-fault.ts'
+import { didYouMean, type Path, quote } from '../problem.ts'
+import type { Report } from '../report.ts'
+import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
 import {
   duration,
   flag,
@@ -13,7 +20,11 @@ import {
   size,
   text,
   tokenPattern
-} from './terms.ts'
+} from '../terms.ts'
+import { type Bytes, bytes, milliseconds } from '../units.ts'
+import { type AppsDraft, appId } from './apps.ts'
+import { claimForm, claimPattern } from './login.ts'
+import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
 
 function headerEdits(description: string) {
   return section(description, {
@@ -26,72 +37,186 @@ function headerEdits(description: string) {
   })
 }
 
-export const routes = Type.Array(
-  mapping('A route. The longest matching path wins.', {
-    path: text('Prefix on segment boundaries: `/api` covers `/api` and `/api/x`, not `/apis`.'),
-    methods: Type.Optional(
-      Type.Array(matching('HTTP method.', '^[A-Z][A-Z-]{0,31}$', 'an HTTP method in capitals'), {
-        description: 'Methods of the route. Default: all.',
-        minItems: 1,
-        uniqueItems: true
-      })
-    ),
-    upstream: text('Name of the upstream.'),
-    auth: oneOf(
-      '`required`: an acceptable token, or 401. `optional`: without a token forwarded without identity. `public`: never looks at the token.',
-      ['required', 'optional', 'public'],
-      'required'
-    ),
-    apps: Type.Optional(
-      Type.Array(appId('AppID.'), {
-        description: 'Apps whose tokens are accepted. Default: every app.',
-        minItems: 1,
-        uniqueItems: true
-      })
-    ),
-    stripPrefix: Type.Optional(text('Beginning of the path that the upstream does not get to see.')),
-    timeout: Type.Optional(
-      duration("Time to the head of the response. Default: the upstream's `timeouts.response`.", undefined, {
-        min: '1ms'
-      })
-    ),
-    bodyLimit: Type.Optional(size('Longest request body. Default: `server.limits.body`.')),
-    rateLimit: Type.Optional(
-      mapping(
-        'How often one caller may call.',
-        limit(['user', 'ip'], 'Counted per user, over all sessions, or per client address.')
-      )
-    ),
-    requestHeaders: headerEdits('Changes to the headers that the upstream gets.'),
-    responseHeaders: headerEdits('Changes to the headers that the client gets.'),
-    identity: section('How the upstream learns who it is.', {
-      headers: oneOf(
-        'Names of the headers: ours (`X-OpenId`), or those of WeChat Cloud Run (`X-WX-OPENID`).',
-        ['wxgate', 'cloudrun'],
-        'wxgate'
-      )
-    }),
-    allow: section('Readings of a path that are refused unless the upstream needs them.', {
-      encodedSlash: flag('`%2F` inside a segment.', false),
-      matrixParams: flag('`;name=value` after a segment.', false),
-      doubleEncoding: flag('`%25` followed by two hex digits.', false)
-    }),
-    caseSensitive: flag(
-      'The upstream tells upper from lower case. Unless it does, a path that differs from a stricter route only in case is held to the stricter one.',
-      false
-    ),
-    openData: flag('Decrypt `encryptedData` and `iv` of a JSON body on the way.', false),
-    require: Type.Record(
-      Type.String({ pattern: claimPattern }),
-      Type.Array(text('An accepted value.'), { description: 'Accepted values.', minItems: 1, uniqueItems: true }),
-      {
-        description: 'Claims of the login hook that the caller must have, each with one of the values listed.',
-        additionalProperties: false,
-        default: {},
-        'x-keys': `not ${claimForm}`
-      }
-    ),
-    inject: headerMap('Headers that carry a claim of the login hook, header name to claim name.', 'Name of the claim.')
+const route = mapping('A route. The longest matching path wins.', {
+  path: text('Prefix on segment boundaries: `/api` covers `/api` and `/api/x`, not `/apis`.'),
+  methods: Type.Optional(
+    Type.Array(matching('HTTP method.', '^[A-Z][A-Z-]{0,31}$', 'an HTTP method in capitals'), {
+      description: 'Methods of the route. Default: all.',
+      minItems: 1,
+      uniqueItems: true
+    })
+  ),
+  upstream: text('Name of the upstream.'),
+  auth: oneOf(
+    '`required`: an acceptable token, or 401. `optional`: without a token forwarded without identity. `public`: never looks at the token.',
+    ['required', 'optional', 'public'],
+    'required'
+  ),
+  apps: Type.Optional(
+    Type.Array(appId('AppID.'), {
+      description: 'Apps whose tokens are accepted. Default: every app.',
+      minItems: 1,
+      uniqueItems: true
+    })
+  ),
+  stripPrefix: Type.Optional(text('Beginning of the path that is taken off before the upstream sees it.')),
+  timeout: Type.Optional(
+    duration("Time to the head of the response. Default: the upstream's `timeouts.response`.", undefined, {
+      min: '1ms'
+    })
+  ),
+  bodyLimit: Type.Optional(size('Longest request body. Default: `server.limits.body`.')),
+  rateLimit: Type.Optional(
+    mapping(
+      'Limit of the requests of one caller.',
+      limit(['user', 'ip'], 'Counted per user, over all sessions, or per client address.')
+    )
+  ),
+  requestHeaders: headerEdits('Changes to the headers that the upstream gets.'),
+  responseHeaders: headerEdits('Changes to the headers that the client gets.'),
+  identity: section('Identity headers for the upstream.', {
+    headers: oneOf(
+      'Names of the headers: those of wxgate (`X-OpenId`), or those of WeChat Cloud Run (`X-WX-OPENID`).',
+      ['wxgate', 'cloudrun'],
+      'wxgate'
+    )
   }),
-  { description: 'Which paths go where, and who may call them.', maxItems: 10_000 }
-)
+  allow: section('Readings of a path that are refused unless the upstream needs them.', {
+    encodedSlash: flag('`%2F` inside a segment.', false),
+    matrixParams: flag('`;name=value` after a segment.', false),
+    doubleEncoding: flag('`%25` followed by two hex digits.', false)
+  }),
+  caseSensitive: flag(
+    'The upstream distinguishes upper and lower case. With false, a path that differs from a stricter route only in case is held to the stricter one.',
+    false
+  ),
+  openData: flag('Decrypt `encryptedData` and `iv` of a JSON body on the way.', false),
+  require: Type.Record(
+    Type.String({ pattern: claimPattern }),
+    Type.Array(text('An accepted value.'), { description: 'Accepted values.', minItems: 1, uniqueItems: true }),
+    {
+      description: 'Claims of the login hook that the caller must have, each with one of the values listed.',
+      additionalProperties: false,
+      default: {},
+      'x-keys': `not ${claimForm}`
+    }
+  ),
+  inject: headerMap('Headers that carry a claim of the login hook, header name to claim name.', 'Name of the claim.')
+})
+
+export const routes = Type.Array(route, {
+  description: 'The routes: path, upstream and access.',
+  maxItems: 10_000
+})
+
+type WrittenRoute = Static<typeof route>
+export type RouteDraft = Draft<WrittenRoute>
+export type RoutesDraft = Draft<{ routes: readonly WrittenRoute[] }>
+export type RouteConfig = DeepReadonly<ReturnType<typeof resolveRoute>>
+export type HeaderEdits = RouteConfig['requestHeaders']
+
+export function checkRoutes(draft: RoutesDraft & AppsDraft & UpstreamsDraft, { report }: RuleContext): void {
+  for (const [index, route] of entries(draft.routes)) {
+    const path: Path = ['routes', index]
+    checkPath(route, path, report)
+    if (route.upstream !== undefined) checkUpstreamName(route.upstream, [...path, 'upstream'], draft, report)
+    checkApps(route, path, draft, report)
+    checkMethods(route, path, report)
+  }
+  checkRepeats(draft, report)
+}
+
+function checkPath({ path: text, stripPrefix }: RouteDraft, path: Path, report: Report): void {
+  const fault = text === undefined ? null : pathFault(text)
+  if (fault !== null) report.error([...path, 'path'], fault.message, fault.hint)
+  else if (text !== undefined && isOwn(text)) {
+    report.error(
+      [...path, 'path'],
+      'belongs to the gateway: /auth, /wechat, /.well-known/jwks.json, /livez, /readyz and /healthz cannot be routed'
+    )
+  }
+  if (stripPrefix === undefined || text === undefined) return
+  const strip = pathFault(stripPrefix)
+  if (strip !== null) report.error([...path, 'stripPrefix'], strip.message, strip.hint)
+  else if (stripPrefix === '/') report.error([...path, 'stripPrefix'], 'strips nothing', 'leave it out')
+  else if (fault === null && !covers(stripPrefix, text)) {
+    report.error([...path, 'stripPrefix'], 'must be the beginning of the path, up to the end of a segment')
+  }
+}
+
+function isOwn(path: string): boolean {
+  const canonical = canonicalPath(path)
+  return isOwnPath(path) || (!(canonical instanceof PathRefusal) && isOwnInDisguise(canonical))
+}
+
+function checkApps({ apps }: RouteDraft, path: Path, draft: AppsDraft, report: Report): void {
+  const known = entries(draft.apps).flatMap(([, app]) => app.appid ?? [])
+  // An app that could not be read may be the one that is meant.
+  if (draft.apps?.length !== known.length) return
+  for (const [index, appId] of entries(apps)) {
+    if (known.includes(appId)) continue
+    report.error([...path, 'apps', index], `there is no app ${quote(appId)}`, didYouMean(appId, known))
+  }
+}
+
+function checkMethods({ methods }: RouteDraft, path: Path, report: Report): void {
+  for (const [index, method] of entries(methods)) {
+    const place = [...path, 'methods', index]
+    if (method === 'CONNECT' || method === 'TRACE') report.error(place, `${method} is never let through`)
+    else if (!METHODS.includes(method)) {
+      report.error(place, 'is not a method that Node can read', didYouMean(method, METHODS))
+    }
+  }
+}
+
+/** Two routes for one path and method have no order. A route for all methods beside one that names some has: the named
+ *  methods win. */
+function checkRepeats(draft: RoutesDraft, report: Report): void {
+  const seen = new Map<string, number>()
+  for (const [index, { path, methods }] of entries(draft.routes)) {
+    if (path === undefined) continue
+    for (const method of methods ?? ['all methods']) {
+      const first = seen.get(`${method} ${path}`)
+      if (first === undefined) {
+        seen.set(`${method} ${path}`, index)
+        continue
+      }
+      const place = ['routes', index, 'path']
+      const lines = `on line ${report.line(['routes', first, 'path'])} and on line ${report.line(place)}`
+      report.error(place, `is routed twice for ${method ?? 'a method'}, ${lines}`)
+      break
+    }
+  }
+}
+
+/** @param bodyLimit That of the server. */
+export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
+  const { rateLimit, timeout } = written
+  return {
+    /** Canonical, without a trailing slash unless it is `/`. */
+    path: written.path,
+    /** Null: every method. */
+    methods: written.methods ?? null,
+    upstream: written.upstream,
+    auth: written.auth,
+    /** Null: every app. */
+    apps: written.apps ?? null,
+    stripPrefix: written.stripPrefix ?? null,
+    /** Milliseconds to the head of the upstream's response; null: the upstream's own. */
+    timeout: timeout === undefined ? null : milliseconds(timeout),
+    bodyLimit: written.bodyLimit === undefined ? bodyLimit : bytes(written.bodyLimit),
+    rateLimit: rateLimit === undefined ? null : { ...rateLimit, window: milliseconds(rateLimit.window) },
+    requestHeaders: written.requestHeaders,
+    responseHeaders: written.responseHeaders,
+    identityHeaders: written.identity.headers,
+    /** Readings of a path that are refused unless the route allows them. */
+    allow: written.allow,
+    caseSensitive: written.caseSensitive,
+    /** Decrypt `encryptedData` and `iv` of a JSON body on the way. */
+    openData: written.openData,
+    /** Claims that a principal must have: any of the values listed per claim. */
+    require: written.require,
+    /** Header name to claim name. */
+    inject: written.inject
+  }
+}

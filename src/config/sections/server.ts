@@ -1,13 +1,30 @@
-/** `server` and `service`: the two listeners. */
-import { Type } from 'typebox'
-import { duration, fileReference, integer, mapping, matching, oneOf, secret, section, size, someOf } from './terms.ts'
+/** `server`: the public edge. */
+import { resolve } from 'node:path'
+import { type Static, Type } from 'typebox'
+import { rangeFault } from '../../http/addresses.ts'
+import { type PemPart, pemFaults } from '../pem.ts'
+import { readSecretFile } from '../secret-file.ts'
+import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
+import { duration, fileReference, host, integer, mapping, oneOf, port, section, size } from '../terms.ts'
+import { bytes, milliseconds } from '../units.ts'
 
-const hostPattern = '^[A-Za-z0-9.:_%-]{1,253}$'
-const hostForm = 'a host name or an IP address'
+const limits = section('Limits of a request and a connection.', {
+  uri: size('Length of the request target.', '8kb', { min: '64b', max: '1mb' }),
+  headers: size('All request headers together.', '16kb', { min: '1kb', max: '1mb' }),
+  body: size('Request body; a route can set its own.', '10mb'),
+  headersTimeout: duration('Time for the request headers to arrive.', '15s', { min: '10ms', max: '1h' }),
+  bodyIdleTimeout: duration('Longest pause of a request body.', '60s', { min: '10ms', max: '1h' }),
+  writeIdleTimeout: duration('Longest time that a client may leave its response unread.', '60s', {
+    min: '10ms',
+    max: '1h'
+  }),
+  keepAliveTimeout: duration('An idle client connection stays open this long.', '72s', { min: '10ms', max: '1h' }),
+  connectionsPerPeer: integer('Connections of one peer address at a time.', 1, 1_000_000, 1024)
+})
 
 export const server = section('The public edge.', {
-  host: matching('Address to listen on.', hostPattern, hostForm, '0.0.0.0'),
-  port: integer('Port to listen on; 0 takes any free one.', 0, 65_535, 8080),
+  host: host('0.0.0.0'),
+  port: port(8080),
   workers: Type.Unsafe<number | 'auto'>({
     anyOf: [Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')],
     description:
@@ -17,33 +34,24 @@ export const server = section('The public edge.', {
   }),
   trustedProxies: Type.Array(Type.String(), {
     description:
-      'Addresses and CIDR ranges of proxies whose `X-Forwarded-*` headers are believed. Everybody is never one.',
+      'Addresses and CIDR ranges of proxies whose `X-Forwarded-*` headers are believed. A range of all addresses is refused.',
     default: [],
     maxItems: 1024
   }),
   tls: Type.Optional(
-    mapping('Speak TLS on the edge. Both files are read again when they change.', {
+    mapping('TLS on the edge. Both files are read again when they change.', {
       cert: fileReference('Certificate chain in PEM.'),
       key: fileReference('Private key in PEM.')
     })
   ),
-  drain: section('What happens between a signal to stop and the end.', {
+  drain: section('The time between a signal to stop and the end.', {
     delay: duration(
-      'Requests are still served while `/readyz` already says 503, so that load balancers can look away.',
+      'Requests are still served while `/readyz` already says 503, so that load balancers can take the instance out.',
       '5s'
     ),
-    timeout: duration('Requests in flight get this long to finish.', '30s')
+    timeout: duration('Time for requests in flight to finish.', '30s')
   }),
-  limits: section('What a request and a connection may take up.', {
-    uri: size('Length of the request target.', '8kb', { min: '64b', max: '1mb' }),
-    headers: size('All request headers together.', '16kb', { min: '1kb', max: '1mb' }),
-    body: size('Request body; a route can set its own.', '10mb'),
-    headersTimeout: duration('Time for the request headers to arrive.', '15s', { min: '10ms', max: '1h' }),
-    bodyIdleTimeout: duration('A request body may pause this long.', '60s', { min: '10ms', max: '1h' }),
-    writeIdleTimeout: duration('A client may leave its response unread this long.', '60s', { min: '10ms', max: '1h' }),
-    keepAliveTimeout: duration('An idle connection is kept open this long.', '72s', { min: '10ms', max: '1h' }),
-    connectionsPerPeer: integer('Connections of one peer address at a time.', 1, 1_000_000, 1024)
-  }),
+  limits,
   loginLimit: section('Logins let through to WeChat.', {
     max: integer('Logins in one window.', 1, 1_000_000_000, 60),
     window: duration('Length of the window.', '1m', { min: '1s' }),
@@ -51,22 +59,57 @@ export const server = section('The public edge.', {
   })
 })
 
-export const service = section(
-  'The private listener for backends and operators. It must not be reachable from the internet.',
-  {
-    host: matching('Address to listen on.', hostPattern, hostForm, '127.0.0.1'),
-    port: integer('Port to listen on; 0 takes any free one.', 0, 65_535, 9090),
-    tokens: Type.Array(
-      mapping('A caller.', {
-        name: matching(
-          'Who calls, for the audit log.',
-          '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
-          'a name of letters, digits, "-", "_" and "."'
-        ),
-        token: secret('What the caller sends as `Authorization: Bearer`; at least 16 characters.'),
-        scopes: someOf('What the caller may do.', ['session', 'wxapi', 'pay', 'admin'])
-      }),
-      { description: 'Who may call. With none, `/v1` and `/wxapi` answer 401.', default: [], maxItems: 1024 }
-    )
+export type ServerDraft = Draft<{ server: Static<typeof server> }>
+export type LimitsConfig = DeepReadonly<ReturnType<typeof resolveServer>>['limits']
+
+export function checkServer(draft: ServerDraft, context: RuleContext): void {
+  for (const [index, range] of entries(draft.server?.trustedProxies)) {
+    const fault = rangeFault(range)
+    if (fault !== null) context.report.error(['server', 'trustedProxies', index], fault)
   }
-)
+  checkTls(draft, context)
+}
+
+/** The listener reads the files again; here they must exist and fit together. */
+function checkTls(draft: ServerDraft, { report, directory, readFile }: RuleContext): void {
+  const pem: Partial<Record<PemPart, string>> = {}
+  for (const part of ['cert', 'key'] as const) {
+    const file = draft.server?.tls?.[part]?.file
+    if (file === undefined) continue
+    // A certificate may be readable for every user.
+    const partReport = part === 'key' ? report : { ...report, warn: () => {} }
+    const text = readSecretFile(file, { directory, readFile }, ['server', 'tls', part], partReport)
+    if (text !== null) pem[part] = text
+  }
+  for (const [part, fault] of pemFaults(pem)) report.error(['server', 'tls', part, 'file'], fault)
+}
+
+export function resolveServer(written: Static<typeof server>, directory: string) {
+  const { tls, drain, limits, loginLimit } = written
+  return {
+    host: written.host,
+    port: written.port,
+    workers: written.workers,
+    trustedProxies: written.trustedProxies,
+    /** Absolute paths: the listener reads the files again when they change. */
+    tls:
+      tls === undefined
+        ? null
+        : { certFile: resolve(directory, tls.cert.file), keyFile: resolve(directory, tls.key.file) },
+    drain: { delay: milliseconds(drain.delay), timeout: milliseconds(drain.timeout) },
+    limits: {
+      uri: bytes(limits.uri),
+      headers: bytes(limits.headers),
+      body: bytes(limits.body),
+      headersTimeout: milliseconds(limits.headersTimeout),
+      bodyIdleTimeout: milliseconds(limits.bodyIdleTimeout),
+      /** A response that the client does not read ends after this time without progress. */
+      writeIdleTimeout: milliseconds(limits.writeIdleTimeout),
+      /** An idle kept-alive client connection stays open this long. */
+      keepAliveTimeout: milliseconds(limits.keepAliveTimeout),
+      /** Connections of one peer address at a time. */
+      connectionsPerPeer: limits.connectionsPerPeer
+    },
+    loginLimit: { ...loginLimit, window: milliseconds(loginLimit.window) }
+  }
+}

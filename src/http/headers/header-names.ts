@@ -105,8 +105,10 @@ const OVERRIDES = new Set([
 ])
 
 const OVERRIDE_PREFIXES = ['x-original-', 'x-rewrite-', 'x-envoy-', 'x-amzn-', 'x-forwarded-']
-const RESERVED_PREFIXES = ['x-wx-', 'x-session-']
-const RESERVED = new Set(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
+const IDENTITY_PREFIXES = ['x-wx-', 'x-session-']
+const IDENTITY = new Set<string>(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
+/** Names of a response that a route cannot set either: identity, framing and the connection (RFC 9112, section 6). */
+const CONNECTION = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host'])
 
 /** Remembered spellings; beyond this many someone is inventing names, and the memory starts anew. */
 const MAX_SPELLINGS = 2_000
@@ -127,7 +129,7 @@ const HOP = drop('it belongs to one connection (RFC 9110, section 7.6.1)')
 const UNDERSCORE = drop('many servers read "_" in a name as "-"')
 const SPELLING = drop('another spelling of a header that the gateway reads or writes')
 const OVERRIDE = drop('some servers obey it instead of what was checked')
-const IDENTITY = drop('only the gateway says who is asking')
+const IDENTIFIES = drop('only the gateway says who is asking')
 const ROUTE_OWN = drop('a route of this gateway sets it')
 const TRUSTED: Verdict = { fate: 'trusted', why: 'only a trusted proxy may send it' }
 
@@ -161,7 +163,7 @@ export function createHeaderNames(injected: Iterable<string>): HeaderNames {
     const startsWith = (prefix: string) => canonical.startsWith(prefix)
     if (READ.has(canonical) || FROM_PROXIES.has(canonical)) return SPELLING
     if (HOP_BY_HOP.has(canonical)) return HOP
-    if (RESERVED.has(canonical) || RESERVED_PREFIXES.some(startsWith)) return IDENTITY
+    if (isIdentity(canonical)) return IDENTIFIES
     if (own.has(canonical)) return ROUTE_OWN
     return OVERRIDES.has(canonical) || OVERRIDE_PREFIXES.some(startsWith) ? OVERRIDE : PASS
   }
@@ -176,6 +178,28 @@ export function createHeaderNames(injected: Iterable<string>): HeaderNames {
       return verdict
     }
   }
+}
+
+/** Whether only the gateway may write a request header of this name: a route can neither set nor inject it. */
+export function isReservedRequestHeader(name: string): boolean {
+  const canonical = canonicalName(name)
+  return (
+    isReservedResponseHeader(name) ||
+    (READ.has(canonical) && canonical !== 'content-type') ||
+    FROM_PROXIES.has(canonical) ||
+    canonical.startsWith('x-forwarded-')
+  )
+}
+
+/** The same for a response header. Any spelling counts. */
+export function isReservedResponseHeader(name: string): boolean {
+  const canonical = canonicalName(name)
+  return isIdentity(canonical) || CONNECTION.has(canonical) || canonical === '--proto--'
+}
+
+/** @param canonical As {@link canonicalName} gives it. */
+function isIdentity(canonical: string): boolean {
+  return IDENTITY.has(canonical) || IDENTITY_PREFIXES.some((prefix) => canonical.startsWith(prefix))
 }
 
 /** Every spelling that some server maps to the same variable: letters folded, all else a hyphen. */

@@ -1,6 +1,7 @@
 /** The gateway's own paths on the edge. They always win; no route may name them. */
 import type { CanonicalPath } from './canonical-path.ts'
 import { foldedPath } from './lenient-reading.ts'
+import { covers } from './prefix.ts'
 
 const HEALTH = ['/livez', '/readyz', '/healthz']
 const EXACT = ['/.well-known/jwks.json', ...HEALTH]
@@ -13,7 +14,7 @@ export function isOwnPath(path: string): boolean {
   if (second !== 0x61 && second !== 0x77 && second !== 0x2e && second !== 0x6c && second !== 0x72 && second !== 0x68)
     return false
   const lower = path.toLowerCase()
-  return isBelow(lower, '/auth') || isBelow(lower, '/wechat') || EXACT.some((own) => isOrSlash(lower, own))
+  return covers('/auth', lower) || covers('/wechat', lower) || EXACT.some((own) => isOrSlash(lower, own))
 }
 
 /** What load balancers ask for, and must be told however busy the gateway is. */
@@ -26,10 +27,6 @@ export function isOwnInDisguise({ path, needs }: CanonicalPath): boolean {
   if (needs === 0 && !path.includes('%')) return false
   const reading = foldedPath(path)
   return reading !== null && isOwnPath(reading)
-}
-
-function isBelow(path: string, prefix: string): boolean {
-  return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === 0x2f)
 }
 
 function isOrSlash(path: string, own: string): boolean {
