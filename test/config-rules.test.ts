@@ -143,7 +143,11 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     text: configText({ secrets: '[abc]' }),
     says: [/secrets\[0\]: must have at least 32 characters \(wxgate keygen/]
   },
-  { title: 'a guessable secret', text: configText({ secrets: `[${'a'.repeat(40)}]` }), says: [/can be guessed: it has fewer than 8/] },
+  {
+    title: 'a guessable secret',
+    text: configText({ secrets: `[${'a'.repeat(40)}]` }),
+    says: [/can be guessed: it has fewer than 8/]
+  },
   {
     title: 'one secret twice',
     text: configText({ secrets: `[${SECRET}, ${SECRET}]` }),
