@@ -1,5 +1,5 @@
-/** Compiles the client into miniprogram_dist and puts a copy where the sample mini-program expects its npm packages. Both are
- *  in the repository, so that they can be used without a build; a test holds them to the source. */
+/** Compiles the client into miniprogram_dist, which npm publishes, and copies it to the sample mini-program, which expects its
+ *  packages in miniprogram_npm. Only miniprogram_dist is in the repository. */
 import { execFile } from 'node:child_process'
 import { cp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -7,18 +7,24 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const folder = import.meta.dirname
+const dist = join(folder, 'miniprogram_dist')
 
-/** @param into A folder that holds nothing else. Rejects with the compiler's words. */
+/** @param into A folder that holds nothing else. Rejects with the compiler's messages. */
 export async function compileClient(into: string): Promise<void> {
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')
   await rm(into, { recursive: true, force: true })
   await promisify(execFile)(process.execPath, [tsc, '-p', join(folder, 'tsconfig.json'), '--outDir', into])
 }
 
-if (import.meta.main) {
-  const dist = join(folder, 'miniprogram_dist')
-  const copy = join(folder, '../examples/miniprogram/miniprogram_npm/wxgate-miniprogram')
-  await compileClient(dist)
+/** Puts the compiled client where the developer tools look for the packages of a mini-program.
+ *  @param project The mini-program's folder. */
+export async function installClient(project: string): Promise<void> {
+  const copy = join(project, 'miniprogram_npm/wxgate-miniprogram')
   await rm(copy, { recursive: true, force: true })
   await cp(dist, copy, { recursive: true, filter: (source) => !source.endsWith('.d.ts') })
+}
+
+if (import.meta.main) {
+  await compileClient(dist)
+  await installClient(join(folder, '../examples/miniprogram'))
 }

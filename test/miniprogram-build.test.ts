@@ -5,12 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'acorn'
 import { test } from 'tap'
-import { compileClient } from '../miniprogram/build.mts'
+import { compileClient, installClient } from '../miniprogram/build.mts'
 import { CLIENT, startClient } from './support/mini-program.ts'
 import { createWx } from './support/wx.ts'
 
 const root = join(import.meta.dirname, '..')
-const copy = join(root, 'examples/miniprogram/miniprogram_npm/wxgate-miniprogram')
 
 function readFolder(folder: string): Record<string, string> {
   const names = readdirSync(folder).sort()
@@ -25,11 +24,19 @@ test('miniprogram_dist is what the source compiles to', async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true }))
   const built = join(folder, 'dist')
   await compileClient(built)
-  t.strictSame(readFolder(built), dist, 'else: node miniprogram/build.mts')
+  t.strictSame(readFolder(built), dist, 'else: npm run build:miniprogram')
 })
 
-test('the sample mini-program has the same client', async (t) => {
-  t.strictSame(Object.entries(readFolder(copy)), scripts)
+test('the client is in the repository once, and is installed where the developer tools look for it', async (t) => {
+  const sample = t.testdir({ miniprogram_npm: { 'wxgate-miniprogram': { 'old.js': '' }, other: { 'index.js': '' } } })
+  await installClient(sample)
+  t.strictSame(Object.entries(readFolder(join(sample, 'miniprogram_npm/wxgate-miniprogram'))), scripts)
+  t.strictSame(readdirSync(join(sample, 'miniprogram_npm')), ['other', 'wxgate-miniprogram'])
+  const tracked = execFileSync('git', ['ls-files', 'examples/miniprogram/miniprogram_npm'], {
+    cwd: root,
+    encoding: 'utf8'
+  })
+  t.equal(tracked, '')
 })
 
 test('the client is ECMAScript 5 and writes nothing to the console', async (t) => {

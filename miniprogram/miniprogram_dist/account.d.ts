@@ -1,8 +1,7 @@
-/** Who is logged in: one session, renewed once however many calls wait for it. */
 import { type WxgateError } from './errors';
 import type { SessionCalls } from './session-calls';
 import type { Session, Storage, User } from './storage';
-/** Counts logouts: a call that began before one must not log the user in again after it. */
+/** Number of logouts so far. A call that began before a logout must not log the user in again after it. */
 export type Visit = number;
 export interface SessionEnd {
     /** `logout`, or the gateway's code: session_revoked, refresh_invalid, refresh_reused, token_invalid, … */
@@ -11,23 +10,27 @@ export interface SessionEnd {
 }
 export interface Account {
     readonly visit: Visit;
+    /** Throws `logged_out` when the user logged out after this visit began. */
+    check(visit: Visit): void;
     current(): Session | null;
-    /** A session whose token is good as far as the phone can tell: the stored one, a refreshed one, or a new one. */
+    /** Resolves with a session whose token is valid by the phone's clock: the stored, a refreshed or a new one. */
     ensure(visit: Visit): Promise<Session>;
-    /** A session other than the one whose token the gateway has just refused. */
+    /** Resolves with another session than the one that the gateway refused. */
     replace(refused: Session, error: WxgateError, visit: Visit): Promise<Session>;
-    /** A new session by wx.login, and with it a new session_key, however good the present one is. */
+    /** Resolves with a new session by wx.login, and so with a new session_key at the gateway. */
     logInAnew(visit: Visit): Promise<Session>;
+    /** Asks the gateway about a session's token. Resolves with its refusal; null when there is none. */
+    refusalOf(session: Session): Promise<WxgateError | null>;
     update(user: User): void;
-    /** Forgets the session at once and then tells the gateway. False when it could not be told. */
-    logOut(all: boolean): Promise<boolean>;
-    /** Gives the function that takes the listener away. */
+    /** Forgets the session at once and then tells the gateway. Resolves with false when the gateway could not be told. */
+    logOut(isEverywhere: boolean): Promise<boolean>;
+    /** Returns the function that removes the listener. */
     onEnd(listener: (end: SessionEnd) => void): () => void;
 }
 export interface AccountOptions {
     readonly storage: Storage;
     readonly calls: SessionCalls;
-    /** Runs a listener so that what it throws is its own affair. */
+    /** Runs a listener later, so that an error in it does not end this call. */
     readonly defer: (callback: () => void) => void;
 }
 export declare function createAccount({ storage, calls, defer }: AccountOptions): Account;

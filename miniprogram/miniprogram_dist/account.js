@@ -59,10 +59,11 @@ var __rest = (this && this.__rest) || function (s, e) {
 };
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createAccount = createAccount;
-/** Who is logged in: one session, renewed once however many calls wait for it. */
+/** The session of the mini-program's user. Calls that wait for it share one login or refresh. */
+var attempt_1 = require("./attempt");
 var errors_1 = require("./errors");
-/** Tokens are renewed this long before they end (milliseconds), or a tenth of their life where that is less. */
-var EARLY = 60000;
+/** Tokens are renewed this long before they end, or a tenth of their life when that is less. */
+var EARLY_MS = 60000;
 function createAccount(_a) {
     var storage = _a.storage, calls = _a.calls, defer = _a.defer;
     var session = storage.read();
@@ -71,7 +72,6 @@ function createAccount(_a) {
     var listeners = [];
     function save(next, from) {
         if (from === visit) {
-            // Being new is news once.
             var _a = next.user, _isNew = _a.is_new, user = __rest(_a, ["is_new"]);
             session = __assign(__assign({}, next), { user: user });
             storage.write(session);
@@ -123,7 +123,7 @@ function createAccount(_a) {
                 switch (_a.label) {
                     case 0:
                         _a.trys.push([0, 2, , 3]);
-                        return [4 /*yield*/, calls.refresh(present.refreshToken)];
+                        return [4 /*yield*/, calls.refresh(present)];
                     case 1:
                         grant = _a.sent();
                         return [3 /*break*/, 3];
@@ -172,6 +172,7 @@ function createAccount(_a) {
         get visit() {
             return visit;
         },
+        check: check,
         current: function () { return session; },
         ensure: function (from) {
             return __awaiter(this, void 0, void 0, function () {
@@ -191,7 +192,7 @@ function createAccount(_a) {
                         case 2: return [2 /*return*/, _a.sent()];
                         case 3:
                             error_1 = _a.sent();
-                            // Too early to matter: the token has a while to go.
+                            // The token could not be renewed early, and is still valid.
                             if (present && session === present && now >= present.receivedAt && now < present.expiresAt)
                                 return [2 /*return*/, present];
                             throw error_1;
@@ -222,7 +223,7 @@ function createAccount(_a) {
                             present = flight;
                             if (present === null || present === void 0 ? void 0 : present.isLogin)
                                 return [2 /*return*/, checked(present.result, from)
-                                    // A refresh under way would store its outcome over the login's.
+                                    // A refresh that ends later would replace the session of this login.
                                 ];
                             if (!present) return [3 /*break*/, 2];
                             return [4 /*yield*/, settled(present.result)];
@@ -242,7 +243,8 @@ function createAccount(_a) {
             if (session)
                 save(__assign(__assign({}, session), { user: __assign(__assign({}, session.user), user) }), visit);
         },
-        logOut: function (all) {
+        refusalOf: function (asked) { return calls.refusalOf(asked); },
+        logOut: function (isEverywhere) {
             return __awaiter(this, void 0, void 0, function () {
                 var ended, pending;
                 var _a;
@@ -259,7 +261,7 @@ function createAccount(_a) {
                         case 1:
                             ended = (_a = (_b.sent())) !== null && _a !== void 0 ? _a : ended;
                             _b.label = 2;
-                        case 2: return [2 /*return*/, ended ? calls.logOut(ended.accessToken, ended.refreshToken, all) : true];
+                        case 2: return [2 /*return*/, ended ? calls.logOut(ended, isEverywhere) : true];
                     }
                 });
             });
@@ -278,8 +280,9 @@ function toSession(grant, user) {
     return {
         accessToken: grant.access_token,
         refreshToken: grant.refresh_token,
+        attempt: (0, attempt_1.createAttempt)(),
         receivedAt: receivedAt,
-        renewAt: receivedAt + life - Math.min(EARLY, life / 10),
+        renewAt: receivedAt + life - Math.min(EARLY_MS, life / 10),
         expiresAt: receivedAt + life,
         user: user
     };

@@ -1,33 +1,37 @@
-/** The one error that leaves the client, and the reading of errors out of responses. */
-import type { WxFailure, WxHeaders } from './wx';
-/** Codes of the client's own; every other `code` is the gateway's (docs/errors.md of wxgate). */
+/** WxgateError: the only error that leaves the client. */
+import type { WxFailure } from './wx';
+/** Codes of the client itself. Every other `code` is the gateway's: docs/errors.md of wxgate. */
 export type ClientErrorCode = 
-/** No answer: whether the request was carried out is not known. */
-'network' | 'timeout' | 'aborted'
-/** WeChat ended it because the mini-program was in the background. */
+/** No answer. The request may have been carried out. */
+'network' | 'timeout'
+/** By abort() of this client only. */
+ | 'aborted'
+/** WeChat ended the request because the mini-program was in the background. */
  | 'interrupted'
 /** wx.login gave no code. */
  | 'login_failed'
 /** The user was logged out while the call waited. */
  | 'logged_out'
-/** Not under baseUrl: nothing was sent. */
+/** createClient was called without a baseUrl, or without a complete wx. */
+ | 'invalid_options'
+/** The address is not under baseUrl. Nothing was sent. */
  | 'invalid_url'
-/** The gateway's answer makes no sense; something else may be answering in its place. */
+/** The answer is not the gateway's: another server may have answered. */
  | 'invalid_response' | 'too_many_sockets'
 /** getPhoneNumber gave no code: the user refused, or the mini-program may not ask. */
  | 'phone_refused';
 export interface WxgateError extends Error {
     readonly name: 'WxgateError';
     readonly code: string;
-    /** 0 when there was no answer. */
+    /** HTTP status; 0 when there was no answer. */
     readonly status: number;
     readonly action: 'none' | 'refresh' | 'login' | 'retry';
     readonly detail: string;
     /** Names the request in the gateway's log; empty when there was no answer. */
     readonly requestId: string;
-    /** Seconds, where the gateway said when to try again. */
+    /** Seconds to wait, when the gateway sent Retry-After. */
     readonly retryAfter?: number;
-    /** WeChat's own words about a call that failed, else code and detail. */
+    /** errMsg of the wx call that failed, else code and detail. */
     readonly errMsg: string;
     readonly errno?: number;
 }
@@ -35,14 +39,9 @@ export type ErrorMembers = Partial<Omit<WxgateError, keyof Error>> & {
     code: string;
     detail: string;
 };
-/** A plain Error with members: a subclass of Error loses its prototype in ECMAScript 5. */
+/** Makes a plain Error with members: in ECMAScript 5 a subclass of Error loses its prototype. */
 export declare function createError(members: ErrorMembers): WxgateError;
 export declare function isWxgateError(value: unknown): value is WxgateError;
-/** A wx call that got no answer. */
-export declare function fromWxFailure(failure: WxFailure | undefined): WxgateError;
-/** The gateway's error in a response; null for every other response, whatever its status: a business service may answer 401
- *  itself, and has then seen the request. */
-export declare function readProblem(statusCode: number, data: unknown, header: WxHeaders | undefined): WxgateError | null;
-/** Whether a response with these headers holds an error in the gateway's form (RFC 9457). */
-export declare function isProblemType(header: WxHeaders | undefined): boolean;
-export declare function headerOf(header: WxHeaders | undefined, name: string): string | undefined;
+/** Reads the failure of a wx call that got no answer. Its text comes from WeChat, the phone's system or the network
+ *  library: "abort" or "interrupt" within a text says nothing about the caller or the background. */
+export declare function fromWxFailure({ errMsg, errno }: WxFailure): WxgateError;

@@ -1,24 +1,21 @@
-/** A call of the mini-program's, from the first try to what the caller gets to see. */
+/** One call of the mini-program, from the first try to the result that the caller gets. */
 import type { Account } from './account';
-import type { Runtime } from './runtime';
 import type { Handle } from './task';
-import type { Send, Transport } from './transport';
-import type { Urls } from './urls';
-import type { WxRequestResult } from './wx';
-/** As in gateway.yaml: with a login, with one if there is one, without. */
+import type { Send, Transport, WxResult } from './transport';
+/** As in gateway.yaml: with a login, with a session if there is one, without a token. */
 export type Auth = 'required' | 'optional' | 'public';
 export interface Exchange {
-    perform(what: Send, options: ExchangeOptions, handle?: Handle): Promise<WxRequestResult>;
+    perform(what: Send, options: ExchangeOptions, handle?: Handle): Promise<WxResult>;
 }
 export interface ExchangeOptions {
     readonly auth: Auth;
-    /** The body holds what was encrypted with session_key. */
+    /** The body holds data that was encrypted with session_key. */
     readonly needsSessionKey: boolean;
 }
 export interface ExchangeDependencies {
     readonly account: Account;
     readonly transport: Transport;
-    readonly runtime: Runtime;
-    readonly urls: Urls;
+    readonly checkSession: () => Promise<boolean>;
+    readonly whenShown: () => Promise<void>;
 }
-export declare function createExchange({ account, transport, runtime, urls }: ExchangeDependencies): Exchange;
+export declare function createExchange({ account, transport, checkSession, whenShown }: ExchangeDependencies): Exchange;

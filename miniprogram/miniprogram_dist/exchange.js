@@ -46,128 +46,13 @@ var __generator = (this && this.__generator) || function (thisArg, body) {
         if (op[0] & 5) throw op[1]; return { value: op[0] ? op[1] : void 0, done: true };
     }
 };
-var __rest = (this && this.__rest) || function (s, e) {
-    var t = {};
-    for (var p in s) if (Object.prototype.hasOwnProperty.call(s, p) && e.indexOf(p) < 0)
-        t[p] = s[p];
-    if (s != null && typeof Object.getOwnPropertySymbols === "function")
-        for (var i = 0, p = Object.getOwnPropertySymbols(s); i < p.length; i++) {
-            if (e.indexOf(p[i]) < 0 && Object.prototype.propertyIsEnumerable.call(s, p[i]))
-                t[p[i]] = s[p[i]];
-        }
-    return t;
-};
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createExchange = createExchange;
-var errors_1 = require("./errors");
+var method_1 = require("./method");
 var retry_1 = require("./retry");
 var session_calls_1 = require("./session-calls");
-var MAX_REDIRECTS = 5;
 function createExchange(_a) {
-    var account = _a.account, transport = _a.transport, runtime = _a.runtime, urls = _a.urls;
-    var whenShown = runtime.whenShown;
-    function perform(what, options, handle) {
-        return __awaiter(this, void 0, void 0, function () {
-            var visit, isRepeatable, isRefreshed, isLoggedIn, isRepeated, _a, _loop_1, state_1;
-            return __generator(this, function (_b) {
-                switch (_b.label) {
-                    case 0:
-                        visit = account.visit;
-                        isRepeatable = isIdempotent(what);
-                        isRefreshed = false;
-                        isLoggedIn = false;
-                        isRepeated = false;
-                        _a = options.needsSessionKey;
-                        if (!_a) return [3 /*break*/, 2];
-                        return [4 /*yield*/, runtime.checkSession()];
-                    case 1:
-                        _a = !(_b.sent());
-                        _b.label = 2;
-                    case 2:
-                        if (!_a) return [3 /*break*/, 4];
-                        // What was encrypted before is still read: the gateway keeps the key before the newest one for a while.
-                        return [4 /*yield*/, account.logInAnew(visit)];
-                    case 3:
-                        // What was encrypted before is still read: the gateway keeps the key before the newest one for a while.
-                        _b.sent();
-                        isLoggedIn = true;
-                        _b.label = 4;
-                    case 4:
-                        _loop_1 = function () {
-                            var session, _c, result, problem, caught_1, error, pause;
-                            return __generator(this, function (_d) {
-                                switch (_d.label) {
-                                    case 0: return [4 /*yield*/, sessionFor(options.auth, visit)];
-                                    case 1:
-                                        session = _d.sent();
-                                        _d.label = 2;
-                                    case 2:
-                                        _d.trys.push([2, 4, , 14]);
-                                        return [4 /*yield*/, transport.send(__assign(__assign(__assign({}, what), (handle ? { handle: handle } : {})), { authorize: function () {
-                                                    var _a, _b;
-                                                    // It may have waited in the queue while the token was renewed.
-                                                    if (session && account.visit === visit)
-                                                        session = (_a = account.current()) !== null && _a !== void 0 ? _a : session;
-                                                    return (_b = session === null || session === void 0 ? void 0 : session.accessToken) !== null && _b !== void 0 ? _b : null;
-                                                } }))];
-                                    case 3:
-                                        _c = _d.sent(), result = _c.result, problem = _c.problem;
-                                        if (!problem)
-                                            return [2 /*return*/, { value: result }];
-                                        throw problem;
-                                    case 4:
-                                        caught_1 = _d.sent();
-                                        error = caught_1;
-                                        if (handle === null || handle === void 0 ? void 0 : handle.isAborted)
-                                            throw aborted(error);
-                                        if (!(error.code === 'session_key_stale')) return [3 /*break*/, 7];
-                                        if (!!isLoggedIn) return [3 /*break*/, 6];
-                                        return [4 /*yield*/, account.logInAnew(visit)];
-                                    case 5:
-                                        _d.sent();
-                                        _d.label = 6;
-                                    case 6: throw error;
-                                    case 7:
-                                        if (!(session && error.action === 'refresh' && !isRefreshed)) return [3 /*break*/, 9];
-                                        isRefreshed = true;
-                                        return [4 /*yield*/, account.replace(session, error, visit)];
-                                    case 8:
-                                        _d.sent();
-                                        return [3 /*break*/, 13];
-                                    case 9:
-                                        if (!(session && error.action === 'login' && !(0, session_calls_1.isCodeSpent)(error) && !isLoggedIn)) return [3 /*break*/, 11];
-                                        isLoggedIn = true;
-                                        return [4 /*yield*/, account.replace(session, error, visit)];
-                                    case 10:
-                                        _d.sent();
-                                        return [3 /*break*/, 13];
-                                    case 11:
-                                        pause = isRepeatable && !isRepeated ? (0, retry_1.pauseBefore)(error, whenShown) : null;
-                                        if (!pause)
-                                            throw error;
-                                        isRepeated = true;
-                                        return [4 /*yield*/, pause];
-                                    case 12:
-                                        _d.sent();
-                                        _d.label = 13;
-                                    case 13: return [3 /*break*/, 14];
-                                    case 14: return [2 /*return*/];
-                                }
-                            });
-                        };
-                        _b.label = 5;
-                    case 5: return [5 /*yield**/, _loop_1()];
-                    case 6:
-                        state_1 = _b.sent();
-                        if (typeof state_1 === "object")
-                            return [2 /*return*/, state_1.value];
-                        _b.label = 7;
-                    case 7: return [3 /*break*/, 5];
-                    case 8: return [2 /*return*/];
-                }
-            });
-        });
-    }
+    var account = _a.account, transport = _a.transport, checkSession = _a.checkSession, whenShown = _a.whenShown;
     function sessionFor(auth, visit) {
         return __awaiter(this, void 0, void 0, function () {
             return __generator(this, function (_a) {
@@ -177,70 +62,140 @@ function createExchange(_a) {
             });
         });
     }
-    /** wx would take the token along to wherever the answer points; so redirects are followed here. */
-    function followRedirects(options, settings, handle) {
-        return __awaiter(this, void 0, void 0, function () {
-            var next, auth, hop, result, location, url, isInside, isSameMethod, method, data, header, _method, rest;
-            return __generator(this, function (_a) {
-                switch (_a.label) {
+    /** Looks for a refusal behind a lost connection: the gateway may have refused the token while the body was being sent.
+     *  Resolves with the refusal only when a repeat cannot carry the call out twice. */
+    function refusalBehind(_a, what_1, sent_1) {
+        return __awaiter(this, arguments, void 0, function (_b, what, sent) {
+            var session, refusal;
+            var code = _b.code;
+            return __generator(this, function (_c) {
+                switch (_c.label) {
                     case 0:
-                        next = options;
-                        auth = settings.auth;
-                        hop = 0;
-                        _a.label = 1;
-                    case 1: return [4 /*yield*/, perform({ kind: 'request', options: next }, __assign(__assign({}, settings), { auth: auth }), handle)];
-                    case 2:
-                        result = _a.sent();
-                        location = (0, errors_1.headerOf)(result.header, 'location');
-                        if (location === undefined || hop >= MAX_REDIRECTS || !isRedirect(result.statusCode))
-                            return [2 /*return*/, result];
-                        url = urls.follow(next.url, location);
-                        isInside = urls.isUnderBase(url);
-                        isSameMethod = result.statusCode === 307 || result.statusCode === 308;
-                        method = isSameMethod || isReading(next.method) ? next.method : 'GET';
-                        // What was written for the gateway is for the gateway.
-                        if (!isInside && !isReading(method))
-                            return [2 /*return*/, result];
-                        if (!isInside)
-                            auth = 'public';
-                        data = next.data, header = next.header, _method = next.method, rest = __rest(next, ["data", "header", "method"]);
-                        next = __assign(__assign(__assign(__assign(__assign({}, rest), { url: url }), (method === undefined ? {} : { method: method })), (isSameMethod && !isReading(method) && data !== undefined ? { data: data } : {})), (isInside && header !== undefined ? { header: header } : {}));
-                        _a.label = 3;
-                    case 3:
-                        hop++;
-                        return [3 /*break*/, 1];
-                    case 4: return [2 /*return*/];
+                        session = sent.session;
+                        if (!session || code !== 'network' || !(0, method_1.hasBody)(what) || sent.isComplete)
+                            return [2 /*return*/, null];
+                        return [4 /*yield*/, account.refusalOf(session)];
+                    case 1:
+                        refusal = _c.sent();
+                        if (!refusal || (0, method_1.isIdempotent)(what))
+                            return [2 /*return*/, refusal
+                                // The token may have run out after the gateway had accepted the call.
+                            ];
+                        // The token may have run out after the gateway had accepted the call.
+                        if (Date.now() >= session.expiresAt)
+                            return [2 /*return*/, null];
+                        return [2 /*return*/, refusal.action === 'refresh' || what.kind === 'uploadFile' ? refusal : null];
                 }
             });
         });
     }
     return {
-        perform: function (what, options, handle) {
-            if (what.kind !== 'request')
-                return perform(what, options, handle);
-            var redirect = what.options.redirect;
-            var manual = __assign(__assign({}, what.options), { redirect: 'manual' });
-            if (redirect === 'manual')
-                return perform({ kind: 'request', options: manual }, options, handle);
-            return followRedirects(manual, options, handle);
+        perform: function (what_1, _a, handle_1) {
+            return __awaiter(this, arguments, void 0, function (what, _b, handle) {
+                var visit, isRepeatable, isRefreshed, isLoggedIn, isRepeated, _c, sent, error, _d, result, problem, caught_1, session, pause;
+                var _e;
+                var _f;
+                var auth = _b.auth, needsSessionKey = _b.needsSessionKey;
+                return __generator(this, function (_g) {
+                    switch (_g.label) {
+                        case 0:
+                            visit = account.visit;
+                            isRepeatable = (0, method_1.isIdempotent)(what);
+                            isRefreshed = false;
+                            isLoggedIn = false;
+                            isRepeated = false;
+                            _c = needsSessionKey;
+                            if (!_c) return [3 /*break*/, 2];
+                            return [4 /*yield*/, checkSession()];
+                        case 1:
+                            _c = !(_g.sent());
+                            _g.label = 2;
+                        case 2:
+                            if (!_c) return [3 /*break*/, 4];
+                            // Data encrypted before this login can still be read: the gateway keeps the previous key for a while.
+                            return [4 /*yield*/, account.logInAnew(visit)];
+                        case 3:
+                            // Data encrypted before this login can still be read: the gateway keeps the previous key for a while.
+                            _g.sent();
+                            isLoggedIn = true;
+                            _g.label = 4;
+                        case 4:
+                            _e = {};
+                            return [4 /*yield*/, sessionFor(auth, visit)];
+                        case 5:
+                            sent = (_e.session = _g.sent(), _e.isComplete = false, _e);
+                            error = void 0;
+                            _g.label = 6;
+                        case 6:
+                            _g.trys.push([6, 8, , 9]);
+                            return [4 /*yield*/, transport.send(what, sendOptions(sent, account, visit, handle))];
+                        case 7:
+                            _d = _g.sent(), result = _d.result, problem = _d.problem;
+                            if (!problem)
+                                return [2 /*return*/, result];
+                            error = problem;
+                            return [3 /*break*/, 9];
+                        case 8:
+                            caught_1 = _g.sent();
+                            error = caught_1;
+                            return [3 /*break*/, 9];
+                        case 9:
+                            if (handle === null || handle === void 0 ? void 0 : handle.isAborted)
+                                throw error;
+                            return [4 /*yield*/, refusalBehind(error, what, sent)];
+                        case 10:
+                            error = (_f = (_g.sent())) !== null && _f !== void 0 ? _f : error;
+                            session = sent.session;
+                            if (!(error.code === 'session_key_stale')) return [3 /*break*/, 13];
+                            if (!!isLoggedIn) return [3 /*break*/, 12];
+                            return [4 /*yield*/, account.logInAnew(visit)];
+                        case 11:
+                            _g.sent();
+                            _g.label = 12;
+                        case 12: throw error;
+                        case 13:
+                            if (!(session && error.action === 'refresh' && !isRefreshed)) return [3 /*break*/, 15];
+                            isRefreshed = true;
+                            return [4 /*yield*/, account.replace(session, error, visit)];
+                        case 14:
+                            _g.sent();
+                            return [3 /*break*/, 19];
+                        case 15:
+                            if (!(session && error.action === 'login' && !(0, session_calls_1.isCodeSpent)(error) && !isLoggedIn)) return [3 /*break*/, 17];
+                            isLoggedIn = true;
+                            return [4 /*yield*/, account.replace(session, error, visit)];
+                        case 16:
+                            _g.sent();
+                            return [3 /*break*/, 19];
+                        case 17:
+                            pause = isRepeatable && !isRepeated ? (0, retry_1.pauseBefore)(error, whenShown) : null;
+                            if (!pause)
+                                throw error;
+                            isRepeated = true;
+                            return [4 /*yield*/, pause];
+                        case 18:
+                            _g.sent();
+                            _g.label = 19;
+                        case 19: return [3 /*break*/, 4];
+                        case 20: return [2 /*return*/];
+                    }
+                });
+            });
         }
     };
 }
-function isRedirect(status) {
-    return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
-}
-function isReading(method) {
-    return method === undefined || method === 'GET' || method === 'HEAD';
-}
-/** Whether doing it twice is the same as once (RFC 9110, section 9.2.2). */
-function isIdempotent(what) {
-    if (what.kind === 'uploadFile')
-        return false;
-    if (what.kind === 'downloadFile')
-        return true;
-    var method = what.options.method;
-    return isReading(method) || method === 'PUT' || method === 'DELETE' || method === 'OPTIONS' || method === 'TRACE';
-}
-function aborted(error) {
-    return error.code === 'aborted' ? error : (0, errors_1.createError)({ code: 'aborted', detail: 'The request was aborted.' });
+function sendOptions(sent, account, visit, handle) {
+    return __assign(__assign({}, (handle ? { handle: handle } : {})), { authorize: function () {
+            var _a;
+            if (!sent.session)
+                return null;
+            account.check(visit);
+            // The token may have been renewed while the call waited in the queue.
+            sent.session = (_a = account.current()) !== null && _a !== void 0 ? _a : sent.session;
+            return sent.session.accessToken;
+        }, onProgress: function (_a) {
+            var progress = _a.progress;
+            if (progress >= 100)
+                sent.isComplete = true;
+        } });
 }

@@ -1,11 +1,15 @@
 /** wxgate-miniprogram: the mini-program's side of wxgate. */
+import type { Client } from './client';
+import type { ClientOptions } from './options';
 export type { SessionEnd } from './account';
-export type { CallOptions, Client, ClientOptions, DownloadOptions, OpenData, Phone, PhoneDetail, RequestOptions, SessionInfo, UploadOptions } from './client';
-export { createClient } from './client';
+export type { Callbacks, CallOptions, Client, DownloadOptions, OpenData, Phone, PhoneDetail, RequestOptions, SessionInfo, UploadOptions } from './client';
 export type { ClientErrorCode, WxgateError } from './errors';
 export { isWxgateError } from './errors';
 export type { Auth } from './exchange';
+export type { ClientOptions } from './options';
 export type { SocketOptions } from './sockets';
 export type { User } from './storage';
 export type { Task } from './task';
-export type * from './wx';
+export type { Wx, WxCallbacks, WxDownloadOptions, WxDownloadResult, WxFailure, WxFileSystem, WxHeaders, WxLike, WxMethod, WxProgress, WxRequestOptions, WxRequestResult, WxSocketClose, WxSocketOptions, WxSocketTask, WxTask, WxUploadOptions, WxUploadResult } from './wx';
+/** The factory is the only state of the module: WeChat's limits hold for the whole mini-program. */
+export declare const createClient: (options: ClientOptions) => Client;

@@ -1,3 +1,3 @@
-/** Functions that want to be told. */
+/** Listeners of one event. */
 export type Listeners<T> = ((value: T) => void)[];
 export declare function tell<T>(listeners: Listeners<T>, value: T): void;

@@ -1,5 +1,5 @@
 "use strict";
-/** At most so many at a time; the rest waits in order. */
+/** Runs a limited number of jobs at a time; the others wait in order. */
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createQueue = createQueue;
 function createQueue(limit) {

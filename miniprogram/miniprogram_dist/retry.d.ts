@@ -1,5 +1,4 @@
-/** When a request may be sent once more, and after how long. */
+/** Decides when a request may be repeated, and after how long. */
 import type { WxgateError } from './errors';
-/** Null when a repeat makes no sense, or has to wait longer than a call may take. Whether a repeat is safe is for the caller
- *  to know. */
+/** Returns null when a repeat does not help, or would have to wait too long. The caller knows whether a repeat is safe. */
 export declare function pauseBefore(error: WxgateError, whenShown: () => Promise<void>): Promise<void> | null;

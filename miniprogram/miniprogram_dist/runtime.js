@@ -1,4 +1,15 @@
 "use strict";
+var __assign = (this && this.__assign) || function () {
+    __assign = Object.assign || function(t) {
+        for (var s, i = 1, n = arguments.length; i < n; i++) {
+            s = arguments[i];
+            for (var p in s) if (Object.prototype.hasOwnProperty.call(s, p))
+                t[p] = s[p];
+        }
+        return t;
+    };
+    return __assign.apply(this, arguments);
+};
 var __awaiter = (this && this.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -36,84 +47,94 @@ var __generator = (this && this.__generator) || function (thisArg, body) {
     }
 };
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.runtimeOf = runtimeOf;
+exports.createRuntime = createRuntime;
+/** State that all clients of one mini-program share: WeChat's limits and foreground or background hold for all of them. */
 var errors_1 = require("./errors");
 var queue_1 = require("./queue");
 var timers_1 = require("./timers");
+var wx_call_1 = require("./wx-call");
 /** Requests, uploads and downloads together. */
 var MAX_REQUESTS = 10;
 var MAX_SOCKETS = 5;
 /** Calls of wx.login, and of wx.checkSession, in a second. The margin is for clocks that tick differently. */
 var MAX_LOGINS = 4;
-var SECOND = 1100;
-/** Milliseconds. */
-var LOGIN_TIMEOUT = 10000;
-var runtimes = [];
-function runtimeOf(wx) {
-    for (var _i = 0, runtimes_1 = runtimes; _i < runtimes_1.length; _i++) {
-        var runtime_1 = runtimes_1[_i];
-        if (runtime_1.wx === wx)
-            return runtime_1;
-    }
-    var runtime = createRuntime(wx);
-    runtimes.push(runtime);
-    return runtime;
-}
+var SECOND_MS = 1100;
+var LOGIN_TIMEOUT_MS = 10000;
+/** wx.checkSession takes no timeout. */
+var CHECK_TIMEOUT_MS = 5000;
 function createRuntime(wx) {
-    var _a, _b;
     var logins = (0, queue_1.createQueue)(MAX_LOGINS);
     var checks = (0, queue_1.createQueue)(MAX_LOGINS);
     var isHidden = false;
     var shown = [];
     var sockets = 0;
-    (_a = wx.onAppHide) === null || _a === void 0 ? void 0 : _a.call(wx, function () {
-        isHidden = true;
-    });
-    (_b = wx.onAppShow) === null || _b === void 0 ? void 0 : _b.call(wx, function () {
-        isHidden = false;
-        var waiting = shown;
-        shown = [];
-        for (var _i = 0, waiting_1 = waiting; _i < waiting_1.length; _i++) {
-            var resolve = waiting_1[_i];
-            resolve();
-        }
-    });
+    if (wx.onAppShow && wx.onAppHide) {
+        wx.onAppHide(function () {
+            isHidden = true;
+        });
+        wx.onAppShow(function () {
+            isHidden = false;
+            var waiting = shown;
+            shown = [];
+            for (var _i = 0, waiting_1 = waiting; _i < waiting_1.length; _i++) {
+                var resolve = waiting_1[_i];
+                resolve();
+            }
+        });
+    }
     return {
         wx: wx,
         requests: (0, queue_1.createQueue)(MAX_REQUESTS),
-        accounts: {},
         login: function () {
             return __awaiter(this, void 0, void 0, function () {
+                var errMsg, result, failure_1;
                 return __generator(this, function (_a) {
                     switch (_a.label) {
                         case 0: return [4 /*yield*/, pace(logins)];
                         case 1:
                             _a.sent();
-                            return [2 /*return*/, new Promise(function (resolve, reject) {
-                                    var refuse = function (errMsg) {
-                                        return reject((0, errors_1.createError)({ code: 'login_failed', detail: 'wx.login gave no code.', errMsg: errMsg }));
-                                    };
-                                    wx.login({
-                                        timeout: LOGIN_TIMEOUT,
-                                        success: function (_a) {
-                                            var code = _a.code, errMsg = _a.errMsg;
-                                            return (code ? resolve(code) : refuse(errMsg));
-                                        },
-                                        fail: function (failure) { return refuse(String(failure === null || failure === void 0 ? void 0 : failure.errMsg)); }
-                                    });
+                            _a.label = 2;
+                        case 2:
+                            _a.trys.push([2, 4, , 5]);
+                            return [4 /*yield*/, (0, wx_call_1.callWx)({
+                                    name: 'login',
+                                    timeoutMs: LOGIN_TIMEOUT_MS + wx_call_1.GRACE_MS,
+                                    start: function (callbacks) { return wx.login(__assign({ timeout: LOGIN_TIMEOUT_MS }, callbacks)); }
                                 })];
+                        case 3:
+                            result = _a.sent();
+                            if (result.code)
+                                return [2 /*return*/, result.code];
+                            errMsg = result.errMsg;
+                            return [3 /*break*/, 5];
+                        case 4:
+                            failure_1 = _a.sent();
+                            errMsg = failure_1.errMsg;
+                            return [3 /*break*/, 5];
+                        case 5: throw (0, errors_1.createError)({ code: 'login_failed', detail: 'wx.login gave no code.', errMsg: errMsg });
                     }
                 });
             });
         },
         checkSession: function () {
             return __awaiter(this, void 0, void 0, function () {
+                var isAnswered, check;
                 return __generator(this, function (_a) {
                     switch (_a.label) {
                         case 0: return [4 /*yield*/, pace(checks)];
                         case 1:
                             _a.sent();
-                            return [2 /*return*/, new Promise(function (resolve) { return wx.checkSession({ success: function () { return resolve(true); }, fail: function () { return resolve(false); } }); })];
+                            isAnswered = true;
+                            check = (0, wx_call_1.callWx)({
+                                name: 'checkSession',
+                                timeoutMs: CHECK_TIMEOUT_MS,
+                                start: function (callbacks) { return wx.checkSession(callbacks); },
+                                stop: function () {
+                                    isAnswered = false;
+                                }
+                            });
+                            // Without an answer the gateway finds out whether its session_key still fits.
+                            return [2 /*return*/, check.then(function () { return true; }, function () { return !isAnswered; })];
                     }
                 });
             });
@@ -132,11 +153,11 @@ function createRuntime(wx) {
         }
     };
 }
-/** A place in the queue is held for a second, whatever becomes of the call. */
+/** Holds a place in the queue for a second, whatever the call does. */
 function pace(queue) {
     return new Promise(function (resolve) {
         queue.enter(function (release) {
-            (0, timers_1.after)(SECOND, release);
+            (0, timers_1.after)(SECOND_MS, release);
             resolve();
         });
     });

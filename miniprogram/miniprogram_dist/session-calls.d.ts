@@ -1,6 +1,5 @@
-/** The gateway's endpoints that begin, renew and end a session, and how often each may be tried. */
 import { type WxgateError } from './errors';
-import type { User } from './storage';
+import type { Session, User } from './storage';
 import type { Transport } from './transport';
 /** Wire format of POST /auth/login and /auth/refresh. */
 export interface Grant {
@@ -12,18 +11,21 @@ export interface Grant {
 }
 export interface SessionCalls {
     logIn(): Promise<Grant>;
-    refresh(refreshToken: string): Promise<Grant>;
-    /** False when the gateway could not be told. */
-    logOut(accessToken: string, refreshToken: string, all: boolean): Promise<boolean>;
+    refresh(session: Session): Promise<Grant>;
+    /** Resolves with the gateway's error when it refuses this session's access token; null when it accepts the token or
+     *  cannot be asked. */
+    refusalOf(session: Session): Promise<WxgateError | null>;
+    /** Resolves with false when the gateway could not be told. */
+    logOut(session: Session, isEverywhere: boolean): Promise<boolean>;
 }
 export interface SessionCallsOptions {
     readonly base: string;
     readonly appId: string;
     readonly transport: Transport;
-    /** A code of wx.login. */
+    /** Resolves with a code of wx.login. */
     readonly getCode: () => Promise<string>;
     readonly whenShown: () => Promise<void>;
 }
 export declare function createSessionCalls(options: SessionCallsOptions): SessionCalls;
-/** The code was used, by a request of ours whose answer was lost, or took too long on the way. */
+/** The code was used by a request whose answer was lost, or is too old. */
 export declare function isCodeSpent({ code }: WxgateError): boolean;

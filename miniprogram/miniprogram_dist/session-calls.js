@@ -1,4 +1,15 @@
 "use strict";
+var __assign = (this && this.__assign) || function () {
+    __assign = Object.assign || function(t) {
+        for (var s, i = 1, n = arguments.length; i < n; i++) {
+            s = arguments[i];
+            for (var p in s) if (Object.prototype.hasOwnProperty.call(s, p))
+                t[p] = s[p];
+        }
+        return t;
+    };
+    return __assign.apply(this, arguments);
+};
 var __awaiter = (this && this.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
@@ -38,72 +49,103 @@ var __generator = (this && this.__generator) || function (thisArg, body) {
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createSessionCalls = createSessionCalls;
 exports.isCodeSpent = isCodeSpent;
-/** The gateway's endpoints that begin, renew and end a session, and how often each may be tried. */
+/** The gateway's endpoints that begin, renew, check and end a session. */
+var attempt_1 = require("./attempt");
 var errors_1 = require("./errors");
 var retry_1 = require("./retry");
-/** Milliseconds. The gateway answers a refresh, and a login code, a second time within 10 s: a repeat has to arrive in that
- *  time. */
-var TIMEOUT = 8000;
+/** The gateway answers a repeated login or refresh for 10 s: with the grace of the transport the repeat arrives in time. */
+var TIMEOUT_MS = 8000;
 function createSessionCalls(options) {
     var base = options.base, appId = options.appId, transport = options.transport, getCode = options.getCode, whenShown = options.whenShown;
-    function post(path, data, accessToken) {
+    function call(method, path, data, accessToken) {
         return __awaiter(this, void 0, void 0, function () {
-            var header, _a, result, problem;
+            var header, body, _a, result, problem;
             return __generator(this, function (_b) {
                 switch (_b.label) {
                     case 0:
                         header = { 'content-type': 'application/json' };
+                        body = data ? { data: data } : {};
                         return [4 /*yield*/, transport.send({
                                 kind: 'request',
-                                options: { url: base + path, method: 'POST', data: data, header: header, timeout: TIMEOUT, redirect: 'manual' },
-                                isUrgent: true,
-                                authorize: function () { return accessToken !== null && accessToken !== void 0 ? accessToken : null; }
-                            })];
+                                options: __assign({ url: base + path, method: method, header: header, timeout: TIMEOUT_MS, redirect: 'manual' }, body)
+                            }, { isUrgent: true, authorize: function () { return accessToken !== null && accessToken !== void 0 ? accessToken : null; } })];
                     case 1:
                         _a = _b.sent(), result = _a.result, problem = _a.problem;
                         if (problem)
                             throw problem;
                         if (result.statusCode >= 200 && result.statusCode < 300)
-                            return [2 /*return*/, result.data];
-                        throw (0, errors_1.createError)({ code: 'invalid_response', status: result.statusCode, detail: 'This was not the gateway.' });
+                            return [2 /*return*/, result];
+                        throw (0, errors_1.createError)({
+                            code: 'invalid_response',
+                            status: result.statusCode,
+                            detail: "The answer is not the gateway's."
+                        });
                 }
             });
         });
     }
-    /** Once more when the answer was lost or the gateway asks for patience. Both are safe here: the gateway gives the same
-     *  answer to the same question. */
-    function postPatiently(path, data, accessToken) {
+    /** Repeats once after a lost answer or a Retry-After. The gateway gives the same answer to the same body. */
+    function post(path, data, accessToken) {
         return __awaiter(this, void 0, void 0, function () {
-            var caught_1, pause;
+            var once, caught_1, pause;
+            var _this = this;
             return __generator(this, function (_a) {
                 switch (_a.label) {
                     case 0:
-                        _a.trys.push([0, 2, , 4]);
-                        return [4 /*yield*/, post(path, data, accessToken)];
-                    case 1: return [2 /*return*/, _a.sent()];
-                    case 2:
+                        once = function () { return __awaiter(_this, void 0, void 0, function () { return __generator(this, function (_a) {
+                            switch (_a.label) {
+                                case 0: return [4 /*yield*/, call('POST', path, data, accessToken)];
+                                case 1: return [2 /*return*/, (_a.sent()).data];
+                            }
+                        }); }); };
+                        _a.label = 1;
+                    case 1:
+                        _a.trys.push([1, 3, , 5]);
+                        return [4 /*yield*/, once()];
+                    case 2: return [2 /*return*/, _a.sent()];
+                    case 3:
                         caught_1 = _a.sent();
                         pause = (0, retry_1.pauseBefore)(caught_1, whenShown);
                         if (!pause)
                             throw caught_1;
                         return [4 /*yield*/, pause];
-                    case 3:
+                    case 4:
                         _a.sent();
-                        return [2 /*return*/, post(path, data, accessToken)];
-                    case 4: return [2 /*return*/];
+                        return [2 /*return*/, once()];
+                    case 5: return [2 /*return*/];
                 }
             });
         });
     }
-    function refresh(refreshToken) {
-        return __awaiter(this, void 0, void 0, function () {
-            var _a;
-            return __generator(this, function (_b) {
-                switch (_b.label) {
+    function refresh(_a) {
+        return __awaiter(this, arguments, void 0, function (_b) {
+            var _c;
+            var refreshToken = _b.refreshToken, attempt = _b.attempt;
+            return __generator(this, function (_d) {
+                switch (_d.label) {
                     case 0:
+                        _c = toGrant;
+                        return [4 /*yield*/, post('/auth/refresh', { refresh_token: refreshToken, attempt: attempt })];
+                    case 1: return [2 /*return*/, _c.apply(void 0, [_d.sent()])];
+                }
+            });
+        });
+    }
+    function logInWith(code) {
+        return __awaiter(this, void 0, void 0, function () {
+            var app, grant, _a;
+            var _b;
+            return __generator(this, function (_c) {
+                switch (_c.label) {
+                    case 0:
+                        app = appId === '' ? {} : { appid: appId };
                         _a = toGrant;
-                        return [4 /*yield*/, postPatiently('/auth/refresh', { refresh_token: refreshToken })];
-                    case 1: return [2 /*return*/, _a.apply(void 0, [_b.sent()])];
+                        return [4 /*yield*/, post('/auth/login', __assign({ code: code, attempt: (0, attempt_1.createAttempt)() }, app))];
+                    case 1:
+                        grant = _a.apply(void 0, [_c.sent()]);
+                        if (typeof ((_b = grant.user) === null || _b === void 0 ? void 0 : _b.id) !== 'string')
+                            throw notAGrant();
+                        return [2 /*return*/, grant];
                 }
             });
         });
@@ -112,79 +154,83 @@ function createSessionCalls(options) {
         refresh: refresh,
         logIn: function () {
             return __awaiter(this, void 0, void 0, function () {
-                var logInWith, _a, caught_2, _b;
-                var _this = this;
+                var _a, caught_2, _b;
                 return __generator(this, function (_c) {
                     switch (_c.label) {
                         case 0:
-                            logInWith = function (code) { return __awaiter(_this, void 0, void 0, function () {
-                                var grant, _a;
-                                var _b;
-                                return __generator(this, function (_c) {
-                                    switch (_c.label) {
-                                        case 0:
-                                            _a = toGrant;
-                                            return [4 /*yield*/, postPatiently('/auth/login', appId === '' ? { code: code } : { code: code, appid: appId })];
-                                        case 1:
-                                            grant = _a.apply(void 0, [_c.sent()]);
-                                            if (typeof ((_b = grant.user) === null || _b === void 0 ? void 0 : _b.id) !== 'string')
-                                                throw notAGrant();
-                                            return [2 /*return*/, grant];
-                                    }
-                                });
-                            }); };
-                            _c.label = 1;
-                        case 1:
-                            _c.trys.push([1, 4, , 6]);
+                            _c.trys.push([0, 3, , 5]);
                             _a = logInWith;
                             return [4 /*yield*/, getCode()];
-                        case 2: return [4 /*yield*/, _a.apply(void 0, [_c.sent()])];
-                        case 3: return [2 /*return*/, _c.sent()];
-                        case 4:
+                        case 1: return [4 /*yield*/, _a.apply(void 0, [_c.sent()])];
+                        case 2: return [2 /*return*/, _c.sent()];
+                        case 3:
                             caught_2 = _c.sent();
                             if (!isCodeSpent(caught_2))
                                 throw caught_2;
                             _b = logInWith;
                             return [4 /*yield*/, getCode()];
-                        case 5: return [2 /*return*/, _b.apply(void 0, [_c.sent()])];
-                        case 6: return [2 /*return*/];
+                        case 4: return [2 /*return*/, _b.apply(void 0, [_c.sent()])];
+                        case 5: return [2 /*return*/];
                     }
                 });
             });
         },
-        logOut: function (accessToken, refreshToken, all) {
-            return __awaiter(this, void 0, void 0, function () {
-                var data, caught_3, _a, _b, caught_4;
+        refusalOf: function (_a) {
+            return __awaiter(this, arguments, void 0, function (_b) {
+                var caught_3, error;
+                var accessToken = _b.accessToken;
                 return __generator(this, function (_c) {
                     switch (_c.label) {
                         case 0:
-                            data = all ? { all: true } : {};
+                            _c.trys.push([0, 2, , 3]);
+                            return [4 /*yield*/, call('GET', '/auth/session', undefined, accessToken)];
+                        case 1:
+                            _c.sent();
+                            return [3 /*break*/, 3];
+                        case 2:
+                            caught_3 = _c.sent();
+                            error = caught_3;
+                            if (error.action === 'refresh' || error.action === 'login')
+                                return [2 /*return*/, error];
+                            return [3 /*break*/, 3];
+                        case 3: return [2 /*return*/, null];
+                    }
+                });
+            });
+        },
+        logOut: function (session, isEverywhere) {
+            return __awaiter(this, void 0, void 0, function () {
+                var data, caught_4, _a, _b, caught_5;
+                return __generator(this, function (_c) {
+                    switch (_c.label) {
+                        case 0:
+                            data = isEverywhere ? { all: true } : {};
                             _c.label = 1;
                         case 1:
                             _c.trys.push([1, 8, , 9]);
                             _c.label = 2;
                         case 2:
                             _c.trys.push([2, 4, , 7]);
-                            return [4 /*yield*/, postPatiently('/auth/logout', data, accessToken)];
+                            return [4 /*yield*/, post('/auth/logout', data, session.accessToken)];
                         case 3:
                             _c.sent();
                             return [3 /*break*/, 7];
                         case 4:
-                            caught_3 = _c.sent();
-                            if (caught_3.action !== 'refresh')
-                                throw caught_3;
+                            caught_4 = _c.sent();
+                            if (caught_4.action !== 'refresh')
+                                throw caught_4;
                             _a = post;
                             _b = ['/auth/logout', data];
-                            return [4 /*yield*/, refresh(refreshToken)];
+                            return [4 /*yield*/, refresh(session)];
                         case 5: return [4 /*yield*/, _a.apply(void 0, _b.concat([(_c.sent()).access_token]))];
                         case 6:
                             _c.sent();
                             return [3 /*break*/, 7];
                         case 7: return [2 /*return*/, true];
                         case 8:
-                            caught_4 = _c.sent();
-                            // A session that the gateway does not know any more has ended.
-                            return [2 /*return*/, caught_4.action === 'login' && !all];
+                            caught_5 = _c.sent();
+                            // A session that the gateway does not know has ended.
+                            return [2 /*return*/, caught_5.action === 'login' && !isEverywhere];
                         case 9: return [2 /*return*/];
                     }
                 });
@@ -192,7 +238,7 @@ function createSessionCalls(options) {
         }
     };
 }
-/** The code was used, by a request of ours whose answer was lost, or took too long on the way. */
+/** The code was used by a request whose answer was lost, or is too old. */
 function isCodeSpent(_a) {
     var code = _a.code;
     return code === 'code_used' || code === 'code_invalid';
@@ -206,5 +252,5 @@ function toGrant(data) {
     throw notAGrant();
 }
 function notAGrant() {
-    return (0, errors_1.createError)({ code: 'invalid_response', status: 200, detail: 'This was not the gateway.' });
+    return (0, errors_1.createError)({ code: 'invalid_response', status: 200, detail: "The answer is not the gateway's." });
 }

@@ -1,6 +1,6 @@
-/** WebSockets with the token in the handshake. What stands outside looks like wx's own SocketTask. */
+/** WebSockets with the token in the handshake, in the form of wx's own SocketTask. */
 import type { Account } from './account';
-import type { Auth, Exchange } from './exchange';
+import type { Auth } from './exchange';
 import type { Runtime } from './runtime';
 import type { Urls } from './urls';
 import type { WxCallbacks, WxSocketOptions, WxSocketTask } from './wx';
@@ -11,8 +11,7 @@ export interface SocketOptions extends WxSocketOptions, WxCallbacks<{
 }
 export interface SocketDependencies {
     readonly account: Account;
-    readonly exchange: Exchange;
-    readonly runtime: Runtime;
+    readonly runtime: Pick<Runtime, 'wx' | 'takeSocket'>;
     readonly urls: Urls;
 }
 export declare function openSocket(dependencies: SocketDependencies, options: SocketOptions): WxSocketTask;

@@ -60,25 +60,31 @@ var __rest = (this && this.__rest) || function (s, e) {
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.openSocket = openSocket;
 var errors_1 = require("./errors");
+var handshake_1 = require("./handshake");
 var listeners_1 = require("./listeners");
+var timers_1 = require("./timers");
+var transport_1 = require("./transport");
+/** Time for wx to report a close that the caller asked for. */
+var CLOSE_TIMEOUT_MS = 5000;
 function openSocket(dependencies, options) {
-    var account = dependencies.account, exchange = dependencies.exchange, runtime = dependencies.runtime, urls = dependencies.urls;
+    var account = dependencies.account, runtime = dependencies.runtime, urls = dependencies.urls;
     var _a = options.auth, auth = _a === void 0 ? 'required' : _a, success = options.success, fail = options.fail, complete = options.complete, settings = __rest(options, ["auth", "success", "fail", "complete"]);
     var visit = account.visit;
     var listeners = createListeners();
     var giveBack = null;
+    var giveUp = null;
     var task = null;
-    var state = 'connecting';
+    var isClosed = false;
     function finish(close) {
-        if (state === 'closed')
+        if (isClosed)
             return;
-        state = 'closed';
+        isClosed = true;
+        giveUp === null || giveUp === void 0 ? void 0 : giveUp();
         giveBack === null || giveBack === void 0 ? void 0 : giveBack();
         (0, listeners_1.tell)(listeners.close, close);
     }
-    /** WeChat does not say why a handshake failed, a refused token included. */
     function fall(failure) {
-        if (state === 'closed')
+        if (isClosed)
             return;
         (0, listeners_1.tell)(listeners.error, failure);
         finish({ code: 1006, reason: '' });
@@ -89,8 +95,8 @@ function openSocket(dependencies, options) {
             return __generator(this, function (_b) {
                 switch (_b.label) {
                     case 0:
-                        // Closed at once: a place taken now would never be given back.
-                        if (isClosed())
+                        // A place taken for a socket that is closed already would never be given back.
+                        if (isClosed)
                             return [2 /*return*/];
                         _b.label = 1;
                     case 1:
@@ -109,8 +115,6 @@ function openSocket(dependencies, options) {
                         _b.label = 4;
                     case 4:
                         session = _a;
-                        if (isClosed())
-                            return [2 /*return*/];
                         dial(url, session, session !== null);
                         return [3 /*break*/, 6];
                     case 5:
@@ -129,85 +133,63 @@ function openSocket(dependencies, options) {
             });
         });
     }
-    /** The compiler does not see that others change the state while we wait. */
-    function isClosed() {
-        return state === 'closed';
-    }
     function dial(url, session, mayRepeat) {
-        var isLost = false;
-        var lose = function (failure) {
-            if (isLost || state === 'closed')
-                return;
-            isLost = true;
-            if (!mayRepeat || !session)
-                return fall(failure);
-            renewed(session).then(function (next) {
-                if (isClosed())
-                    return;
-                if (next)
-                    dial(url, next, false);
-                else
-                    fall(failure);
-            }, function () { return fall(failure); });
-        };
-        var _url = settings.url, header = settings.header, rest = __rest(settings, ["url", "header"]);
-        task = runtime.wx.connectSocket(__assign(__assign({}, rest), { url: url, header: withToken(header, session), fail: lose }));
-        task.onOpen(function (result) {
-            state = 'open';
-            (0, listeners_1.tell)(listeners.open, result);
-        });
-        task.onMessage(function (message) { return (0, listeners_1.tell)(listeners.message, message); });
-        task.onError(function (failure) {
-            if (state === 'open')
-                (0, listeners_1.tell)(listeners.error, failure);
-            else
-                lose(failure);
-        });
-        task.onClose(function (close) {
-            if (state === 'open')
-                finish(close);
-            else
-                lose({ errMsg: 'connectSocket:fail closed before it was open' });
+        var _a;
+        if (isClosed)
+            return;
+        var header = (0, transport_1.withAuthorization)(settings.header, (_a = session === null || session === void 0 ? void 0 : session.accessToken) !== null && _a !== void 0 ? _a : null);
+        giveUp = (0, handshake_1.startHandshake)(runtime.wx, __assign(__assign({}, settings), { url: url, header: header }), {
+            lost: function (failure) {
+                if (!mayRepeat || !session)
+                    return fall(failure);
+                renewed(session).then(function (next) { return (next ? dial(url, next, false) : fall(failure)); }, function () { return fall(failure); });
+            },
+            opened: function (opened, result) {
+                task = opened;
+                (0, listeners_1.tell)(listeners.open, result);
+            },
+            message: function (message) { return (0, listeners_1.tell)(listeners.message, message); },
+            failed: function (failure) { return (0, listeners_1.tell)(listeners.error, failure); },
+            closed: finish
         });
     }
-    /** Asks the gateway about the session; null when the token was not to blame. */
+    /** WeChat does not report why a handshake failed. Resolves with a new session when the gateway refuses this one. */
     function renewed(refused) {
         return __awaiter(this, void 0, void 0, function () {
-            var url, present;
+            var refusal;
             return __generator(this, function (_a) {
                 switch (_a.label) {
-                    case 0:
-                        url = urls.resolve('/auth/session');
-                        return [4 /*yield*/, exchange.perform({ kind: 'request', options: { url: url } }, { auth: 'required', needsSessionKey: false })];
+                    case 0: return [4 /*yield*/, account.refusalOf(refused)];
                     case 1:
-                        _a.sent();
-                        present = account.visit === visit ? account.current() : null;
-                        return [2 /*return*/, present && present.accessToken !== refused.accessToken ? present : null];
+                        refusal = _a.sent();
+                        return [2 /*return*/, refusal ? account.replace(refused, refusal, visit) : null];
                 }
             });
         });
     }
-    // The caller first gets the task, and can add its listeners.
+    // The caller gets the task first, and can add listeners.
     Promise.resolve().then(start);
     return {
         send: function (message) {
             var _a, _b;
-            if (task && state === 'open')
+            if (task && !isClosed)
                 return task.send(message);
             var failure = { errMsg: 'sendSocketMessage:fail the socket is not open' };
             (_a = message.fail) === null || _a === void 0 ? void 0 : _a.call(message, failure);
             (_b = message.complete) === null || _b === void 0 ? void 0 : _b.call(message, failure);
         },
         close: function (closing) {
-            var _a, _b, _c, _d;
+            var _a, _b;
             if (closing === void 0) { closing = {}; }
-            if (task && state === 'open')
+            var _c = closing.code, code = _c === void 0 ? 1000 : _c, _d = closing.reason, reason = _d === void 0 ? '' : _d;
+            if (task && !isClosed) {
+                (0, timers_1.after)(CLOSE_TIMEOUT_MS, function () { return finish({ code: code, reason: reason }); });
                 return task.close(closing);
-            task === null || task === void 0 ? void 0 : task.close({});
-            finish({ code: (_a = closing.code) !== null && _a !== void 0 ? _a : 1000, reason: (_b = closing.reason) !== null && _b !== void 0 ? _b : '' });
+            }
+            finish({ code: code, reason: reason });
             var result = { errMsg: 'closeSocket:ok' };
-            (_c = closing.success) === null || _c === void 0 ? void 0 : _c.call(closing, result);
-            (_d = closing.complete) === null || _d === void 0 ? void 0 : _d.call(closing, result);
+            (_a = closing.success) === null || _a === void 0 ? void 0 : _a.call(closing, result);
+            (_b = closing.complete) === null || _b === void 0 ? void 0 : _b.call(closing, result);
         },
         onOpen: function (listener) { return void listeners.open.push(listener); },
         onMessage: function (listener) { return void listeners.message.push(listener); },
@@ -222,14 +204,4 @@ function createListeners() {
         error: [],
         close: []
     };
-}
-function withToken(header, session) {
-    var _a;
-    var own = {};
-    for (var name in header)
-        if (name.toLowerCase() !== 'authorization')
-            own[name] = (_a = header[name]) !== null && _a !== void 0 ? _a : '';
-    if (session)
-        own.Authorization = "Bearer ".concat(session.accessToken);
-    return own;
 }

@@ -1,25 +1,26 @@
-/** The session as it survives the end of the mini-program. */
 import type { Wx } from './wx';
 export interface User {
     readonly id: string;
     readonly status: 'anonymous' | 'bound';
     /** True once, in the answer to the user's first login. */
     readonly is_new?: boolean;
-    /** What the login hook of the gateway adds. */
+    /** Members that the gateway's login hook adds. */
     readonly [more: string]: unknown;
 }
 export interface Session {
     readonly accessToken: string;
     readonly refreshToken: string;
-    /** By the phone's clock when the answer came, in milliseconds: when it came, from when on the token should be renewed, and
-     *  when it ends. That clock may be wrong, but it is the same one that will be asked. */
+    /** Sent beside the refresh token. Stored, so that a refresh repeated after a restart is a repeat. */
+    readonly attempt: string;
+    /** Milliseconds by the phone's clock: the answer's arrival, the time to renew the token, and its end. A wrong clock does
+     *  no harm: the same clock is asked later. */
     readonly receivedAt: number;
     readonly renewAt: number;
     readonly expiresAt: number;
     readonly user: User;
 }
 export interface Storage {
-    /** Null when there is none, or none of this gateway's. */
+    /** Returns null without a session of this gateway and mini-program. */
     read(): Session | null;
     write(session: Session): void;
     clear(): void;
@@ -27,9 +28,9 @@ export interface Storage {
 export interface StorageOptions {
     readonly wx: Wx;
     readonly key: string;
-    /** A session is bound to it: a trial version's tokens are not sent to production. */
+    /** Binds the session to one gateway: tokens of a trial version are not sent to production. */
     readonly base: string;
     readonly appId: string;
 }
-/** A storage that fails (full, or damaged) costs a login at the next start, and nothing else. */
+/** A storage that is full or damaged costs a login at the next start, and nothing else. */
 export declare function createStorage({ wx, key, base, appId }: StorageOptions): Storage;

@@ -1,8 +1,21 @@
 "use strict";
+var __assign = (this && this.__assign) || function () {
+    __assign = Object.assign || function(t) {
+        for (var s, i = 1, n = arguments.length; i < n; i++) {
+            s = arguments[i];
+            for (var p in s) if (Object.prototype.hasOwnProperty.call(s, p))
+                t[p] = s[p];
+        }
+        return t;
+    };
+    return __assign.apply(this, arguments);
+};
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createStorage = createStorage;
+/** Keeps the session in wx's storage, so that it survives the end of the mini-program. */
+var attempt_1 = require("./attempt");
 var VERSION = 1;
-/** A storage that fails (full, or damaged) costs a login at the next start, and nothing else. */
+/** A storage that is full or damaged costs a login at the next start, and nothing else. */
 function createStorage(_a) {
     var wx = _a.wx, key = _a.key, base = _a.base, appId = _a.appId;
     return {
@@ -11,7 +24,7 @@ function createStorage(_a) {
                 var stored = wx.getStorageSync(key);
                 if ((stored === null || stored === void 0 ? void 0 : stored.version) !== VERSION || stored.base !== base || stored.appId !== appId)
                     return null;
-                return isSession(stored.session) ? stored.session : null;
+                return isSession(stored.session) ? __assign({ attempt: (0, attempt_1.createAttempt)() }, stored.session) : null;
             }
             catch (_error) {
                 return null;
@@ -22,7 +35,7 @@ function createStorage(_a) {
                 wx.setStorageSync(key, { version: VERSION, base: base, appId: appId, session: session });
             }
             catch (_error) {
-                // The session lives on in memory.
+                // The session goes on in memory.
             }
         },
         clear: function () {
@@ -30,17 +43,17 @@ function createStorage(_a) {
                 wx.removeStorageSync(key);
             }
             catch (_error) {
-                // What cannot be removed can at least be emptied.
                 try {
                     wx.setStorageSync(key, '');
                 }
                 catch (_error) {
-                    // Nothing more can be done here; the gateway ends the session.
+                    // The gateway ends the session all the same.
                 }
             }
         }
     };
 }
+/** Sessions stored by version 0.1.0 have no `attempt`. */
 function isSession(value) {
     if (typeof value !== 'object' || value === null)
         return false;
@@ -54,7 +67,7 @@ function isSession(value) {
         user !== null &&
         typeof user.id === 'string');
 }
-/** What may stand in a header. */
+/** Accepts text that a header can carry. */
 function isText(value) {
     return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value);
 }

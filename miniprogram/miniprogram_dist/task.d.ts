@@ -1,22 +1,24 @@
 import type { WxHeaders, WxProgress, WxTask } from './wx';
 export interface Task<Result> extends Promise<Result> {
+    /** Rejects the promise with `aborted` at once, unless it is settled. */
     abort(): void;
     onHeadersReceived(listener: (result: {
         header: WxHeaders;
         statusCode?: number;
     }) => void): void;
-    /** With `enableChunked` only. The body of an error of the gateway's is kept back. */
+    /** With `enableChunked` only. The body of a gateway error is kept back. */
     onChunkReceived(listener: (result: {
         data: ArrayBuffer;
     }) => void): void;
     /** Of an upload or a download. */
     onProgressUpdate(listener: (progress: WxProgress) => void): void;
 }
-/** The other end of a task: tells it what happens. A repeat after a login has a wx task of its own. */
+/** The inner end of a task. A repeat after a login has a wx task of its own. */
 export interface Handle {
     readonly isAborted: boolean;
-    /** Called when the task is aborted; each call takes the place of the one before. */
+    /** Sets the function that abort() calls, in place of the one before. */
     onAbort(stop: () => void): void;
     watch(task: WxTask): void;
 }
-export declare function createTask<Result>(start: (handle: Handle) => Promise<Result>): Task<Result>;
+/** @param kind Name of the call in errMsg, as wx writes it. */
+export declare function createTask<Result>(kind: string, start: (handle: Handle) => Promise<Result>): Task<Result>;

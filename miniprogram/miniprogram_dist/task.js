@@ -1,10 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createTask = createTask;
-/** A promise that can be aborted and watched, as wx's own tasks can. */
+/** A promise that can be aborted and watched, as the tasks of wx can. */
 var errors_1 = require("./errors");
 var listeners_1 = require("./listeners");
-function createTask(start) {
+var problem_1 = require("./problem");
+/** @param kind Name of the call in errMsg, as wx writes it. */
+function createTask(kind, start) {
     var headers = [];
     var chunks = [];
     var progress = [];
@@ -21,7 +23,7 @@ function createTask(start) {
             var _a, _b, _c;
             var isProblem = false;
             (_a = task.onHeadersReceived) === null || _a === void 0 ? void 0 : _a.call(task, function (result) {
-                isProblem = (0, errors_1.isProblemType)(result.header);
+                isProblem = (0, problem_1.isProblemType)(result.header);
                 (0, listeners_1.tell)(headers, result);
             });
             (_b = task.onChunkReceived) === null || _b === void 0 ? void 0 : _b.call(task, function (result) {
@@ -31,10 +33,16 @@ function createTask(start) {
             (_c = task.onProgressUpdate) === null || _c === void 0 ? void 0 : _c.call(task, function (result) { return (0, listeners_1.tell)(progress, result); });
         }
     };
-    var task = start(handle);
+    var reject = function () { };
+    var promise = new Promise(function (resolve, refuse) {
+        reject = refuse;
+        start(handle).then(resolve, refuse);
+    });
+    var task = promise;
     task.abort = function () {
         isAborted = true;
         stop === null || stop === void 0 ? void 0 : stop();
+        reject((0, errors_1.createError)({ code: 'aborted', detail: 'The call was aborted.', errMsg: "".concat(kind, ":fail abort") }));
     };
     task.onHeadersReceived = function (listener) { return void headers.push(listener); };
     task.onChunkReceived = function (listener) { return void chunks.push(listener); };

@@ -1,8 +1,8 @@
 /** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
 import { type WxgateError } from './errors';
-import type { Runtime } from './runtime';
+import type { Queue } from './queue';
 import type { Handle } from './task';
-import type { WxDownloadOptions, WxDownloadResult, WxRequestOptions, WxRequestResult, WxUploadOptions, WxUploadResult } from './wx';
+import type { Wx, WxDownloadOptions, WxDownloadResult, WxHeaders, WxProgress, WxRequestOptions, WxRequestResult, WxUploadOptions, WxUploadResult } from './wx';
 export type Send = {
     readonly kind: 'request';
     readonly options: WxRequestOptions;
@@ -14,19 +14,23 @@ export type Send = {
     readonly options: WxDownloadOptions;
 };
 export type WxResult = WxRequestResult | WxUploadResult | WxDownloadResult;
+export interface SendOptions {
+    /** Goes before the calls that wait. */
+    readonly isUrgent?: boolean;
+    readonly handle?: Handle;
+    /** Returns the access token, or null. Called when the request leaves, which may be long after `send`. */
+    readonly authorize?: () => string | null;
+    readonly onProgress?: (progress: WxProgress) => void;
+}
 export interface Answer {
-    readonly result: WxRequestResult;
-    /** The error, when it is the gateway's and not the business service's. */
+    readonly result: WxResult;
+    /** The gateway's error; null for an answer of the business service. */
     readonly problem: WxgateError | null;
 }
 export interface Transport {
     /** Rejects with a WxgateError when there was no answer. */
-    send(what: Send & {
-        /** Goes before those that wait. */
-        readonly isUrgent?: boolean;
-        readonly handle?: Handle;
-        /** Asked when the request leaves, which may be long after it was made. */
-        readonly authorize?: () => string | null;
-    }): Promise<Answer>;
+    send(what: Send, options: SendOptions): Promise<Answer>;
 }
-export declare function createTransport(runtime: Runtime): Transport;
+export declare function createTransport(wx: Wx, requests: Queue): Transport;
+/** Sets the credential in place of any that the caller set, in whatever spelling. */
+export declare function withAuthorization(header: WxHeaders | undefined, token: string | null): WxHeaders;

@@ -48,76 +48,69 @@ var __generator = (this && this.__generator) || function (thisArg, body) {
 };
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createTransport = createTransport;
+exports.withAuthorization = withAuthorization;
 /** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
 var errors_1 = require("./errors");
+var problem_1 = require("./problem");
 var timers_1 = require("./timers");
-/** Who waits comes after what this answer sets going: a new token, above all. */
-function leave(release) {
-    (0, timers_1.after)(0, release);
-}
-function createTransport(runtime) {
-    var wx = runtime.wx;
-    function call(what, header, callbacks) {
+var wx_call_1 = require("./wx-call");
+/** For calls without a `timeout`: app.json may set one that the client cannot read. */
+var DEFAULT_TIMEOUT_MS = 120000;
+var READ_TIMEOUT_MS = 5000;
+function createTransport(wx, requests) {
+    function start(what, header, callbacks) {
         if (what.kind === 'request')
             return wx.request(__assign(__assign(__assign({}, what.options), { header: header }), callbacks));
         if (what.kind === 'uploadFile')
             return wx.uploadFile(__assign(__assign(__assign({}, what.options), { header: header }), callbacks));
         return wx.downloadFile(__assign(__assign(__assign({}, what.options), { header: header }), callbacks));
     }
-    return {
-        send: function (what) {
-            return new Promise(function (resolve, reject) {
-                var handle = what.handle, authorize = what.authorize;
-                var refuse = function (failure) { return reject((0, errors_1.fromWxFailure)(failure)); };
-                var aborted = { errMsg: "".concat(what.kind, ":fail abort") };
-                var begin = function (release) {
-                    var _a, _b, _c;
-                    var received;
-                    var chunks = [];
-                    if (handle === null || handle === void 0 ? void 0 : handle.isAborted) {
-                        release();
-                        refuse(aborted);
-                        return;
-                    }
-                    try {
-                        var task_1 = call(what, withAuthorization(what.options.header, (_a = authorize === null || authorize === void 0 ? void 0 : authorize()) !== null && _a !== void 0 ? _a : null), {
-                            success: function (result) {
-                                leave(release);
-                                read(what.kind, result, received, chunks).then(resolve, reject);
-                            },
-                            fail: function (failure) {
-                                leave(release);
-                                refuse(failure);
-                            }
-                        });
-                        (_b = task_1 === null || task_1 === void 0 ? void 0 : task_1.onHeadersReceived) === null || _b === void 0 ? void 0 : _b.call(task_1, function (_a) {
-                            var header = _a.header;
-                            received = header;
-                        });
-                        // With enableChunked a body comes this way only.
-                        (_c = task_1 === null || task_1 === void 0 ? void 0 : task_1.onChunkReceived) === null || _c === void 0 ? void 0 : _c.call(task_1, function (_a) {
-                            var data = _a.data;
-                            if ((0, errors_1.isProblemType)(received))
-                                chunks.push(data);
-                        });
-                        handle === null || handle === void 0 ? void 0 : handle.onAbort(function () { return task_1 === null || task_1 === void 0 ? void 0 : task_1.abort(); });
-                        if (task_1)
-                            handle === null || handle === void 0 ? void 0 : handle.watch(task_1);
-                    }
-                    catch (error) {
-                        // An option that wx refuses by throwing.
-                        release();
-                        reject((0, errors_1.createError)({ code: 'network', detail: 'wx refused the call.', errMsg: String(error) }));
-                    }
-                };
-                handle === null || handle === void 0 ? void 0 : handle.onAbort(function () {
-                    if (place.leave())
-                        refuse(aborted);
-                });
-                var place = runtime.requests.enter(begin, what.isUrgent);
+    function dispatch(what_1, _a) {
+        return __awaiter(this, arguments, void 0, function (what, _b) {
+            var header, timeout, chunks, received, task, result;
+            var _c;
+            var handle = _b.handle, authorize = _b.authorize, onProgress = _b.onProgress;
+            return __generator(this, function (_d) {
+                switch (_d.label) {
+                    case 0:
+                        header = withAuthorization(what.options.header, (_c = authorize === null || authorize === void 0 ? void 0 : authorize()) !== null && _c !== void 0 ? _c : null);
+                        timeout = what.options.timeout;
+                        chunks = [];
+                        return [4 /*yield*/, (0, wx_call_1.callWx)({
+                                name: what.kind,
+                                timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : timeout + wx_call_1.GRACE_MS,
+                                start: function (callbacks, extend) {
+                                    var _a, _b, _c;
+                                    task = start(what, header, callbacks);
+                                    (_a = task === null || task === void 0 ? void 0 : task.onHeadersReceived) === null || _a === void 0 ? void 0 : _a.call(task, function (head) {
+                                        extend();
+                                        received = head.header;
+                                    });
+                                    // With enableChunked a body comes this way only.
+                                    (_b = task === null || task === void 0 ? void 0 : task.onChunkReceived) === null || _b === void 0 ? void 0 : _b.call(task, function (_a) {
+                                        var data = _a.data;
+                                        extend();
+                                        if ((0, problem_1.isProblemType)(received))
+                                            chunks.push(data);
+                                    });
+                                    (_c = task === null || task === void 0 ? void 0 : task.onProgressUpdate) === null || _c === void 0 ? void 0 : _c.call(task, function (progress) {
+                                        extend();
+                                        onProgress === null || onProgress === void 0 ? void 0 : onProgress(progress);
+                                    });
+                                    handle === null || handle === void 0 ? void 0 : handle.onAbort(function () { return task === null || task === void 0 ? void 0 : task.abort(); });
+                                    if (task)
+                                        handle === null || handle === void 0 ? void 0 : handle.watch(task);
+                                    return task;
+                                },
+                                stop: function () { return task === null || task === void 0 ? void 0 : task.abort(); }
+                            })];
+                    case 1:
+                        result = _d.sent();
+                        return [2 /*return*/, read(what.kind, result, received, chunks)];
+                }
             });
-        }
-    };
+        });
+    }
     function read(kind, result, received, chunks) {
         return __awaiter(this, void 0, void 0, function () {
             var _a, _b, header, _c, data, whole, _d, filePath, tempFilePath, body, _e;
@@ -125,11 +118,9 @@ function createTransport(runtime) {
                 switch (_f.label) {
                     case 0:
                         _a = result, _b = _a.header, header = _b === void 0 ? received !== null && received !== void 0 ? received : {} : _b, _c = _a.data, data = _c === void 0 ? '' : _c;
-                        whole = __assign(__assign({}, result), { header: header, data: data });
+                        whole = kind === 'request' ? __assign(__assign({}, result), { header: header, data: data }) : result;
                         if (result.statusCode < 400)
-                            return [2 /*return*/, { result: whole, problem: null }
-                                // The body of a download is in a file, an error's as well.
-                            ];
+                            return [2 /*return*/, { result: whole, problem: null }];
                         _d = result, filePath = _d.filePath, tempFilePath = _d.tempFilePath;
                         if (!(kind === 'downloadFile')) return [3 /*break*/, 2];
                         return [4 /*yield*/, readText(filePath !== null && filePath !== void 0 ? filePath : tempFilePath)];
@@ -141,28 +132,54 @@ function createTransport(runtime) {
                         _f.label = 3;
                     case 3:
                         body = _e;
-                        return [2 /*return*/, { result: whole, problem: (0, errors_1.readProblem)(result.statusCode, body, header) }];
+                        return [2 /*return*/, { result: whole, problem: (0, problem_1.readProblem)(result.statusCode, body, header) }];
                 }
             });
         });
     }
     function readText(filePath) {
-        return new Promise(function (resolve) {
+        return __awaiter(this, void 0, void 0, function () {
+            var files, read;
             var _a;
-            var files = (_a = wx.getFileSystemManager) === null || _a === void 0 ? void 0 : _a.call(wx);
-            if (!files)
-                return resolve('');
-            files.readFile({
-                filePath: filePath,
-                encoding: 'utf8',
-                success: function (_a) {
-                    var data = _a.data;
-                    return resolve(String(data));
-                },
-                fail: function () { return resolve(''); }
+            return __generator(this, function (_b) {
+                files = (_a = wx.getFileSystemManager) === null || _a === void 0 ? void 0 : _a.call(wx);
+                if (!files)
+                    return [2 /*return*/, ''];
+                read = (0, wx_call_1.callWx)({
+                    name: 'readFile',
+                    timeoutMs: READ_TIMEOUT_MS,
+                    start: function (callbacks) { return files.readFile(__assign({ filePath: filePath, encoding: 'utf8' }, callbacks)); }
+                });
+                return [2 /*return*/, read.then(function (_a) {
+                        var data = _a.data;
+                        return String(data);
+                    }, function () { return ''; })];
             });
         });
     }
+    return {
+        send: function (what, options) {
+            return new Promise(function (resolve, reject) {
+                var handle = options.handle;
+                var refuse = function (error) { return reject((0, errors_1.isWxgateError)(error) ? error : (0, errors_1.fromWxFailure)(error)); };
+                var stop = function () { return refuse((0, errors_1.createError)({ code: 'aborted', detail: 'The call was aborted.' })); };
+                handle === null || handle === void 0 ? void 0 : handle.onAbort(function () { return place.leave() && stop(); });
+                var place = requests.enter(function (release) {
+                    // The next call waits until this answer has taken effect: it may bring a new token.
+                    var leave = function () { return void (0, timers_1.after)(0, release); };
+                    if (handle === null || handle === void 0 ? void 0 : handle.isAborted) {
+                        release();
+                        stop();
+                    }
+                    else {
+                        var answer = dispatch(what, options);
+                        answer.then(leave, leave);
+                        answer.then(resolve, refuse);
+                    }
+                }, options.isUrgent);
+            });
+        }
+    };
 }
 function join(chunks) {
     var length = 0;
@@ -179,7 +196,7 @@ function join(chunks) {
     }
     return whole.buffer;
 }
-/** The credential is ours to set: what the caller put there is left out, in whatever spelling. */
+/** Sets the credential in place of any that the caller set, in whatever spelling. */
 function withAuthorization(header, token) {
     var _a;
     var own = {};

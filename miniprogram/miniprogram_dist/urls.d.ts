@@ -1,11 +1,11 @@
 export interface Urls {
     readonly base: string;
-    /** The absolute address for one that is relative to the base, or absolute and under it. Throws `invalid_url`. */
+    /** Returns the absolute address for one that is relative to the base, or under it. Throws `invalid_url`. */
     resolve(url: string): string;
     /** The same for a WebSocket: ws and wss in place of http and https. */
     resolveSocket(url: string): string;
     isUnderBase(url: string): boolean;
-    /** What a Location header names. */
+    /** Returns the absolute address that a Location header names. */
     follow(from: string, location: string): string;
 }
 export declare function createUrls(baseUrl: string): Urls;

@@ -1,14 +1,14 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createUrls = createUrls;
-/** Where a request may go. The token is sent to `baseUrl` and nowhere else, so an address is taken apart here and by nobody
- *  who might read it in another way: mini-programs have no URL class. */
+/** Checks addresses: the token is sent to `baseUrl` and nowhere else. Mini-programs have no URL class, so only addresses that
+ *  every reader takes apart in the same way are accepted. */
 var errors_1 = require("./errors");
 /** Scheme, host and port, path; no user, query or fragment. */
 var BASE = /^(https?:\/\/[a-z0-9.-]+(?::\d+)?|https?:\/\/\[[0-9a-f:.]+\](?::\d+)?)((?:\/[^?#\\\s]*)?)$/i;
 var SCHEME = /^[a-z][a-z0-9+.-]*:/i;
 var DOT_SEGMENT = /(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|$)/i;
-/** Some readers of addresses drop the former and turn the latter into a slash. */
+/** Some readers drop tabs and line ends, and turn a backslash into a slash. */
 var ODD = /[\t\n\r\\]/;
 function createUrls(baseUrl) {
     var _a, _b;
@@ -16,7 +16,7 @@ function createUrls(baseUrl) {
     var origin = (_a = parts === null || parts === void 0 ? void 0 : parts[1]) === null || _a === void 0 ? void 0 : _a.toLowerCase();
     var path = (_b = parts === null || parts === void 0 ? void 0 : parts[2]) === null || _b === void 0 ? void 0 : _b.replace(/\/+$/, '');
     if (origin === undefined || path === undefined || DOT_SEGMENT.test(path)) {
-        throw (0, errors_1.createError)({ code: 'invalid_url', detail: 'baseUrl has to be like https://gateway.example.com.' });
+        throw (0, errors_1.createError)({ code: 'invalid_url', detail: 'baseUrl must look like https://gateway.example.com.' });
     }
     var base = origin + path;
     function isUnderBase(url) {
@@ -37,7 +37,7 @@ function createUrls(baseUrl) {
         var absolute = isAbsolute ? url : base + (url.charAt(0) === '/' || url.charAt(0) === '?' ? '' : '/') + url;
         var isProtocolRelative = !isAbsolute && url.slice(0, 2) === '//';
         if (isProtocolRelative || !isUnderBase(absolute)) {
-            throw (0, errors_1.createError)({ code: 'invalid_url', detail: 'The address is not under baseUrl; nothing was sent.' });
+            throw (0, errors_1.createError)({ code: 'invalid_url', detail: 'The address is not under baseUrl. Nothing was sent.' });
         }
         return absolute;
     }

@@ -1,4 +1,4 @@
-/** The part of WeChat's `wx` that the client uses, as the base library documents it. */
+/** Types of the part of WeChat's `wx` that the client uses. */
 export interface WxFailure {
     readonly errMsg: string;
     readonly errno?: number;
@@ -8,7 +8,7 @@ export interface WxCallbacks<Result> {
     fail?: (error: WxFailure) => void;
     complete?: (result: Result | WxFailure) => void;
 }
-/** Header names come in the server's spelling. */
+/** Header names have the server's spelling. */
 export interface WxHeaders {
     [name: string]: string;
 }
@@ -17,7 +17,7 @@ export interface WxRequestOptions {
     url: string;
     data?: string | object | ArrayBuffer;
     header?: WxHeaders;
-    /** Milliseconds; 60,000 unless told. */
+    /** Milliseconds. Without one wx takes that of app.json, or 60,000. */
     timeout?: number;
     method?: WxMethod;
     dataType?: string;
@@ -46,9 +46,10 @@ export interface WxUploadOptions {
     timeout?: number;
 }
 export interface WxUploadResult {
-    /** The body as text, always. */
+    /** The body as text. */
     data: string;
     statusCode: number;
+    header?: WxHeaders;
     errMsg: string;
 }
 export interface WxDownloadOptions {
@@ -58,17 +59,19 @@ export interface WxDownloadOptions {
     filePath?: string;
 }
 export interface WxDownloadResult {
-    /** Where the body was stored, whatever the status. */
+    /** File that holds the body, whatever the status. */
     tempFilePath: string;
     filePath?: string;
     statusCode: number;
+    header?: WxHeaders;
     errMsg: string;
 }
 export interface WxProgress {
+    /** Percent. */
     progress: number;
     [more: string]: number;
 }
-/** A request, an upload or a download under way. Which of the listeners exist depends on the kind and the base library. */
+/** A request, an upload or a download under way. The kind and the base library decide which listeners exist. */
 export interface WxTask {
     abort(): void;
     onHeadersReceived?(listener: (result: {
@@ -131,19 +134,29 @@ export interface Wx {
     checkSession(options: WxCallbacks<{
         errMsg: string;
     }>): void;
-    /** A task since base library 1.4.0; what wraps or replaces wx may give none. */
+    /** Returns a task since base library 1.4.0. A wrapper of wx may return none. */
     request(options: WxRequestOptions & WxCallbacks<WxRequestResult>): WxTask | undefined;
     uploadFile(options: WxUploadOptions & WxCallbacks<WxUploadResult>): WxTask | undefined;
     downloadFile(options: WxDownloadOptions & WxCallbacks<WxDownloadResult>): WxTask | undefined;
+    /** Taro returns a promise of the task. */
     connectSocket(options: WxSocketOptions & WxCallbacks<{
         errMsg: string;
-    }>): WxSocketTask;
-    /** The empty string for a key that was never set. */
+    }>): WxSocketTask | PromiseLike<WxSocketTask>;
+    /** Returns the empty string for a key that was never set. */
     getStorageSync(key: string): unknown;
     setStorageSync(key: string, value: unknown): void;
     removeStorageSync(key: string): void;
-    /** Since base library 1.9.9, 2.1.2 and 2.1.2; the client does without where they are missing. */
+    /** Optional: since base library 1.9.9, 2.1.2 and 2.1.2. */
     getFileSystemManager?(): WxFileSystem;
     onAppShow?(listener: () => void): void;
     onAppHide?(listener: () => void): void;
 }
+/** Any object with the functions of `wx`: WeChat's own, Taro, uni, or a stub of a test. Each declares their options with types
+ *  of its own, so only the names are checked here. */
+export type WxLike = {
+    [Name in Exclude<keyof Wx, OptionalName>]: (...given: never[]) => unknown;
+} & {
+    [Name in OptionalName]?: (...given: never[]) => unknown;
+};
+type OptionalName = 'getFileSystemManager' | 'onAppShow' | 'onAppHide';
+export {};

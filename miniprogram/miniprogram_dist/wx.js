@@ -1,3 +1,3 @@
 "use strict";
-/** The part of WeChat's `wx` that the client uses, as the base library documents it. */
+/** Types of the part of WeChat's `wx` that the client uses. */
 Object.defineProperty(exports, "__esModule", { value: true });

@@ -1,12 +1,13 @@
-/** Who is logged in: one session, renewed once however many calls wait for it. */
+/** The session of the mini-program's user. Calls that wait for it share one login or refresh. */
+import { createAttempt } from './attempt'
 import { createError, type WxgateError } from './errors'
 import type { Grant, SessionCalls } from './session-calls'
 import type { Session, Storage, User } from './storage'
 
-/** Tokens are renewed this long before they end (milliseconds), or a tenth of their life where that is less. */
-const EARLY = 60_000
+/** Tokens are renewed this long before they end, or a tenth of their life when that is less. */
+const EARLY_MS = 60_000
 
-/** Counts logouts: a call that began before one must not log the user in again after it. */
+/** Number of logouts so far. A call that began before a logout must not log the user in again after it. */
 export type Visit = number
 
 export interface SessionEnd {
@@ -17,27 +18,32 @@ export interface SessionEnd {
 
 export interface Account {
   readonly visit: Visit
+  /** Throws `logged_out` when the user logged out after this visit began. */
+  check(visit: Visit): void
   current(): Session | null
-  /** A session whose token is good as far as the phone can tell: the stored one, a refreshed one, or a new one. */
+  /** Resolves with a session whose token is valid by the phone's clock: the stored, a refreshed or a new one. */
   ensure(visit: Visit): Promise<Session>
-  /** A session other than the one whose token the gateway has just refused. */
+  /** Resolves with another session than the one that the gateway refused. */
   replace(refused: Session, error: WxgateError, visit: Visit): Promise<Session>
-  /** A new session by wx.login, and with it a new session_key, however good the present one is. */
+  /** Resolves with a new session by wx.login, and so with a new session_key at the gateway. */
   logInAnew(visit: Visit): Promise<Session>
+  /** Asks the gateway about a session's token. Resolves with its refusal; null when there is none. */
+  refusalOf(session: Session): Promise<WxgateError | null>
   update(user: User): void
-  /** Forgets the session at once and then tells the gateway. False when it could not be told. */
-  logOut(all: boolean): Promise<boolean>
-  /** Gives the function that takes the listener away. */
+  /** Forgets the session at once and then tells the gateway. Resolves with false when the gateway could not be told. */
+  logOut(isEverywhere: boolean): Promise<boolean>
+  /** Returns the function that removes the listener. */
   onEnd(listener: (end: SessionEnd) => void): () => void
 }
 
 export interface AccountOptions {
   readonly storage: Storage
   readonly calls: SessionCalls
-  /** Runs a listener so that what it throws is its own affair. */
+  /** Runs a listener later, so that an error in it does not end this call. */
   readonly defer: (callback: () => void) => void
 }
 
+/** A login or refresh under way. */
 interface Flight {
   readonly isLogin: boolean
   readonly result: Promise<Session>
@@ -51,7 +57,6 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
 
   function save(next: Session, from: Visit): Session {
     if (from === visit) {
-      // Being new is news once.
       const { is_new: _isNew, ...user } = next.user
       session = { ...next, user: user as User }
       storage.write(session)
@@ -85,7 +90,7 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
   async function refreshOrLogIn(present: Session, from: Visit): Promise<Session> {
     let grant: Grant
     try {
-      grant = await calls.refresh(present.refreshToken)
+      grant = await calls.refresh(present)
     } catch (caught) {
       const error = caught as WxgateError
       if (error.action !== 'login' && error.status !== 400) throw error
@@ -119,6 +124,7 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
     get visit() {
       return visit
     },
+    check,
     current: () => session,
 
     async ensure(from) {
@@ -129,7 +135,7 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
       try {
         return await checked(renew(), from)
       } catch (error) {
-        // Too early to matter: the token has a while to go.
+        // The token could not be renewed early, and is still valid.
         if (present && session === present && now >= present.receivedAt && now < present.expiresAt) return present
         throw error
       }
@@ -146,7 +152,7 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
       check(from)
       const present = flight
       if (present?.isLogin) return checked(present.result, from)
-      // A refresh under way would store its outcome over the login's.
+      // A refresh that ends later would replace the session of this login.
       if (present) await settled(present.result)
       check(from)
       if (flight?.isLogin) return checked(flight.result, from)
@@ -160,14 +166,16 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
       if (session) save({ ...session, user: { ...session.user, ...user } }, visit)
     },
 
-    async logOut(all) {
+    refusalOf: (asked) => calls.refusalOf(asked),
+
+    async logOut(isEverywhere) {
       let ended = session
       const pending = flight
       visit++
       flight = null
       end('logout')
       if (pending) ended = (await settled(pending.result)) ?? ended
-      return ended ? calls.logOut(ended.accessToken, ended.refreshToken, all) : true
+      return ended ? calls.logOut(ended, isEverywhere) : true
     },
 
     onEnd(listener) {
@@ -185,8 +193,9 @@ function toSession(grant: Grant, user: User): Session {
   return {
     accessToken: grant.access_token,
     refreshToken: grant.refresh_token,
+    attempt: createAttempt(),
     receivedAt,
-    renewAt: receivedAt + life - Math.min(EARLY, life / 10),
+    renewAt: receivedAt + life - Math.min(EARLY_MS, life / 10),
     expiresAt: receivedAt + life,
     user
   }

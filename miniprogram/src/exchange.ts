@@ -1,70 +1,78 @@
-/** A call of the mini-program's, from the first try to what the caller gets to see. */
-import type { Account } from './account'
-import { createError, headerOf, type WxgateError } from './errors'
+/** One call of the mini-program, from the first try to the result that the caller gets. */
+import type { Account, Visit } from './account'
+import type { WxgateError } from './errors'
+import { hasBody, isIdempotent } from './method'
 import { pauseBefore } from './retry'
-import type { Runtime } from './runtime'
 import { isCodeSpent } from './session-calls'
 import type { Session } from './storage'
 import type { Handle } from './task'
-import type { Send, Transport } from './transport'
-import type { Urls } from './urls'
-import type { WxRequestOptions, WxRequestResult } from './wx'
+import type { Send, SendOptions, Transport, WxResult } from './transport'
 
-/** As in gateway.yaml: with a login, with one if there is one, without. */
+/** As in gateway.yaml: with a login, with a session if there is one, without a token. */
 export type Auth = 'required' | 'optional' | 'public'
 
 export interface Exchange {
-  perform(what: Send, options: ExchangeOptions, handle?: Handle): Promise<WxRequestResult>
+  perform(what: Send, options: ExchangeOptions, handle?: Handle): Promise<WxResult>
 }
 
 export interface ExchangeOptions {
   readonly auth: Auth
-  /** The body holds what was encrypted with session_key. */
+  /** The body holds data that was encrypted with session_key. */
   readonly needsSessionKey: boolean
 }
-
-const MAX_REDIRECTS = 5
 
 export interface ExchangeDependencies {
   readonly account: Account
   readonly transport: Transport
-  readonly runtime: Runtime
-  readonly urls: Urls
+  readonly checkSession: () => Promise<boolean>
+  readonly whenShown: () => Promise<void>
 }
 
-export function createExchange({ account, transport, runtime, urls }: ExchangeDependencies): Exchange {
-  const { whenShown } = runtime
+export function createExchange({ account, transport, checkSession, whenShown }: ExchangeDependencies): Exchange {
+  async function sessionFor(auth: Auth, visit: Visit): Promise<Session | null> {
+    if (auth === 'public' || (auth === 'optional' && !account.current())) return null
+    return account.ensure(visit)
+  }
 
-  async function perform(what: Send, options: ExchangeOptions, handle?: Handle): Promise<WxRequestResult> {
-    const { visit } = account
-    const isRepeatable = isIdempotent(what)
-    // Each is done once: a token that was just issued and is refused again will not get better.
-    let isRefreshed = false
-    let isLoggedIn = false
-    let isRepeated = false
+  /** Looks for a refusal behind a lost connection: the gateway may have refused the token while the body was being sent.
+   *  Resolves with the refusal only when a repeat cannot carry the call out twice. */
+  async function refusalBehind({ code }: WxgateError, what: Send, sent: Sent): Promise<WxgateError | null> {
+    const { session } = sent
+    if (!session || code !== 'network' || !hasBody(what) || sent.isComplete) return null
+    const refusal = await account.refusalOf(session)
+    if (!refusal || isIdempotent(what)) return refusal
+    // The token may have run out after the gateway had accepted the call.
+    if (Date.now() >= session.expiresAt) return null
+    return refusal.action === 'refresh' || what.kind === 'uploadFile' ? refusal : null
+  }
 
-    if (options.needsSessionKey && !(await runtime.checkSession())) {
-      // What was encrypted before is still read: the gateway keeps the key before the newest one for a while.
-      await account.logInAnew(visit)
-      isLoggedIn = true
-    }
-    for (;;) {
-      let session = await sessionFor(options.auth, visit)
-      try {
-        const { result, problem } = await transport.send({
-          ...what,
-          ...(handle ? { handle } : {}),
-          authorize() {
-            // It may have waited in the queue while the token was renewed.
-            if (session && account.visit === visit) session = account.current() ?? session
-            return session?.accessToken ?? null
-          }
-        })
-        if (!problem) return result
-        throw problem
-      } catch (caught) {
-        const error = caught as WxgateError
-        if (handle?.isAborted) throw aborted(error)
+  return {
+    async perform(what, { auth, needsSessionKey }, handle) {
+      const { visit } = account
+      const isRepeatable = isIdempotent(what)
+      // Each is done once: a new token that is refused again does not get better.
+      let isRefreshed = false
+      let isLoggedIn = false
+      let isRepeated = false
+
+      if (needsSessionKey && !(await checkSession())) {
+        // Data encrypted before this login can still be read: the gateway keeps the previous key for a while.
+        await account.logInAnew(visit)
+        isLoggedIn = true
+      }
+      for (;;) {
+        const sent: Sent = { session: await sessionFor(auth, visit), isComplete: false }
+        let error: WxgateError
+        try {
+          const { result, problem } = await transport.send(what, sendOptions(sent, account, visit, handle))
+          if (!problem) return result
+          error = problem
+        } catch (caught) {
+          error = caught as WxgateError
+        }
+        if (handle?.isAborted) throw error
+        error = (await refusalBehind(error, what, sent)) ?? error
+        const { session } = sent
         if (error.code === 'session_key_stale') {
           if (!isLoggedIn) await account.logInAnew(visit)
           throw error
@@ -84,65 +92,27 @@ export function createExchange({ account, transport, runtime, urls }: ExchangeDe
       }
     }
   }
+}
 
-  async function sessionFor(auth: Auth, visit: number): Promise<Session | null> {
-    if (auth === 'public' || (auth === 'optional' && !account.current())) return null
-    return account.ensure(visit)
-  }
+/** State of one try. */
+interface Sent {
+  session: Session | null
+  /** wx reported that the whole body was sent. */
+  isComplete: boolean
+}
 
-  /** wx would take the token along to wherever the answer points; so redirects are followed here. */
-  async function followRedirects(options: WxRequestOptions, settings: ExchangeOptions, handle?: Handle) {
-    let next = options
-    let auth = settings.auth
-    for (let hop = 0; ; hop++) {
-      const result = await perform({ kind: 'request', options: next }, { ...settings, auth }, handle)
-      const location = headerOf(result.header, 'location')
-      if (location === undefined || hop >= MAX_REDIRECTS || !isRedirect(result.statusCode)) return result
-      const url = urls.follow(next.url, location)
-      const isInside = urls.isUnderBase(url)
-      const isSameMethod = result.statusCode === 307 || result.statusCode === 308
-      const method = isSameMethod || isReading(next.method) ? next.method : 'GET'
-      // What was written for the gateway is for the gateway.
-      if (!isInside && !isReading(method)) return result
-      if (!isInside) auth = 'public'
-      const { data, header, method: _method, ...rest } = next
-      next = {
-        ...rest,
-        url,
-        ...(method === undefined ? {} : { method }),
-        ...(isSameMethod && !isReading(method) && data !== undefined ? { data } : {}),
-        ...(isInside && header !== undefined ? { header } : {})
-      }
-    }
-  }
-
+function sendOptions(sent: Sent, account: Account, visit: Visit, handle: Handle | undefined): SendOptions {
   return {
-    perform(what, options, handle) {
-      if (what.kind !== 'request') return perform(what, options, handle)
-      const { redirect } = what.options
-      const manual: WxRequestOptions = { ...what.options, redirect: 'manual' }
-      if (redirect === 'manual') return perform({ kind: 'request', options: manual }, options, handle)
-      return followRedirects(manual, options, handle)
+    ...(handle ? { handle } : {}),
+    authorize() {
+      if (!sent.session) return null
+      account.check(visit)
+      // The token may have been renewed while the call waited in the queue.
+      sent.session = account.current() ?? sent.session
+      return sent.session.accessToken
+    },
+    onProgress({ progress }) {
+      if (progress >= 100) sent.isComplete = true
     }
   }
-}
-
-function isRedirect(status: number): boolean {
-  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308
-}
-
-function isReading(method: string | undefined): boolean {
-  return method === undefined || method === 'GET' || method === 'HEAD'
-}
-
-/** Whether doing it twice is the same as once (RFC 9110, section 9.2.2). */
-function isIdempotent(what: Send): boolean {
-  if (what.kind === 'uploadFile') return false
-  if (what.kind === 'downloadFile') return true
-  const { method } = what.options
-  return isReading(method) || method === 'PUT' || method === 'DELETE' || method === 'OPTIONS' || method === 'TRACE'
-}
-
-function aborted(error: WxgateError): WxgateError {
-  return error.code === 'aborted' ? error : createError({ code: 'aborted', detail: 'The request was aborted.' })
 }

@@ -1,9 +1,14 @@
 /** wxgate-miniprogram: the mini-program's side of wxgate. */
+import type { Client } from './client'
+import { createClientFactory } from './create-client'
+import type { ClientOptions } from './options'
+import type { Wx } from './wx'
+
 export type { SessionEnd } from './account'
 export type {
+  Callbacks,
   CallOptions,
   Client,
-  ClientOptions,
   DownloadOptions,
   OpenData,
   Phone,
@@ -12,11 +17,37 @@ export type {
   SessionInfo,
   UploadOptions
 } from './client'
-export { createClient } from './client'
 export type { ClientErrorCode, WxgateError } from './errors'
 export { isWxgateError } from './errors'
 export type { Auth } from './exchange'
+export type { ClientOptions } from './options'
 export type { SocketOptions } from './sockets'
 export type { User } from './storage'
 export type { Task } from './task'
-export type * from './wx'
+export type {
+  Wx,
+  WxCallbacks,
+  WxDownloadOptions,
+  WxDownloadResult,
+  WxFailure,
+  WxFileSystem,
+  WxHeaders,
+  WxLike,
+  WxMethod,
+  WxProgress,
+  WxRequestOptions,
+  WxRequestResult,
+  WxSocketClose,
+  WxSocketOptions,
+  WxSocketTask,
+  WxTask,
+  WxUploadOptions,
+  WxUploadResult
+} from './wx'
+
+declare const wx: Wx | undefined
+
+/** The factory is the only state of the module: WeChat's limits hold for the whole mini-program. */
+export const createClient: (options: ClientOptions) => Client = createClientFactory(() =>
+  typeof wx === 'undefined' ? undefined : wx
+)

@@ -1,4 +1,4 @@
-/** Functions that want to be told. */
+/** Listeners of one event. */
 export type Listeners<T> = ((value: T) => void)[]
 
 export function tell<T>(listeners: Listeners<T>, value: T): void {

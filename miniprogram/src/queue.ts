@@ -1,12 +1,12 @@
-/** At most so many at a time; the rest waits in order. */
+/** Runs a limited number of jobs at a time; the others wait in order. */
 
 export interface Queue {
-  /** Calls `start` when there is room; it has to call `release` once when it is done. */
-  enter(start: (release: () => void) => void, isUrgent?: boolean): Waiting
+  /** Calls `start` when there is room. `start` calls `release` when its job is done. */
+  enter(start: (release: () => void) => void, isUrgent?: boolean): Place
 }
 
-export interface Waiting {
-  /** True when `start` had not been called yet, and now never will. */
+export interface Place {
+  /** Returns true when `start` was still waiting: it is then never called. */
   leave(): boolean
 }
 

@@ -1,80 +1,89 @@
-/** What all clients in one mini-program share, because WeChat's limits hold for the mini-program and not for a client. */
-import type { Account } from './account'
+/** State that all clients of one mini-program share: WeChat's limits and foreground or background hold for all of them. */
 import { createError } from './errors'
 import { createQueue, type Queue } from './queue'
 import { after } from './timers'
-import type { Wx } from './wx'
+import type { Wx, WxFailure } from './wx'
+import { callWx, GRACE_MS } from './wx-call'
 
 /** Requests, uploads and downloads together. */
 const MAX_REQUESTS = 10
 const MAX_SOCKETS = 5
 /** Calls of wx.login, and of wx.checkSession, in a second. The margin is for clocks that tick differently. */
 const MAX_LOGINS = 4
-const SECOND = 1100
-/** Milliseconds. */
-const LOGIN_TIMEOUT = 10_000
+const SECOND_MS = 1100
+const LOGIN_TIMEOUT_MS = 10_000
+/** wx.checkSession takes no timeout. */
+const CHECK_TIMEOUT_MS = 5_000
 
 export interface Runtime {
   readonly wx: Wx
   readonly requests: Queue
-  readonly accounts: { [key: string]: Account }
-  /** A code of wx.login. Rejects with `login_failed`. */
+  /** Resolves with a code of wx.login. Rejects with `login_failed`. */
   login(): Promise<string>
-  /** False when WeChat's session_key of this user has ended. */
+  /** Resolves with false when WeChat says that this user's session_key has ended. */
   checkSession(): Promise<boolean>
-  /** Resolves when the mini-program is in front, at once when it is already. */
+  /** Resolves when the mini-program is in the foreground. */
   whenShown(): Promise<void>
-  /** Gives the function that gives the place back; null when no socket is left. */
+  /** Returns the function that gives the place back, or null when no socket is left. */
   takeSocket(): (() => void) | null
 }
 
-const runtimes: Runtime[] = []
-
-export function runtimeOf(wx: Wx): Runtime {
-  for (const runtime of runtimes) if (runtime.wx === wx) return runtime
-  const runtime = createRuntime(wx)
-  runtimes.push(runtime)
-  return runtime
-}
-
-function createRuntime(wx: Wx): Runtime {
+export function createRuntime(wx: Wx): Runtime {
   const logins = createQueue(MAX_LOGINS)
   const checks = createQueue(MAX_LOGINS)
   let isHidden = false
   let shown: (() => void)[] = []
   let sockets = 0
 
-  wx.onAppHide?.(() => {
-    isHidden = true
-  })
-  wx.onAppShow?.(() => {
-    isHidden = false
-    const waiting = shown
-    shown = []
-    for (const resolve of waiting) resolve()
-  })
+  if (wx.onAppShow && wx.onAppHide) {
+    wx.onAppHide(() => {
+      isHidden = true
+    })
+    wx.onAppShow(() => {
+      isHidden = false
+      const waiting = shown
+      shown = []
+      for (const resolve of waiting) resolve()
+    })
+  }
 
   return {
     wx,
     requests: createQueue(MAX_REQUESTS),
-    accounts: {},
 
     async login() {
       await pace(logins)
-      return new Promise((resolve, reject) => {
-        const refuse = (errMsg: string) =>
-          reject(createError({ code: 'login_failed', detail: 'wx.login gave no code.', errMsg }))
-        wx.login({
-          timeout: LOGIN_TIMEOUT,
-          success: ({ code, errMsg }) => (code ? resolve(code) : refuse(errMsg)),
-          fail: (failure) => refuse(String(failure?.errMsg))
+      let errMsg: string
+      try {
+        const result = await callWx<{ code: string; errMsg: string }>({
+          name: 'login',
+          timeoutMs: LOGIN_TIMEOUT_MS + GRACE_MS,
+          start: (callbacks) => wx.login({ timeout: LOGIN_TIMEOUT_MS, ...callbacks })
         })
-      })
+        if (result.code) return result.code
+        errMsg = result.errMsg
+      } catch (failure) {
+        errMsg = (failure as WxFailure).errMsg
+      }
+      throw createError({ code: 'login_failed', detail: 'wx.login gave no code.', errMsg })
     },
 
     async checkSession() {
       await pace(checks)
-      return new Promise((resolve) => wx.checkSession({ success: () => resolve(true), fail: () => resolve(false) }))
+      let isAnswered = true
+      const check = callWx({
+        name: 'checkSession',
+        timeoutMs: CHECK_TIMEOUT_MS,
+        start: (callbacks) => wx.checkSession(callbacks),
+        stop() {
+          isAnswered = false
+        }
+      })
+      // Without an answer the gateway finds out whether its session_key still fits.
+      return check.then(
+        () => true,
+        () => !isAnswered
+      )
     },
 
     whenShown: () => (isHidden ? new Promise((resolve) => shown.push(resolve)) : Promise.resolve()),
@@ -91,11 +100,11 @@ function createRuntime(wx: Wx): Runtime {
   }
 }
 
-/** A place in the queue is held for a second, whatever becomes of the call. */
+/** Holds a place in the queue for a second, whatever the call does. */
 function pace(queue: Queue): Promise<void> {
   return new Promise((resolve) => {
     queue.enter((release) => {
-      after(SECOND, release)
+      after(SECOND_MS, release)
       resolve()
     })
   })

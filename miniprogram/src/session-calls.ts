@@ -1,12 +1,13 @@
-/** The gateway's endpoints that begin, renew and end a session, and how often each may be tried. */
+/** The gateway's endpoints that begin, renew, check and end a session. */
+import { createAttempt } from './attempt'
 import { createError, type WxgateError } from './errors'
 import { pauseBefore } from './retry'
-import type { User } from './storage'
-import type { Transport } from './transport'
+import type { Session, User } from './storage'
+import type { Transport, WxResult } from './transport'
+import type { WxRequestResult } from './wx'
 
-/** Milliseconds. The gateway answers a refresh, and a login code, a second time within 10 s: a repeat has to arrive in that
- *  time. */
-const TIMEOUT = 8_000
+/** The gateway answers a repeated login or refresh for 10 s: with the grace of the transport the repeat arrives in time. */
+const TIMEOUT_MS = 8_000
 
 /** Wire format of POST /auth/login and /auth/refresh. */
 export interface Grant {
@@ -19,16 +20,19 @@ export interface Grant {
 
 export interface SessionCalls {
   logIn(): Promise<Grant>
-  refresh(refreshToken: string): Promise<Grant>
-  /** False when the gateway could not be told. */
-  logOut(accessToken: string, refreshToken: string, all: boolean): Promise<boolean>
+  refresh(session: Session): Promise<Grant>
+  /** Resolves with the gateway's error when it refuses this session's access token; null when it accepts the token or
+   *  cannot be asked. */
+  refusalOf(session: Session): Promise<WxgateError | null>
+  /** Resolves with false when the gateway could not be told. */
+  logOut(session: Session, isEverywhere: boolean): Promise<boolean>
 }
 
 export interface SessionCallsOptions {
   readonly base: string
   readonly appId: string
   readonly transport: Transport
-  /** A code of wx.login. */
+  /** Resolves with a code of wx.login. */
   readonly getCode: () => Promise<string>
   readonly whenShown: () => Promise<void>
 }
@@ -36,45 +40,53 @@ export interface SessionCallsOptions {
 export function createSessionCalls(options: SessionCallsOptions): SessionCalls {
   const { base, appId, transport, getCode, whenShown } = options
 
-  async function post(path: string, data: object, accessToken?: string): Promise<unknown> {
+  async function call(method: 'GET' | 'POST', path: string, data?: object, accessToken?: string): Promise<WxResult> {
     const header = { 'content-type': 'application/json' }
-    const { result, problem } = await transport.send({
-      kind: 'request',
-      options: { url: base + path, method: 'POST', data, header, timeout: TIMEOUT, redirect: 'manual' },
-      isUrgent: true,
-      authorize: () => accessToken ?? null
-    })
+    const body = data ? { data } : {}
+    const { result, problem } = await transport.send(
+      {
+        kind: 'request',
+        options: { url: base + path, method, header, timeout: TIMEOUT_MS, redirect: 'manual', ...body }
+      },
+      { isUrgent: true, authorize: () => accessToken ?? null }
+    )
     if (problem) throw problem
-    if (result.statusCode >= 200 && result.statusCode < 300) return result.data
-    throw createError({ code: 'invalid_response', status: result.statusCode, detail: 'This was not the gateway.' })
+    if (result.statusCode >= 200 && result.statusCode < 300) return result
+    throw createError({
+      code: 'invalid_response',
+      status: result.statusCode,
+      detail: "The answer is not the gateway's."
+    })
   }
 
-  /** Once more when the answer was lost or the gateway asks for patience. Both are safe here: the gateway gives the same
-   *  answer to the same question. */
-  async function postPatiently(path: string, data: object, accessToken?: string): Promise<unknown> {
+  /** Repeats once after a lost answer or a Retry-After. The gateway gives the same answer to the same body. */
+  async function post(path: string, data: object, accessToken?: string): Promise<unknown> {
+    const once = async () => ((await call('POST', path, data, accessToken)) as WxRequestResult).data
     try {
-      return await post(path, data, accessToken)
+      return await once()
     } catch (caught) {
       const pause = pauseBefore(caught as WxgateError, whenShown)
       if (!pause) throw caught
       await pause
-      return post(path, data, accessToken)
+      return once()
     }
   }
 
-  async function refresh(refreshToken: string): Promise<Grant> {
-    return toGrant(await postPatiently('/auth/refresh', { refresh_token: refreshToken }))
+  async function refresh({ refreshToken, attempt }: Session): Promise<Grant> {
+    return toGrant(await post('/auth/refresh', { refresh_token: refreshToken, attempt }))
+  }
+
+  async function logInWith(code: string): Promise<Grant> {
+    const app = appId === '' ? {} : { appid: appId }
+    const grant = toGrant(await post('/auth/login', { code, attempt: createAttempt(), ...app }))
+    if (typeof grant.user?.id !== 'string') throw notAGrant()
+    return grant
   }
 
   return {
     refresh,
 
     async logIn() {
-      const logInWith = async (code: string) => {
-        const grant = toGrant(await postPatiently('/auth/login', appId === '' ? { code } : { code, appid: appId }))
-        if (typeof grant.user?.id !== 'string') throw notAGrant()
-        return grant
-      }
       try {
         return await logInWith(await getCode())
       } catch (caught) {
@@ -83,25 +95,35 @@ export function createSessionCalls(options: SessionCallsOptions): SessionCalls {
       }
     },
 
-    async logOut(accessToken, refreshToken, all) {
-      const data = all ? { all: true } : {}
+    async refusalOf({ accessToken }) {
+      try {
+        await call('GET', '/auth/session', undefined, accessToken)
+      } catch (caught) {
+        const error = caught as WxgateError
+        if (error.action === 'refresh' || error.action === 'login') return error
+      }
+      return null
+    },
+
+    async logOut(session, isEverywhere) {
+      const data = isEverywhere ? { all: true } : {}
       try {
         try {
-          await postPatiently('/auth/logout', data, accessToken)
+          await post('/auth/logout', data, session.accessToken)
         } catch (caught) {
           if ((caught as WxgateError).action !== 'refresh') throw caught
-          await post('/auth/logout', data, (await refresh(refreshToken)).access_token)
+          await post('/auth/logout', data, (await refresh(session)).access_token)
         }
         return true
       } catch (caught) {
-        // A session that the gateway does not know any more has ended.
-        return (caught as WxgateError).action === 'login' && !all
+        // A session that the gateway does not know has ended.
+        return (caught as WxgateError).action === 'login' && !isEverywhere
       }
     }
   }
 }
 
-/** The code was used, by a request of ours whose answer was lost, or took too long on the way. */
+/** The code was used by a request whose answer was lost, or is too old. */
 export function isCodeSpent({ code }: WxgateError): boolean {
   return code === 'code_used' || code === 'code_invalid'
 }
@@ -116,5 +138,5 @@ function toGrant(data: unknown): Grant {
 }
 
 function notAGrant(): WxgateError {
-  return createError({ code: 'invalid_response', status: 200, detail: 'This was not the gateway.' })
+  return createError({ code: 'invalid_response', status: 200, detail: "The answer is not the gateway's." })
 }

@@ -1,4 +1,5 @@
-/** The session as it survives the end of the mini-program. */
+/** Keeps the session in wx's storage, so that it survives the end of the mini-program. */
+import { createAttempt } from './attempt'
 import type { Wx } from './wx'
 
 export interface User {
@@ -6,15 +7,17 @@ export interface User {
   readonly status: 'anonymous' | 'bound'
   /** True once, in the answer to the user's first login. */
   readonly is_new?: boolean
-  /** What the login hook of the gateway adds. */
+  /** Members that the gateway's login hook adds. */
   readonly [more: string]: unknown
 }
 
 export interface Session {
   readonly accessToken: string
   readonly refreshToken: string
-  /** By the phone's clock when the answer came, in milliseconds: when it came, from when on the token should be renewed, and
-   *  when it ends. That clock may be wrong, but it is the same one that will be asked. */
+  /** Sent beside the refresh token. Stored, so that a refresh repeated after a restart is a repeat. */
+  readonly attempt: string
+  /** Milliseconds by the phone's clock: the answer's arrival, the time to renew the token, and its end. A wrong clock does
+   *  no harm: the same clock is asked later. */
   readonly receivedAt: number
   readonly renewAt: number
   readonly expiresAt: number
@@ -22,7 +25,7 @@ export interface Session {
 }
 
 export interface Storage {
-  /** Null when there is none, or none of this gateway's. */
+  /** Returns null without a session of this gateway and mini-program. */
   read(): Session | null
   write(session: Session): void
   clear(): void
@@ -33,19 +36,19 @@ const VERSION = 1
 export interface StorageOptions {
   readonly wx: Wx
   readonly key: string
-  /** A session is bound to it: a trial version's tokens are not sent to production. */
+  /** Binds the session to one gateway: tokens of a trial version are not sent to production. */
   readonly base: string
   readonly appId: string
 }
 
-/** A storage that fails (full, or damaged) costs a login at the next start, and nothing else. */
+/** A storage that is full or damaged costs a login at the next start, and nothing else. */
 export function createStorage({ wx, key, base, appId }: StorageOptions): Storage {
   return {
     read() {
       try {
         const stored = wx.getStorageSync(key) as { [name: string]: unknown } | undefined
         if (stored?.version !== VERSION || stored.base !== base || stored.appId !== appId) return null
-        return isSession(stored.session) ? stored.session : null
+        return isSession(stored.session) ? { attempt: createAttempt(), ...stored.session } : null
       } catch (_error) {
         return null
       }
@@ -54,25 +57,25 @@ export function createStorage({ wx, key, base, appId }: StorageOptions): Storage
       try {
         wx.setStorageSync(key, { version: VERSION, base, appId, session })
       } catch (_error) {
-        // The session lives on in memory.
+        // The session goes on in memory.
       }
     },
     clear() {
       try {
         wx.removeStorageSync(key)
       } catch (_error) {
-        // What cannot be removed can at least be emptied.
         try {
           wx.setStorageSync(key, '')
         } catch (_error) {
-          // Nothing more can be done here; the gateway ends the session.
+          // The gateway ends the session all the same.
         }
       }
     }
   }
 }
 
-function isSession(value: unknown): value is Session {
+/** Sessions stored by version 0.1.0 have no `attempt`. */
+function isSession(value: unknown): value is Omit<Session, 'attempt'> {
   if (typeof value !== 'object' || value === null) return false
   const { accessToken, refreshToken, receivedAt, renewAt, expiresAt, user } = value as Partial<Session>
   return (
@@ -87,7 +90,7 @@ function isSession(value: unknown): value is Session {
   )
 }
 
-/** What may stand in a header. */
+/** Accepts text that a header can carry. */
 function isText(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)
 }

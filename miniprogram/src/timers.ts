@@ -1,10 +1,13 @@
 /** The timers that every mini-program has. */
 declare function setTimeout(callback: () => void, milliseconds: number): unknown
+declare function clearTimeout(timer: unknown): void
 
-export function after(milliseconds: number, callback: () => void): void {
-  setTimeout(callback, milliseconds)
+/** Returns the function that cancels the call. */
+export function after(milliseconds: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, milliseconds)
+  return () => clearTimeout(timer)
 }
 
 export function wait(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => after(milliseconds, resolve))
+  return new Promise((resolve) => void after(milliseconds, resolve))
 }

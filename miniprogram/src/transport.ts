@@ -1,20 +1,27 @@
 /** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
-import { createError, fromWxFailure, isProblemType, readProblem, type WxgateError } from './errors'
-import type { Runtime } from './runtime'
+import { createError, fromWxFailure, isWxgateError, type WxgateError } from './errors'
+import { isProblemType, readProblem } from './problem'
+import type { Queue } from './queue'
 import type { Handle } from './task'
 import { after } from './timers'
 import type {
-  WxCallbacks,
+  Wx,
   WxDownloadOptions,
   WxDownloadResult,
   WxFailure,
   WxHeaders,
+  WxProgress,
   WxRequestOptions,
   WxRequestResult,
   WxTask,
   WxUploadOptions,
   WxUploadResult
 } from './wx'
+import { callWx, GRACE_MS, type Outcome } from './wx-call'
+
+/** For calls without a `timeout`: app.json may set one that the client cannot read. */
+const DEFAULT_TIMEOUT_MS = 120_000
+const READ_TIMEOUT_MS = 5_000
 
 export type Send =
   | { readonly kind: 'request'; readonly options: WxRequestOptions }
@@ -23,84 +30,64 @@ export type Send =
 
 export type WxResult = WxRequestResult | WxUploadResult | WxDownloadResult
 
+export interface SendOptions {
+  /** Goes before the calls that wait. */
+  readonly isUrgent?: boolean
+  readonly handle?: Handle
+  /** Returns the access token, or null. Called when the request leaves, which may be long after `send`. */
+  readonly authorize?: () => string | null
+  readonly onProgress?: (progress: WxProgress) => void
+}
+
 export interface Answer {
-  readonly result: WxRequestResult
-  /** The error, when it is the gateway's and not the business service's. */
+  readonly result: WxResult
+  /** The gateway's error; null for an answer of the business service. */
   readonly problem: WxgateError | null
 }
 
 export interface Transport {
   /** Rejects with a WxgateError when there was no answer. */
-  send(
-    what: Send & {
-      /** Goes before those that wait. */
-      readonly isUrgent?: boolean
-      readonly handle?: Handle
-      /** Asked when the request leaves, which may be long after it was made. */
-      readonly authorize?: () => string | null
-    }
-  ): Promise<Answer>
+  send(what: Send, options: SendOptions): Promise<Answer>
 }
 
-/** Who waits comes after what this answer sets going: a new token, above all. */
-function leave(release: () => void): void {
-  after(0, release)
-}
-
-export function createTransport(runtime: Runtime): Transport {
-  const { wx } = runtime
-
-  function call(what: Send, header: WxHeaders, callbacks: WxCallbacks<WxResult>): WxTask | undefined {
+export function createTransport(wx: Wx, requests: Queue): Transport {
+  function start(what: Send, header: WxHeaders, callbacks: Outcome<WxResult>): WxTask | undefined {
     if (what.kind === 'request') return wx.request({ ...what.options, header, ...callbacks })
     if (what.kind === 'uploadFile') return wx.uploadFile({ ...what.options, header, ...callbacks })
     return wx.downloadFile({ ...what.options, header, ...callbacks })
   }
 
-  return {
-    send: (what) =>
-      new Promise((resolve, reject) => {
-        const { handle, authorize } = what
-        const refuse = (failure?: WxFailure) => reject(fromWxFailure(failure))
-        const aborted = { errMsg: `${what.kind}:fail abort` }
-        const begin = (release: () => void) => {
-          let received: WxHeaders | undefined
-          const chunks: ArrayBuffer[] = []
-          if (handle?.isAborted) {
-            release()
-            refuse(aborted)
-            return
-          }
-          try {
-            const task = call(what, withAuthorization(what.options.header, authorize?.() ?? null), {
-              success(result) {
-                leave(release)
-                read(what.kind, result, received, chunks).then(resolve, reject)
-              },
-              fail(failure) {
-                leave(release)
-                refuse(failure)
-              }
-            })
-            task?.onHeadersReceived?.(({ header }) => {
-              received = header
-            })
-            // With enableChunked a body comes this way only.
-            task?.onChunkReceived?.(({ data }) => {
-              if (isProblemType(received)) chunks.push(data)
-            })
-            handle?.onAbort(() => task?.abort())
-            if (task) handle?.watch(task)
-          } catch (error) {
-            // An option that wx refuses by throwing.
-            release()
-            reject(createError({ code: 'network', detail: 'wx refused the call.', errMsg: String(error) }))
-          }
-        }
-        handle?.onAbort(() => {
-          if (place.leave()) refuse(aborted)
+  async function dispatch(what: Send, { handle, authorize, onProgress }: SendOptions): Promise<Answer> {
+    const header = withAuthorization(what.options.header, authorize?.() ?? null)
+    const { timeout } = what.options
+    const chunks: ArrayBuffer[] = []
+    let received: WxHeaders | undefined
+    let task: WxTask | undefined
+    const result = await callWx<WxResult>({
+      name: what.kind,
+      timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : timeout + GRACE_MS,
+      start(callbacks, extend) {
+        task = start(what, header, callbacks)
+        task?.onHeadersReceived?.((head) => {
+          extend()
+          received = head.header
         })
-        const place = runtime.requests.enter(begin, what.isUrgent)
-      })
+        // With enableChunked a body comes this way only.
+        task?.onChunkReceived?.(({ data }) => {
+          extend()
+          if (isProblemType(received)) chunks.push(data)
+        })
+        task?.onProgressUpdate?.((progress) => {
+          extend()
+          onProgress?.(progress)
+        })
+        handle?.onAbort(() => task?.abort())
+        if (task) handle?.watch(task)
+        return task
+      },
+      stop: () => task?.abort()
+    })
+    return read(what.kind, result, received, chunks)
   }
 
   async function read(
@@ -110,26 +97,49 @@ export function createTransport(runtime: Runtime): Transport {
     chunks: ArrayBuffer[]
   ): Promise<Answer> {
     const { header = received ?? {}, data = '' } = result as Partial<WxRequestResult>
-    const whole = { ...result, header, data }
+    const whole = kind === 'request' ? { ...result, header, data } : result
     if (result.statusCode < 400) return { result: whole, problem: null }
-    // The body of a download is in a file, an error's as well.
     const { filePath, tempFilePath } = result as WxDownloadResult
+    // wx stores the body of every download in a file, an error's too.
     const body =
       kind === 'downloadFile' ? await readText(filePath ?? tempFilePath) : chunks.length > 0 ? join(chunks) : data
     return { result: whole, problem: readProblem(result.statusCode, body, header) }
   }
 
-  function readText(filePath: string): Promise<string> {
-    return new Promise((resolve) => {
-      const files = wx.getFileSystemManager?.()
-      if (!files) return resolve('')
-      files.readFile({
-        filePath,
-        encoding: 'utf8',
-        success: ({ data }) => resolve(String(data)),
-        fail: () => resolve('')
-      })
+  async function readText(filePath: string): Promise<string> {
+    const files = wx.getFileSystemManager?.()
+    if (!files) return ''
+    const read = callWx<{ data: string | ArrayBuffer }>({
+      name: 'readFile',
+      timeoutMs: READ_TIMEOUT_MS,
+      start: (callbacks) => files.readFile({ filePath, encoding: 'utf8', ...callbacks })
     })
+    return read.then(
+      ({ data }) => String(data),
+      () => ''
+    )
+  }
+
+  return {
+    send: (what, options) =>
+      new Promise((resolve, reject) => {
+        const { handle } = options
+        const refuse = (error: unknown) => reject(isWxgateError(error) ? error : fromWxFailure(error as WxFailure))
+        const stop = () => refuse(createError({ code: 'aborted', detail: 'The call was aborted.' }))
+        handle?.onAbort(() => place.leave() && stop())
+        const place = requests.enter((release) => {
+          // The next call waits until this answer has taken effect: it may bring a new token.
+          const leave = () => void after(0, release)
+          if (handle?.isAborted) {
+            release()
+            stop()
+          } else {
+            const answer = dispatch(what, options)
+            answer.then(leave, leave)
+            answer.then(resolve, refuse)
+          }
+        }, options.isUrgent)
+      })
   }
 }
 
@@ -145,8 +155,8 @@ function join(chunks: readonly ArrayBuffer[]): ArrayBuffer {
   return whole.buffer
 }
 
-/** The credential is ours to set: what the caller put there is left out, in whatever spelling. */
-function withAuthorization(header: WxHeaders | undefined, token: string | null): WxHeaders {
+/** Sets the credential in place of any that the caller set, in whatever spelling. */
+export function withAuthorization(header: WxHeaders | undefined, token: string | null): WxHeaders {
   const own: WxHeaders = {}
   for (const name in header) if (name.toLowerCase() !== 'authorization') own[name] = header[name] ?? ''
   if (token !== null) own.Authorization = `Bearer ${token}`

@@ -1,15 +1,15 @@
-/** Where a request may go. The token is sent to `baseUrl` and nowhere else, so an address is taken apart here and by nobody
- *  who might read it in another way: mini-programs have no URL class. */
+/** Checks addresses: the token is sent to `baseUrl` and nowhere else. Mini-programs have no URL class, so only addresses that
+ *  every reader takes apart in the same way are accepted. */
 import { createError } from './errors'
 
 export interface Urls {
   readonly base: string
-  /** The absolute address for one that is relative to the base, or absolute and under it. Throws `invalid_url`. */
+  /** Returns the absolute address for one that is relative to the base, or under it. Throws `invalid_url`. */
   resolve(url: string): string
   /** The same for a WebSocket: ws and wss in place of http and https. */
   resolveSocket(url: string): string
   isUnderBase(url: string): boolean
-  /** What a Location header names. */
+  /** Returns the absolute address that a Location header names. */
   follow(from: string, location: string): string
 }
 
@@ -17,7 +17,7 @@ export interface Urls {
 const BASE = /^(https?:\/\/[a-z0-9.-]+(?::\d+)?|https?:\/\/\[[0-9a-f:.]+\](?::\d+)?)((?:\/[^?#\\\s]*)?)$/i
 const SCHEME = /^[a-z][a-z0-9+.-]*:/i
 const DOT_SEGMENT = /(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|$)/i
-/** Some readers of addresses drop the former and turn the latter into a slash. */
+/** Some readers drop tabs and line ends, and turn a backslash into a slash. */
 const ODD = /[\t\n\r\\]/
 
 export function createUrls(baseUrl: string): Urls {
@@ -25,7 +25,7 @@ export function createUrls(baseUrl: string): Urls {
   const origin = parts?.[1]?.toLowerCase()
   const path = parts?.[2]?.replace(/\/+$/, '')
   if (origin === undefined || path === undefined || DOT_SEGMENT.test(path)) {
-    throw createError({ code: 'invalid_url', detail: 'baseUrl has to be like https://gateway.example.com.' })
+    throw createError({ code: 'invalid_url', detail: 'baseUrl must look like https://gateway.example.com.' })
   }
   const base = origin + path
 
@@ -44,7 +44,7 @@ export function createUrls(baseUrl: string): Urls {
     const absolute = isAbsolute ? url : base + (url.charAt(0) === '/' || url.charAt(0) === '?' ? '' : '/') + url
     const isProtocolRelative = !isAbsolute && url.slice(0, 2) === '//'
     if (isProtocolRelative || !isUnderBase(absolute)) {
-      throw createError({ code: 'invalid_url', detail: 'The address is not under baseUrl; nothing was sent.' })
+      throw createError({ code: 'invalid_url', detail: 'The address is not under baseUrl. Nothing was sent.' })
     }
     return absolute
   }

@@ -1,13 +1,16 @@
 /** Runs code as a mini-program would: its own CommonJS, a `wx`, timers, and of JavaScript's own things no more than the
  *  oldest supported phone has: ECMAScript 5 and Promise. */
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { createContext, runInContext, Script } from 'node:vm'
 import type { createClient, isWxgateError, Wx } from '../../miniprogram/miniprogram_dist/index.d.ts'
 
 export const CLIENT = join(import.meta.dirname, '../../miniprogram/miniprogram_dist')
 
-/** What is not in ECMAScript 5 or among the globals of a mini-program. */
+/** Packages that code may require by name. */
+const packages: Record<string, string> = { 'wxgate-miniprogram': CLIENT }
+
+/** Removes what is not in ECMAScript 5 or among the globals of a mini-program. */
 const REMOVE_NEWER = `(function () {
   var keep = ('Object Function Array String Boolean Number Date RegExp Error EvalError RangeError ReferenceError ' +
     'SyntaxError TypeError URIError Math JSON Promise ArrayBuffer Uint8Array parseInt parseFloat isNaN isFinite ' +
@@ -73,7 +76,7 @@ export function startMiniProgram({
   runInContext('Date.now = phoneNow; delete globalThis.phoneNow'.replace('globalThis', 'this'), context)
 
   function load(file: string): unknown {
-    const below = file.slice(root.length + 1)
+    const below = relative(root, file)
     if (below in modules) return modules[below]
     const known = loaded.get(file)
     if (known) return known.exports
@@ -83,7 +86,7 @@ export function startMiniProgram({
     const source = `(function (require, module, exports) {${text}\n})`
     const run = new Script(source, { filename: file }).runInContext(context) as (...given: unknown[]) => void
     const require = (name: string) => {
-      const path = name.startsWith('.') ? join(dirname(file), name) : join(root, 'miniprogram_npm', name, 'index')
+      const path = name.startsWith('.') ? join(dirname(file), name) : join(packages[name] ?? '', 'index')
       return load(path.endsWith('.js') ? path : `${path}.js`)
     }
     run(require, module, module.exports)

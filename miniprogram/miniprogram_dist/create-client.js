@@ -67,11 +67,13 @@ var __spreadArray = (this && this.__spreadArray) || function (to, from, pack) {
     return to.concat(ar || Array.prototype.slice.call(from));
 };
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.createClient = createClient;
-/** The client: wx's own calls with a login behind them, and the gateway's endpoints. */
+exports.createClientFactory = createClientFactory;
+/** Builds clients: wx's own calls with a login behind them, and the gateway's endpoints. */
 var account_1 = require("./account");
 var errors_1 = require("./errors");
 var exchange_1 = require("./exchange");
+var options_1 = require("./options");
+var redirects_1 = require("./redirects");
 var runtime_1 = require("./runtime");
 var session_calls_1 = require("./session-calls");
 var sockets_1 = require("./sockets");
@@ -79,71 +81,86 @@ var storage_1 = require("./storage");
 var task_1 = require("./task");
 var timers_1 = require("./timers");
 var transport_1 = require("./transport");
-var urls_1 = require("./urls");
-function createClient(options) {
+/** Clients of one factory and one `wx` share WeChat's limits, and their session when they have the same options. */
+function createClientFactory(getGlobalWx) {
+    var known = [];
+    function sharedOf(wx) {
+        for (var _i = 0, known_1 = known; _i < known_1.length; _i++) {
+            var shared_1 = known_1[_i];
+            if (shared_1.runtime.wx === wx)
+                return shared_1;
+        }
+        var runtime = (0, runtime_1.createRuntime)(wx);
+        var shared = { runtime: runtime, transport: (0, transport_1.createTransport)(wx, runtime.requests), accounts: {} };
+        known.push(shared);
+        return shared;
+    }
+    return function (options) {
+        var settings = (0, options_1.readOptions)(options, getGlobalWx());
+        return createClient(settings, sharedOf(settings.wx));
+    };
+}
+function createClient(settings, shared) {
     var _this = this;
-    var _a;
-    var platform = (_a = options.wx) !== null && _a !== void 0 ? _a : (typeof wx === 'undefined' ? undefined : wx);
-    if (!platform)
-        throw (0, errors_1.createError)({ code: 'invalid_url', detail: 'There is no wx here; pass one as an option.' });
-    var urls = (0, urls_1.createUrls)(options.baseUrl);
-    var runtime = (0, runtime_1.runtimeOf)(platform);
-    var transport = (0, transport_1.createTransport)(runtime);
-    var account = accountOf(runtime, transport, options, urls.base);
-    var exchange = (0, exchange_1.createExchange)({ account: account, transport: transport, runtime: runtime, urls: urls });
-    function own(path_1, method_1, data_1) {
+    var urls = settings.urls;
+    var runtime = shared.runtime, transport = shared.transport;
+    var account = accountOf(settings, shared);
+    var checkSession = runtime.checkSession, whenShown = runtime.whenShown;
+    var exchange = (0, redirects_1.followRedirects)((0, exchange_1.createExchange)({ account: account, transport: transport, checkSession: checkSession, whenShown: whenShown }), urls);
+    /** Calls an endpoint of the gateway. */
+    function call(path_1, method_1, data_1) {
         return __awaiter(this, arguments, void 0, function (path, method, data, needsSessionKey) {
-            var request, result;
+            var options, answer, result;
             if (needsSessionKey === void 0) { needsSessionKey = false; }
             return __generator(this, function (_a) {
                 switch (_a.label) {
                     case 0:
-                        request = __assign({ url: urls.resolve(path), method: method }, (data ? { data: data } : {}));
-                        return [4 /*yield*/, exchange.perform({ kind: 'request', options: request }, { auth: 'required', needsSessionKey: needsSessionKey })];
+                        options = __assign({ url: urls.resolve(path), method: method }, (data ? { data: data } : {}));
+                        return [4 /*yield*/, exchange.perform({ kind: 'request', options: options }, { auth: 'required', needsSessionKey: needsSessionKey })];
                     case 1:
-                        result = _a.sent();
+                        answer = _a.sent();
+                        result = answer;
                         if (result.statusCode === 200 && typeof result.data === 'object')
                             return [2 /*return*/, result.data];
-                        throw (0, errors_1.createError)({ code: 'invalid_response', status: result.statusCode, detail: 'This was not the gateway.' });
+                        throw (0, errors_1.createError)({
+                            code: 'invalid_response',
+                            status: result.statusCode,
+                            detail: "The answer is not the gateway's."
+                        });
                 }
             });
         });
     }
+    /** @param describe Throws `invalid_url`, which rejects the promise. */
+    function start(kind, describe, settings, callbacks) {
+        var _this = this;
+        var task = (0, task_1.createTask)(kind, function (handle) { return __awaiter(_this, void 0, void 0, function () { return __generator(this, function (_a) {
+            return [2 /*return*/, exchange.perform(describe(), settings, handle)];
+        }); }); });
+        return withCallbacks(task, callbacks);
+    }
+    /** Makes the address absolute. */
+    function at(options) {
+        return __assign(__assign({}, options), { url: urls.resolve(options.url) });
+    }
     return {
         request: function (given) {
-            var success = given.success, fail = given.fail, complete = given.complete, auth = given.auth, openData = given.openData, request = __rest(given, ["success", "fail", "complete", "auth", "openData"]);
-            var settings = { auth: auth !== null && auth !== void 0 ? auth : 'required', needsSessionKey: openData === true };
-            var task = (0, task_1.createTask)(function (handle) {
-                return later(function () {
-                    var _a;
-                    var method = (_a = request.method) === null || _a === void 0 ? void 0 : _a.toUpperCase();
-                    var sent = __assign(__assign(__assign({}, request), { url: urls.resolve(request.url) }), (method ? { method: method } : {}));
-                    return exchange.perform({ kind: 'request', options: sent }, settings, handle);
-                });
-            });
-            return withCallbacks(task, { success: success, fail: fail, complete: complete });
+            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, _b = given.openData, openData = _b === void 0 ? false : _b, options = __rest(given, ["success", "fail", "complete", "auth", "openData"]);
+            var describe = function () { return ({ kind: 'request', options: withMethod(at(options)) }); };
+            var callbacks = { success: success, fail: fail, complete: complete };
+            return start('request', describe, { auth: auth, needsSessionKey: openData }, callbacks);
         },
         uploadFile: function (given) {
-            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, upload = __rest(given, ["success", "fail", "complete", "auth"]);
-            var task = (0, task_1.createTask)(function (handle) {
-                return later(function () {
-                    var sent = __assign(__assign({}, upload), { url: urls.resolve(upload.url) });
-                    return exchange.perform({ kind: 'uploadFile', options: sent }, { auth: auth, needsSessionKey: false }, handle);
-                });
-            });
-            return withCallbacks(task, { success: success, fail: fail, complete: complete });
+            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, options = __rest(given, ["success", "fail", "complete", "auth"]);
+            var describe = function () { return ({ kind: 'uploadFile', options: at(options) }); };
+            return start('uploadFile', describe, { auth: auth, needsSessionKey: false }, { success: success, fail: fail, complete: complete });
         },
         downloadFile: function (given) {
-            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, download = __rest(given, ["success", "fail", "complete", "auth"]);
-            var task = (0, task_1.createTask)(function (handle) {
-                return later(function () {
-                    var sent = __assign(__assign({}, download), { url: urls.resolve(download.url) });
-                    return exchange.perform({ kind: 'downloadFile', options: sent }, { auth: auth, needsSessionKey: false }, handle);
-                });
-            });
-            return withCallbacks(task, { success: success, fail: fail, complete: complete });
+            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, options = __rest(given, ["success", "fail", "complete", "auth"]);
+            var describe = function () { return ({ kind: 'downloadFile', options: at(options) }); };
+            return start('downloadFile', describe, { auth: auth, needsSessionKey: false }, { success: success, fail: fail, complete: complete });
         },
-        connectSocket: function (given) { return (0, sockets_1.openSocket)({ account: account, exchange: exchange, runtime: runtime, urls: urls }, given); },
+        connectSocket: function (given) { return (0, sockets_1.openSocket)({ account: account, runtime: runtime, urls: urls }, given); },
         login: function () {
             return __awaiter(this, arguments, void 0, function (_a) {
                 var session;
@@ -188,11 +205,11 @@ function createClient(options) {
                                 throw (0, errors_1.createError)(__assign({ code: 'phone_refused', detail: 'getPhoneNumber gave no code.' }, about));
                             }
                             if (!code) return [3 /*break*/, 2];
-                            return [4 /*yield*/, own('/auth/phone', 'POST', { code: code })];
+                            return [4 /*yield*/, call('/auth/phone', 'POST', { code: code })];
                         case 1:
                             _b = _c.sent();
                             return [3 /*break*/, 4];
-                        case 2: return [4 /*yield*/, own('/auth/phone', 'POST', { encryptedData: encryptedData, iv: iv }, true)];
+                        case 2: return [4 /*yield*/, call('/auth/phone', 'POST', { encryptedData: encryptedData, iv: iv }, true)];
                         case 3:
                             _b = _c.sent();
                             _c.label = 4;
@@ -204,14 +221,14 @@ function createClient(options) {
                 });
             });
         },
-        openData: function (data) { return own('/auth/open-data', 'POST', data, true); },
+        openData: function (data) { return call('/auth/open-data', 'POST', data, true); },
         session: function () {
             return __awaiter(this, arguments, void 0, function (_a) {
                 var info;
                 var _b = _a === void 0 ? {} : _a, _c = _b.check, check = _c === void 0 ? false : _c;
                 return __generator(this, function (_d) {
                     switch (_d.label) {
-                        case 0: return [4 /*yield*/, own(check ? '/auth/session?check=true' : '/auth/session', 'GET')];
+                        case 0: return [4 /*yield*/, call(check ? '/auth/session?check=true' : '/auth/session', 'GET')];
                         case 1:
                             info = _d.sent();
                             account.update(info.user);
@@ -224,28 +241,30 @@ function createClient(options) {
         onSessionEnd: function (listener) { return account.onEnd(listener); }
     };
 }
-/** Clients that are the same share their session, so that one does not use up the refresh token of the other. */
-function accountOf(runtime, transport, options, base) {
-    var _a = options.appid, appId = _a === void 0 ? '' : _a, _b = options.storageKey, storageKey = _b === void 0 ? "wxgate:".concat(base).concat(appId) : _b;
+function accountOf(_a, _b) {
+    var urls = _a.urls, appId = _a.appId, storageKey = _a.storageKey;
+    var runtime = _b.runtime, transport = _b.transport, accounts = _b.accounts;
+    var base = urls.base;
     var id = JSON.stringify([storageKey, base, appId]);
-    var known = runtime.accounts[id];
+    var known = accounts[id];
     if (known)
         return known;
     var account = (0, account_1.createAccount)({
         storage: (0, storage_1.createStorage)({ wx: runtime.wx, key: storageKey, base: base, appId: appId }),
         calls: (0, session_calls_1.createSessionCalls)({ base: base, appId: appId, transport: transport, getCode: runtime.login, whenShown: runtime.whenShown }),
-        defer: function (callback) { return (0, timers_1.after)(0, callback); }
+        defer: function (callback) { return void (0, timers_1.after)(0, callback); }
     });
-    runtime.accounts[id] = account;
+    accounts[id] = account;
     return account;
 }
-/** What `start` throws at once becomes a rejection. */
-function later(start) {
-    return Promise.resolve().then(start);
+/** Accepts a method in any case. */
+function withMethod(options) {
+    var method = options.method;
+    return method === undefined ? options : __assign(__assign({}, options), { method: method.toUpperCase() });
 }
-/** As with wx: who gives callbacks need not look at the promise. */
-function withCallbacks(task, callbacks) {
-    var success = callbacks.success, fail = callbacks.fail, complete = callbacks.complete;
+/** With callbacks the rejection of the promise counts as handled. */
+function withCallbacks(task, _a) {
+    var success = _a.success, fail = _a.fail, complete = _a.complete;
     if (success || fail || complete) {
         task.then(function (result) {
             success === null || success === void 0 ? void 0 : success(result);
