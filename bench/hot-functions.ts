@@ -1,10 +1,12 @@
-/** What reading a request costs, function by function: `node bench/hot-functions.ts`. No sockets, no clock but this one. */
+/** Cost of reading a request, function by function, without sockets: `node bench/hot-functions.ts`. */
 import { ApiError } from '../src/errors.ts'
 import { createHeaderNames } from '../src/http/headers/header-names.ts'
-import { buildUpstreamHeaders, identityHeaders, readRequestHeaders } from '../src/http/headers/request-headers.ts'
+import { readRequestHeaders } from '../src/http/headers/request-headers.ts'
 import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
+import type { Principal } from '../src/identity/principal.ts'
 import { createRouteTable } from '../src/routing/route-table.ts'
 import { route } from '../test/support/route-tables.ts'
+import { headersFor } from '../test/support/upstream-head.ts'
 
 /** As a mini-program on a phone sends them. */
 const RAW = [
@@ -31,27 +33,16 @@ const OPEN = route('/', { auth: 'public' })
 const names = createHeaderNames(['X-Tenant'])
 const peer = { address: '192.0.2.1', isTrusted: false, proto: 'http' } as const
 const table = createRouteTable([...ROUTES, OPEN])
-const identity = identityHeaders(
-  {
-    appId: 'wx1234567890abcdef',
-    openId: 'oBench-000000000000000000001',
-    unionId: null,
-    userId: 'user-000001',
-    sessionId: 'session-000001',
-    epoch: 0,
-    status: 'bound',
-    claims: {},
-    expiresAt: 0
-  },
-  'wxgate',
-  'bound'
-)
-const origin = {
-  requestId: '0'.repeat(32),
-  traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`,
-  forwardedFor: '192.0.2.1',
-  forwardedProto: 'http',
-  forwardedHost: 'api.shop.example'
+const principal: Principal = {
+  appId: 'wx1234567890abcdef',
+  openId: 'oBench-000000000000000000001',
+  unionId: null,
+  userId: 'user-000001',
+  sessionId: 'session-000001',
+  epoch: 0,
+  status: 'bound',
+  claims: {},
+  expiresAt: 0
 }
 
 function readTarget(target: string) {
@@ -79,11 +70,11 @@ const subjects: Readonly<Record<string, () => unknown>> = {
   'route, path with capitals': () => table.match('POST', capitals),
   'route, encoded path': () => table.match('POST', encoded),
   'read 12 headers': readHeaders,
-  'build headers': () => buildUpstreamHeaders(readHeaders(), protectedRoute, origin, identity),
+  'build headers': () => headersFor(readHeaders(), protectedRoute, principal),
   'all together': () => {
     const target = readTarget(TARGET)
     table.match('POST', target)
-    return buildUpstreamHeaders(readHeaders(), protectedRoute, origin, identity)
+    return headersFor(readHeaders(), protectedRoute, principal)
   }
 }
 

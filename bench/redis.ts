@@ -10,7 +10,7 @@ import { createSessionKeys } from '../src/identity/session-keys.ts'
 import { createSessions } from '../src/identity/sessions.ts'
 import { createUsers } from '../src/identity/users.ts'
 import { createLoginCodes } from '../src/login/login-codes.ts'
-import { clientKey, createRateLimiter } from '../src/routing/rate-limiter.ts'
+import { createRateLimiter } from '../src/routing/rate-limiter.ts'
 import { openStore } from '../src/store/open.ts'
 import type { Store } from '../src/store/port.ts'
 import { askRedis, launchRedis, type RedisServer } from '../test/support/redis.ts'
@@ -48,7 +48,7 @@ function createLogin(store: Store) {
   const codes = createLoginCodes({ store, timeout: 5_000 })
   const limiter = createRateLimiter({ store, clock, name: 'login', max: 60, window: 60_000 })
   return async (number: number, openId: string, unionId: string | null) => {
-    const admit = () => limiter.hit(clientKey(`10.${number & 255}.${(number >> 8) & 255}.${number >> 16}`))
+    const admit = () => limiter.hit(`10.${number & 255}.${(number >> 8) & 255}.${number >> 16}`)
     const exchange = async () => {
       const saved = sessionKeys.save(APP_ID, openId, 'HyVFkGl5F5OQWJZZaNzBBg==', clock.now())
       const [{ user, isNew }] = await Promise.all([users.recordLogin(APP_ID, openId, unionId), saved])

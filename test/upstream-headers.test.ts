@@ -3,17 +3,12 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { ApiError } from '../src/errors.ts'
 import { createHeaderNames, HOP_BY_HOP } from '../src/http/headers/header-names.ts'
-import {
-  buildUpstreamHeaders,
-  claimHeaders,
-  encodeValue,
-  identityHeaders,
-  type RequestHeaders,
-  readRequestHeaders
-} from '../src/http/headers/request-headers.ts'
+import { type RequestHeaders, readRequestHeaders } from '../src/http/headers/request-headers.ts'
 import type { Peer } from '../src/http/network.ts'
+import { claimHeaders, encodeValue } from '../src/identity/identity-headers.ts'
 import type { Principal } from '../src/identity/principal.ts'
 import { route } from './support/route-tables.ts'
+import { headersFor, REQUEST_ID, TRACEPARENT } from './support/upstream-head.ts'
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 2_000)
 const PRINCIPAL: Principal = {
@@ -27,13 +22,6 @@ const PRINCIPAL: Principal = {
   claims: { role: 'boss' },
   expiresAt: 0
 }
-const ORIGIN = {
-  requestId: 'id-ours',
-  traceparent: '00-ours',
-  forwardedFor: '192.0.2.1',
-  forwardedProto: 'https',
-  forwardedHost: 'shop.example'
-}
 const ROUTE = route('/', {
   requestHeaders: { set: { 'X-Tenant': 'ours' }, remove: ['X-Unwanted'] },
   inject: { 'X-Role': 'role' }
@@ -45,11 +33,8 @@ const OURS: Readonly<Record<string, string>> = {
   'x-user-id': PRINCIPAL.userId,
   'x-user-status': 'bound',
   'x-session-id': PRINCIPAL.sessionId,
-  'x-request-id': ORIGIN.requestId,
-  traceparent: ORIGIN.traceparent,
-  'x-forwarded-for': ORIGIN.forwardedFor,
-  'x-forwarded-proto': ORIGIN.forwardedProto,
-  'x-forwarded-host': ORIGIN.forwardedHost,
+  'x-request-id': REQUEST_ID,
+  traceparent: TRACEPARENT,
   'x-tenant': 'ours',
   'x-role': 'boss'
 }
@@ -93,8 +78,7 @@ function build(list: readonly (readonly [string, string])[], isTrusted = false):
   const raw = ['Host', 'test', ...list.flat()]
   const request = readRequestHeaders(raw, { names, peer: peerOf(isTrusted), httpVersion: '1.1', limit: 16_384 })
   if (request instanceof ApiError) return null
-  const identity = [...identityHeaders(PRINCIPAL, 'wxgate', 'bound'), ...claimHeaders(ROUTE.inject, PRINCIPAL.claims)]
-  return buildUpstreamHeaders(request, ROUTE, ORIGIN, identity)
+  return headersFor(request, ROUTE, PRINCIPAL, peerOf(isTrusted))
 }
 
 const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
@@ -109,6 +93,10 @@ test('whatever a client sends, each header that is ours to say is there once and
       for (const [name, value] of Object.entries(OURS)) {
         const values = headers.filter((_, index) => index % 2 === 1 && folded(headers[index - 1] ?? '') === name)
         if (values.length !== 1 || values[0] !== value) throw new Error(`${name} is ${JSON.stringify(values)}`)
+      }
+      for (const name of ['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']) {
+        const count = headers.filter((text, index) => index % 2 === 0 && folded(text) === name).length
+        if (count !== 1) throw new Error(`${name} is there ${count} times`)
       }
       for (let index = 0; index < headers.length; index += 2) {
         const name = folded(headers[index] ?? '')
@@ -134,7 +122,7 @@ test('without a principal nothing says who is asking', (t) => {
       const raw = ['Host', 'test', ...list.flat()]
       const request = readRequestHeaders(raw, { names, peer: peerOf(false), httpVersion: '1.1', limit: 16_384 })
       if (request instanceof ApiError) return true
-      const headers = buildUpstreamHeaders(request, ROUTE, ORIGIN, null)
+      const headers = headersFor(request, ROUTE, null)
       return !headers.some(
         (name, index) =>
           index % 2 === 0 && /^x-(?:openid|unionid|appid|user-id|user-status|session-|wx-|role$)/.test(folded(name))

@@ -3,16 +3,20 @@ import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
-import { createLasting, createStage } from '../gateway/generation.ts'
-import { createFrontDoor } from '../http/admit.ts'
+import { createGeneration, namesOfRoutes } from '../gateway/generation.ts'
+import { createShared } from '../gateway/shared.ts'
+import { createAdmit, Refusal } from '../http/admit.ts'
 import { toClientError } from '../http/answer/parse-errors.ts'
+import { ClientConnection } from '../http/connections.ts'
+import { createHeaderNames } from '../http/headers/header-names.ts'
 import type { RequestHeaders, Stripped } from '../http/headers/request-headers.ts'
-import type { CanonicalPath } from '../http/path/canonical-path.ts'
-import { isOwnPath } from '../http/path/own-paths.ts'
+import { canonicalAddress, createPeers } from '../http/network.ts'
+import { isOwnPath, SERVER_AS_A_WHOLE } from '../http/path/own-paths.ts'
 import { covers } from '../http/path/prefix.ts'
-import type { RequestContext } from '../http/record.ts'
+import type { AdmittedRequest } from '../http/request.ts'
 import type { ReverseProxy } from '../proxy/proxy.ts'
 import { upstreamPath } from '../proxy/upstream-head.ts'
+import type { Decision } from '../routing/authorize.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { createLog } from '../telemetry/log.ts'
 
@@ -94,15 +98,15 @@ export async function explain(
   const log = createLog({ level: 'silent', access: false, format: 'json' }, { write() {}, async flush() {} }, false)
   const store = createMemoryStore({ clock, log })
   const wechatUrl = config.wechat.apiBase === 'sandbox' ? 'http://sandbox.invalid' : config.wechat.apiBase
-  const dependencies = { store, clock, log, accessLog: { write() {} }, wechatUrl }
-  const lasting = createLasting(config, dependencies)
-  await lasting.revocations.start()
-  const stage = await createStage(config, dependencies, lasting)
+  const dependencies = { store, clock, log, accessLog: { finished() {} }, wechatUrl }
+  const shared = createShared(config, dependencies)
+  await shared.revocations.start()
+  const generation = await createGeneration(config, shared)
   try {
-    return ask(config, request, stage.parts.proxy, options)
+    return ask(config, request, generation.proxy, options)
   } finally {
-    lasting.revocations.stop()
-    await stage.close()
+    shared.revocations.stop()
+    await generation.close()
     await store.close()
   }
 }
@@ -113,53 +117,65 @@ function ask(
   proxy: ReverseProxy,
   options: ExplainOptions
 ): Explanation {
+  const { method, target: url, from } = request
   const hasHost = request.rawHeaders.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
   const rawHeaders = hasHost ? [...request.rawHeaders] : ['Host', 'localhost', ...request.rawHeaders]
-  const socket = { remoteAddress: request.from, encrypted: config.server.tls !== null }
-  const { method, target: url } = request
-  const frontDoor = createFrontDoor(config, { explain: true })
-  const { context, error } = frontDoor.admit({ method, url, httpVersion: '1.1', rawHeaders, socket })
-  const refusal = unreadable(request, config.server.limits.uri) ?? error
-  const place = (route: RouteConfig) => describeRoute(route, config.routes.indexOf(route), options)
-  const { target, headers } = context
+  const peers = createPeers(config.server.trustedProxies)
+  const connection = new ClientConnection(canonicalAddress(from), config.server.tls !== null)
+  const { limits } = config.server
+  const names = createHeaderNames(namesOfRoutes(config.routes))
+  const admit = createAdmit({ limits, names, peers, observer: { finished() {} }, explain: true })
+  const admission = admit({ method, url, httpVersion: '1.1', rawHeaders }, connection)
+  const admitted = admission instanceof Refusal ? null : admission
+  const refusal = unreadable(request, limits.uri) ?? (admission instanceof Refusal ? admission.error : null)
   const nothing = {
-    request: { method, target: url, from: request.from, isTrusted: context.peer.isTrusted },
-    path: target?.path ?? null,
+    request: { method, target: url, from, isTrusted: connection.peer(peers).isTrusted },
+    path: admitted?.target.path ?? null,
     route: null,
     alsoCovering: [],
     upstream: null,
-    stripped: headers?.stripped ?? []
+    stripped: admitted?.headers.stripped ?? []
   }
-  if (refusal !== null) {
+  if (refusal !== null || admitted === null) {
     const why = 'the request does not get as far as the routes'
-    return { ...nothing, why, auth: notAsked(refusal.code), outcome: 'refused', answer: answerOf(refusal) }
+    const verdict = notAsked(refusal?.code ?? '')
+    return { ...nothing, why, auth: verdict, outcome: 'refused', answer: refusal && answerOf(refusal) }
   }
-  if (target === null || headers === null || isOwnPath(target.path)) {
+  const { target, headers } = admitted
+  if (target === SERVER_AS_A_WHOLE || isOwnPath(target.path)) {
     const why = 'the path belongs to the gateway itself, and no route can name it'
     return { ...nothing, why, auth: notAsked('own'), outcome: 'own', answer: null }
   }
-  const preview = proxy.preview(context)
-  const { decision, outgoing = null } = preview ?? {}
-  const { route = null, match } = decision ?? {}
+  const { decision, head } = proxy.preview(admitted)
+  const { route, match, error } = decision
+  const place = (one: RouteConfig) =>
+    describeRoute(
+      one,
+      config.routes.findIndex((route) => isSameRoute(route, one)),
+      options
+    )
   const covering = config.routes
     .filter(({ path }) => covers(path, target.path))
     .sort((a, b) => b.path.length - a.path.length)
-  const guardedBy = match?.kind === 'guarded' ? match.route : null
   return {
     ...nothing,
     route: route && place(route),
-    why: whyRoute(route, guardedBy, decision?.error ?? null, covering),
-    alsoCovering: covering.filter((other) => other !== route).map(place),
-    auth: authOf(context, target, headers, options),
-    outcome: outgoing === null ? 'refused' : 'forwarded',
-    answer: decision?.error ? answerOf(decision.error) : null,
-    upstream: outgoing &&
-      route && { name: route.upstream, method, path: outgoing.path, headers: pairs(outgoing.headers) },
+    why: whyRoute(route, match.kind === 'guarded' ? match.route : null, error, covering),
+    alsoCovering: covering.filter((other) => !isSameRoute(other, route)).map(place),
+    auth: authOf(admitted, decision, options),
+    outcome: head === null ? 'refused' : 'forwarded',
+    answer: error && answerOf(error),
+    upstream: head && route && { name: route.upstream, method, path: head.path, headers: pairs(head.headers) },
     stripped: [...headers.stripped, ...removedBy(route, headers)]
   }
 }
 
-/** What Node's parser would not let through to us. */
+/** The table holds a copy of each route together with its plan. */
+function isSameRoute({ path, methods }: RouteConfig, route: RouteConfig | null): boolean {
+  return route !== null && path === route.path && methods === route.methods
+}
+
+/** The error of Node's parser, which would not let the request through. */
 function unreadable({ method, target, rawHeaders }: ExplainedRequest, uriLimit: number): ApiError | null {
   const say = (code: string) => toClientError(Object.assign(new Error(code), { code }), uriLimit)
   if (!METHODS.includes(method)) return say('HPE_INVALID_METHOD')
@@ -190,15 +206,15 @@ function whyRoute(
 }
 
 function authOf(
-  context: RequestContext,
-  target: CanonicalPath,
-  headers: RequestHeaders,
+  { method, target, headers, record }: AdmittedRequest,
+  decision: Decision,
   { isSecretKnown }: ExplainOptions
 ): Explanation['auth'] {
-  const { method, principal, reason, route } = context
+  const { route } = decision
+  const principal = decision.error === null ? decision.principal : null
   const notes: string[] = []
   if (principal !== null) notes.push('whether the session was ended is not known here')
-  if (reason === 'token_missing' && route !== null) {
+  if (record.reason === 'token_missing' && route !== null) {
     const name = route.identityHeaders === 'cloudrun' ? 'X-WX-OPENID' : 'X-OpenId'
     notes.push(
       `with a token that is accepted ${route.upstream} gets ${method} ${upstreamPath(route, target)}, and ${name} with it`
@@ -208,7 +224,7 @@ function authOf(
   else if (headers.authorization !== undefined && !isSecretKnown)
     notes.push('the gateway has not made its secret yet, so no token can be valid')
   return {
-    verdict: reason,
+    verdict: record.reason,
     principal: principal && {
       app: principal.appId,
       user: principal.userId,

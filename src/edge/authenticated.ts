@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
-import { contextOf } from '../http/record.ts'
+import { admittedOf } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 
@@ -11,6 +11,13 @@ const MISSING = new ApiError(
   'Send "Authorization: Bearer <access token>". Log in with wx.login to get one.'
 )
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null outside the scopes that need a user. */
+    principal: Principal | null
+  }
+}
+
 /** Registers `endpoints` in a scope where every request is authenticated before its body is read. */
 export function addAuthenticated(
   app: FastifyInstance,
@@ -18,12 +25,14 @@ export function addAuthenticated(
   endpoints: (scope: FastifyInstance) => void
 ): void {
   app.register(async (scope) => {
+    scope.decorateRequest('principal', null)
     scope.addHook('onRequest', async (request) => {
-      const context = contextOf(request.raw)
-      const sender = authenticator.authenticate(context.headers?.authorization)
+      const { headers, record } = admittedOf(request.raw)
+      const sender = authenticator.authenticate(headers.authorization)
       if (sender === null) throw MISSING
       if (sender instanceof ApiError) throw sender
-      context.principal = sender
+      record.identified(sender)
+      request.principal = sender
     })
     acceptEmptyBodies(scope)
     endpoints(scope)
@@ -31,7 +40,7 @@ export function addAuthenticated(
 }
 
 export function principalOf(request: FastifyRequest): Principal {
-  const { principal } = contextOf(request.raw)
+  const { principal } = request
   if (!principal) throw MISSING
   return principal
 }

@@ -4,11 +4,12 @@ import { Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError, StoreError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
-import { contextOf, type RequestContext } from '../http/record.ts'
+import { networkKey } from '../http/network.ts'
+import type { RequestRecord } from '../http/record.ts'
+import { recordOf } from '../http/request.ts'
 import type { User } from '../identity/users.ts'
 import type { LoginResult } from '../login/login-codes.ts'
 import { createLoginHook, type LoginHook } from '../login/login-hook.ts'
-import { clientKey } from '../routing/rate-limiter.ts'
 
 /** WeChat publishes no grammar for codes; these are the characters of a URL query that need no encoding. */
 const Body = Type.Object({
@@ -27,7 +28,7 @@ export function addLogin(app: FastifyInstance, parts: Parts): void {
   app.post<{ Body: LoginRequest }>('/auth/login', { schema: { body: Body } }, async (request, reply) => {
     const { code, appid } = request.body
     const wxApp = chooseApp(parts, appid)
-    const context = contextOf(request.raw)
+    const context = recordOf(request.raw)
     const admit = () => limit(parts, context.clientAddress, wxApp)
     const result = await parts.loginCodes.once(wxApp.appId, code, {
       admit,
@@ -52,13 +53,13 @@ function chooseApp({ config, findApp }: Parts, appId: string | undefined): AppCo
 
 /** WeChat counts logins against the whole mini-program: one sender must not use them up. */
 async function limit({ config, loginLimiter }: Parts, address: string, app: AppConfig): Promise<void> {
-  await loginLimiter.hit(config.server.loginLimit.by === 'app' ? app.appId : clientKey(address))
+  await loginLimiter.hit(config.server.loginLimit.by === 'app' ? app.appId : networkKey(address))
 }
 
 async function logIn(
   parts: Parts,
   hook: LoginHook | null,
-  context: RequestContext,
+  context: RequestRecord,
   { app, code }: { app: AppConfig; code: string }
 ): Promise<LoginResult> {
   const { clock, wechat, users, sessions, sessionKeys, metrics } = parts
@@ -88,7 +89,7 @@ async function logIn(
 async function consult(
   { users }: Parts,
   hook: LoginHook | null,
-  { requestId, traceparent }: RequestContext,
+  { requestId, traceparent }: RequestRecord,
   login: { app: AppConfig; user: User; isNew: boolean }
 ) {
   const { user } = login

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
-import { contextOf } from '../http/record.ts'
+import { recordOf } from '../http/request.ts'
 
 const Body = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 1024 }) })
 
@@ -25,7 +25,7 @@ export function addRefresh(app: FastifyInstance, parts: Parts): void {
     const { session } = rotation
     if (rotation.outcome === 'reused') {
       metrics.securityEvent('refresh_reused')
-      const client = contextOf(request.raw).clientAddress
+      const client = recordOf(request.raw).clientAddress
       log.warn(
         { event: 'refresh_reused', session: session.id, user: session.userId, app: session.appId, client },
         'a refresh token was used twice; its session is ended'

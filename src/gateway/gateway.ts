@@ -1,30 +1,34 @@
-/** A running gateway: its listeners, the configuration in force, how it starts and ends. */
+/** A running gateway: its listeners, the configuration in force, how it reloads, drains and closes. */
 import type { GatewayConfig } from '../config/config.ts'
-import { createListener } from '../http/server.ts'
-import { createServiceListener } from '../service/listener.ts'
-import { createLasting, createStage, type GatewayDependencies, type Stage } from './generation.ts'
+import type { Address } from '../http/listen.ts'
+import { createGatewayServer } from '../http/server.ts'
+import { loadTls } from '../http/tls-files.ts'
+import { createGeneration } from './generation.ts'
 import type { Parts } from './parts.ts'
+import { createShared, type GatewayDependencies } from './shared.ts'
 
 export interface Gateway {
   readonly parts: Parts
+  /** Requests and upgraded connections of the edge under way. */
+  readonly active: number
   /** Opens both listeners; resolves when they accept connections. Readiness follows when the store has been read. */
   listen(): Promise<{ edge: Address; service: Address }>
-  /** Resolves when the first whole reading of the store is done, however long that takes. */
+  /** Resolves when the store was read whole for the first time, however long that takes. */
   ready(): Promise<void>
-  /** Says "not ready" and goes on serving; then, after `delay`, takes no more and finishes what is under way. */
+  /** Says "not ready" and goes on serving; after `server.drain.delay`, takes no more connections and finishes the requests
+   *  under way. */
   drain(): Promise<void>
-  /** Takes another configuration over, whole or not at all. Throws {@link NeedsRestart} when it changes what only a start
-   *  can. Requests under way end as they began. */
+  /** Takes another configuration over, whole or not at all; unchanged parts go on. Throws {@link NeedsRestart} for a change
+   *  of a key that only a start can read. Requests under way end under the configuration they began with. */
   reload(config: GatewayConfig): Promise<void>
-  /** At once. */
+  /** Closes at once. */
   close(): Promise<void>
 }
 
-/** How long after a reload the connections of before stay at hand for requests that have not used them yet
- *  (milliseconds). */
-const RETIRE_AFTER = 60_000
+/** Milliseconds to the last byte of a request on the service listener; uploads for WeChat pass through it. */
+const SERVICE_REQUEST_TIMEOUT = 120_000
 
-/** What a running gateway cannot change. */
+/** Keys of gateway.yaml that a running gateway cannot change. */
 export class NeedsRestart extends Error {
   readonly keys: readonly string[]
   constructor(keys: readonly string[]) {
@@ -34,53 +38,56 @@ export class NeedsRestart extends Error {
   }
 }
 
-export interface Address {
-  readonly host: string
-  readonly port: number
-}
-
 export async function buildGateway(first: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
-  const lasting = createLasting(first, dependencies)
-  const { lifecycle, revocations } = lasting
-  const { log } = dependencies
+  const shared = createShared(first, dependencies)
+  const { lifecycle, revocations, guard, metrics, log } = shared
+  const { limits, tls } = first.server
   let config = first
-  let stage = await createStage(first, dependencies, lasting)
-  const listener = createListener({ config, stage: stage.edge, lifecycle, parts: stage.parts })
-  const serviceListener = createServiceListener(first.server.limits, stage.service)
-  const retired = new Set<Stage>()
+  let generation = await createGeneration(first, shared)
+  const retired = new Set<Promise<void>>()
   let isClosed = false
 
-  /** A request that began under it may still be reading its body or waiting for an answer of WeChat's. */
-  function retire(old: Stage): void {
-    retired.add(old)
-    const timer = setTimeout(() => {
-      retired.delete(old)
-      void old.retire()
-    }, RETIRE_AFTER)
-    timer.unref()
-  }
+  const edge = createGatewayServer({
+    limits,
+    requestTimeout: 0,
+    tls: tls && loadTls(tls, log),
+    handler: generation.edge,
+    guard,
+    onParseError: (status) => metrics.requestDone('none', status, 0)
+  })
+  // Backends share an address and keep many connections.
+  const service = createGatewayServer({
+    limits: { ...limits, connectionsPerPeer: Number.POSITIVE_INFINITY },
+    requestTimeout: SERVICE_REQUEST_TIMEOUT,
+    tls: null,
+    handler: generation.service,
+    guard,
+    onParseError() {}
+  })
 
-  async function closeAll(timeout: number): Promise<void> {
+  async function closeAll(timeoutMs: number): Promise<void> {
     if (isClosed) return
     isClosed = true
-    const deadline = performance.now() + timeout
-    await listener.close(timeout)
-    // Last: what is under way on the edge may need it.
-    await serviceListener.close(deadline - performance.now())
+    const deadline = performance.now() + timeoutMs
+    await edge.close(timeoutMs)
+    // Last: requests on the edge may need it.
+    await service.close(Math.max(0, deadline - performance.now()))
     revocations.stop()
-    await Promise.all([stage, ...retired].map((one) => one.close()))
+    await Promise.all([generation.close(), ...retired])
   }
 
   return {
     get parts() {
-      return stage.parts
+      return generation.parts
+    },
+    get active() {
+      return edge.active
     },
     async listen() {
-      const { server, service } = config
       const isShared = dependencies.isWorker ?? false
       return {
-        edge: await listener.listen(server.host, server.port, isShared),
-        service: await serviceListener.listen(service.host, service.port, isShared)
+        edge: await edge.listen(config.server.host, config.server.port, isShared),
+        service: await service.listen(config.service.host, config.service.port, isShared)
       }
     },
     async ready() {
@@ -90,26 +97,27 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     async drain() {
       const { delay, timeout } = config.server.drain
       lifecycle.isDraining = true
-      log.info({ delay, active: listener.active }, 'draining: not ready any more, still serving')
+      log.info({ delay, active: edge.active }, 'draining: not ready any more, still serving')
       await new Promise((resolve) => setTimeout(resolve, delay))
       await closeAll(timeout)
     },
     async reload(next) {
       const keys = restartOnly(config, next)
       if (keys.length > 0) throw new NeedsRestart(keys)
-      const before = stage
-      stage = await createStage(next, dependencies, lasting)
+      const before = generation
+      generation = await createGeneration(next, shared)
       config = next
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
-      listener.serve(stage.edge)
-      serviceListener.serve(stage.service)
-      retire(before)
+      edge.use(generation.edge)
+      service.use(generation.service)
+      const ended = before.retire().finally(() => retired.delete(ended))
+      retired.add(ended)
     },
     close: () => closeAll(0)
   }
 }
 
-/** The keys that differ and cannot be changed while running. */
+/** The keys that differ and that only a start reads. */
 function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
   const pick = ({ server, service, store, logging, wechat }: GatewayConfig): Record<string, unknown> => ({
     'server.host': server.host,

@@ -1,15 +1,16 @@
-/** The program's table of contents: what there is and what it is made of, for one configuration. */
-
-import type { Clock } from '../clock.ts'
-import type { GatewayConfig } from '../config/config.ts'
+/** A generation: everything built from one configuration. It borrows from the last one what has not changed, and ends with
+ *  its last request. */
+import type { GatewayConfig, RouteConfig } from '../config/config.ts'
 import { createKeyRing } from '../crypto/key-ring.ts'
 import { createSealer } from '../crypto/sealer.ts'
 import { createEdge } from '../edge/edge.ts'
-import { createLifecycle } from '../http/lifecycle.ts'
-import { createStrangerQueue } from '../http/unverified-queue.ts'
+import { createEdgeHandler } from '../edge/handler.ts'
+import { createAdmit } from '../http/admit.ts'
+import { createHeaderNames } from '../http/headers/header-names.ts'
+import { createPeers } from '../http/network.ts'
+import type { Handler } from '../http/server.ts'
 import { createAuthenticator } from '../identity/authenticator.ts'
 import { createOpenDataReader } from '../identity/open-data-reader.ts'
-import { createRevocations } from '../identity/revocations.ts'
 import { createSessionKeys } from '../identity/session-keys.ts'
 import { createSessions } from '../identity/sessions.ts'
 import { createAccessTokens } from '../identity/tokens/access-tokens.ts'
@@ -20,140 +21,190 @@ import { deriveSigningKeys } from '../identity/tokens/signing-keys.ts'
 import { createUsers } from '../identity/users.ts'
 import { createLoginCodes } from '../login/login-codes.ts'
 import { createWeChat } from '../platforms/wechat/client.ts'
-import { createProxy } from '../proxy/proxy.ts'
+import { createCatchAll } from '../proxy/catch-all.ts'
+import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
+import { createServiceHandler } from '../service/handler.ts'
 import { createService } from '../service/service.ts'
-import type { Store } from '../store/port.ts'
-import { watchStore } from '../store/watch.ts'
-import type { AccessLog } from '../telemetry/access-log.ts'
-import type { Log } from '../telemetry/log.ts'
-import { createMetrics } from '../telemetry/metrics.ts'
 import { createUpstreams } from '../upstream/upstreams.ts'
+import type { Borrower } from './lender.ts'
 import type { Parts } from './parts.ts'
+import type { Shared } from './shared.ts'
+import { createUnderWay } from './under-way.ts'
 
-export interface GatewayDependencies {
-  readonly store: Store
-  readonly clock: Clock
-  readonly log: Log
-  readonly accessLog: AccessLog
-  /** Where api.weixin.qq.com is: the configuration's word for it, or the sandbox's URL. */
-  readonly wechatUrl: string
-  /** One of several processes on the same ports. */
-  readonly isWorker?: boolean
-  /** In a worker: the metrics of all of them, given a way to get its own. */
-  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
+export interface Generation {
+  readonly parts: Parts
+  readonly proxy: ReverseProxy
+  readonly edge: Handler
+  readonly service: Handler
+  /** Gives its parts back when its last request has ended. */
+  retire(): Promise<void>
+  /** Breaks requests off and gives its parts back. */
+  close(): Promise<void>
 }
 
-export type Stage = Awaited<ReturnType<typeof createStage>>
-
-/** What outlives a reload. */
-export type Lasting = Pick<Parts, 'store' | 'storeWatch' | 'lifecycle' | 'revocations' | 'metrics' | 'strangers'>
-
-export function createLasting(config: GatewayConfig, dependencies: GatewayDependencies): Lasting {
-  const { clock, log } = dependencies
-  const { accessTtl } = config.tokens
-  const storeWatch = watchStore(dependencies.store, {
-    clock,
-    onFailure: (operation) => metrics.storeFailed(operation)
-  })
-  const { store } = storeWatch
-  const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
-  const metrics = createMetrics({
-    feedAge: () => revocations.age() / 1000,
-    isStoreTrusted: () => revocations.isTrusted,
-    revocations: () => revocations.size
-  })
-  return { store, storeWatch, lifecycle: createLifecycle(), revocations, metrics, strangers: createStrangerQueue() }
+/** Takes nothing when it fails. */
+export async function createGeneration(config: GatewayConfig, shared: Shared): Promise<Generation> {
+  const borrower = shared.lender.open()
+  try {
+    return await build(config, shared, borrower)
+  } catch (error) {
+    await borrower.release()
+    throw error
+  }
 }
 
-/** Everything that one configuration stands for. */
-export async function createStage(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting) {
-  const parts = await createParts(config, dependencies, lasting)
-  const edge = await createEdge(parts)
-  const service = await createService(parts)
+async function build(config: GatewayConfig, shared: Shared, borrower: Borrower): Promise<Generation> {
+  const { borrow } = borrower
+  const parts = await borrowParts(config, shared, borrower)
+  const { revocations, lifecycle, unverified, guard } = shared
+  const { authenticator, upstreams, openData } = parts
+  const { limits, trustedProxies } = config.server
+  const proxyParts = [authenticator, upstreams, openData, config.routes, limits.bodyIdleTimeout]
+  const proxy = await borrow('proxy', proxyParts, () =>
+    createProxy({
+      routes: config.routes,
+      bodyIdleTimeout: limits.bodyIdleTimeout,
+      authenticator,
+      revocations,
+      upstreamOf: (name) => upstreams.get(name),
+      lifecycle,
+      openData,
+      unverified,
+      limiterOf: (route) => limiterOf(route, shared),
+      guard
+    })
+  )
+  const { routes, upstreams: _, server, ...rest } = config
+  const own = [rest, server.loginLimit, server.limits, config.login.hook && upstreams, ...Object.values(parts.borrowed)]
+  const edgeRouting = await borrow('edge', own, () => createEdge(parts))
+  const service = await borrow(
+    'service',
+    own,
+    () => createService(parts),
+    (part) => part.close()
+  )
+  const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
+  const underWay = createUnderWay()
+  const peers = await borrow('peers', [trustedProxies], () => createPeers(trustedProxies))
+  const injected = namesOfRoutes(routes)
+  const names = await borrow('header-names', [injected], () => createHeaderNames(injected))
+  const nobody = { finished() {} }
+
   return {
     parts,
-    edge,
-    service,
-    /** Breaks off what is under way. */
-    async close() {
-      await Promise.allSettled([parts.upstreams.close(), parts.wechat.close(), service.close()])
-    },
-    /** Lets go of connections once the last request is through. */
+    proxy,
+    edge: createEdgeHandler({
+      admit: createAdmit({ limits, names, peers, observer: shared.observer }),
+      peers,
+      own: edgeRouting,
+      forward,
+      proxy,
+      lifecycle,
+      unverified,
+      bodyTimeout: limits.bodyIdleTimeout,
+      underWay
+    }),
+    service: createServiceHandler({
+      admit: createAdmit({ limits, names, peers, observer: nobody, opaque: '/auth/verify' }),
+      peers,
+      routing: service.routing,
+      underWay
+    }),
     async retire() {
-      await parts.upstreams.retire()
-      await Promise.allSettled([parts.wechat.close(), service.close()])
+      await underWay.ended()
+      await borrower.release()
+    },
+    async close() {
+      await upstreams.close()
+      await borrower.release()
     }
   }
 }
 
-async function createParts(config: GatewayConfig, dependencies: GatewayDependencies, lasting: Lasting): Promise<Parts> {
-  const { clock, log } = dependencies
-  const { store, revocations, lifecycle, strangers } = lasting
-  const { accessTtl, refreshTtl, refreshMaxTtl } = config.tokens
-  const ring = createKeyRing(config.secrets)
-  const records = createSealer(ring, 'records')
-  const wechatTokens = createSealer(ring, 'wechat-tokens')
-  const accessTokens = createAccessTokens({
-    codecs: await createJwtCodecs(deriveSigningKeys(ring, config.tokens.algorithm)),
-    issuer: config.tokens.issuer,
-    appIds: config.apps.map((app) => app.appId),
-    accessTtl,
-    openId: config.tokens.openId,
-    sealer: createSealer(ring, 'openid', { deterministic: true }),
-    clock
-  })
-  const refreshTokens = createRefreshTokens(ring)
-  const authenticator = createAuthenticator(accessTokens, revocations)
-  const sessionKeys = createSessionKeys({
-    store,
-    sealer: records,
-    clock,
-    sessionKeyTtl: config.sessions.sessionKeyTtl
-  })
-  const openData = createOpenDataReader({ sessionKeys, clock })
-  const upstreams = createUpstreams(config.upstreams)
-  const apps = new Map(config.apps.map((app) => [app.appId, app]))
-  return {
-    ...dependencies,
-    ...lasting,
-    config,
-    wechat: createWeChat({
-      apiBase: dependencies.wechatUrl,
-      timeout: config.wechat.timeout,
-      store,
-      clock,
-      log,
-      sealToken: {
-        seal: (text, aad) => wechatTokens.seal(text, aad),
-        open: (text, aad) => wechatTokens.open(text, aad)?.text ?? null
+async function borrowParts(config: GatewayConfig, shared: Shared, { borrow }: Borrower): Promise<Parts> {
+  const { clock, log, store, revocations, wechatUrl } = shared
+  const { accessTtl, refreshTtl, refreshMaxTtl, algorithm, issuer, openId } = config.tokens
+  const { sessionKeyTtl } = config.sessions
+  const appIds = config.apps.map((app) => app.appId)
+  const ring = await borrow('key-ring', [config.secrets], () => createKeyRing(config.secrets))
+  const records = await borrow('records', [ring], () => createSealer(ring, 'records'))
+  const tokenParts = [ring, algorithm, issuer, appIds, accessTtl, openId]
+  const accessTokens = await borrow('access-tokens', tokenParts, async () =>
+    createAccessTokens({
+      codecs: await createJwtCodecs(deriveSigningKeys(ring, algorithm)),
+      issuer,
+      appIds,
+      accessTtl,
+      openId,
+      sealer: createSealer(ring, 'openid', { deterministic: true }),
+      clock
+    })
+  )
+  const refreshTokens = await borrow('refresh-tokens', [ring], () => createRefreshTokens(ring))
+  const authenticator = await borrow('authenticator', [accessTokens], () =>
+    createAuthenticator(accessTokens, revocations)
+  )
+  const sessionKeys = await borrow('session-keys', [records, sessionKeyTtl], () =>
+    createSessionKeys({ store, sealer: records, clock, sessionKeyTtl })
+  )
+  const openData = await borrow('open-data', [sessionKeys], () => createOpenDataReader({ sessionKeys, clock }))
+  const upstreams = await borrow(
+    'upstreams',
+    [config.upstreams],
+    () => createUpstreams(config.upstreams),
+    (part) => part.retire()
+  )
+  const { timeout } = config.wechat
+  const wechat = await borrow(
+    'wechat',
+    [ring, wechatUrl, timeout],
+    () => {
+      const sealer = createSealer(ring, 'wechat-tokens')
+      const sealToken = {
+        seal: (text: string, aad: string) => sealer.seal(text, aad),
+        open: (text: string, aad: string) => sealer.open(text, aad)?.text ?? null
       }
-    }),
-    users: createUsers({ store, sealer: records, clock }),
-    sessions: createSessions({ store, clock, refreshTtl, refreshMaxTtl }),
-    sessionKeys,
-    openData,
-    loginCodes: createLoginCodes({ store, timeout: config.wechat.timeout + (config.login.hook?.timeout ?? 0) }),
+      return createWeChat({ apiBase: wechatUrl, timeout, store, clock, log, sealToken })
+    },
+    (part) => part.close()
+  )
+  const users = await borrow('users', [records], () => createUsers({ store, sealer: records, clock }))
+  const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl], () =>
+    createSessions({ store, clock, refreshTtl, refreshMaxTtl })
+  )
+  const grants = await borrow('grants', [accessTokens, refreshTokens, accessTtl, refreshTtl], () =>
+    createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl })
+  )
+  const exchangeTimeout = timeout + (config.login.hook?.timeout ?? 0)
+  const loginCodes = await borrow('login-codes', [exchangeTimeout], () =>
+    createLoginCodes({ store, timeout: exchangeTimeout })
+  )
+  const { loginLimit } = config.server
+  const loginLimiter = await borrow('login-limiter', [loginLimit], () =>
+    createRateLimiter({ store, clock, name: 'login', ...loginLimit })
+  )
+  const apps = new Map(config.apps.map((app) => [app.appId, app]))
+  const borrowed = { authenticator, sessionKeys, openData, wechat, users, sessions, grants, loginCodes, loginLimiter }
+  return {
+    ...shared,
+    ...borrowed,
+    config,
     accessTokens,
     refreshTokens,
-    grants: createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl }),
-    authenticator,
-    loginLimiter: createRateLimiter({ store, clock, name: 'login', ...config.server.loginLimit }),
     upstreams,
-    proxy: createProxy({
-      config,
-      authenticator,
-      revocations,
-      upstreams,
-      lifecycle,
-      openData,
-      strangers,
-      // A request with a valid token goes on without the store, so its limit does too.
-      limiterOf: ({ path, methods, rateLimit }) => {
-        const name = `route:${path}${methods === null ? '' : `:${methods.join(',')}`}`
-        return rateLimit && createRateLimiter({ store, clock, name, isLenient: true, ...rateLimit })
-      }
-    }),
-    findApp: (appId) => apps.get(appId)
+    findApp: (appId) => apps.get(appId),
+    borrowed
   }
+}
+
+/** Header names that routes set: clients cannot send them. */
+export function namesOfRoutes(routes: readonly RouteConfig[]): string[] {
+  return routes.flatMap(({ requestHeaders, inject }) => [...Object.keys(requestHeaders.set), ...Object.keys(inject)])
+}
+
+/** A request with a valid token goes on without the store, so its limit does too. */
+function limiterOf({ path, methods, rateLimit }: RouteConfig, { store, clock }: Shared) {
+  const name = `route:${path}${methods === null ? '' : `:${methods.join(',')}`}`
+  return rateLimit && createRateLimiter({ store, clock, name, isLenient: true, ...rateLimit })
 }

@@ -3,7 +3,6 @@
 import type { Clock } from '../clock.ts'
 import type { AppConfig, GatewayConfig } from '../config/config.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
-import type { StrangerQueue } from '../http/unverified-queue.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import type { Revocations } from '../identity/revocations.ts'
@@ -15,7 +14,6 @@ import type { RefreshTokens } from '../identity/tokens/refresh-tokens.ts'
 import type { Users } from '../identity/users.ts'
 import type { LoginCodes } from '../login/login-codes.ts'
 import type { WeChatClient } from '../platforms/wechat/client.ts'
-import type { ReverseProxy } from '../proxy/proxy.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Store } from '../store/port.ts'
 import type { StoreWatch } from '../store/watch.ts'
@@ -50,9 +48,8 @@ export interface Parts {
   readonly authenticator: Authenticator
   readonly loginLimiter: RateLimiter
   readonly upstreams: Upstreams
-  readonly proxy: ReverseProxy
-  /** One for all stages. */
-  readonly strangers: StrangerQueue
   /** Undefined for an appid that is not configured. */
   findApp(appId: string): AppConfig | undefined
+  /** Those that a generation borrows, and own endpoints depend on. */
+  readonly borrowed: Readonly<Record<string, object>>
 }

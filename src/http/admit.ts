@@ -1,95 +1,124 @@
-/** Where every request enters: its target and its headers are read once, or it is refused. */
-import type { IncomingMessage } from 'node:http'
-import type { GatewayConfig } from '../config/config.ts'
+/** Admission: the target and the headers of a request are read once, or it is refused. */
 import { ApiError } from '../errors.ts'
-import { createHeaderNames } from './headers/header-names.ts'
-import { readRequestHeaders } from './headers/request-headers.ts'
-import { createPeers, type PeerConnection, type Peers } from './network.ts'
-import { canonicalPath, PathRefusal } from './path/canonical-path.ts'
-import { isOwnInDisguise } from './path/own-paths.ts'
-import type { RequestContext } from './record.ts'
+import type { ClientConnection } from './connections.ts'
+import type { HeaderNames } from './headers/header-names.ts'
+import { type RequestHeaders, readRequestHeaders } from './headers/request-headers.ts'
+import type { Peer, Peers } from './network.ts'
+import { type CanonicalPath, canonicalPath, PathRefusal } from './path/canonical-path.ts'
+import { isOwnInDisguise, SERVER_AS_A_WHOLE } from './path/own-paths.ts'
+import { type RecordObserver, RequestRecord } from './record.ts'
+import type { AdmittedRequest } from './request.ts'
 import { createTraceIds } from './trace-ids.ts'
 
-/** As much of a request as there is before its body. */
-export interface RequestHead extends Pick<IncomingMessage, 'httpVersion' | 'rawHeaders'> {
+/** A request line and its header lines, as Node's parser gives them. */
+export interface RequestHead {
   readonly method?: string | undefined
   readonly url?: string | undefined
-  readonly socket: PeerConnection
+  readonly httpVersion: string
+  /** Name and value in turns. */
+  readonly rawHeaders: readonly string[]
 }
 
-export interface FrontDoor {
+/** A request that goes no further. Its record is still to be finished. */
+export class Refusal {
+  readonly record: RequestRecord
+  readonly error: ApiError
+
+  constructor(record: RequestRecord, error: ApiError) {
+    this.record = record
+    this.error = error
+    record.refused(error.code)
+  }
+}
+
+export type Admit = (head: RequestHead, connection: ClientConnection) => AdmittedRequest | Refusal
+
+export interface AdmitOptions {
+  /** Bytes. */
+  readonly limits: { readonly uri: number; readonly headers: number }
+  readonly names: HeaderNames
   readonly peers: Peers
-  /** The context of a request, and why it may go no further, if so. The target of `OPTIONS *` is null without an error. */
-  admit(req: RequestHead): { context: RequestContext; error: ApiError | null }
+  readonly observer: RecordObserver
+  /** A path below which the rest of a target plays no part, whatever its spelling. */
+  readonly opaque?: string
+  /** Keep a record of the headers that are taken off, and why. */
+  readonly explain?: boolean
 }
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
 const NOT_HTTP_1 = new ApiError('invalid_request', 'The gateway speaks HTTP/1.1 and HTTP/1.0 here.')
 const OWN_IN_DISGUISE = new ApiError('bad_path', 'The path could be read as one of the gateway itself.')
+const OTHER_HOST = new ApiError('bad_header', 'The host in the request-target and the Host header must be the same.')
 const FORBIDDEN_METHOD = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
   headers: { allow: '' }
 })
+const LONGEST_LOGGED_PATH = 300
 
-/** @param explain Keep a record of the headers that are taken off. */
-export function createFrontDoor(config: GatewayConfig, { explain = false } = {}): FrontDoor {
-  const { limits, trustedProxies } = config.server
-  const names = createHeaderNames(
-    config.routes.flatMap((route) => [...Object.keys(route.requestHeaders.set), ...Object.keys(route.inject)])
-  )
-  const peers = createPeers(trustedProxies)
+export function createAdmit(options: AdmitOptions): Admit {
+  const { limits, names, peers, observer, explain = false } = options
+  const opaque = options.opaque === undefined ? null : { path: options.opaque, query: '', needs: 0 }
   const nextIds = createTraceIds()
 
-  return {
-    peers,
-    admit(req) {
-      const peer = peers.of(req.socket)
-      const ids = nextIds()
-      const traceId = ids.slice(0, 32)
-      const context: RequestContext = {
-        requestId: traceId,
-        traceparent: `00-${traceId}-${ids.slice(32)}-01`,
-        startedAt: performance.now(),
-        method: req.method ?? '',
-        peer,
-        clientAddress: peer.address,
-        target: null,
-        headers: null,
-        route: null,
-        principal: null,
-        reason: '',
-        isGranted: false,
-        upstreamTime: -1,
-        underWay: null
-      }
-      // Node's parser lets HTTP/0.9 and HTTP/2.0 pass, whose messages look different.
-      if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') return { context, error: NOT_HTTP_1 }
-      const url = req.url ?? ''
-      if (url.length > limits.uri) return { context, error: URI_TOO_LONG }
-      const headers = readRequestHeaders(req.rawHeaders, {
-        names,
-        peer,
-        httpVersion: req.httpVersion,
-        limit: limits.headers,
-        explain
-      })
-      if (headers instanceof ApiError) return { context, error: headers }
-      if (peer.isTrusted) {
-        context.clientAddress = peers.clientAddress(peer, headers)
-        if (headers.requestId !== undefined) context.requestId = headers.requestId
-        if (headers.traceparent !== undefined) context.traceparent = headers.traceparent
-      }
-      if (context.method === 'TRACE' || context.method === 'CONNECT') return { context, error: FORBIDDEN_METHOD }
-      context.headers = headers
-      if (url === '*' && context.method === 'OPTIONS') return { context, error: null }
-      const target = canonicalPath(url)
-      if (target instanceof PathRefusal) return { context, error: refuse(target) }
-      if (isOwnInDisguise(target)) return { context, error: OWN_IN_DISGUISE }
-      context.target = target
-      return { context, error: null }
-    }
+  function readHeaders({ httpVersion, rawHeaders }: RequestHead, urlLength: number, peer: Peer) {
+    // Node's parser lets HTTP/0.9 and HTTP/2.0 pass, whose messages look different.
+    if (httpVersion !== '1.1' && httpVersion !== '1.0') return NOT_HTTP_1
+    if (urlLength > limits.uri) return URI_TOO_LONG
+    return readRequestHeaders(rawHeaders, { names, peer, httpVersion, limit: limits.headers, explain })
+  }
+
+  return (head, connection) => {
+    const startedAt = performance.now()
+    const ids = nextIds()
+    const traceId = ids.slice(0, 32)
+    const peer = connection.peer(peers)
+    const method = head.method ?? ''
+    const url = head.url ?? ''
+    const headers = readHeaders(head, url.length, peer)
+    const isOpaque = opaque !== null && url.startsWith(opaque.path) && /^[/?]|^$/.test(url.slice(opaque.path.length))
+    const target = isOpaque && !(headers instanceof ApiError) ? opaque : readTarget(method, url, headers)
+    const told = peer.isTrusted && !(headers instanceof ApiError) ? headers : null
+    const record = new RequestRecord({
+      requestId: told?.requestId ?? traceId,
+      traceparent: told?.traceparent ?? `00-${traceId}-${ids.slice(32)}-01`,
+      startedAt,
+      method,
+      path: target instanceof ApiError ? safePath(url) : target.path,
+      clientAddress: told === null ? peer.address : peers.clientAddress(peer, told.forwardedFor),
+      observer
+    })
+    if (headers instanceof ApiError) return new Refusal(record, headers)
+    if (target instanceof ApiError) return new Refusal(record, target)
+    return { method, target, headers, peer, record }
   }
 }
 
-function refuse({ reason }: PathRefusal): ApiError {
-  return new ApiError('bad_path', `${reason}. Send the path in its plain form.`)
+function readTarget(method: string, url: string, headers: RequestHeaders | ApiError): CanonicalPath | ApiError {
+  if (headers instanceof ApiError) return headers
+  if (method === 'TRACE' || method === 'CONNECT') return FORBIDDEN_METHOD
+  // Asks about the server and not about a resource (RFC 9110, section 9.3.7).
+  if (url === '*' && method === 'OPTIONS') return SERVER_AS_A_WHOLE
+  const origin = url.startsWith('/') ? url : originForm(url, headers.host)
+  if (origin instanceof ApiError) return origin
+  const target = canonicalPath(origin)
+  if (target instanceof PathRefusal)
+    return new ApiError('bad_path', `${target.reason}. Send the path in its plain form.`)
+  return isOwnInDisguise(target) ? OWN_IN_DISGUISE : target
+}
+
+/** The origin-form of a target in absolute-form (RFC 9112, section 3.2.2); other text as it is, for the path to be refused. */
+function originForm(url: string, host: string): string | ApiError {
+  const [, authority, rest = ''] = /^https?:\/\/([^/?#@\\]+)(.*)$/is.exec(url) ?? []
+  if (authority === undefined) return url
+  if (withoutDefaultPort(authority) !== withoutDefaultPort(host)) return OTHER_HOST
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+function withoutDefaultPort(authority: string): string {
+  return authority.toLowerCase().replace(/:(?:80|443)?$/, '')
+}
+
+/** A path that was refused, for the log: it may hold anything. */
+function safePath(url: string): string {
+  const path = url.split('?', 1)[0] ?? ''
+  return path.slice(0, LONGEST_LOGGED_PATH).replace(/[^\x21-\x7e]|["\\]/g, '?')
 }

@@ -1,76 +1,135 @@
-/** What client connections may hold on to: how many one peer may have, and how long a connection may sit there with
- *  nothing going on, or with an answer that nobody reads. */
+/** Client connections: what is known of each, how many one network may hold, and how long one may stay idle. */
 import type { Server, ServerResponse } from 'node:http'
-import { isIPv6, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { LimitsConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { writeProblem } from './answer/send-problem.ts'
-import type { Peers } from './network.ts'
+import { canonicalAddress, networkKey, type Peer, type Peers } from './network.ts'
 
-const TOO_MANY = new ApiError('rate_limited', 'This address holds too many connections.')
+const TOO_MANY = new ApiError('rate_limited', 'This address holds too many connections. Close some of them.')
 
-const RESPONSE = Symbol('response under way')
-type Carrier = Duplex & { [RESPONSE]?: ServerResponse | null }
+/** One connection of a client. Its address is read when it is accepted: a socket that the client has left has none. */
+export class ClientConnection {
+  /** Canonical. */
+  readonly address: string
+  readonly isTls: boolean
+  /** The response under way: null between two requests, undefined before the first. */
+  response: ServerResponse | null | undefined = undefined
+  /** Responses to requests that came before the one under way was answered, in order. */
+  readonly waiting: ServerResponse[] = []
+  /** The parse error of this connection was answered; nothing else is. */
+  isOver = false
+  #peer: Peer | null = null
+  #peers: Peers | null = null
 
-/** The last response that was begun on a connection and is not over; requests are answered in order (RFC 9112, section
- *  9.3.2), so when it is over all are. */
-export function responseUnderWay(socket: Duplex): ServerResponse | null {
-  return (socket as Carrier)[RESPONSE] ?? null
+  constructor(address: string, isTls: boolean) {
+    this.address = address
+    this.isTls = isTls
+  }
+
+  /** As `peers` see it. A reload brings other peers. */
+  peer(peers: Peers): Peer {
+    if (this.#peer === null || this.#peers !== peers) {
+      this.#peers = peers
+      this.#peer = peers.of(this)
+    }
+    return this.#peer
+  }
 }
 
-export function responseBegan(socket: Duplex, response: ServerResponse): void {
-  ;(socket as Carrier)[RESPONSE] = response
+export interface ConnectionLimits {
+  /** Milliseconds without progress after which an answer that the client does not read is given up. */
+  readonly writeIdleTimeout: number
+  /** Connections of one network at a time (see {@link networkKey}). */
+  readonly connectionsPerPeer: number
 }
 
-export function responseIsOver(socket: Duplex, response: ServerResponse): void {
-  if ((socket as Carrier)[RESPONSE] === response) (socket as Carrier)[RESPONSE] = null
+export interface Connections {
+  /** The connection of a socket that a request or an error came from. */
+  of(socket: Duplex): ClientConnection
+  /** Connections that are open. */
+  readonly size: number
 }
 
-/** Sees to both limits on a server. `isTls`: its sockets cannot be told anything before the handshake. */
-export function limitConnections(
-  server: Server,
-  { limits, peerOf, isTls }: { limits: LimitsConfig; peerOf: Peers['of']; isTls: boolean }
-): void {
-  server.timeout = limits.writeIdleTimeout
-  server.on('timeout', (socket: Socket) => {
-    // A client that waits for us is welcome to; one that has not asked for anything yet has limits.headersTimeout.
-    if ((socket as Carrier)[RESPONSE] === null || socket.writableLength > 0) socket.destroy()
-  })
+export interface ConnectionsOptions {
+  readonly server: Server
+  readonly limits: ConnectionLimits
+  readonly peers: () => Peers
+  /** TLS sockets cannot be told anything before the handshake. */
+  readonly isTls: boolean
+}
+
+/** Watches the connections of a server that does not listen yet. */
+export function watchConnections({ server, limits, peers, isTls }: ConnectionsOptions): Connections {
+  const known = new WeakMap<Duplex, ClientConnection>()
   const counts = createPeerCounts(limits.connectionsPerPeer)
-  server.on('connection', (socket: Socket) => {
-    const { address, isTrusted } = peerOf(socket)
-    // Peers on this machine and proxies in front hold many connections for many clients; anybody else is one client.
-    if (isTrusted || isLoopback(address)) return
-    const isAdmitted = counts.enter(address)
-    socket.once('close', () => counts.leave(address))
+  let size = 0
+
+  function remember(socket: Duplex & { remoteAddress?: string | undefined }): ClientConnection {
+    const connection = new ClientConnection(canonicalAddress(socket.remoteAddress ?? ''), isTls)
+    known.set(socket, connection)
+    return connection
+  }
+
+  function count(socket: Socket, connection: ClientConnection): void {
+    size++
+    const { address } = connection
+    // Proxies in front and peers on this machine hold connections for many clients.
+    const isCounted = !connection.peer(peers()).isTrusted && !isLoopback(address)
+    const isAdmitted = !isCounted || counts.enter(address)
+    socket.once('close', () => {
+      size--
+      if (isCounted) counts.leave(address)
+    })
     if (isAdmitted) return
     socket.on('error', () => socket.destroy())
     if (isTls) socket.destroy()
     else writeProblem(socket, TOO_MANY, '')
+  }
+
+  server.on('connection', (socket: Socket) => {
+    const connection = remember(socket)
+    // The client left before the connection was accepted.
+    if (connection.address === '') socket.destroy()
+    else count(socket, connection)
   })
+  // Requests come on the TLS socket, whose address is that of the connection below it.
+  if (isTls) server.on('secureConnection', remember)
+
+  server.timeout = limits.writeIdleTimeout
+  server.on('timeout', (socket: Socket) => {
+    const connection = known.get(socket)
+    // limits.headersTimeout watches a connection before its first request; a request under way has its own deadlines.
+    if (connection === undefined || connection.response === null || socket.writableLength > 0) socket.destroy()
+  })
+
+  return {
+    of: (socket) => known.get(socket) ?? remember(socket),
+    get size() {
+      return size
+    }
+  }
 }
 
 export interface PeerCounts {
   /** False when the peer has more than it may; it is counted all the same until it leaves. */
   enter(address: string): boolean
   leave(address: string): void
-  /** Peers with at least one connection. */
+  /** Networks with at least one connection. */
   readonly size: number
 }
 
-/** One IPv6 client has a whole /64 to take addresses from: those count as one. */
 export function createPeerCounts(max: number): PeerCounts {
   const counts = new Map<string, number>()
   return {
     enter(address) {
-      const key = peerKey(address)
+      const key = networkKey(address)
       const count = (counts.get(key) ?? 0) + 1
       counts.set(key, count)
       return count <= max
     },
     leave(address) {
-      const key = peerKey(address)
+      const key = networkKey(address)
       const left = (counts.get(key) ?? 1) - 1
       if (left > 0) counts.set(key, left)
       else counts.delete(key)
@@ -81,17 +140,6 @@ export function createPeerCounts(max: number): PeerCounts {
   }
 }
 
-function peerKey(address: string): string {
-  if (!isIPv6(address)) return address
-  const [left = '', right] = (address.split('%')[0] ?? '').toLowerCase().split('::')
-  const head = left === '' ? [] : left.split(':')
-  const tail = right === undefined || right === '' ? [] : right.split(':')
-  const middle = right === undefined ? [] : Array<string>(Math.max(0, 8 - head.length - tail.length)).fill('0')
-  const groups = [...head, ...middle, ...tail].slice(0, 4)
-  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
-}
-
-/** An address that cannot be known any more is not held against anybody. */
 function isLoopback(address: string): boolean {
-  return address === '' || address === '::1' || address.startsWith('127.')
+  return address === '::1' || address.startsWith('127.')
 }

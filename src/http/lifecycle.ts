@@ -1,11 +1,11 @@
-/** Where the process stands between its first and its last breath. */
+/** Readiness flags behind /readyz. */
 
 export interface Lifecycle {
-  /** The stores and feeds have been read: traffic may come. */
+  /** The store and its revocation feed have been read once. */
   isReady: boolean
-  /** With several workers: all of them are. */
+  /** With several workers: all of them are ready. */
   isGroupReady: boolean
-  /** Asked to leave: readiness says so, requests are still served. */
+  /** The process is about to end: /readyz says so, requests are still served. */
   isDraining: boolean
 }
 

@@ -1,21 +1,18 @@
-/** Who is at the other end of a connection, and whether what it says about others is believed. */
-import { BlockList, isIP, type Socket } from 'node:net'
-import type { RequestHeaders } from './headers/request-headers.ts'
+/** Network addresses: their canonical form, who counts as one client, and which peers are trusted proxies. */
+import { BlockList, isIP, isIPv4 } from 'node:net'
 
 export interface Peer {
-  /** Without an IPv6 prefix for IPv4 addresses. */
+  /** Canonical. */
   readonly address: string
   readonly isTrusted: boolean
   readonly proto: 'http' | 'https'
 }
 
-/** What a connection tells of its other end. */
-export type PeerConnection = Pick<Socket, 'remoteAddress'> & { readonly encrypted?: boolean }
-
 export interface Peers {
-  of(connection: PeerConnection): Peer
-  /** The client's own address: the rightmost of X-Forwarded-For that is no trusted proxy. */
-  clientAddress(peer: Peer, headers: RequestHeaders): string
+  of(connection: { readonly address: string; readonly isTls: boolean }): Peer
+  /** The client's own address: the rightmost of X-Forwarded-For that is no trusted proxy; the peer's where an element is no
+   *  address. Empty elements do not count (RFC 9110, section 5.6.1.2). */
+  clientAddress(peer: Peer, forwardedFor: string | undefined): string
 }
 
 /** @param trusted CIDRs or addresses. */
@@ -27,40 +24,54 @@ export function createPeers(trusted: readonly string[]): Peers {
     if (prefix === undefined) list.addAddress(address, family)
     else list.addSubnet(address, Number(prefix), family)
   }
-  // One of our own: who believed a connection before a reload does not answer for us.
-  const peerOf = Symbol('peer')
   const isTrusted = (address: string) =>
-    trusted.length > 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+    trusted.length > 0 && isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
   return {
-    of(socket: PeerConnection & { [peerOf]?: Peer }) {
-      const known = socket[peerOf]
-      if (known) return known
-      const address = plainAddress(socket.remoteAddress ?? '')
-      const peer: Peer = { address, isTrusted: isTrusted(address), proto: socket.encrypted ? 'https' : 'http' }
-      socket[peerOf] = peer
-      return peer
-    },
-    clientAddress(peer, headers) {
-      if (headers.forwardedFor === undefined) return peer.address
-      const hops = headers.forwardedFor.split(',')
+    of: ({ address, isTls }) => ({ address, isTrusted: isTrusted(address), proto: isTls ? 'https' : 'http' }),
+    clientAddress(peer, forwardedFor) {
+      if (forwardedFor === undefined) return peer.address
+      let first = peer.address
+      const hops = forwardedFor.split(',')
       for (let index = hops.length - 1; index >= 0; index--) {
-        const address = hopAddress(hops[index] ?? '')
+        const hop = (hops[index] ?? '').trim()
+        if (hop === '') continue
+        const address = canonicalAddress(withoutPort(hop))
         if (isIP(address) === 0) return peer.address
         if (!isTrusted(address)) return address
+        first = address
       }
-      return hopAddress(hops[0] ?? '')
+      return first
     }
   }
 }
 
 /** Some proxies add the port: 192.0.2.1:5000, [2001:db8::1]:5000. */
-function hopAddress(hop: string): string {
-  const text = hop.trim()
-  const [, v6, v4] = /^\[([^\]]*)\](?::\d+)?$|^([^:]*):\d+$/.exec(text) ?? []
-  return plainAddress(v6 ?? v4 ?? text)
+function withoutPort(hop: string): string {
+  const [, v6, v4] = /^\[([^\]]*)\](?::\d+)?$|^([^:]*):\d+$/.exec(hop) ?? []
+  return v6 ?? v4 ?? hop
 }
 
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+/** RFC 5952, without a zone; IPv4 for an IPv6-mapped address (RFC 4291, section 2.5.5.2). Other text stays as it is. */
+export function canonicalAddress(text: string): string {
+  if (isIPv4(text)) return text
+  const address = text.split('%', 1)[0] ?? ''
+  if (isIP(address) !== 6) return text
+  const plain = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(plain) ?? []
+  if (high === undefined || low === undefined) return plain
+  const bits = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16)
+  return [24, 16, 8, 0].map((shift) => Math.floor(bits / 2 ** shift) % 256).join('.')
+}
+
+/** What counts as one client in a limit: an IPv4 address, or an IPv6 /64, which one subscriber holds at least (RFC 6177).
+ */
+export function networkKey(text: string): string {
+  const address = canonicalAddress(text)
+  if (isIP(address) !== 6) return address
+  const [left = '', right] = address.split('::')
+  const head = left === '' ? [] : left.split(':')
+  const tail = right === undefined || right === '' ? [] : right.split(':')
+  const zeros = right === undefined ? 0 : 8 - head.length - tail.length
+  return `${[...head, ...Array<string>(zeros).fill('0'), ...tail].slice(0, 4).join(':')}::/64`
 }

@@ -1,51 +1,154 @@
-/** What is known of one request from its first byte to its line in the access log. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RouteConfig } from '../config/config.ts'
-import type { Principal } from '../identity/principal.ts'
-import type { RequestHeaders } from './headers/request-headers.ts'
-import type { Peer } from './network.ts'
-import type { CanonicalPath } from './path/canonical-path.ts'
+/** RequestRecord: what was decided about one request and how long it took. The access log, metrics and traces read it when
+ *  the request is over. */
+import type { ErrorCode } from '../errors.ts'
 
-export interface UnderWay {
-  /** The response is over, whether it was finished or the client left. */
-  onClientClose(): void
+export interface RecordedRoute {
+  /** As in gateway.yaml. */
+  readonly path: string
+  readonly upstream: string
 }
 
-export interface RequestContext {
-  requestId: string
-  traceparent: string
+export interface RecordedPrincipal {
+  readonly appId: string
+  readonly userId: string
+}
+
+export interface RecordObserver {
+  /** Called once per request, after the last byte of the answer or when the client has left. */
+  finished(record: RequestRecord): void
+}
+
+/** Why a request was let through: `token`, `public`, `anonymous` (a route), `own` (an endpoint of the edge), `service`. */
+export type GrantReason = 'token' | 'public' | 'anonymous' | 'own' | 'service'
+
+/** A status for requests whose client left before the answer, as in nginx. */
+export const CLIENT_CLOSED_REQUEST = 499
+
+export interface RecordInit {
+  readonly requestId: string
+  /** W3C Trace Context, section 3.2. */
+  readonly traceparent: string
   /** Milliseconds of `performance.now()`. */
   readonly startedAt: number
   readonly method: string
-  readonly peer: Peer
+  /** Canonical; of a refused target, its path with unsafe characters replaced by "?". */
+  readonly path: string
   /** The client itself where a trusted proxy stands between. */
-  clientAddress: string
-  /** Null when the target was refused, and for `OPTIONS *`. */
-  target: CanonicalPath | null
-  /** Null when they were refused. */
-  headers: RequestHeaders | null
-  route: RouteConfig | null
-  principal: Principal | null
-  /** Why the request was let through or not: `token`, `public`, `anonymous`, `own`, or an error code. */
-  reason: string
-  isGranted: boolean
-  /** Milliseconds until the head of the upstream's response, or -1. */
-  upstreamTime: number
-  /** What is being done for it. An object and no closure: a new closure for each request outlives the request by several
-   *  collections until the optimizing compiler has been through, and everything that it knows with it. */
-  underWay: UnderWay | null
+  readonly clientAddress: string
+  readonly observer: RecordObserver
 }
 
-const CONTEXT = Symbol('request context')
-type Carrier = (IncomingMessage | ServerResponse) & { [CONTEXT]?: RequestContext }
+/** Every step tells it what happened by a method; fields are for reading. */
+export class RequestRecord {
+  readonly requestId: string
+  readonly traceparent: string
+  readonly startedAt: number
+  readonly method: string
+  readonly path: string
+  readonly clientAddress: string
+  readonly #observer: RecordObserver
+  #route: RecordedRoute | null = null
+  #principal: RecordedPrincipal | null = null
+  #reason = ''
+  #isGranted = false
+  #target = ''
+  #tries = 0
+  #upstreamMs = -1
+  #status = 0
+  #ms = 0
+  #isFinished = false
 
-export function setContext(carrier: IncomingMessage | ServerResponse, context: RequestContext): void {
-  ;(carrier as Carrier)[CONTEXT] = context
-}
+  constructor(init: RecordInit) {
+    this.requestId = init.requestId
+    this.traceparent = init.traceparent
+    this.startedAt = init.startedAt
+    this.method = init.method
+    this.path = init.path
+    this.clientAddress = init.clientAddress
+    this.#observer = init.observer
+  }
 
-/** Every request has one by the time anything asks. */
-export function contextOf(carrier: IncomingMessage | ServerResponse): RequestContext {
-  const context = (carrier as Carrier)[CONTEXT]
-  if (!context) throw new Error('the request did not come through the front door')
-  return context
+  /** The request may go on, to `route` unless the gateway answers it itself. */
+  granted(reason: GrantReason, route: RecordedRoute | null, principal: RecordedPrincipal | null): void {
+    this.#reason = reason
+    this.#isGranted = true
+    this.#route = route
+    this.#principal = principal
+  }
+
+  /** The gateway answers with an error in place of the upstream or endpoint. */
+  refused(code: ErrorCode, route: RecordedRoute | null = this.#route): void {
+    this.#reason = code
+    this.#isGranted = false
+    this.#route = route
+  }
+
+  /** A granted request that could not be served. `reason` is an error code, or a code and its cause after a ":". */
+  failed(reason: string): void {
+    this.#reason = reason
+  }
+
+  /** The principal became known in an endpoint, after the request was granted. */
+  identified(principal: RecordedPrincipal): void {
+    this.#principal = principal
+  }
+
+  /** One try at a target. @param target host:port, for the log alone. */
+  attempted(target: string): void {
+    this.#target = target
+    this.#tries++
+  }
+
+  /** The head of the upstream's final answer arrived. */
+  answered(): void {
+    this.#upstreamMs = performance.now() - this.startedAt
+  }
+
+  /** The answer is over. Calls after the first change nothing. */
+  finished(status: number): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    this.#status = status
+    this.#ms = performance.now() - this.startedAt
+    this.#observer.finished(this)
+  }
+
+  get route(): RecordedRoute | null {
+    return this.#route
+  }
+
+  get principal(): RecordedPrincipal | null {
+    return this.#principal
+  }
+
+  get reason(): string {
+    return this.#reason
+  }
+
+  get isGranted(): boolean {
+    return this.#isGranted
+  }
+
+  /** host:port of the last target that was tried; empty for none. */
+  get target(): string {
+    return this.#target
+  }
+
+  get tries(): number {
+    return this.#tries
+  }
+
+  /** Milliseconds to the head of the upstream's answer, or -1. */
+  get upstreamMs(): number {
+    return this.#upstreamMs
+  }
+
+  get status(): number {
+    return this.#status
+  }
+
+  /** Milliseconds from the first byte to the last. */
+  get ms(): number {
+    return this.#ms
+  }
 }

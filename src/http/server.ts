@@ -1,216 +1,249 @@
-/** The socket side of the edge: one HTTP server that lets requests in through the front door, keeps account of those under
- *  way, and closes without losing any. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+/** The HTTP server behind both listeners: admission, one request at a time per connection, requests under way, parse errors,
+ *  and a close that loses none. */
+import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { GatewayConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
-import type { ReverseProxy } from '../proxy/proxy.ts'
-import { isWebSocketHandshake } from '../proxy/websocket.ts'
-import type { FrontDoor } from './admit.ts'
-import { createLastWords } from './answer/parse-error-answer.ts'
+import { type Admit, Refusal } from './admit.ts'
+import { createParseErrorAnswer } from './answer/parse-error-answer.ts'
 import { type ClientError, maxHeadSize, toClientError } from './answer/parse-errors.ts'
 import { sendProblem, writeProblem } from './answer/send-problem.ts'
-import { limitConnections, responseBegan, responseIsOver, responseUnderWay } from './connections.ts'
-import type { Lifecycle } from './lifecycle.ts'
-import { listen } from './listen.ts'
-import { isHealthPath, isOwnPath } from './path/own-paths.ts'
-import { contextOf, type RequestContext, setContext } from './record.ts'
-import { loadTls, type TlsFiles } from './tls-files.ts'
+import { type ClientConnection, type ConnectionLimits, watchConnections } from './connections.ts'
+import type { Guard } from './guard.ts'
+import { type Address, listen } from './listen.ts'
+import type { Peers } from './network.ts'
+import { CLIENT_CLOSED_REQUEST, type RequestRecord } from './record.ts'
+import { type AdmittedRequest, GatewayRequest } from './request.ts'
+import type { TlsFiles } from './tls-files.ts'
 import { createTraceIds } from './trace-ids.ts'
+import { isWebSocketHandshake } from './websocket-handshake.ts'
 
-const NO_HEADERS = Object.freeze({})
-/** Fastify refuses a QUERY whose body has no type, and what is none of ours may have any or none. */
-const ANY_TYPE = Object.freeze({ 'content-type': 'application/octet-stream' })
+/** After the end of a drain's delay an idle connection stays open this long (milliseconds): a request that the client sent
+ *  at that moment is answered, with `Connection: close`. */
+const IDLE_GRACE = 2_000
+const CHECK_INTERVAL = 20
 
-export interface Listener {
+/** Serves the requests of one configuration. */
+export interface Handler {
+  readonly admit: Admit
+  readonly peers: Peers
+  /** A throw ends the request with internal_error. */
+  serve(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
+  /** Answers on `socket`, and calls `onEnd` with the status once the connection is over. Null: no upgrade is accepted. */
+  readonly upgrade:
+    | ((request: AdmittedRequest, socket: Duplex, head: Buffer, onEnd: (status: number) => void) => void)
+    | null
+  /** Refused requests wait in line with unverified tokens. */
+  refuse(res: ServerResponse, send: () => void): void
+  /** Requests that began under this configuration. */
+  enter(): void
+  leave(): void
+}
+
+export interface ServerLimits extends ConnectionLimits {
+  /** Bytes. */
+  readonly uri: number
+  readonly headers: number
+  /** Milliseconds. */
+  readonly headersTimeout: number
+  readonly keepAliveTimeout: number
+}
+
+export interface ServerOptions {
+  readonly limits: ServerLimits
+  /** Milliseconds to the last byte of a request; 0 for none. */
+  readonly requestTimeout: number
+  readonly tls: TlsFiles | null
+  readonly handler: Handler
+  readonly guard: Guard
+  /** Called for each error that was written outside a response. */
+  readonly onParseError: (status: number) => void
+}
+
+export interface GatewayServer {
   /** @param isShared Other processes of this gateway listen on the same port; the kernel deals connections out. */
-  listen(host: string, port: number, isShared: boolean): Promise<{ host: string; port: number }>
-  /** No new connections; waits for what is under way, at most `timeout` milliseconds, then closes the rest. */
-  close(timeout: number): Promise<void>
+  listen(host: string, port: number, isShared: boolean): Promise<Address>
+  /** From the next request on; a request under way ends under the handler it began with. */
+  use(handler: Handler): void
   /** Requests and upgraded connections under way. */
   readonly active: number
-  /** From the next request on; what is under way ends as it began. */
-  serve(stage: EdgeStage): void
+  /** No new connections; waits for requests under way, at most `timeoutMs`, then closes the rest. */
+  close(timeoutMs: number): Promise<void>
 }
 
-/** What a reload replaces: everything that knows routes, keys and upstreams. */
-export interface EdgeStage {
-  readonly frontDoor: FrontDoor
-  readonly proxy: ReverseProxy
-  /** Fastify's. */
-  readonly handler: (req: IncomingMessage, res: ServerResponse) => void
-}
-
-export interface ListenerOptions {
-  readonly config: GatewayConfig
-  readonly stage: EdgeStage
-  readonly lifecycle: Lifecycle
-  readonly parts: Pick<Parts, 'accessLog' | 'metrics' | 'log' | 'strangers'>
-}
-
-const NO_UPGRADE = new ApiError('invalid_request', 'The gateway itself speaks no WebSocket.')
-const TOO_SLOW = new ApiError('request_timeout', 'The request body took longer than server.limits.bodyIdleTimeout.')
 const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', { headers: { allow: '' } })
 
-export function createListener({ config, stage: first, lifecycle, parts }: ListenerOptions): Listener {
-  const { limits } = config.server
-  const { strangers } = parts
-  let stage = first
+export function createGatewayServer(options: ServerOptions): GatewayServer {
+  const { limits, tls, guard } = options
+  let { handler } = options
   const newIds = createTraceIds()
-  const sayLast = createLastWords({
-    newRequestId: () => newIds().slice(0, 32),
-    onSaid: (error) => parts.metrics.requestDone('none', error.status, 0)
-  })
   const upgraded = new Set<Duplex>()
   /** The request whose wish to change protocols was not granted just now. */
   let declined: IncomingMessage | null = null
   let active = 0
-  let tls: TlsFiles | undefined
 
-  function finish(context: RequestContext, url: string, status: number): void {
-    active--
-    parts.accessLog.write(context, url, status)
-    parts.metrics.requestDone(context.route?.path ?? 'none', status, (performance.now() - context.startedAt) / 1000)
-  }
-
-  function onResponseClose(this: ServerResponse): void {
-    const context = contextOf(this)
-    responseIsOver(this.req.socket, this)
-    context.underWay?.onClientClose()
-    // nginx's word for a client that left before the answer.
-    finish(context, this.req.url ?? '', this.writableFinished || this.headersSent ? this.statusCode : 499)
-  }
-
-  function onRequest(req: IncomingMessage, res: ServerResponse): void {
-    // Node loses what came in one packet with such a request: nothing may be answered in the place of what was lost.
-    if (declined === req) res.shouldKeepAlive = false
-    declined = null
-    const { context, error } = stage.frontDoor.admit(req)
-    active++
-    setContext(req, context)
-    setContext(res, context)
-    responseBegan(req.socket, res)
-    res.on('close', onResponseClose)
-    if (error !== null) {
-      context.reason = error.code
-      strangers.add(res, () => sendProblem(req, res, error, context))
-      return
-    }
-    const { target } = context
-    if (target === null || isOwnPath(target.path)) {
-      context.reason = 'own'
-      context.isGranted = true
-      if (lifecycle.isDraining) res.setHeader('connection', 'close')
-      if (target === null) {
-        // OPTIONS * asks about the server as a whole (RFC 9110, section 9.3.7).
-        res.writeHead(204, { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }).end()
-        return
-      }
-      req.url = target.path + target.query
-      giveUpOnSlowBody(req, res, context)
-      if (!isHealthPath(target.path)) {
-        const { handler } = stage
-        strangers.add(res, () => handler(req, res))
-        return
-      }
-    } else {
-      // Fastify shall route by nothing and parse nothing of what is not for us.
-      req.url = '/'
-      req.headers = req.method === 'QUERY' ? ANY_TYPE : NO_HEADERS
-    }
-    stage.handler(req, res)
-  }
-
-  /** Own endpoints read a whole body: it has this long to come. */
-  function giveUpOnSlowBody(req: IncomingMessage, res: ServerResponse, context: RequestContext): void {
-    if (context.headers?.contentLength === null && !context.headers.isChunked) return
-    const timer = setTimeout(() => {
-      if (req.complete) return
-      context.reason = TOO_SLOW.code
-      context.isGranted = false
-      sendProblem(req, res, TOO_SLOW, context)
-    }, limits.bodyIdleTimeout)
-    res.once('close', () => clearTimeout(timer))
-  }
-
-  function onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { context, error } = stage.frontDoor.admit(req)
-    const url = req.url ?? ''
-    active++
-    upgraded.add(socket)
-    socket.on('error', () => socket.destroy())
-    const onEnd = (status: number) => {
-      if (!upgraded.delete(socket)) return
-      finish(context, url, status)
-    }
-    if (error !== null || context.target === null || isOwnPath(context.target.path)) {
-      const refusal = error ?? NO_UPGRADE
-      context.reason = refusal.code
-      writeProblem(socket, refusal, context.requestId)
-      onEnd(refusal.status)
-      return
-    }
-    stage.proxy.upgrade(req, socket, head, context, onEnd)
-  }
-
-  const options = {
-    handshakeTimeout: limits.headersTimeout,
+  const serverOptions = {
+    IncomingMessage: GatewayRequest,
     maxHeaderSize: maxHeadSize(limits),
     headersTimeout: limits.headersTimeout,
-    requestTimeout: 0,
+    requestTimeout: options.requestTimeout,
     keepAliveTimeout: limits.keepAliveTimeout,
     connectionsCheckingInterval: Math.max(100, Math.min(1_000, limits.headersTimeout / 4)),
-    // Checked by the front door, which answers in our own words.
+    // Admission checks Host and answers with a problem.
     requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
-    // Any other protocol asked for is not spoken: the request is served as if it had not been asked for. So is one that
-    // would take the connection away from under answers that are still to come.
+    // A request for any other protocol is served as if it had not asked. So is one whose connection still owes answers.
     shouldUpgradeCallback(req: IncomingMessage) {
-      const isAccepted = responseUnderWay(req.socket) === null && isWebSocketHandshake(req)
+      const isAccepted = handler.upgrade !== null && !connections.of(req.socket).response && isWebSocketHandshake(req)
       if (!isAccepted) declined = req
       return isAccepted
     }
   }
-  if (config.server.tls) tls = loadTls(config.server.tls, parts.log)
   const server: Server = tls
-    ? createTlsServer({ ...options, ...tls.context() }, onRequest)
-    : createServer(options, onRequest)
+    ? createTlsServer({ ...serverOptions, ...tls.serverOptions(), handshakeTimeout: limits.headersTimeout })
+    : createPlainServer(serverOptions)
   tls?.follow(server)
-  // Node would leave out what exceeds its count without a word; the size limit is the one that counts.
+  // Node would drop headers beyond its count silently; the size limit counts.
   server.maxHeadersCount = 0
+  const connections = watchConnections({ server, limits, peers: () => handler.peers, isTls: tls !== null })
+  const answerParseError = createParseErrorAnswer({
+    newRequestId: () => newIds().slice(0, 32),
+    onWritten: (error) => options.onParseError(error.status)
+  })
+
+  function onRequest(message: IncomingMessage, res: ServerResponse): void {
+    const req = message as GatewayRequest
+    // The last response of the connection was written: requests behind it are not served (RFC 9112, section 9.6).
+    if (!req.socket.writable) return
+    // Node loses the bytes that came in one packet with such a request: nothing may be answered in their place.
+    if (declined === req) res.shouldKeepAlive = false
+    declined = null
+    const client = connections.of(req.socket)
+    req.client = client
+    if (client.response) {
+      // RFC 9112, section 9.3.2: one after the other. What has arrived waits; the rest stays in the socket.
+      if (client.waiting.push(res) === 1) holdBack(req.socket, client)
+      req.socket.pause()
+    } else begin(req, res, client)
+  }
+
+  /** Keeps the socket paused while requests wait, whoever resumes it to read a body that is complete. */
+  function holdBack(socket: Socket, client: ClientConnection): void {
+    const onResume = () => {
+      if (client.waiting.length === 0) socket.off('resume', onResume)
+      else if (client.response?.req.complete) socket.pause()
+    }
+    socket.on('resume', onResume)
+  }
+
+  function begin(req: GatewayRequest, res: ServerResponse, client: ClientConnection): void {
+    client.response = res
+    active++
+    handler.enter()
+    req.owner = handler
+    res.on('close', onResponseClose)
+    try {
+      const admission = handler.admit(req, client)
+      if (admission instanceof Refusal) refuse(req, res, admission)
+      else {
+        req.admitted = admission
+        req.record = admission.record
+        handler.serve(admission, req, res)
+      }
+    } catch (error) {
+      guard.failed(res, error)
+    }
+  }
+
+  function refuse(req: GatewayRequest, res: ServerResponse, { record, error }: Refusal): void {
+    req.record = record
+    handler.refuse(res, () => sendProblem(req, res, error, record.requestId))
+  }
+
+  function onResponseClose(this: ServerResponse): void {
+    const req = this.req as GatewayRequest
+    const { client, record } = req
+    req.underWay?.onClientClose()
+    record?.finished(this.writableFinished || this.headersSent ? this.statusCode : CLIENT_CLOSED_REQUEST)
+    active--
+    req.owner?.leave()
+    if (client?.response !== this) return
+    client.response = null
+    const next = client.waiting.shift()
+    if (next === undefined) return
+    if (client.waiting.length === 0) req.socket.resume()
+    if (req.socket.destroyed || req.socket.writableEnded) client.waiting.length = 0
+    else begin(next.req as GatewayRequest, next, client)
+  }
+
+  function onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const owner = handler
+    let record: RequestRecord | null = null
+    active++
+    owner.enter()
+    upgraded.add(socket)
+    socket.on('error', () => socket.destroy())
+    const onEnd = (status: number) => {
+      if (!upgraded.delete(socket)) return
+      active--
+      record?.finished(status)
+      owner.leave()
+    }
+    const refuseUpgrade = (error: ApiError) => {
+      record?.refused(error.code)
+      writeProblem(socket, error, record?.requestId ?? '')
+      onEnd(error.status)
+    }
+    try {
+      const admission = owner.admit(req, connections.of(req.socket))
+      record = admission.record
+      if (admission instanceof Refusal) refuseUpgrade(admission.error)
+      else {
+        owner.upgrade?.(admission, socket, head, onEnd)
+      }
+    } catch (error) {
+      refuseUpgrade(guard.toApiError(error, record))
+    }
+  }
+
+  server.on('request', onRequest)
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    ;(req as GatewayRequest).continueWhenRead(res)
+    onRequest(req, res)
+  })
   server.on('upgrade', onUpgrade)
   server.on('clientError', (error: ClientError, socket: Socket) => {
     const problem = toClientError(error, limits.uri)
     if (problem === null) socket.destroy()
-    else sayLast(socket, problem)
+    else answerParseError(socket, connections.of(socket), problem)
   })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy())
-    sayLast(socket, CONNECT)
+    answerParseError(socket, connections.of(socket), CONNECT)
   })
-  limitConnections(server, { limits, peerOf: (socket) => stage.frontDoor.peers.of(socket), isTls: tls !== undefined })
 
   return {
     get active() {
       return active
     },
-    serve(next) {
-      stage = next
+    use(next) {
+      handler = next
     },
     listen: (host, port, isShared) => listen(server, host, port, isShared),
-    async close(timeout) {
+    async close(timeoutMs) {
       tls?.stop()
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      const deadline = performance.now() + timeout
-      while (active > 0 && performance.now() < deadline) {
-        server.closeIdleConnections()
-        await new Promise((resolve) => setTimeout(resolve, 20))
+      // http.Server.close would end idle connections at once, and with them a request that is on its way.
+      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
+      const startedAt = performance.now()
+      const elapsed = () => performance.now() - startedAt
+      while (connections.size > 0 && elapsed() < timeoutMs) {
+        if (active === 0 && elapsed() >= IDLE_GRACE) break
+        await new Promise((resolve) => setTimeout(resolve, CHECK_INTERVAL))
       }
       for (const socket of upgraded) socket.destroy()
+      server.close()
       server.closeAllConnections()
       await closed
     }

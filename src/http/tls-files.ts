@@ -1,46 +1,83 @@
 /** Certificate and key of the edge, read again when the files change. */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { Server } from 'node:http'
-import type { Server as TlsServer } from 'node:https'
-import { createSecureContext } from 'node:tls'
-import type { Log } from '../telemetry/log.ts'
+import { createSecureContext, type SecureContextOptions, Server as TlsServer } from 'node:tls'
 
-/** Certificates are often replaced by moving a link; asking for the file's state sees that, change events do not. */
+/** Certificates are often replaced by moving a link. A look at the file's state sees that, change events do not. */
 const CHECK_INTERVAL = 1_000
+/** The two files are replaced one after the other: a pair that does not fit is reported when it has stayed for this long
+ *  (milliseconds). */
+const PATIENCE = 5_000
+
+/** Mozilla's intermediate profile: forward secrecy and authenticated encryption only. */
+const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305'
+].join(':')
+
+export interface TlsLog {
+  info(message: string): void
+  error(fields: object, message: string): void
+}
 
 export interface TlsFiles {
-  context(): { cert: Buffer; key: Buffer }
-  /** New connections get what the files hold by then; a pair that does not fit is not taken over. */
+  serverOptions(): SecureContextOptions
+  /** New connections get the newest pair that fits together. */
   follow(server: Server): void
   stop(): void
 }
 
-export function loadTls(files: { certFile: string; keyFile: string }, log: Log): TlsFiles {
-  const read = () => ({
-    cert: readFileSync(files.certFile),
-    key: readFileSync(files.keyFile),
-    minVersion: 'TLSv1.2' as const
-  })
+export function loadTls(files: { readonly certFile: string; readonly keyFile: string }, log: TlsLog): TlsFiles {
+  const paths = [files.certFile, files.keyFile]
+  let timer: NodeJS.Timeout | undefined
+  let inUse = ''
+
+  function read(): SecureContextOptions {
+    const cert = readFileSync(files.certFile)
+    const key = readFileSync(files.keyFile)
+    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      throw new Error('the private key does not belong to the certificate')
+    }
+    const options = { cert, key, minVersion: 'TLSv1.2' as const, ciphers: CIPHERS }
+    createSecureContext(options)
+    inUse = Buffer.concat([cert, key]).toString('latin1')
+    return options
+  }
+
+  function reload(server: TlsServer, isLastTry: boolean): void {
+    clearTimeout(timer)
+    const before = inUse
+    try {
+      const options = read()
+      if (inUse === before) return
+      server.setSecureContext(options)
+      log.info('the TLS certificate was read again')
+    } catch (error) {
+      inUse = before
+      if (isLastTry) log.error({ err: error }, 'the TLS certificate could not be read again; the last one stays in use')
+      else timer = setTimeout(() => reload(server, true), PATIENCE).unref()
+    }
+  }
+
   return {
-    context: read,
+    serverOptions: read,
     follow(server) {
-      const reload = () => {
-        try {
-          const context = read()
-          createSecureContext(context)
-          ;(server as unknown as TlsServer).setSecureContext(context)
-          log.info('the TLS certificate was read again')
-        } catch (error) {
-          log.error({ err: error }, 'the TLS certificate could not be read again; the one before stays in use')
-        }
-      }
-      for (const file of [files.certFile, files.keyFile]) {
-        watchFile(file, { interval: CHECK_INTERVAL, persistent: false }, reload)
+      if (!(server instanceof TlsServer)) return
+      for (const path of paths) {
+        watchFile(path, { interval: CHECK_INTERVAL, persistent: false }, () => reload(server, false))
       }
     },
     stop() {
-      unwatchFile(files.certFile)
-      unwatchFile(files.keyFile)
+      clearTimeout(timer)
+      for (const path of paths) unwatchFile(path)
     }
   }
 }

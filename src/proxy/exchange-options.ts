@@ -1,28 +1,21 @@
 /** What one proxied request is made of. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { RouteConfig } from '../config/config.ts'
-import type { BodyLimits } from '../http/body/request-body.ts'
+import type { ServerResponse } from 'node:http'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
-import type { RequestContext } from '../http/record.ts'
-import type { Upstream } from '../upstream/upstreams.ts'
+import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
 import type { Flusher } from './flusher.ts'
+import type { PlannedRoute } from './plan.ts'
+import type { UpstreamHead } from './upstream-head.ts'
 
 export interface ExchangeOptions {
-  readonly req: IncomingMessage
+  readonly req: GatewayRequest
   readonly res: ServerResponse
-  readonly context: RequestContext
-  readonly route: RouteConfig
-  readonly upstream: Upstream
-  /** Path and query as the target receives them. */
-  readonly path: string
-  /** Name and value in turns. */
-  readonly headers: string[]
-  readonly hasBody: boolean
-  readonly bodyLimits: BodyLimits
+  readonly request: AdmittedRequest
+  readonly route: PlannedRoute
+  readonly head: UpstreamHead
   readonly responseHeaders: ResponseHeaders
   readonly flusher: Flusher
-  readonly lifecycle: Lifecycle
+  readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   /** What `hash` keeps on one target. */
   readonly balanceKey: string | null
 }

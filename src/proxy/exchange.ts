@@ -2,11 +2,11 @@
 import { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ApiError } from '../errors.ts'
-import { breakOff, endAfterRequest, sendProblem } from '../http/answer/send-problem.ts'
+import { breakOff, lingerOnClose, sendProblem } from '../http/answer/send-problem.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { rewriteLocation } from '../http/headers/location.ts'
 import { isEventStream } from '../http/headers/response-headers.ts'
-import type { UnderWay } from '../http/record.ts'
+import type { UnderWay } from '../http/request.ts'
 import { codeOf, isNotConnected, isReset, toApiError } from '../upstream/failures.ts'
 import { mayRetry, type RetryCause } from '../upstream/retries.ts'
 import { avoid, type Target } from '../upstream/upstreams.ts'
@@ -44,13 +44,14 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
 
   constructor(options: ExchangeOptions) {
     this.#options = options
-    options.context.underWay = this
+    options.req.underWay = this
   }
 
   start(): void {
     // The client may have left while something had to be looked up first.
     if (this.#isOver) return
-    const { upstream, balanceKey, path, headers, req, hasBody, bodyLimits } = this.#options
+    const { balanceKey, head, req, request, route } = this.#options
+    const { upstream, bodyLimits } = route.plan
     const target = upstream.pick(balanceKey, this.#tried)
     if (!target) {
       this.#fail(NO_TARGET)
@@ -58,13 +59,14 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
     }
     this.#target = target
     target.inFlight++
-    if (hasBody && this.#ownBody === null) this.#body = new RequestBody(req, bodyLimits)
+    request.record.attempted(target.origin.host)
+    if (head.hasBody && this.#ownBody === null) this.#body = new RequestBody(req, bodyLimits)
     try {
       target.pool.dispatch(
         {
-          path,
-          method: req.method as Dispatcher.HttpMethod,
-          headers,
+          path: head.path,
+          method: request.method as Dispatcher.HttpMethod,
+          headers: head.headers,
           body: this.#ownBody ?? this.#body,
           headersTimeout: this.#responseTimeout
         },
@@ -83,7 +85,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
 
   /** Instead of starting. */
   refuse(error: ApiError): void {
-    this.#options.context.isGranted = false
+    this.#options.request.record.refused(error.code)
     this.#fail(error)
   }
 
@@ -99,8 +101,9 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
     }
     this.#clearTimer()
     if (status >= 502 && status <= 504 && this.#mayRetry(String(status) as RetryCause)) throw ASK_ANOTHER
-    const { context, responseHeaders, route, flusher, upstream } = this.#options
-    context.upstreamTime = performance.now() - context.startedAt
+    const { request, responseHeaders, route, flusher } = this.#options
+    const { upstream } = route.plan
+    request.record.answered()
     const head = responseHeaders.build(raw, status, route.responseHeaders)
     if (head === null) throw BAD_HEAD
     if (status === 201 || (status >= 300 && status < 400)) rewriteLocation(head, upstream.targets, route.stripPrefix)
@@ -130,12 +133,9 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
     this.#settle()
     if (this.#head !== null) this.#writeHead()
     const chunk = this.#firstChunk
-    // The answer came before the whole request: nobody will read the rest of it.
-    if (!req.complete) {
-      if (chunk !== null) res.write(chunk)
-      else res.flushHeaders()
-      endAfterRequest(req, res)
-    } else if (chunk === null) res.end()
+    // The answer came before the whole request, whose rest is dropped.
+    if (!req.complete) lingerOnClose(req.socket)
+    if (chunk === null) res.end()
     // Node sends a head and a string as one, a head and a buffer as two. Latin-1 gives every byte back as it was.
     else if (chunk.length <= ONE_WRITE) res.end(chunk.toString('latin1'), 'latin1')
     else res.end(chunk)
@@ -171,7 +171,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
     const { res } = this.#options
     if (res.destroyed) return
     // An event stream may be silent for as long as it likes.
-    if (!isEventStream(this.#head)) this.#setTimer(this.#options.upstream.config.timeouts.idle)
+    if (!isEventStream(this.#head)) this.#setTimer(this.#options.route.plan.upstream.config.timeouts.idle)
     try {
       this.#writeHead()
     } catch (error) {
@@ -187,7 +187,8 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   }
 
   get #responseTimeout(): number {
-    return this.#options.route.timeout ?? this.#options.upstream.config.timeouts.response
+    const { route } = this.#options
+    return route.timeout ?? route.plan.upstream.config.timeouts.response
   }
 
   /** Each 1xx gives undici's deadline a new start; ours is set by the first one, and then stands. */
@@ -242,13 +243,13 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   }
 
   #mayRetry(cause: RetryCause): boolean {
-    const { upstream, context, hasBody } = this.#options
+    const { request, route, head } = this.#options
     if (this.#isOver || this.#ownBody instanceof Readable) return false
-    return mayRetry(upstream.config.retries, cause, this.#retries, context.method, hasBody)
+    return mayRetry(route.plan.upstream.config.retries, cause, this.#retries, request.method, head.hasBody)
   }
 
   #retry(target: Target): void {
-    const { upstream } = this.#options
+    const { upstream } = this.#options.route.plan
     this.#retries++
     const tried = [...(this.#tried ?? []), target]
     // When all were tried the next one may be any of them again.
@@ -276,17 +277,18 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   #fail(error: ApiError, cause?: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    const { req, res, context } = this.#options
+    const { req, res, request } = this.#options
+    const { record } = request
     this.#body?.destroy()
     if (res.headersSent) {
       // Half a response must not look like a whole one.
-      context.reason = 'upstream_truncated'
+      record.failed('upstream_truncated')
       // HTTP/1.0 knows no chunks.
       if (req.httpVersion === '1.0') breakOff(req.socket)
       res.destroy()
       return
     }
-    context.reason = cause === undefined || cause === error ? error.code : `${error.code}:${codeOf(cause)}`
-    sendProblem(req, res, error, context)
+    record.failed(cause === undefined || cause === error ? error.code : `${error.code}:${codeOf(cause)}`)
+    sendProblem(req, res, error, record.requestId)
   }
 }

@@ -1,219 +1,185 @@
-/** The path of a proxied request: route, authenticate, build upstream headers, pick a target, dispatch. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/** The way of a proxied request: authorize, build the upstream head, limit, exchange. */
+import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { GatewayConfig, RouteConfig } from '../config/config.ts'
-import { ApiError, toApiError } from '../errors.ts'
+import type { RouteConfig } from '../config/config.ts'
+import type { ApiError } from '../errors.ts'
 import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
-import type { RequestHeaders } from '../http/headers/request-headers.ts'
+import type { Guard } from '../http/guard.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
-import type { CanonicalPath } from '../http/path/canonical-path.ts'
-import { contextOf, type RequestContext } from '../http/record.ts'
-import { CLIENT_LEFT, type StrangerQueue } from '../http/unverified-queue.ts'
+import { networkKey } from '../http/network.ts'
+import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
+import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
+import type { UnverifiedQueue } from '../http/unverified-queue.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
-import { createDecide, type Decision, NO_ROUTE } from '../routing/authorize.ts'
-import { clientKey, type RateLimiter } from '../routing/rate-limiter.ts'
-import type { Upstreams } from '../upstream/upstreams.ts'
+import { createAuthorize, type Decision, type Granted } from '../routing/authorize.ts'
+import type { RateLimiter } from '../routing/rate-limiter.ts'
+import type { Upstream } from '../upstream/upstreams.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
 import { createLiveSockets } from './live-sockets.ts'
-import { type OpenDataBodyOptions, openDataBody } from './transforms/open-data.ts'
-import { createOutgoing, type Outgoing } from './upstream-head.ts'
-import { isWebSocketHandshake, joinWebSocket } from './websocket.ts'
+import type { PlannedRoute } from './plan.ts'
+import { createOpenDataTransform } from './transforms/open-data.ts'
+import { createUpstreamHead, type UpstreamHead } from './upstream-head.ts'
+import { joinWebSocket } from './websocket.ts'
 
 export interface ReverseProxy {
-  /** Answers a request that came through the front door. */
-  handle(req: IncomingMessage, res: ServerResponse): void
-  /** Answers a request to change protocols. `onEnd` is told the status once the connection is over. */
-  upgrade(
-    req: IncomingMessage,
-    socket: Duplex,
-    head: Buffer,
-    context: RequestContext,
-    onEnd: (status: number) => void
-  ): void
-  /** What `handle` would do with a request that came through the front door, without doing it. */
-  preview(context: RequestContext): { decision: Decision; outgoing: Outgoing | null } | null
+  handle(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
+  /** Answers a WebSocket handshake. `onEnd` is called with the status once the connection is over. */
+  upgrade(request: AdmittedRequest, socket: Duplex, head: Buffer, onEnd: (status: number) => void): void
+  /** The decision about a request and what its upstream would receive; nothing is sent. */
+  preview(request: AdmittedRequest): { readonly decision: Decision; readonly head: UpstreamHead | null }
 }
 
-export interface ProxyOptions {
-  readonly config: GatewayConfig
+export interface ProxyDeps {
+  readonly routes: readonly RouteConfig[]
+  /** Milliseconds that a request body may pause. */
+  readonly bodyIdleTimeout: number
   readonly authenticator: Authenticator
-  readonly revocations: Revocations
-  readonly upstreams: Upstreams
-  readonly lifecycle: Lifecycle
-  readonly openData: OpenDataReader
-  readonly strangers: StrangerQueue
+  readonly revocations: Pick<Revocations, 'statusOf' | 'version' | 'isRevoked'>
+  readonly upstreamOf: (name: string) => Upstream
+  readonly lifecycle: Pick<Lifecycle, 'isDraining'>
+  readonly openData: Pick<OpenDataReader, 'decrypt'>
+  readonly unverified: UnverifiedQueue
   /** Null for a route without a limit. */
   readonly limiterOf: (route: RouteConfig) => RateLimiter | null
+  readonly guard: Guard
 }
 
-const NO_UPGRADE = new ApiError(
-  'invalid_request',
-  'The only protocol to change to is WebSocket, by a GET request as RFC 6455 has it.'
-)
-
-export function createProxy(options: ProxyOptions): ReverseProxy {
-  const { config, authenticator, revocations, upstreams, lifecycle, openData, strangers, limiterOf } = options
-  const decide = createDecide(config.routes, authenticator)
-  const build = createOutgoing(config.routes, revocations)
+export function createProxy(deps: ProxyDeps): ReverseProxy {
+  const { authenticator, revocations, lifecycle, unverified, guard } = deps
+  const openDataTransform = createOpenDataTransform(deps.openData)
+  const authorize = createAuthorize(deps.routes.map(plan), authenticator)
+  const buildHead = createUpstreamHead({ revocations })
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
   const liveSockets = createLiveSockets(revocations)
-  const { bodyIdleTimeout } = config.server.limits
-  const plans = new Map(config.routes.map((route) => [route, createPlan(route)]))
 
-  function createPlan(route: RouteConfig) {
+  function plan(route: RouteConfig): PlannedRoute {
     return {
-      upstream: upstreams.get(route.upstream),
-      bodyLimits: { limit: route.bodyLimit, idle: bodyIdleTimeout },
-      limiter: limiterOf(route)
+      ...route,
+      plan: {
+        upstream: deps.upstreamOf(route.upstream),
+        bodyLimits: { limit: route.bodyLimit, idle: deps.bodyIdleTimeout },
+        limiter: deps.limiterOf(route),
+        requestBody: route.openData ? openDataTransform : null,
+        identities: new WeakMap()
+      }
     }
   }
 
-  /** decide, written into the context. */
-  function admit(context: RequestContext, target: CanonicalPath, headers: RequestHeaders): Decision {
-    const decision = decide(context.method, target, headers)
-    context.route = decision.route
-    context.principal = decision.principal
-    context.reason = decision.reason
-    context.isGranted = decision.error === null
+  function decide(request: AdmittedRequest): Decision<PlannedRoute> {
+    const decision = authorize(request)
+    if (decision.error === null) request.record.granted(decision.reason, decision.route, decision.principal)
+    else request.record.refused(decision.error.code, decision.route)
     return decision
   }
 
-  /** All sessions of a user share one count; who is not known is counted by address. */
-  function limitKey(route: RouteConfig, { principal, clientAddress }: RequestContext): string {
-    const byUser = route.rateLimit?.by === 'user' && principal !== null
-    return byUser ? `${principal.appId}:${principal.openId}` : clientKey(clientAddress)
-  }
-
-  function startWithOpenData(
-    exchange: Exchange,
-    req: IncomingMessage,
-    request: Omit<OpenDataBodyOptions, 'openData'>
-  ): void {
-    openDataBody(req, { ...request, openData }).then(
-      (body) => exchange.startWith(body),
-      (error) => exchange.refuse(toApiError(error))
-    )
-  }
-
   function forward(
-    req: IncomingMessage,
-    res: ServerResponse,
-    context: RequestContext,
-    { route, principal }: Decision,
-    target: CanonicalPath,
-    headers: RequestHeaders
+    request: AdmittedRequest,
+    { route, principal }: Granted<PlannedRoute>,
+    req: GatewayRequest,
+    res: ServerResponse
   ): void {
-    const plan = route === null ? undefined : plans.get(route)
-    if (route === null || !plan) return
-    const { path, headers: outgoing, hasBody } = build(context, route, target, headers)
-    const isRead = hasBody && route.openData
-    const exchange = new Exchange({
-      req,
-      res,
-      context,
-      route,
-      upstream: plan.upstream,
-      path,
-      headers: outgoing,
-      hasBody,
-      bodyLimits: plan.bodyLimits,
-      responseHeaders,
-      flusher,
-      lifecycle,
-      balanceKey: principal === null ? null : principal.openId
-    })
-    if (plan.limiter === null && !isRead) {
-      exchange.start()
-      return
+    const head = buildHead(request, route, principal)
+    const balanceKey = principal === null ? null : principal.openId
+    const exchange = new Exchange({ req, res, request, route, head, responseHeaders, flusher, lifecycle, balanceKey })
+    const { limiter, requestBody } = route.plan
+    if (limiter === null && (requestBody === null || !head.hasBody)) exchange.start()
+    else prepare(exchange, request, { route, principal, head }, req).catch((error: unknown) => guard.failed(res, error))
+  }
+
+  /** The two steps before an exchange that wait for something. */
+  async function prepare(
+    exchange: Exchange,
+    request: AdmittedRequest,
+    { route, principal, head }: { route: PlannedRoute; principal: Principal | null; head: UpstreamHead },
+    req: GatewayRequest
+  ): Promise<void> {
+    const { limiter, requestBody, bodyLimits: limits } = route.plan
+    try {
+      await limiter?.hit(limitKey(route, request, principal))
+      if (requestBody === null || !head.hasBody) return exchange.start()
+      const { headers } = request
+      const body = await requestBody.apply(req, { principal, headers, limits, upstreamHeaders: head.headers })
+      exchange.startWith(body)
+    } catch (error) {
+      exchange.refuse(guard.toApiError(error, request.record))
     }
-    const start = () => {
-      if (isRead) startWithOpenData(exchange, req, { principal, headers, limits: plan.bodyLimits, outgoing })
-      else exchange.start()
-    }
-    if (plan.limiter === null) start()
-    else plan.limiter.hit(limitKey(route, context)).then(start, (error) => exchange.refuse(toApiError(error)))
   }
 
   return {
-    preview(context) {
-      const { target, headers } = context
-      if (target === null || headers === null) return null
-      const decision = admit(context, target, headers)
-      const { route, error } = decision
-      return { decision, outgoing: error === null && route ? build(context, route, target, headers) : null }
+    preview(request) {
+      const decision = decide(request)
+      const head = decision.error === null ? buildHead(request, decision.route, decision.principal) : null
+      return { decision, head }
     },
 
-    handle(req, res) {
-      const context = contextOf(req)
-      const { target, headers } = context
-      if (target === null || headers === null) return
-      if (authenticator.remembers(headers.authorization)) {
-        const decision = admit(context, target, headers)
-        const { error } = decision
-        if (error === null) forward(req, res, context, decision, target, headers)
-        else strangers.add(res, () => sendProblem(req, res, error, context))
+    handle(request, req, res) {
+      if (authenticator.remembers(request.headers.authorization)) {
+        const decision = decide(request)
+        if (decision.error === null) forward(request, decision, req, res)
+        else {
+          const { error } = decision
+          unverified.add(res, () => sendProblem(req, res, error, request.record.requestId))
+        }
         return
       }
-      context.reason = CLIENT_LEFT
-      strangers.add(res, () => {
-        const decision = admit(context, target, headers)
-        if (decision.error === null) forward(req, res, context, decision, target, headers)
-        else sendProblem(req, res, decision.error, context)
+      unverified.add(res, () => {
+        const decision = decide(request)
+        if (decision.error === null) forward(request, decision, req, res)
+        else sendProblem(req, res, decision.error, request.record.requestId)
       })
     },
 
-    upgrade(req, socket, head, context, onEnd) {
-      const { target, headers } = context
-      if (target === null || headers === null) return
-      const { route, principal, error } = admit(context, target, headers)
-      const plan = route === null ? undefined : plans.get(route)
-      const refusal = error ?? (isWebSocketHandshake(req) ? null : NO_UPGRADE)
-      if (refusal !== null || route === null || !plan) {
-        writeProblem(socket, refusal ?? NO_ROUTE, context.requestId)
-        onEnd((refusal ?? NO_ROUTE).status)
-        return
+    upgrade(request, socket, head, onEnd) {
+      const { record } = request
+      const refuse = (error: ApiError) => {
+        record.refused(error.code)
+        writeProblem(socket, error, record.requestId)
+        onEnd(error.status)
       }
-      const outgoing = build(context, route, target, headers)
-      const start = () => {
+      const join = async () => {
+        const decision = decide(request)
+        if (decision.error !== null) return refuse(decision.error)
+        const { route, principal } = decision
+        const { limiter, upstream } = route.plan
+        const { path, headers } = buildHead(request, route, principal)
+        await limiter?.hit(limitKey(route, request, principal))
         // The client may have left while its count was looked up.
-        if (socket.destroyed) {
-          onEnd(499)
-          return
-        }
+        if (socket.destroyed) return onEnd(CLIENT_CLOSED_REQUEST)
         joinWebSocket({
-          req,
           socket,
           head,
-          context,
-          upstream: plan.upstream,
+          record,
+          upstream,
           route,
-          path: outgoing.path,
-          headers: outgoing.headers,
+          path,
+          headers,
           responseHeaders,
           balanceKey: principal === null ? null : principal.openId,
           onOpen(end) {
             if (principal === null) return () => {}
             return liveSockets.watch(principal, () => {
-              context.reason = 'session_revoked'
+              record.failed('session_revoked')
               end()
             })
           },
           onEnd
         })
       }
-      const refuse = (error: ApiError) => {
-        context.isGranted = false
-        context.reason = error.code
-        writeProblem(socket, error, context.requestId)
-        onEnd(error.status)
-      }
-      if (plan.limiter === null) start()
-      else plan.limiter.hit(limitKey(route, context)).then(start, (error) => refuse(toApiError(error)))
+      const start = () => void join().catch((error: unknown) => refuse(guard.toApiError(error, record)))
+      if (authenticator.remembers(request.headers.authorization)) start()
+      else unverified.add(socket, start)
     }
   }
+}
+
+/** All sessions of a user share one count; a request without a principal is counted by its network. */
+function limitKey(route: RouteConfig, { record }: AdmittedRequest, principal: Principal | null): string {
+  const isByUser = route.rateLimit?.by === 'user' && principal !== null
+  return isByUser ? `${principal.appId}:${principal.openId}` : networkKey(record.clientAddress)
 }

@@ -1,78 +1,102 @@
-/** A request as its upstream gets it, but for what belongs to the connection. */
-import type { RouteConfig } from '../config/config.ts'
-import {
-  buildUpstreamHeaders,
-  claimHeaders,
-  identityHeaders,
-  type Origin,
-  type RequestHeaders
-} from '../http/headers/request-headers.ts'
+/** The head of the request to the upstream: strip first, inject last. HTTP and WebSocket come through here. */
+import type { HeaderEdits } from '../config/config.ts'
+import type { RequestHeaders } from '../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
 import { withoutPrefix } from '../http/path/prefix.ts'
-import type { RequestContext } from '../http/record.ts'
-import type { Principal } from '../identity/principal.ts'
-import type { Revocations } from '../identity/revocations.ts'
+import type { AdmittedRequest } from '../http/request.ts'
+import { claimHeaders, identityHeaders } from '../identity/identity-headers.ts'
+import type { Principal, UserStatus } from '../identity/principal.ts'
+import type { PlannedRoute, RoutePlan } from './plan.ts'
 
-export interface Outgoing {
+export interface UpstreamHead {
   /** With the query. */
   readonly path: string
-  /** Name and value in turns. */
+  /** Name and value in turns, without those that belong to the connection. */
   readonly headers: string[]
   readonly hasBody: boolean
 }
 
-/** `target` and `headers` are those of the context. */
-export type BuildOutgoing = (
-  context: RequestContext,
-  route: RouteConfig,
-  target: CanonicalPath,
-  headers: RequestHeaders
-) => Outgoing
+/** The part of a route that its upstream heads depend on. */
+type HeadRoute = Omit<PlannedRoute, 'plan'> & { readonly plan: Pick<RoutePlan, 'requestBody' | 'identities'> }
 
-export function createOutgoing(
-  routes: readonly RouteConfig[],
-  revocations: Pick<Revocations, 'statusOf'>
-): BuildOutgoing {
-  /** What a principal's identity looks like on a route, kept for as long as its token is. */
-  const identities = new Map(routes.map((route) => [route, new WeakMap<Principal, readonly string[]>()]))
+export type BuildUpstreamHead = (
+  request: AdmittedRequest,
+  route: HeadRoute,
+  principal: Principal | null
+) => UpstreamHead
 
-  function identityOf(route: RouteConfig, principal: Principal): readonly string[] {
-    const remembered = identities.get(route)
+export interface UpstreamHeadDeps {
+  /** The status that a token carries may be older than the user's. */
+  readonly revocations: { statusOf(principal: Principal): UserStatus }
+}
+
+export function createUpstreamHead({ revocations }: UpstreamHeadDeps): BuildUpstreamHead {
+  function identityOf(route: HeadRoute, principal: Principal): readonly string[] {
+    const { identities } = route.plan
     const status = revocations.statusOf(principal)
     const isCacheable = status === principal.status
-    const known = isCacheable ? remembered?.get(principal) : undefined
+    const known = isCacheable ? identities.get(principal) : undefined
     if (known) return known
     const headers = identityHeaders(principal, route.identityHeaders, status)
     headers.push(...claimHeaders(route.inject, principal.claims))
-    // A copy has no room left over for more, as an array that has grown does.
-    if (isCacheable) remembered?.set(principal, headers.slice())
+    // A copy has no spare capacity, as an array that has grown does.
+    if (isCacheable) identities.set(principal, headers.slice())
     return headers
   }
 
-  return (context, route, target, headers) => {
-    const { method, principal } = context
+  return (request, route, principal) => {
+    const { method, target, headers } = request
     const bodyLength = headers.isChunked ? -1 : (headers.contentLength ?? 0)
     // The body of a GET or HEAD has no meaning (RFC 9110, section 9.3.1) and is left where it is.
     const hasBody = bodyLength !== 0 && method !== 'GET' && method !== 'HEAD'
-    const identity = principal === null ? null : identityOf(route, principal)
-    const outgoing = buildUpstreamHeaders(headers, route, originOf(context, headers), identity)
+    const upstream = withEdits(headers, route.requestHeaders)
+    pushOrigin(upstream, request, route.stripPrefix)
     // A body that is read on the way gets a length of its own.
-    if (hasBody && bodyLength > 0 && !route.openData) outgoing.push('content-length', String(bodyLength))
-    return { path: upstreamPath(route, target), headers: outgoing, hasBody }
+    if (hasBody && bodyLength > 0 && route.plan.requestBody === null) {
+      upstream.push('content-length', String(bodyLength))
+    }
+    if (principal !== null) {
+      const identity = identityOf(route, principal)
+      for (let index = 0; index < identity.length; index++) upstream.push(identity[index] as string)
+    }
+    return { path: upstreamPath(route, target), headers: upstream, hasBody }
   }
 }
 
-export function upstreamPath(route: RouteConfig, { path, query }: CanonicalPath): string {
+/** The canonical path without the prefix that the route strips. */
+export function upstreamPath(route: { readonly stripPrefix: string | null }, { path, query }: CanonicalPath): string {
   return withoutPrefix(path, route.stripPrefix) + query
 }
 
-function originOf(context: RequestContext, headers: RequestHeaders): Origin {
-  const { peer } = context
-  return {
-    requestId: context.requestId,
-    traceparent: context.traceparent,
-    forwardedFor: headers.forwardedFor === undefined ? peer.address : `${headers.forwardedFor}, ${peer.address}`,
-    forwardedProto: headers.forwardedProto ?? peer.proto,
-    forwardedHost: headers.forwardedHost ?? headers.host
+/** The headers that the client may send, with the route's edits. The list is the request's own: it is used once. */
+function withEdits({ kept }: RequestHeaders, { set, remove }: HeaderEdits): string[] {
+  const names = Object.keys(set)
+  if (names.length === 0 && remove.length === 0) return kept
+  const unwanted = new Set([...remove, ...names].map((name) => name.toLowerCase()))
+  const headers: string[] = []
+  for (let index = 0; index + 1 < kept.length; index += 2) {
+    const name = kept[index] as string
+    if (!unwanted.has(name.toLowerCase())) headers.push(name, kept[index + 1] as string)
   }
+  for (const name of names) headers.push(name, set[name] as string)
+  return headers
+}
+
+/** Tells the upstream where the request came from. */
+function pushOrigin(upstream: string[], { record, headers, peer }: AdmittedRequest, stripPrefix: string | null): void {
+  const { forwardedFor, forwardedHost = headers.host, forwardedPrefix = '' } = headers
+  upstream.push(
+    'X-Request-Id',
+    record.requestId,
+    'X-Forwarded-For',
+    forwardedFor === undefined ? peer.address : `${forwardedFor}, ${peer.address}`,
+    'X-Forwarded-Proto',
+    headers.forwardedProto ?? peer.proto,
+    'traceparent',
+    record.traceparent
+  )
+  // HTTP/1.0 needs no Host.
+  if (forwardedHost !== '') upstream.push('X-Forwarded-Host', forwardedHost)
+  const prefix = stripPrefix === null || stripPrefix === '/' ? forwardedPrefix : forwardedPrefix + stripPrefix
+  if (prefix !== '') upstream.push('X-Forwarded-Prefix', prefix)
 }

@@ -9,7 +9,7 @@ import { ApiError } from '../errors.ts'
 import { breakOff, closeSoon, formatHead, writeProblem } from '../http/answer/send-problem.ts'
 import { rewriteLocation } from '../http/headers/location.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
-import type { RequestContext } from '../http/record.ts'
+import type { RequestRecord } from '../http/record.ts'
 import { isNotConnected, toApiError } from '../upstream/failures.ts'
 import { mayRetry } from '../upstream/retries.ts'
 import { avoid, type Target, tlsOptions, type Upstream } from '../upstream/upstreams.ts'
@@ -28,11 +28,10 @@ const MAX_EARLY = 64 * 1024
 const KEEP_ALIVE = 60_000
 
 export interface UpgradeOptions {
-  readonly req: IncomingMessage
   readonly socket: Duplex
-  /** What arrived behind the request's head. */
+  /** Bytes that arrived behind the request's head. */
   readonly head: Buffer
-  readonly context: RequestContext
+  readonly record: RequestRecord
   readonly upstream: Upstream
   readonly route: RouteConfig
   readonly path: string
@@ -46,7 +45,7 @@ export interface UpgradeOptions {
 }
 
 export function joinWebSocket(options: UpgradeOptions): void {
-  const { socket, upstream, route, context, onEnd } = options
+  const { socket, upstream, route, record, onEnd } = options
   const tried: Target[] = []
   const early = readEarly(options)
   let status = 0
@@ -56,8 +55,8 @@ export function joinWebSocket(options: UpgradeOptions): void {
     if (status !== 0) return
     early.stop()
     status = error.status
-    context.reason = error.code
-    writeProblem(socket, error, context.requestId)
+    record.failed(error.code)
+    writeProblem(socket, error, record.requestId)
   }
 
   function attempt(): void {
@@ -76,6 +75,7 @@ export function joinWebSocket(options: UpgradeOptions): void {
       return
     }
     outgoing = request
+    record.attempted(target.origin.host)
     target.inFlight++
     const timer = setTimeout(() => request.destroy(TIMEOUT), route.timeout ?? upstream.config.timeouts.response)
     const connectTimer = setTimeout(() => request.destroy(TIMEOUT), upstream.config.timeouts.connect)
@@ -108,7 +108,7 @@ export function joinWebSocket(options: UpgradeOptions): void {
       status = 101
       outgoing = null
       upstreamSocket.on('close', () => target.inFlight--)
-      context.upstreamTime = performance.now() - context.startedAt
+      record.answered()
       socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
       if (upstreamHead.length > 0) socket.write(upstreamHead)
       for (const chunk of early.stop()) upstreamSocket.write(chunk)
@@ -127,7 +127,7 @@ export function joinWebSocket(options: UpgradeOptions): void {
       // From here on it is its silence that is timed.
       clearTimeout(timer)
       early.stop()
-      context.upstreamTime = performance.now() - context.startedAt
+      record.answered()
       rewriteLocation(headers, upstream.targets, route.stripPrefix)
       relayRefusal(options, response, headers)
     })
@@ -216,18 +216,6 @@ function dial(options: UpgradeOptions, target: Target): ClientRequest {
     maxHeaderSize: MAX_RESPONSE_HEAD,
     ...(isTls ? tlsOptions(options.upstream.config.tls) : {})
   })
-}
-
-/** A handshake is a GET without a body that has these headers; anything else that asks for an upgrade is no WebSocket. */
-export function isWebSocketHandshake({ method, headers }: IncomingMessage): boolean {
-  return (
-    method === 'GET' &&
-    headers.upgrade?.toLowerCase() === 'websocket' &&
-    headers['sec-websocket-key'] !== undefined &&
-    headers['sec-websocket-version'] !== undefined &&
-    headers['content-length'] === undefined &&
-    headers['transfer-encoding'] === undefined
-  )
 }
 
 function toBuffers(raw: readonly string[]): Buffer[] {

@@ -1,28 +1,32 @@
-/** Where a request goes and as whom, or why it goes nowhere. */
-
+/** Route and principal of a request, or the error that refuses it. */
 import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { BODY_TOO_LARGE } from '../http/body/request-body.ts'
-import type { RequestHeaders } from '../http/headers/request-headers.ts'
-import type { CanonicalPath } from '../http/path/canonical-path.ts'
+import type { AdmittedRequest } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import { createRouteTable, type Match } from './route-table.ts'
 
-export interface Decision {
-  /** Null when no route was found. */
-  readonly route: RouteConfig | null
+export type Decision<R extends RouteConfig = RouteConfig> = Granted<R> | Refused<R>
+
+export interface Granted<R> {
+  readonly error: null
+  readonly route: R
   readonly principal: Principal | null
-  readonly error: ApiError | null
-  /** For the access log. */
-  readonly reason: string
-  /** How the route was found, or why none was. */
-  readonly match: Match
+  readonly reason: 'token' | 'public' | 'anonymous'
+  readonly match: Match<R>
 }
 
-export type Decide = (method: string, target: CanonicalPath, headers: RequestHeaders) => Decision
+export interface Refused<R> {
+  readonly error: ApiError
+  /** Null when no route was found. */
+  readonly route: R | null
+  readonly match: Match<R>
+}
 
-export const NO_ROUTE = new ApiError('no_route', 'No route of this gateway matches the path.')
+export type Authorize<R extends RouteConfig> = (request: AdmittedRequest) => Decision<R>
+
+const NO_ROUTE = new ApiError('no_route', 'No route of this gateway matches the path.')
 const TOKEN_MISSING = new ApiError(
   'token_missing',
   'This route needs "Authorization: Bearer <access token>". Log in with wx.login first.'
@@ -33,45 +37,42 @@ const APP_NOT_ALLOWED = new ApiError(
 )
 const MISSING_CLAIM = new ApiError('forbidden', 'The user does not have a claim that this route requires.')
 
-export function createDecide(routes: readonly RouteConfig[], authenticator: Authenticator): Decide {
+export function createAuthorize<R extends RouteConfig>(
+  routes: readonly R[],
+  authenticator: Authenticator
+): Authorize<R> {
   const table = createRouteTable(routes)
 
-  function admit(match: Match & { kind: 'route' }, headers: RequestHeaders): Decision {
+  function grant(match: Match<R> & { kind: 'route' }, authorization: string | undefined): Decision<R> {
     const { route } = match
-    if (route.auth === 'public') return { route, principal: null, error: null, reason: 'public', match }
-    const sender = authenticator.authenticate(headers.authorization)
+    if (route.auth === 'public') return { error: null, route, principal: null, reason: 'public', match }
+    const sender = authenticator.authenticate(authorization)
     if (sender === null) {
-      return route.auth === 'optional'
-        ? { route, principal: null, error: null, reason: 'anonymous', match }
-        : refuse(TOKEN_MISSING, match)
+      if (route.auth === 'optional') return { error: null, route, principal: null, reason: 'anonymous', match }
+      return { error: TOKEN_MISSING, route, match }
     }
-    if (sender instanceof ApiError) return refuse(sender, match)
-    if (route.apps !== null && !route.apps.includes(sender.appId)) return refuse(APP_NOT_ALLOWED, match)
-    if (!hasClaims(sender, route.require)) return refuse(MISSING_CLAIM, match)
-    return { route, principal: sender, error: null, reason: 'token', match }
+    if (sender instanceof ApiError) return { error: sender, route, match }
+    if (route.apps !== null && !route.apps.includes(sender.appId)) return { error: APP_NOT_ALLOWED, route, match }
+    if (!hasClaims(sender, route.require)) return { error: MISSING_CLAIM, route, match }
+    return { error: null, route, principal: sender, reason: 'token', match }
   }
 
-  return (method, target, headers) => {
+  return ({ method, target, headers }) => {
     const match = table.match(method, target)
-    if (match.kind !== 'route') return refuse(matchError(match), match)
-    const decision = admit(match, headers)
+    if (match.kind !== 'route') return { error: matchError(match), route: null, match }
+    const decision = grant(match, headers.authorization)
     const isTooLarge = headers.contentLength !== null && headers.contentLength > match.route.bodyLimit
-    return isTooLarge && decision.error === null ? refuse(BODY_TOO_LARGE, match) : decision
+    return isTooLarge && decision.error === null ? { error: BODY_TOO_LARGE, route: match.route, match } : decision
   }
 }
 
-function refuse(error: ApiError, match: Match): Decision {
-  const route = match.kind === 'route' ? match.route : null
-  return { route, principal: null, error, reason: error.code, match }
-}
-
-function matchError(match: Exclude<Match, { kind: 'route' }>): ApiError {
+function matchError(match: Exclude<Match<RouteConfig>, { kind: 'route' }>): ApiError {
   if (match.kind === 'none' || match.kind === 'guarded') return NO_ROUTE
   if (match.kind === 'ambiguous') return new ApiError('bad_path', `${match.reason}. Send the path in its plain form.`)
   return new ApiError('method_not_allowed', `This route accepts ${match.allow}.`, { headers: { allow: match.allow } })
 }
 
-/** One of the values listed for every claim the route names. */
+/** True for a principal that has one of the accepted values of every claim that the route names. */
 export function hasClaims(principal: Principal, required: RouteConfig['require']): boolean {
   for (const name in required) {
     const accepted = required[name] ?? []

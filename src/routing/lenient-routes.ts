@@ -4,28 +4,28 @@ import { foldCase } from '../http/path/lenient-reading.ts'
 import { createPathEntry, type PathEntry } from './path-entry.ts'
 import { groupBy } from './prefix-index.ts'
 
-export interface LenientRoutes {
+export interface LenientRoutes<R> {
   /** The routes that a server could mean, one that takes each segment for any of these names and does or does not tell
    *  capitals from small letters. Null when one of the paths it could mean takes no such method: nobody may use that.
    *  @param segments For each segment every name that it could have. */
-  routesFor(method: string, segments: readonly (readonly string[])[]): RouteConfig[] | null
+  routesFor(method: string, segments: readonly (readonly string[])[]): R[] | null
 }
 
 /** The routes of one path. */
-interface Place {
+interface Place<R> {
   readonly names: readonly string[]
   /** Its upstream takes another case for another path. */
   readonly isCaseSensitive: boolean
-  readonly entry: PathEntry
+  readonly entry: PathEntry<R>
 }
 
-interface Node {
-  readonly children: Map<string, Node>
-  readonly places: Place[]
+interface Node<R> {
+  readonly children: Map<string, Node<R>>
+  readonly places: Place<R>[]
 }
 
-export function createLenientRoutes(routes: readonly RouteConfig[]): LenientRoutes {
-  const root = createNode()
+export function createLenientRoutes<R extends RouteConfig>(routes: readonly R[]): LenientRoutes<R> {
+  const root = createNode<R>()
   for (const [path, group] of groupBy(routes, (route) => route.path)) {
     const names = path === '/' ? [] : path.slice(1).split('/').map(decodeURIComponent)
     let node = root
@@ -36,7 +36,7 @@ export function createLenientRoutes(routes: readonly RouteConfig[]): LenientRout
 
   return {
     routesFor(method, segments) {
-      let found: Place[] = []
+      let found: Place<R>[] = []
       let nodes = [root]
       for (let depth = 0; nodes.length > 0; depth++) {
         for (const node of nodes) {
@@ -57,14 +57,14 @@ export function createLenientRoutes(routes: readonly RouteConfig[]): LenientRout
   }
 }
 
-function createNode(): Node {
+function createNode<R>(): Node<R> {
   return { children: new Map(), places: [] }
 }
 
-function childOf(node: Node, name: string): Node {
+function childOf<R>(node: Node<R>, name: string): Node<R> {
   const known = node.children.get(name)
   if (known) return known
-  const child = createNode()
+  const child = createNode<R>()
   node.children.set(name, child)
   return child
 }

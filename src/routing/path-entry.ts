@@ -1,16 +1,16 @@
 /** The routes that share one path, told apart by method. */
 import type { RouteConfig } from '../config/config.ts'
 
-export interface PathEntry {
+export interface PathEntry<R> {
   /** The route that takes the method: the one that names it, else the one for all. */
-  routeFor(method: string): RouteConfig | undefined
+  routeFor(method: string): R | undefined
   /** For `Allow`; only asked for where no route takes every method. */
   readonly allow: string
 }
 
-export function createPathEntry(routes: readonly RouteConfig[]): PathEntry {
-  const byMethod = new Map<string, RouteConfig>()
-  let forAll: RouteConfig | undefined
+export function createPathEntry<R extends RouteConfig>(routes: readonly R[]): PathEntry<R> {
+  const byMethod = new Map<string, R>()
+  let forAll: R | undefined
   for (const route of routes) {
     if (route.methods === null) forAll = route
     for (const method of route.methods ?? []) byMethod.set(method, route)

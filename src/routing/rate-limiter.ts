@@ -1,5 +1,4 @@
 /** Fixed-window limits, shared by all instances through the store; who is far over is refused without asking it. */
-import { isIPv6 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
@@ -61,15 +60,4 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       refuse(end)
     }
   }
-}
-
-/** One IPv6 subscriber holds a /64 at least (RFC 6177), so that is what is counted. */
-export function clientKey(address: string): string {
-  if (!isIPv6(address)) return address
-  const [head = '', tail] = address.split('::')
-  const groups = head.split(':')
-  if (tail === undefined) return `${groups.slice(0, 4).join(':')}::/64`
-  const rest = tail.split(':')
-  while (groups.length + rest.length < 8) groups.push('0')
-  return `${[...groups, ...rest].slice(0, 4).join(':')}::/64`
 }

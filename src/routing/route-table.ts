@@ -11,26 +11,25 @@ import { asksAtLeast, createLenientRoutes } from './lenient-routes.ts'
 import { createPathEntry, type PathEntry } from './path-entry.ts'
 import { createPrefixIndex, groupBy } from './prefix-index.ts'
 
-export type Match =
-  | { readonly kind: 'route'; readonly route: RouteConfig }
+export type Match<R = RouteConfig> =
+  | { readonly kind: 'route'; readonly route: R }
   | { readonly kind: 'none' }
   /** A lenient server could take the path to a route that asks for more: answered like `none`. */
-  | { readonly kind: 'guarded'; readonly route: RouteConfig }
+  | { readonly kind: 'guarded'; readonly route: R }
   /** Routes for this path exist, none for the method. */
   | { readonly kind: 'method'; readonly allow: string }
   /** The path needs an allowance that its route does not give, or a lenient server could read it in several ways. */
   | { readonly kind: 'ambiguous'; readonly reason: string }
 
-export interface RouteTable {
-  match(method: string, path: CanonicalPath): Match
-  readonly routes: readonly RouteConfig[]
+export interface RouteTable<R> {
+  match(method: string, path: CanonicalPath): Match<R>
 }
 
-const NONE: Match = { kind: 'none' }
-const UNPLAIN: Match = { kind: 'ambiguous', reason: 'The path could be read as another one' }
+const NONE: Match<never> = { kind: 'none' }
+const UNPLAIN: Match<never> = { kind: 'ambiguous', reason: 'The path could be read as another one' }
 
-export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
-  const exact = createPrefixIndex<PathEntry>(
+export function createRouteTable<R extends RouteConfig>(routes: readonly R[]): RouteTable<R> {
+  const exact = createPrefixIndex<PathEntry<R>>(
     new Map([...groupBy(routes, ({ path }) => path)].map(([path, group]) => [path, createPathEntry(group)]))
   )
   const lenient = createLenientRoutes(routes)
@@ -42,7 +41,7 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
   // A path in small letters can be another's reading where a route has capitals.
   const arePlain = routes.every(({ path }) => hasOneReading(path))
 
-  function match(method: string, { path, needs }: CanonicalPath): Match {
+  function match(method: string, { path, needs }: CanonicalPath): Match<R> {
     if (needs !== 0) return matchLenient(method, path, needs)
     const found = pick(exact.find(path), method)
     if (isUniform || found.kind !== 'route' || (arePlain && hasOneReading(path))) return found
@@ -50,7 +49,7 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
   }
 
   /** A server that ignores case, say, must not read the path as one that a stricter route protects. */
-  function guard(method: string, path: string, route: RouteConfig): Match {
+  function guard(method: string, path: string, route: R): Match<R> {
     const segments = namesOfAll(path)
     if (segments === null) return UNPLAIN
     const others = lenient.routesFor(method, segments)
@@ -61,7 +60,7 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
 
   /** The path as written without its matrix parameters must lead to a route that allows what it needs, and so must it for
    *  whoever decodes it first, with and without the parameters. */
-  function matchLenient(method: string, path: string, needs: number): Match {
+  function matchLenient(method: string, path: string, needs: number): Match<R> {
     const bare = path.replace(/(?:;|%3B)[^/]*/g, '')
     const entry = exact.find(bare)
     if (!entry) return ambiguous(needs)
@@ -86,10 +85,10 @@ export function createRouteTable(routes: readonly RouteConfig[]): RouteTable {
     return found
   }
 
-  return { match, routes }
+  return { match }
 }
 
-function pick(entry: PathEntry | undefined, method: string): Match {
+function pick<R extends RouteConfig>(entry: PathEntry<R> | undefined, method: string): Match<R> {
   if (entry === undefined) return NONE
   const route = entry.routeFor(method)
   return route ? { kind: 'route', route } : { kind: 'method', allow: entry.allow }
@@ -115,7 +114,7 @@ function allowances(route: RouteConfig): number {
   )
 }
 
-function ambiguous(needs: number): Match {
+function ambiguous(needs: number): Match<never> {
   if (needs & NEEDS_ENCODED_SLASH) return { kind: 'ambiguous', reason: 'The path holds an encoded slash (%2F)' }
   if (needs & NEEDS_MATRIX_PARAMS) return { kind: 'ambiguous', reason: 'The path holds a ";"' }
   return { kind: 'ambiguous', reason: 'The path holds a character that was encoded twice, or an encoded "?" or "#"' }

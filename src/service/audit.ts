@@ -1,7 +1,7 @@
 /** One line in the log for every call of a backend: who did what, about which user, and what came of it. */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { contextOf } from '../http/record.ts'
+import { recordOf } from '../http/request.ts'
 import type { Log } from '../telemetry/log.ts'
 
 export interface Audit {
@@ -32,7 +32,7 @@ export function addAudit(app: FastifyInstance, log: Log): void {
 function write(log: Log, request: FastifyRequest, { headersSent, statusCode }: ServerResponse): void {
   const { audit } = request
   if (audit === null) return
-  const { reason, isGranted, clientAddress, requestId, startedAt } = contextOf(request.raw)
+  const { reason, isGranted, clientAddress, requestId, startedAt } = recordOf(request.raw)
   const fields = {
     event: 'service_call',
     ...audit,

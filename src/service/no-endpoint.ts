@@ -2,7 +2,7 @@
  *  token, and before anything is read of a body that nobody wants. */
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
-import { contextOf } from '../http/record.ts'
+import { admittedOf } from '../http/request.ts'
 
 export const NOT_FOUND = new ApiError('not_found', 'The service listener has no such endpoint.')
 
@@ -14,7 +14,7 @@ export function addNoEndpoint(app: FastifyInstance): void {
   })
   app.addHook('preParsing', async (request) => {
     if (!request.is404) return
-    const path = contextOf(request.raw).target?.path ?? ''
+    const path = admittedOf(request.raw).target.path
     const methods = known.filter((endpoint) => endpoint.path.test(path)).flatMap((endpoint) => endpoint.methods)
     throw methods.length === 0 ? NOT_FOUND : notAllowed([...new Set(methods)].sort().join(', '))
   })

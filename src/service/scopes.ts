@@ -3,7 +3,7 @@ import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { ServiceScope } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { SERVICE_TOKEN, withProblems } from '../http/endpoints/openapi.ts'
-import { contextOf } from '../http/record.ts'
+import { admittedOf } from '../http/request.ts'
 import type { Caller, Callers } from './callers.ts'
 import { NOT_FOUND } from './no-endpoint.ts'
 
@@ -27,7 +27,7 @@ export function addForCallers(
       below.addHook('onRequest', async (request) => {
         const audit = { caller: null, app: null, user: null, path: null }
         request.audit = audit
-        const caller = callers.identify(contextOf(request.raw).headers?.authorization)
+        const caller = callers.identify(admittedOf(request.raw).headers.authorization)
         if (caller instanceof ApiError) throw caller
         request.caller = caller
         request.audit = { ...audit, caller: caller.name }

@@ -1,14 +1,11 @@
 /** The private listener: for backends, operators and load balancers, never for the internet. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Parts } from '../gateway/parts.ts'
-import { createFrontDoor } from '../http/admit.ts'
-import { sendProblem } from '../http/answer/send-problem.ts'
 import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
 import { useErrors } from '../http/endpoints/errors.ts'
 import { addHealth } from '../http/endpoints/health.ts'
 import { addOpenApi, describeService } from '../http/endpoints/openapi.ts'
-import { setContext } from '../http/record.ts'
+import { admittedOf } from '../http/request.ts'
 import { createWeChatForwarder, type WeChatForwarder } from '../platforms/wechat/egress.ts'
 import { addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
@@ -25,9 +22,8 @@ import { addWxapi } from './wxapi.ts'
 
 const BODY_LIMIT = 256 * 1024
 
-/** What the service listener serves by `parts`. */
 export interface ServiceStage {
-  readonly handler: (req: IncomingMessage, res: ServerResponse) => void
+  readonly routing: FastifyInstance['routing']
   close(): Promise<void>
 }
 
@@ -35,6 +31,11 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
+    // The router sees the canonical path.
+    rewriteUrl(raw) {
+      const { path, query } = admittedOf(raw).target
+      return path + query
+    },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     // Fastify would refuse longer ones in its own words; the target as a whole is limited at the front door.
     routerOptions: { maxParamLength: parts.config.server.limits.uri }
@@ -54,7 +55,7 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
   })
   addCalls(app, parts, forwarder)
   await app.ready()
-  return { handler: behindFrontDoor(app, parts), close: () => forwarder.close() }
+  return { routing: app.routing, close: () => forwarder.close() }
 }
 
 /** Everything that needs a service token, by the scope it needs. */
@@ -77,18 +78,4 @@ function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder
   addForCallers(app, '/wxapi', callers, (wxapi) => {
     addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, parts, forwarder))
   })
-}
-
-/** The same reading of target and headers as on the edge, before Fastify sees a request: what its router cannot read it
- *  answers in its own words. */
-function behindFrontDoor(app: FastifyInstance, parts: Parts): ServiceStage['handler'] {
-  const frontDoor = createFrontDoor(parts.config)
-  return (req, res) => {
-    const { context, error } = frontDoor.admit(req)
-    context.isGranted = true
-    context.reason = 'service'
-    setContext(req, context)
-    if (error === null) app.routing(req, res)
-    else sendProblem(req, res, error, context)
-  }
 }

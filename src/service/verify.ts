@@ -1,12 +1,13 @@
 /** /auth/verify: forward-auth for nginx auth_request, Caddy, Traefik, Envoy and HAProxy. 204 with the identity headers for
  *  the client's Authorization, else the error it would have met on the edge. */
+import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
-import { identityHeaders } from '../http/headers/request-headers.ts'
-import { contextOf } from '../http/record.ts'
+import { admittedOf } from '../http/request.ts'
+import { identityHeaders } from '../identity/identity-headers.ts'
 
 const MISSING = new ApiError(
   'token_missing',
@@ -14,10 +15,10 @@ const MISSING = new ApiError(
 )
 
 export function addVerify(app: FastifyInstance, { authenticator, revocations }: Parts): void {
-  const verify = (request: { raw: Parameters<typeof contextOf>[0] }) => {
+  const verify = (request: { raw: IncomingMessage }) => {
     // What is asked about is the credential alone. X-Forwarded-Uri and its kin say nothing here: whoever reaches this
     // listener could send them.
-    const sender = authenticator.authenticate(contextOf(request.raw).headers?.authorization)
+    const sender = authenticator.authenticate(admittedOf(request.raw).headers.authorization)
     if (sender === null) throw MISSING
     if (sender instanceof ApiError) throw sender
     const headers = identityHeaders(sender, 'wxgate', revocations.statusOf(sender))

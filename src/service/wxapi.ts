@@ -7,7 +7,7 @@ import type { Parts } from '../gateway/parts.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
-import { contextOf, type RequestContext } from '../http/record.ts'
+import { type AdmittedRequest, admittedOf } from '../http/request.ts'
 import type { ForwardedAnswer, ForwardedCall, WeChatForwarder } from '../platforms/wechat/egress.ts'
 import { judgePath } from '../platforms/wechat/egress-paths.ts'
 import { AppId, expectApp } from './subject.ts'
@@ -55,14 +55,14 @@ export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatFo
     schema,
     handler: async (request, reply) => {
       const wxApp = expectApp(parts, request, request.params.appid)
-      const context = contextOf(request.raw)
+      const context = admittedOf(request.raw)
       const path = pathOf(context)
       if (request.audit) request.audit.path = path.slice(0, 200)
       const left = new AbortController()
       reply.raw.once('close', () => left.abort())
       const body = await readBody(request, context, parts.config.server.limits.bodyIdleTimeout)
       const headers = headersOf(context, body)
-      const query = context.target?.query ?? ''
+      const query = context.target.query
       const call = { method: context.method, path, query, headers, body, signal: left.signal }
       return passOn(reply, await forwarder.forward(wxApp, call))
     }
@@ -70,9 +70,9 @@ export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatFo
 }
 
 /** Decided on the canonical path and nothing else, whatever the router made of it. */
-function pathOf({ target }: RequestContext): string {
-  const [, path] = /^\/wxapi\/[^/]+(\/.*)$/.exec(target?.path ?? '') ?? []
-  if (target === null || path === undefined) throw NO_PATH
+function pathOf({ target }: AdmittedRequest): string {
+  const [, path] = /^\/wxapi\/[^/]+(\/.*)$/.exec(target.path) ?? []
+  if (path === undefined) throw NO_PATH
   const verdict = judgePath(path, target.needs)
   if (verdict === 'credential') throw CREDENTIAL
   if (verdict === 'ambiguous') throw path === '/' ? NO_PATH : AMBIGUOUS
@@ -81,11 +81,11 @@ function pathOf({ target }: RequestContext): string {
 
 async function readBody(
   { raw, headers }: FastifyRequest,
-  { headers: read, method }: RequestContext,
+  { headers: read, method }: AdmittedRequest,
   idle: number
 ): Promise<ForwardedCall['body']> {
-  const length = read?.contentLength ?? 0
-  if ((length === 0 && !read?.isChunked) || method === 'GET' || method === 'HEAD') return null
+  const length = read.contentLength ?? 0
+  if ((length === 0 && !read.isChunked) || method === 'GET' || method === 'HEAD') return null
   const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
   const isJson = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)\b/i.test(headers['content-type'] ?? '')
   if (length === 0 ? !isJson : length > REPLAYABLE) return body
@@ -97,14 +97,14 @@ async function readBody(
   }
 }
 
-function headersOf({ headers }: RequestContext, body: ForwardedCall['body']): string[] {
-  const kept = headers?.kept ?? []
+function headersOf({ headers }: AdmittedRequest, body: ForwardedCall['body']): string[] {
+  const { kept } = headers
   const passed: string[] = []
   for (let index = 0; index + 1 < kept.length; index += 2) {
     const name = kept[index] as string
     if (PASSED_ON.test(name)) passed.push(name, kept[index + 1] as string)
   }
-  if (!Buffer.isBuffer(body) && body !== null && headers?.contentLength) {
+  if (!Buffer.isBuffer(body) && body !== null && headers.contentLength) {
     passed.push('content-length', String(headers.contentLength))
   }
   return passed

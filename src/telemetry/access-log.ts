@@ -1,53 +1,67 @@
-/** One line per request: what was asked, what was decided and why, how long it took. No query, no header, no token. */
-import type { LoggingConfig } from '../config/config.ts'
-import type { RequestContext } from '../http/record.ts'
+/** One line per request: what was asked, the decision and its reason, how long it took. No query, no header, no token. */
 import type { Output } from './output.ts'
 
+/** A request that is over. */
+export interface LoggedRequest {
+  readonly requestId: string
+  readonly method: string
+  /** Without characters that JSON escapes. */
+  readonly path: string
+  readonly clientAddress: string
+  readonly route: { readonly path: string; readonly upstream: string } | null
+  readonly principal: { readonly appId: string; readonly userId: string } | null
+  readonly reason: string
+  readonly isGranted: boolean
+  /** Milliseconds to the head of the upstream's answer, or -1. */
+  readonly upstreamMs: number
+  readonly status: number
+  readonly ms: number
+}
+
 export interface AccessLog {
-  write(context: RequestContext, url: string, status: number): void
+  finished(request: LoggedRequest): void
+}
+
+export interface AccessLogOptions {
+  readonly level: string
+  readonly access: boolean
+  /** Null: pretty on a terminal, else json. */
+  readonly format: 'json' | 'pretty' | 'combined' | null
 }
 
 const LONGEST_PATH = 300
 
-export function createAccessLog(config: LoggingConfig, output: Output, isTerminal: boolean): AccessLog {
-  if (!config.access || config.level === 'silent') return { write() {} }
-  const format = { json: formatJson, pretty: formatPretty, combined: formatCombined }[
-    config.format ?? (isTerminal ? 'pretty' : 'json')
-  ]
-  return {
-    write(context, url, status) {
-      output.write(format(context, pathOf(context, url), status, performance.now() - context.startedAt))
-    }
-  }
+export function createAccessLog(options: AccessLogOptions, output: Output, isTerminal: boolean): AccessLog {
+  if (!options.access || options.level === 'silent') return { finished() {} }
+  const formats = { json: formatJson, pretty: formatPretty, combined: formatCombined }
+  const format = formats[options.format ?? (isTerminal ? 'pretty' : 'json')]
+  return { finished: (request) => output.write(format(request, request.path.slice(0, LONGEST_PATH))) }
 }
 
-/** The canonical path, which holds no character that JSON would escape; of a refused target, a safe picture. */
-function pathOf(context: RequestContext, url: string): string {
-  const path = context.target === null ? url.split('?', 1)[0]?.replace(/[^\x21-\x7e]|["\\]/g, '?') : context.target.path
-  return path === undefined ? '' : path.slice(0, LONGEST_PATH)
-}
-
-function formatJson(context: RequestContext, path: string, status: number, ms: number): string {
-  const { route, principal } = context
-  let line = `{"level":30,"time":${Date.now()},"msg":"request","method":"${context.method}","path":"${path}"`
-  line += `,"route":"${route === null ? 'none' : route.path}","status":${status},"ms":${ms.toFixed(2)}`
-  if (context.upstreamTime >= 0) line += `,"upstream_ms":${context.upstreamTime.toFixed(2)}`
-  line += `,"granted":${context.isGranted},"reason":"${context.reason}","client":"${context.clientAddress}"`
+function formatJson(request: LoggedRequest, path: string): string {
+  const { route, principal, upstreamMs } = request
+  let line = `{"level":30,"time":${Date.now()},"msg":"request","method":"${request.method}","path":"${path}"`
+  line += `,"route":"${route === null ? 'none' : route.path}","status":${request.status},"ms":${request.ms.toFixed(2)}`
+  if (upstreamMs >= 0) line += `,"upstream_ms":${upstreamMs.toFixed(2)}`
+  line += `,"granted":${request.isGranted},"reason":"${request.reason}","client":"${request.clientAddress}"`
   if (principal !== null) line += `,"app":"${principal.appId}","user":"${principal.userId}"`
-  return `${line},"request_id":"${context.requestId}"}\n`
+  return `${line},"request_id":"${request.requestId}"}\n`
 }
 
-function formatPretty(context: RequestContext, path: string, status: number, ms: number): string {
+function formatPretty(
+  { status, method, route, ms, isGranted, reason, principal }: LoggedRequest,
+  path: string
+): string {
   const time = new Date().toTimeString().slice(0, 8)
-  const who = context.principal === null ? '' : ` ${context.principal.userId}`
-  const granted = context.isGranted ? 'granted' : 'refused'
-  return `[${time}] ${status} ${context.method} ${path} → ${context.route?.upstream ?? 'wxgate'} ${ms.toFixed(1)}ms ${granted}: ${context.reason}${who}\n`
+  const who = principal === null ? '' : ` ${principal.userId}`
+  const granted = isGranted ? 'granted' : 'refused'
+  return `[${time}] ${status} ${method} ${path} → ${route?.upstream ?? 'wxgate'} ${ms.toFixed(1)}ms ${granted}: ${reason}${who}\n`
 }
 
 /** The Combined Log Format of Apache httpd, without the headers that clients choose. */
-function formatCombined(context: RequestContext, path: string, status: number): string {
+function formatCombined({ clientAddress, principal, method, status }: LoggedRequest, path: string): string {
   // Thu, 26 Nov 2026 02:46:09 GMT
   const [, day, month, year, clock] = new Date().toUTCString().split(' ')
   const time = `${day}/${month}/${year}:${clock} +0000`
-  return `${context.clientAddress} - ${context.principal?.userId ?? '-'} [${time}] "${context.method} ${path} HTTP/1.1" ${status} - "-" "-"\n`
+  return `${clientAddress} - ${principal?.userId ?? '-'} [${time}] "${method} ${path} HTTP/1.1" ${status} - "-" "-"\n`
 }

@@ -2,15 +2,11 @@
 import fc from 'fast-check'
 import { ApiError } from '../../src/errors.ts'
 import { createHeaderNames } from '../../src/http/headers/header-names.ts'
-import {
-  buildUpstreamHeaders,
-  claimHeaders,
-  encodeValue,
-  identityHeaders,
-  readRequestHeaders
-} from '../../src/http/headers/request-headers.ts'
+import { readRequestHeaders } from '../../src/http/headers/request-headers.ts'
+import { claimHeaders, encodeValue, identityHeaders } from '../../src/identity/identity-headers.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
+import { headersFor } from '../support/upstream-head.ts'
 import { apply, edits, type Fuzzer } from './fuzzer.ts'
 
 export interface HeaderInput {
@@ -104,7 +100,7 @@ const PRINCIPAL: Principal = {
 
 const fold = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '-')
 const HOP = /^(?:connection|keep-alive|te|trailer|upgrade|expect|transfer-encoding|content-length|host|authorization)$/
-const FROM_US = ['x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'traceparent']
+const FROM_US = ['x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'traceparent']
 
 export function createHeaderFuzzer(read: typeof readRequestHeaders = readRequestHeaders): Fuzzer<HeaderInput> {
   const config = readTestConfig({
@@ -138,14 +134,7 @@ export function createHeaderFuzzer(read: typeof readRequestHeaders = readRequest
         ...identityHeaders(PRINCIPAL, 'wxgate', 'bound'),
         ...claimHeaders(route.inject, { role: claim })
       ]
-      const origin = {
-        requestId: 'r',
-        traceparent: 't',
-        forwardedFor: request.forwardedFor ?? '192.0.2.1',
-        forwardedProto: request.forwardedProto ?? 'http',
-        forwardedHost: request.forwardedHost ?? request.host
-      }
-      const sent = buildUpstreamHeaders(request, route, origin, identity)
+      const sent = headersFor(request, route, { ...PRINCIPAL, claims: { role: claim } }, peer)
       const seen = new Map<string, string[]>()
       for (let index = 0; index < sent.length; index += 2) {
         const key = sent[index] ?? ''

@@ -1,5 +1,6 @@
 /** One reading of every path: canonical, idempotent, and never a public route for what some backend takes to be protected. */
 import fc from 'fast-check'
+import type { RouteConfig } from '../../src/config/config.ts'
 import { canonicalPath, PathRefusal } from '../../src/http/path/canonical-path.ts'
 import { createRouteTable, type RouteTable } from '../../src/routing/route-table.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
@@ -120,7 +121,7 @@ export function createPathFuzzer(read: typeof canonicalPath = canonicalPath): Fu
   }
 }
 
-function tableWith(allow: object): RouteTable {
+function tableWith(allow: object): RouteTable<RouteConfig> {
   const routes = [
     { path: '/admin', upstream: 'app', auth: 'required' },
     { path: '/', upstream: 'app', auth: 'public', allow }

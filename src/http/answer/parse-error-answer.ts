@@ -1,53 +1,49 @@
-/** What is said to a client whose bytes are no request, so that there is no response to say it with: after the answers that
- *  are still on their way, never between them or in the middle of one. */
+/** Answers a parse error after the pending responses, then closes the connection. */
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ApiError } from '../../errors.ts'
-import { responseUnderWay } from '../connections.ts'
-import { contextOf } from '../record.ts'
+import type { ClientConnection } from '../connections.ts'
+import type { GatewayRequest } from '../request.ts'
 import { closeSoon, sendProblem, writeProblem } from './send-problem.ts'
 
-const SPOKEN = Symbol('last words are spoken')
-type Carrier = Duplex & { [SPOKEN]?: true }
-
-export interface LastWordsOptions {
+export interface ParseErrorOptions {
   readonly newRequestId: () => string
-  /** Told of each error that was said outside a response. */
-  readonly onSaid: (error: ApiError) => void
+  /** Called for each error that was written outside a response. */
+  readonly onWritten: (error: ApiError) => void
 }
 
-/** Gives what answers with an error as soon as it is its turn, and then closes the connection. */
-export function createLastWords({ newRequestId, onSaid }: LastWordsOptions): (socket: Duplex, error: ApiError) => void {
+export type AnswerParseError = (socket: Duplex, connection: ClientConnection, error: ApiError) => void
+
+export function createParseErrorAnswer({ newRequestId, onWritten }: ParseErrorOptions): AnswerParseError {
   function write(socket: Duplex, error: ApiError): void {
     if (!socket.writable) return
     writeProblem(socket, error, newRequestId())
-    onSaid(error)
+    onWritten(error)
   }
 
-  return (socket: Carrier, error) => {
-    // What else arrives is not worth a reset, which would take the answer with it.
-    if (socket[SPOKEN]) return
-    socket[SPOKEN] = true
-    const res = responseUnderWay(socket)
-    if (res === null && !socket.writable) socket.destroy()
-    else if (res === null) write(socket, error)
-    // What is broken is the request after it: the answers before come first.
-    else if (res.req.complete) res.once('close', () => write(socket, error))
-    else refuseRest(res, socket, error)
+  return (socket, connection, error) => {
+    // A reset for what else arrives would take the answer with it.
+    if (connection.isOver) return
+    connection.isOver = true
+    const last = connection.waiting.at(-1) ?? connection.response ?? null
+    if (last === null && !socket.writable) socket.destroy()
+    else if (last === null) write(socket, error)
+    // The request after it is broken: the answers before come first.
+    else if (last.req.complete) last.once('close', () => write(socket, error))
+    else refuseRest(last, socket, error)
   }
 }
 
 /** The body of a request broke off into something that is no HTTP. */
 function refuseRest(res: ServerResponse, socket: Duplex, error: ApiError): void {
-  const context = contextOf(res)
-  context.underWay?.onClientClose()
+  const req = res.req as GatewayRequest
+  req.underWay?.onClientClose()
   if (res.headersSent) {
-    // Whatever was not written by now is missed by the client (RFC 9112, section 8).
+    // The client misses the bytes that were not written yet (RFC 9112, section 8).
     socket.end()
     closeSoon(socket)
     return
   }
-  context.reason = error.code
-  context.isGranted = false
-  sendProblem(res.req, res, error, context)
+  req.record?.refused(error.code)
+  sendProblem(req, res, error, req.record?.requestId ?? '')
 }

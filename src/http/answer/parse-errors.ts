@@ -1,8 +1,7 @@
-/** What Node's HTTP parser refuses, in the words of the catalogue. */
-import type { LimitsConfig } from '../../config/config.ts'
+/** Translates the errors of Node's HTTP parser to the catalogue. */
 import { ApiError } from '../../errors.ts'
 
-/** What Node reports of bytes that are no HTTP. */
+/** Node's report of bytes that are no HTTP. */
 export interface ClientError extends Error {
   code?: string | undefined
   /** The bytes that were being read; not always from the beginning of the message. */
@@ -11,11 +10,11 @@ export interface ClientError extends Error {
   bytesParsed?: number | undefined
 }
 
-/** Beyond the limits for target and headers, so that what is too long can be answered rather than cut off. */
+/** Beyond the limits for target and headers, so that a head that is too long gets an answer. */
 const HEAD_SLACK = 16 * 1024
 
 /** For Node's `maxHeaderSize`: bytes of request line and headers together. */
-export function maxHeadSize({ uri, headers }: LimitsConfig): number {
+export function maxHeadSize({ uri, headers }: { readonly uri: number; readonly headers: number }): number {
   return uri + headers + HEAD_SLACK
 }
 

@@ -1,36 +1,26 @@
-/** Writes an error response outside Fastify. */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+/** Error responses outside Fastify, and how a connection ends without cutting off the last response. */
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ApiError, PROBLEM_TYPE, toProblem } from '../../errors.ts'
-import type { RequestContext } from '../record.ts'
+import type { GatewayRequest } from '../request.ts'
 
 /** A body up to this size is read to its end, so that the connection can serve the next request. */
 const WORTH_READING = 64 * 1024
-/** How long a client may go on sending what nobody reads before the connection is closed (milliseconds). Closing at once
- *  would reset the connection, and the client would never see why. */
-const LINGER = 1_000
+/** Lingering close: after its last response a connection is read for this long at most, and for this long without a byte
+ *  (milliseconds). A close while the client is still sending resets the connection, and the response is lost. */
+const LINGER_TOTAL = 30_000
+const LINGER_IDLE = 5_000
+const LINGER_CHECK = 250
 
-export function sendProblem(req: IncomingMessage, res: ServerResponse, error: ApiError, context: RequestContext): void {
-  const { requestId } = context
+export function sendProblem(req: GatewayRequest, res: ServerResponse, error: ApiError, requestId: string): void {
   if (res.headersSent || res.destroyed) {
     res.destroy()
     return
   }
-  const body = JSON.stringify(toProblem(error, requestId))
-  const headers = [
-    'content-type',
-    PROBLEM_TYPE,
-    'content-length',
-    String(Buffer.byteLength(body)),
-    'cache-control',
-    'no-store',
-    'x-request-id',
-    requestId
-  ]
-  for (const [name, value] of Object.entries(error.headers)) headers.push(name, value)
-  // Whoever was too slow is not waited for again.
-  if (req.complete || (error.code !== 'request_timeout' && isWorthReading(req, context))) {
+  const { body, headers } = problem(error, requestId)
+  headers.push('cache-control', 'no-store', 'x-request-id', requestId)
+  if (req.complete || isWorthReading(req, error)) {
     res.writeHead(error.status, headers)
     res.end(body)
     req.resume()
@@ -38,46 +28,51 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: Ap
   }
   headers.push('connection', 'close')
   res.writeHead(error.status, headers)
-  res.write(body)
-  endAfterRequest(req, res)
+  lingerOnClose(req.socket)
+  res.end(body)
 }
 
-/** Ends a response that was written whole and announced as the connection's last, once the client has stopped sending. */
-export function endAfterRequest(req: IncomingMessage, res: ServerResponse): void {
-  const end = () => res.end()
-  const timer = setTimeout(end, LINGER)
-  res.once('close', () => clearTimeout(timer))
-  req.once('end', end)
-  req.resume()
+/** The body of a slow request is not waited for again. A client that waits for "100 Continue" sends no body, or sends it
+ *  all the same (RFC 9110, section 10.1.1): the next bytes could be either. */
+function isWorthReading(req: GatewayRequest, error: ApiError): boolean {
+  if (error.code === 'request_timeout' || req.isWaitingToContinue) return false
+  return req.headers['transfer-encoding'] === undefined && Number(req.headers['content-length'] ?? 0) <= WORTH_READING
 }
 
-/** An error as the last thing on a connection that has no response object (any more, or yet). */
+/** Makes the end of the connection's last response a lingering close: Node would destroy the socket, and a client that is
+ *  still sending would be reset before it has read the response. */
+export function lingerOnClose(socket: Socket): void {
+  socket.destroySoon = () => {
+    socket.end()
+    closeSoon(socket)
+  }
+}
+
+/** An error as the last response on a connection that has no ServerResponse. */
 export function writeProblem(socket: Duplex, error: ApiError, requestId: string): void {
   if (socket.destroyed) return
-  const body = JSON.stringify(toProblem(error, requestId))
-  const headers = [
-    'Content-Type',
-    PROBLEM_TYPE,
-    'Content-Length',
-    String(Buffer.byteLength(body)),
-    'Connection',
-    'close'
-  ]
-  for (const [name, value] of Object.entries(error.headers)) headers.push(name, value)
-  socket.end(formatHead(error.status, headers) + body)
+  const { body, headers } = problem(error, requestId)
+  socket.end(formatHead(error.status, [...headers, 'Connection', 'close']) + body)
   closeSoon(socket)
 }
 
-/** The other side has this long to take what was written and to close; then the connection is gone. */
-export function closeSoon(socket: Duplex): void {
-  const timer = setTimeout(() => socket.destroy(), LINGER)
-  socket.once('close', () => clearTimeout(timer))
-  // Its end is seen only by reading.
+/** Reads and drops what the other side still sends, and destroys the connection when it has closed it or a limit is over. */
+export function closeSoon(socket: Duplex & { readonly bytesRead?: number }): void {
+  const startedAt = performance.now()
+  let quietSince = startedAt
+  let bytesRead = socket.bytesRead
+  const timer = setInterval(() => {
+    const now = performance.now()
+    if (socket.bytesRead !== bytesRead) quietSince = now
+    bytesRead = socket.bytesRead
+    if (now - quietSince > LINGER_IDLE || now - startedAt > LINGER_TOTAL) socket.destroy()
+  }, LINGER_CHECK)
+  socket.once('close', () => clearInterval(timer))
   socket.resume()
 }
 
-/** Ends a connection in the middle of a response that ends with it: after an orderly end half would look like all of it. TLS
- *  tells the two apart by itself. */
+/** Ends a connection in the middle of a response that ends with it: after an orderly end, half would look like all of it.
+ *  TLS tells the two apart by itself. */
 export function breakOff(socket: Duplex): void {
   if ('encrypted' in socket) socket.destroy()
   else (socket as Socket).resetAndDestroy()
@@ -90,9 +85,9 @@ export function formatHead(status: number, headers: readonly string[]): string {
   return `${head}\r\n`
 }
 
-function isWorthReading(req: IncomingMessage, { headers }: RequestContext): boolean {
-  // Headers that were refused were not read; then what Node makes of them has to do.
-  const isChunked = headers === null ? req.headers['transfer-encoding'] !== undefined : headers.isChunked
-  const length = headers === null ? Number(req.headers['content-length'] ?? 0) : (headers.contentLength ?? 0)
-  return !isChunked && length <= WORTH_READING
+function problem(error: ApiError, requestId: string): { body: string; headers: string[] } {
+  const body = JSON.stringify(toProblem(error, requestId))
+  const headers = ['content-type', PROBLEM_TYPE, 'content-length', String(Buffer.byteLength(body))]
+  for (const [name, value] of Object.entries(error.headers)) headers.push(name, value)
+  return { body, headers }
 }

@@ -2,7 +2,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError, PROBLEM_TYPE, StoreError, toApiError, toProblem } from '../../errors.ts'
 import { sendProblem } from '../answer/send-problem.ts'
-import { contextOf } from '../record.ts'
+import { type GatewayRequest, recordOf } from '../request.ts'
 
 export interface ErrorLog {
   warn(fields: object, text: string): void
@@ -16,13 +16,12 @@ const INVALID_JSON = new ApiError('invalid_request', 'The body is not valid JSON
 
 export function useErrors(app: FastifyInstance, log: ErrorLog): void {
   const answer = (request: FastifyRequest, reply: FastifyReply, error: ApiError) => {
-    const context = contextOf(request.raw)
-    context.isGranted = false
-    context.reason = error.code
+    const record = recordOf(request.raw)
+    record.refused(error.code)
     if (error === TOO_LARGE) {
       // Fastify closes the connection while the client is still sending: the reset would take the answer with it.
       reply.hijack()
-      sendProblem(request.raw, reply.raw, error, context)
+      sendProblem(request.raw as GatewayRequest, reply.raw, error, record.requestId)
       return reply
     }
     return reply
@@ -30,7 +29,7 @@ export function useErrors(app: FastifyInstance, log: ErrorLog): void {
       .headers(error.headers)
       .header('cache-control', 'no-store')
       .header('content-type', PROBLEM_TYPE)
-      .send(JSON.stringify(toProblem(error, context.requestId)))
+      .send(JSON.stringify(toProblem(error, record.requestId)))
   }
   // Fastify parses text/plain by default; then the answer would blame the value and not the type.
   app.removeContentTypeParser('text/plain')

@@ -1,14 +1,14 @@
-/** What becomes of each header name on its way through. Decided once per spelling and remembered. */
+/** The fate of each header name on its way through. Decided once per spelling and remembered. */
 
 export type HeaderFate =
   /** Passed on. */
   | 'pass'
-  /** Taken off: hop-by-hop (RFC 9110, section 7.6.1), framing, one of our names in any spelling, or an override that some
-   *  servers obey. */
+  /** Taken off: hop-by-hop (RFC 9110, section 7.6.1), framing, a name of the gateway in any spelling, or an override that
+   *  some servers obey. */
   | 'drop'
   /** Passed on only when the peer is a trusted proxy. */
   | 'trusted'
-  /** Read by us; see request-headers.ts. */
+  /** Read by the gateway; see request-headers.ts. */
   | 'host'
   | 'authorization'
   | 'connection'
@@ -18,10 +18,11 @@ export type HeaderFate =
   | 'x-forwarded-for'
   | 'x-forwarded-proto'
   | 'x-forwarded-host'
+  | 'x-forwarded-prefix'
   | 'x-request-id'
   | 'traceparent'
 
-/** Identity headers that upstreams receive from us and from nobody else. */
+/** Identity headers that upstreams receive from the gateway alone. */
 export const IDENTITY_HEADERS = [
   'X-OpenId',
   'X-UnionId',
@@ -55,11 +56,12 @@ const READ = new Set<string>([
   'x-forwarded-for',
   'x-forwarded-proto',
   'x-forwarded-host',
+  'x-forwarded-prefix',
   'x-request-id',
   'traceparent'
 ])
 
-/** What a proxy in front may say of the request, and nobody else. */
+/** Only a trusted proxy may send these. */
 const FROM_PROXIES = new Set([
   'forwarded',
   'forwarded-for',
@@ -67,7 +69,6 @@ const FROM_PROXIES = new Set([
   'x-real-ip',
   'x-forwarded-port',
   'x-forwarded-server',
-  'x-forwarded-prefix',
   'true-client-ip',
   'cf-connecting-ip',
   'cf-connecting-ipv6',
@@ -81,7 +82,7 @@ const FROM_PROXIES = new Set([
   'x-azure-socketip',
   'client-ip',
   'fastly-client-ip',
-  // What Java services behind older Apache and WebLogic look for.
+  // Java services behind older Apache and WebLogic read these.
   'proxy-client-ip',
   'wl-proxy-client-ip'
 ])
@@ -110,12 +111,12 @@ const IDENTITY = new Set<string>(IDENTITY_HEADERS.map((name) => name.toLowerCase
 /** Names of a response that a route cannot set either: identity, framing and the connection (RFC 9112, section 6). */
 const CONNECTION = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host'])
 
-/** Remembered spellings; beyond this many someone is inventing names, and the memory starts anew. */
+/** Remembered spellings. A client that invents names fills it, and it starts anew. */
 const MAX_SPELLINGS = 2_000
 
 export interface Verdict {
   readonly fate: HeaderFate
-  /** Why it does not go upstream as it came, for a person; empty when it does. */
+  /** Why it does not go upstream unchanged, for a person; empty when it does. */
   readonly why: string
 }
 
@@ -128,7 +129,7 @@ const drop = (why: string): Verdict => ({ fate: 'drop', why })
 const HOP = drop('it belongs to one connection (RFC 9110, section 7.6.1)')
 const UNDERSCORE = drop('many servers read "_" in a name as "-"')
 const SPELLING = drop('another spelling of a header that the gateway reads or writes')
-const OVERRIDE = drop('some servers obey it instead of what was checked')
+const OVERRIDE = drop('some servers obey it in place of the request line that was checked')
 const IDENTIFIES = drop('only the gateway says who is asking')
 const ROUTE_OWN = drop('a route of this gateway sets it')
 const TRUSTED: Verdict = { fate: 'trusted', why: 'only a trusted proxy may send it' }
@@ -147,7 +148,7 @@ const READ_VERDICTS = new Map(
   ])
 )
 
-/** @param injected Names that routes set themselves: clients cannot send those either. */
+/** @param injected Names that routes set themselves: clients cannot send those. */
 export function createHeaderNames(injected: Iterable<string>): HeaderNames {
   const own = new Set([...injected].map(canonicalName))
   const remembered = new Map<string, Verdict>()

@@ -1,12 +1,10 @@
-/** The one place where the headers an upstream receives are made: strip first, inject last. HTTP, WebSocket and
- *  forward-auth all come through here. */
-import type { RouteConfig } from '../../config/config.ts'
+/** Reads the headers of a request once: framing, credential and forwarding headers by name, the rest as a list that may go
+ *  upstream. */
 import { ApiError } from '../../errors.ts'
-import type { Claims, Principal, UserStatus } from '../../identity/principal.ts'
 import type { Peer } from '../network.ts'
 import type { HeaderNames } from './header-names.ts'
 
-/** A request's headers, read once. `kept` are name and value in turns, those a client may have passed on. */
+/** `kept`: name and value in turns, those that a client may send upstream. */
 export interface RequestHeaders {
   readonly kept: string[]
   readonly host: string
@@ -16,9 +14,10 @@ export interface RequestHeaders {
   readonly forwardedFor: string | undefined
   readonly forwardedProto: string | undefined
   readonly forwardedHost: string | undefined
+  readonly forwardedPrefix: string | undefined
   readonly requestId: string | undefined
   readonly traceparent: string | undefined
-  /** What was taken off; filled only when asked for. */
+  /** Headers that were taken off; filled only with `explain`. */
   readonly stripped: readonly Stripped[]
 }
 
@@ -35,7 +34,7 @@ const FRAMING = badHeader(
   'The body must be framed by Content-Length or by "Transfer-Encoding: chunked", and by one of them only.'
 )
 const NOMINATED = 'Connection names it (RFC 9110, section 7.6.1)'
-/** No client of ours has a fraction of this, and what costs per line shall have an end. */
+/** Far more than any mini-program sends; bounds the work per line. */
 const MAX_LINES = 1_000
 const TOO_LARGE = new ApiError('headers_too_large', 'The request headers are larger than server.limits.headers allows.')
 
@@ -50,7 +49,7 @@ export interface ReadOptions {
   readonly httpVersion: string
   /** Bytes of all names and values. */
   readonly limit: number
-  /** Collect what is taken off, and why. */
+  /** Collect the headers that are taken off, and why. */
   readonly explain?: boolean
 }
 
@@ -68,6 +67,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   let forwardedFor: string | undefined
   let forwardedProto: string | undefined
   let forwardedHost: string | undefined
+  let forwardedPrefix: string | undefined
   let requestId: string | undefined
   let traceparent: string | undefined
   let size = 0
@@ -116,6 +116,9 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
       case 'x-forwarded-host':
         if (peer.isTrusted) forwardedHost = value
         break
+      case 'x-forwarded-prefix':
+        if (peer.isTrusted) forwardedPrefix = value
+        break
       case 'x-request-id':
         if (peer.isTrusted && REQUEST_ID.test(value)) requestId = value
         break
@@ -150,117 +153,26 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
     forwardedFor,
     forwardedProto,
     forwardedHost,
+    forwardedPrefix,
     requestId,
     traceparent,
     stripped
   }
 }
 
-/** RFC 9110, section 7.6.1: what Connection names stays on this hop. What names our own headers finds nothing to remove,
- *  since those are added later. */
+/** RFC 9110, section 7.6.1: headers that Connection names stay on this hop. The gateway's own headers are added later, so
+ *  Connection cannot remove them. */
 function withoutNominated(kept: string[], connection: string, stripped: Stripped[] | null): string[] {
   const lower = connection.toLowerCase()
   if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return kept
   const nominated = new Set(lower.split(',').map((token) => token.trim()))
-  // A body whose type is taken away would be read as something else.
+  // A body without its type would be read as another one.
   nominated.delete('content-type')
   const rest: string[] = []
   for (let index = 0; index + 1 < kept.length; index += 2) {
     const name = kept[index] as string
     if (nominated.has(name.toLowerCase())) stripped?.push({ name, why: NOMINATED })
     else rest.push(name, kept[index + 1] as string)
-  }
-  return rest
-}
-
-/** Where a request came from, as upstreams are told. */
-export interface Origin {
-  readonly requestId: string
-  readonly traceparent: string
-  readonly forwardedFor: string
-  readonly forwardedProto: string
-  readonly forwardedHost: string
-}
-
-/** The headers that tell an upstream who is asking, name and value in turns. */
-export function identityHeaders(
-  principal: Principal,
-  style: RouteConfig['identityHeaders'],
-  status: UserStatus
-): string[] {
-  if (style === 'cloudrun') {
-    const headers = ['X-WX-OPENID', principal.openId, 'X-WX-APPID', principal.appId, 'X-WX-SOURCE', 'wx_client']
-    if (principal.unionId !== null) headers.push('X-WX-UNIONID', principal.unionId)
-    return headers
-  }
-  const headers = [
-    'X-OpenId',
-    principal.openId,
-    'X-AppId',
-    principal.appId,
-    'X-User-Id',
-    principal.userId,
-    'X-User-Status',
-    status,
-    'X-Session-Id',
-    principal.sessionId
-  ]
-  if (principal.unionId !== null) headers.push('X-UnionId', principal.unionId)
-  return headers
-}
-
-/** Headers that a route makes of claims. A value outside printable ASCII is percent-encoded as UTF-8 (RFC 8187, section
- *  3.2), so that no claim can start another header. */
-export function claimHeaders(inject: Readonly<Record<string, string>>, claims: Claims): string[] {
-  const headers: string[] = []
-  for (const [name, claim] of Object.entries(inject)) {
-    const value = Object.hasOwn(claims, claim) ? claims[claim] : undefined
-    if (value !== undefined) headers.push(name, encodeValue(Array.isArray(value) ? value.join(',') : String(value)))
-  }
-  return headers
-}
-
-export function encodeValue(value: string): string {
-  if (/^[\x21-\x24\x26-\x7e]*$/.test(value)) return value
-  return encodeURIComponent(value.toWellFormed())
-}
-
-/** What goes upstream: what the client may send, the route's edits, where it came from, and last who it is. `identity` is
- *  null for a request without one. */
-export function buildUpstreamHeaders(
-  request: RequestHeaders,
-  route: RouteConfig,
-  origin: Origin,
-  identity: readonly string[] | null
-): string[] {
-  const { set, remove } = route.requestHeaders
-  const names = Object.keys(set)
-  // What a route sets was taken off already, but for what we read first (Content-Type) and what trusted proxies may say.
-  const unwanted = names.length === 0 ? remove : [...remove, ...names]
-  const headers = unwanted.length === 0 ? request.kept : withoutNames(request.kept, unwanted)
-  for (const name of names) headers.push(name, set[name] as string)
-  headers.push(
-    'X-Request-Id',
-    origin.requestId,
-    'X-Forwarded-For',
-    origin.forwardedFor,
-    'X-Forwarded-Proto',
-    origin.forwardedProto,
-    'X-Forwarded-Host',
-    origin.forwardedHost,
-    'traceparent',
-    origin.traceparent
-  )
-  if (identity !== null) for (let index = 0; index < identity.length; index++) headers.push(identity[index] as string)
-  return headers
-}
-
-function withoutNames(headers: readonly string[], names: readonly string[]): string[] {
-  const unwanted = new Set(names.map((name) => name.toLowerCase()))
-  const rest: string[] = []
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (!unwanted.has((headers[index] as string).toLowerCase()))
-      rest.push(headers[index] as string, headers[index + 1] as string)
   }
   return rest
 }

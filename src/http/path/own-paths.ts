@@ -6,8 +6,11 @@ import { covers } from './prefix.ts'
 const HEALTH = ['/livez', '/readyz', '/healthz']
 const EXACT = ['/.well-known/jwks.json', ...HEALTH]
 
-/** @param path Canonical. A spelling in other letters counts too, and so does a "/" at the end, so that no upstream ever
- *  answers for us. */
+/** The target of "OPTIONS *". */
+export const SERVER_AS_A_WHOLE: CanonicalPath = { path: '*', query: '', needs: 0 }
+
+/** @param path Canonical. Other letter case and a "/" at the end count too, so that no upstream answers in place of the
+ *  gateway. */
 export function isOwnPath(path: string): boolean {
   const second = path.charCodeAt(1) | 0x20
   // a, w, ., l, r, h: nearly every request is decided by its second character.
@@ -17,12 +20,12 @@ export function isOwnPath(path: string): boolean {
   return covers('/auth', lower) || covers('/wechat', lower) || EXACT.some((own) => isOrSlash(lower, own))
 }
 
-/** What load balancers ask for, and must be told however busy the gateway is. */
+/** Load balancers ask for these; they are answered at once, however many requests wait. */
 export function isHealthPath(path: string): boolean {
   return HEALTH.some((own) => isOrSlash(path.toLowerCase(), own))
 }
 
-/** Whether some server could read the path as one of ours although it is none: "/auth%2Flogin", "/auth;a/login". */
+/** True when a lenient server could read another path as an own one: "/auth%2Flogin", "/auth;a/login". */
 export function isOwnInDisguise({ path, needs }: CanonicalPath): boolean {
   if (needs === 0 && !path.includes('%')) return false
   const reading = foldedPath(path)

@@ -2,13 +2,11 @@
  *  The only place where a body that is forwarded is read. */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
 import { ApiError } from '../../errors.ts'
 import { readAhead } from '../../http/body/read-ahead.ts'
-import { BODY_TOO_LARGE, type BodyLimits, RequestBody } from '../../http/body/request-body.ts'
-import type { RequestHeaders } from '../../http/headers/request-headers.ts'
+import { BODY_TOO_LARGE, RequestBody } from '../../http/body/request-body.ts'
 import type { OpenDataReader } from '../../identity/open-data-reader.ts'
-import type { Principal } from '../../identity/principal.ts'
+import type { BodyTransform, ForwardedBody, TransformedRequest } from './transform.ts'
 
 /** Bytes of JSON that are read. */
 const MAX_JSON = 256 * 1024
@@ -24,23 +22,19 @@ const ANONYMOUS = new ApiError('token_missing', 'Open data needs "Authorization:
 /** Digests of a body that no longer is the one (RFC 9530). */
 const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest'])
 
-/** What is sent upstream: bytes, or a stream of bodies that are no JSON and may have any size. */
-export type ForwardedBody = Buffer | Readable
-
-export interface OpenDataBodyOptions {
-  readonly openData: OpenDataReader
-  readonly principal: Principal | null
-  readonly headers: RequestHeaders
-  readonly limits: BodyLimits
-  /** Headers for the upstream, name and value in turns; those that describe the body are put right. */
-  readonly outgoing: string[]
-}
-
 /** Reads a body that begins like a JSON object and puts `openData` in the place of `encryptedData` and `iv`. What has not
  *  both, or is no JSON, stays as it came. Whatever its Content-Type says, a body that a backend could take for JSON never
  *  carries an `openData` that is not ours. Rejects with an ApiError. */
-export async function openDataBody(req: IncomingMessage, options: OpenDataBodyOptions): Promise<ForwardedBody> {
-  const { headers, limits, outgoing } = options
+export function createOpenDataTransform(openData: Pick<OpenDataReader, 'decrypt'>): BodyTransform {
+  return { apply: (req, request) => replaceBody(req, request, openData) }
+}
+
+async function replaceBody(
+  req: IncomingMessage,
+  request: TransformedRequest,
+  openData: Pick<OpenDataReader, 'decrypt'>
+): Promise<ForwardedBody> {
+  const { headers, limits, upstreamHeaders } = request
   const encoding = headerOf(headers.kept, 'content-encoding')
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw ENCODED
   const limit = Math.min(limits.limit, MAX_JSON)
@@ -49,16 +43,16 @@ export async function openDataBody(req: IncomingMessage, options: OpenDataBodyOp
     return !sniffer.mayBeJson(chunk) || size > limit
   })
   if (rest !== null && sniffer.verdict === 'other') {
-    if (headers.contentLength !== null) outgoing.push('content-length', String(headers.contentLength))
+    if (headers.contentLength !== null) upstreamHeaders.push('content-length', String(headers.contentLength))
     return rest
   }
   if (rest !== null || head.length > limit) {
     rest?.destroy()
     throw BODY_TOO_LARGE
   }
-  const body = sniffer.verdict === 'json' ? await replaceMembers(head, options) : head
-  if (body !== head) withoutDigests(outgoing)
-  outgoing.push('content-length', String(body.length))
+  const body = sniffer.verdict === 'json' ? await replaceMembers(head, request, openData) : head
+  if (body !== head) withoutDigests(upstreamHeaders)
+  upstreamHeaders.push('content-length', String(body.length))
   return body
 }
 
@@ -84,7 +78,11 @@ function createSniffer() {
   }
 }
 
-async function replaceMembers(body: Buffer, { openData, principal }: OpenDataBodyOptions): Promise<Buffer> {
+async function replaceMembers(
+  body: Buffer,
+  { principal }: TransformedRequest,
+  openData: Pick<OpenDataReader, 'decrypt'>
+): Promise<Buffer> {
   const fields = parse(body)
   if (Object.keys(fields).some(namesOpenData)) throw FORGED
   const { encryptedData, iv, ...others } = fields

@@ -1,16 +1,18 @@
-/** Who has not shown yet who they are waits for those who have. */
+/** Requests whose token is unverified wait for those whose token is known. */
 import type { ServerResponse } from 'node:http'
 import { type Test, test } from 'tap'
-import { createStrangerQueue } from '../src/http/unverified-queue.ts'
+import { createGuard } from '../src/http/guard.ts'
+import { createUnverifiedQueue } from '../src/http/unverified-queue.ts'
 import { buildTestGateway } from './support/gateway.ts'
 import { get, openClient, type RawClient, until } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 
+const guard = createGuard({ error() {} })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const someResponse = (destroyed = false) => ({ destroyed }) as ServerResponse
 
-test('a few strangers are served at once, the others a few in every turn, in the order they came', async (t) => {
-  const queue = createStrangerQueue()
+test('a few unverified requests are served at once, the others a few in every turn, in the order they came', async (t) => {
+  const queue = createUnverifiedQueue(guard)
   const served: number[] = []
   for (let n = 0; n < 10; n++) queue.add(someResponse(), () => served.push(n))
   t.same(served, [0, 1, 2, 3])
@@ -26,7 +28,7 @@ test('a few strangers are served at once, the others a few in every turn, in the
 })
 
 test('a client that left is passed over, and takes nobody its turn', async (t) => {
-  const queue = createStrangerQueue()
+  const queue = createUnverifiedQueue(guard)
   const served: string[] = []
   for (let n = 0; n < 4; n++) queue.add(someResponse(), () => {})
   for (let n = 0; n < 20; n++) queue.add(someResponse(true), () => served.push('gone'))
@@ -36,7 +38,7 @@ test('a client that left is passed over, and takes nobody its turn', async (t) =
 })
 
 test('the queue has an end: beyond it everybody is served at once', async (t) => {
-  const queue = createStrangerQueue()
+  const queue = createUnverifiedQueue(guard)
   let served = 0
   for (let n = 0; n < 6_000; n++) queue.add(someResponse(), () => served++)
   t.equal(served, 6_000 - 4_096)
@@ -79,7 +81,7 @@ test('a request whose token is known is answered before most of a flood that cam
     })
     ask()
     t.equal((await good.response()).status, 200)
-    t.ok(answered < 50, `${name}: ${answered} of 300 strangers were answered first`)
+    t.ok(answered < 50, `${name}: ${answered} of 300 unverified requests were answered first`)
     const statuses = new Set(await Promise.all(answers))
     t.ok(
       [...statuses].every((status) => status >= 400 && status < 500),
@@ -88,7 +90,7 @@ test('a request whose token is known is answered before most of a flood that cam
   }
 })
 
-test('strangers who give up while they wait are not served, and the log says so', async (t) => {
+test('a client that leaves while it waits is not served, and the log says so', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const clients = await openClients(t, gateway.port, 300)

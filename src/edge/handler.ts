@@ -1,0 +1,81 @@
+/** Serves a request of the edge: an own path by Fastify's endpoints, every other path by the proxy. */
+import type { ServerResponse } from 'node:http'
+import { ApiError } from '../errors.ts'
+import type { Admit } from '../http/admit.ts'
+import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
+import type { Lifecycle } from '../http/lifecycle.ts'
+import type { Peers } from '../http/network.ts'
+import { isHealthPath, isOwnPath, SERVER_AS_A_WHOLE } from '../http/path/own-paths.ts'
+import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
+import type { Handler } from '../http/server.ts'
+import type { UnverifiedQueue } from '../http/unverified-queue.ts'
+import type { Routing } from '../proxy/catch-all.ts'
+import type { ReverseProxy } from '../proxy/proxy.ts'
+
+export interface EdgeHandlerDeps {
+  readonly admit: Admit
+  readonly peers: Peers
+  /** Own endpoints. */
+  readonly own: Routing
+  /** Everything else. */
+  readonly forward: Routing
+  readonly proxy: Pick<ReverseProxy, 'upgrade'>
+  readonly lifecycle: Pick<Lifecycle, 'isDraining'>
+  readonly unverified: UnverifiedQueue
+  /** Milliseconds in which the whole body of an own endpoint has to arrive. */
+  readonly bodyTimeout: number
+  /** Requests that began under this configuration. */
+  readonly underWay: { enter(): void; leave(): void }
+}
+
+const NO_UPGRADE = new ApiError('invalid_request', 'The gateway itself speaks no WebSocket.')
+const TOO_SLOW = new ApiError('request_timeout', 'The request body took longer than server.limits.bodyIdleTimeout.')
+
+export function createEdgeHandler(deps: EdgeHandlerDeps): Handler {
+  const { own, forward, proxy, lifecycle, unverified, bodyTimeout, underWay } = deps
+
+  function serveOwn({ target, headers, record }: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void {
+    record.granted('own', null, null)
+    if (lifecycle.isDraining) res.setHeader('connection', 'close')
+    if (target === SERVER_AS_A_WHOLE) {
+      res.writeHead(204, { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }).end()
+      return
+    }
+    if (headers.contentLength !== null || headers.isChunked) limitBodyTime(req, res)
+    // A load balancer gets its answer however many requests wait.
+    if (isHealthPath(target.path)) own(req, res)
+    else unverified.add(res, () => own(req, res))
+  }
+
+  function limitBodyTime(req: GatewayRequest, res: ServerResponse): void {
+    const timer = setTimeout(() => {
+      if (req.complete) return
+      req.record?.refused(TOO_SLOW.code)
+      sendProblem(req, res, TOO_SLOW, req.record?.requestId ?? '')
+    }, bodyTimeout)
+    res.once('close', () => clearTimeout(timer))
+  }
+
+  return {
+    admit: deps.admit,
+    peers: deps.peers,
+    serve(request, req, res) {
+      const { target } = request
+      if (target === SERVER_AS_A_WHOLE || isOwnPath(target.path)) serveOwn(request, req, res)
+      else forward(req, res)
+    },
+    upgrade(request, socket, head, onEnd) {
+      const { target, record } = request
+      if (!isOwnPath(target.path)) {
+        proxy.upgrade(request, socket, head, onEnd)
+        return
+      }
+      record.refused(NO_UPGRADE.code)
+      writeProblem(socket, NO_UPGRADE, record.requestId)
+      onEnd(NO_UPGRADE.status)
+    },
+    refuse: (res, send) => unverified.add(res, send),
+    enter: () => underWay.enter(),
+    leave: () => underWay.leave()
+  }
+}

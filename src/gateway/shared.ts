@@ -1,0 +1,75 @@
+/** Parts of the gateway that survive every reload. */
+import type { Clock } from '../clock.ts'
+import type { GatewayConfig } from '../config/config.ts'
+import { createGuard, type Guard } from '../http/guard.ts'
+import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
+import type { RecordObserver } from '../http/record.ts'
+import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
+import { createRevocations, type Revocations } from '../identity/revocations.ts'
+import type { Store } from '../store/port.ts'
+import { type StoreWatch, watchStore } from '../store/watch.ts'
+import type { AccessLog } from '../telemetry/access-log.ts'
+import type { Log } from '../telemetry/log.ts'
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { type Borrower, createLender } from './lender.ts'
+
+export interface GatewayDependencies {
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  readonly accessLog: AccessLog
+  /** Origin and base path of api.weixin.qq.com: `wechat.apiBase`, or the sandbox's URL. */
+  readonly wechatUrl: string
+  /** One of several processes on the same ports. */
+  readonly isWorker?: boolean
+  /** In a worker: the metrics of the whole group, given a way to get its own. */
+  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
+}
+
+export interface Shared extends GatewayDependencies {
+  /** Failures are counted; see {@link StoreWatch}. */
+  readonly store: Store
+  readonly storeWatch: StoreWatch
+  readonly lifecycle: Lifecycle
+  readonly revocations: Revocations
+  readonly metrics: Metrics
+  readonly guard: Guard
+  readonly unverified: UnverifiedQueue
+  /** Log line and metrics of every request of the edge. */
+  readonly observer: RecordObserver
+  readonly lender: { open(): Borrower }
+}
+
+export function createShared(config: GatewayConfig, dependencies: GatewayDependencies): Shared {
+  const { clock, log, accessLog } = dependencies
+  const { accessTtl } = config.tokens
+  const storeWatch = watchStore(dependencies.store, {
+    clock,
+    onFailure: (operation) => metrics.storeFailed(operation)
+  })
+  const { store } = storeWatch
+  const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
+  const metrics = createMetrics({
+    feedAge: () => revocations.age() / 1000,
+    isStoreTrusted: () => revocations.isTrusted,
+    revocations: () => revocations.size
+  })
+  const guard = createGuard(log)
+  return {
+    ...dependencies,
+    store,
+    storeWatch,
+    lifecycle: createLifecycle(),
+    revocations,
+    metrics,
+    guard,
+    unverified: createUnverifiedQueue(guard),
+    observer: {
+      finished(record) {
+        accessLog.finished(record)
+        metrics.requestDone(record.route?.path ?? 'none', record.status, record.ms / 1000)
+      }
+    },
+    lender: createLender()
+  }
+}

@@ -1,0 +1,68 @@
+/** A request that passed admission, and the IncomingMessage that carries it through Node's server and Fastify. */
+import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ClientConnection } from './connections.ts'
+import type { RequestHeaders } from './headers/request-headers.ts'
+import type { Peer } from './network.ts'
+import type { CanonicalPath } from './path/canonical-path.ts'
+import type { RequestRecord } from './record.ts'
+
+export interface AdmittedRequest {
+  readonly method: string
+  readonly target: CanonicalPath
+  readonly headers: RequestHeaders
+  readonly peer: Peer
+  readonly record: RequestRecord
+}
+
+/** Work for a request that ends when its response does. An object and no closure: a new closure per request outlives it
+ *  by several collections (docs/decisions/0008). */
+export interface UnderWay {
+  /** The response is over, whether it was finished or the client left. */
+  onClientClose(): void
+}
+
+/** The server creates every request as one of these (`http.createServer({ IncomingMessage })`). */
+export class GatewayRequest extends IncomingMessage {
+  /** Null for a refused request. */
+  admitted: AdmittedRequest | null = null
+  record: RequestRecord | null = null
+  client: ClientConnection | null = null
+  underWay: UnderWay | null = null
+  /** Called when the request is over, so that the configuration it began under can end. */
+  owner: { leave(): void } | null = null
+  #continues: ServerResponse | null = null
+
+  constructor(socket: Socket) {
+    super(socket)
+  }
+
+  /** Says "100 Continue" when the body is first asked for (RFC 9110, section 10.1.1), so never before a refusal. */
+  continueWhenRead(res: ServerResponse): void {
+    this.#continues = res
+  }
+
+  /** The client waits for "100 Continue" and has not been told to go on. */
+  get isWaitingToContinue(): boolean {
+    return this.#continues !== null
+  }
+
+  override _read(size: number): void {
+    const res = this.#continues
+    if (res !== null) {
+      this.#continues = null
+      if (!res.headersSent && !res.destroyed) res.writeContinue()
+    }
+    super._read(size)
+  }
+}
+
+/** The admitted request behind one of Fastify's. Throws for a message that did not come through the server. */
+export function admittedOf(raw: IncomingMessage): AdmittedRequest {
+  if (raw instanceof GatewayRequest && raw.admitted !== null) return raw.admitted
+  throw new Error('the request was not admitted')
+}
+
+export function recordOf(raw: IncomingMessage): RequestRecord {
+  return admittedOf(raw).record
+}

@@ -1,0 +1,22 @@
+/** A route with everything that serving it needs, made once per configuration. */
+import type { RouteConfig } from '../config/config.ts'
+import type { BodyLimits } from '../http/body/request-body.ts'
+import type { Principal } from '../identity/principal.ts'
+import type { RateLimiter } from '../routing/rate-limiter.ts'
+import type { Upstream } from '../upstream/upstreams.ts'
+import type { BodyTransform } from './transforms/transform.ts'
+
+export interface RoutePlan {
+  readonly upstream: Upstream
+  readonly bodyLimits: BodyLimits
+  /** Null for a route without a limit. */
+  readonly limiter: RateLimiter | null
+  /** Null: request bodies stream through untouched. */
+  readonly requestBody: BodyTransform | null
+  /** Identity headers of a principal on this route, kept for as long as its token is. */
+  readonly identities: WeakMap<Principal, readonly string[]>
+}
+
+export interface PlannedRoute extends RouteConfig {
+  readonly plan: RoutePlan
+}

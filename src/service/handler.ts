@@ -1,0 +1,27 @@
+/** Serves a request of the service listener: every path belongs to Fastify. */
+import type { FastifyInstance } from 'fastify'
+import type { Admit } from '../http/admit.ts'
+import type { Peers } from '../http/network.ts'
+import type { Handler } from '../http/server.ts'
+
+export interface ServiceHandlerDeps {
+  readonly admit: Admit
+  readonly peers: Peers
+  readonly routing: FastifyInstance['routing']
+  readonly underWay: { enter(): void; leave(): void }
+}
+
+export function createServiceHandler({ admit, peers, routing, underWay }: ServiceHandlerDeps): Handler {
+  return {
+    admit,
+    peers,
+    serve({ record }, req, res) {
+      record.granted('service', null, null)
+      routing(req, res)
+    },
+    upgrade: null,
+    refuse: (_res, send) => send(),
+    enter: () => underWay.enter(),
+    leave: () => underWay.leave()
+  }
+}
