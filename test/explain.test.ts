@@ -106,7 +106,16 @@ test('explain shows every header that goes upstream and why others do not', asyn
   const explanation = await explained(cwd, 'GET', '/admin/read', ...headers.flatMap((line) => ['-H', line]))
   t.same(
     explanation.upstream?.headers.map(([name]) => name),
-    ['Accept', 'X-Tenant', 'X-Request-Id', 'X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'traceparent']
+    [
+      'Accept',
+      'X-Tenant',
+      'X-Request-Id',
+      'X-Forwarded-For',
+      'X-Forwarded-Proto',
+      'X-Forwarded-Host',
+      'X-Forwarded-Prefix',
+      'traceparent'
+    ]
   )
   t.notMatch(JSON.stringify(explanation.upstream), /EVIL|6\.6\.6\.6/)
   const why = Object.fromEntries(explanation.stripped.map((entry) => [entry.name, entry.why]))

@@ -91,12 +91,11 @@ function pushOrigin(upstream: string[], { record, headers, peer }: AdmittedReque
     'X-Forwarded-For',
     forwardedFor === undefined ? peer.address : `${forwardedFor}, ${peer.address}`,
     'X-Forwarded-Proto',
-    headers.forwardedProto ?? peer.proto,
-    'traceparent',
-    record.traceparent
+    headers.forwardedProto ?? peer.proto
   )
   // HTTP/1.0 needs no Host.
   if (forwardedHost !== '') upstream.push('X-Forwarded-Host', forwardedHost)
   const prefix = stripPrefix === null || stripPrefix === '/' ? forwardedPrefix : forwardedPrefix + stripPrefix
   if (prefix !== '') upstream.push('X-Forwarded-Prefix', prefix)
+  upstream.push('traceparent', record.traceparent)
 }
