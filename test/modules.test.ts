@@ -1,0 +1,24 @@
+/** Loads every module of src, so that coverage counts those that no other test reaches. */
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { ROOT } from './support/markdown.ts'
+
+/** Runs a command when it is loaded. Tests start it as a process of its own, and coverage counts it there. */
+const PROGRAM = 'src/main.ts'
+
+const modules = globSync('src/**/*.ts', { cwd: ROOT }).filter((file) => file !== PROGRAM)
+
+test('importing a module opens no handle, and there is no default export', async (t) => {
+  t.ok(modules.length > 100)
+  const withHandles: string[] = []
+  const withDefault: string[] = []
+  for (const file of modules) {
+    const before = process.getActiveResourcesInfo().sort().join()
+    const exported = Object.keys(await import(join(ROOT, file)))
+    if (process.getActiveResourcesInfo().sort().join() !== before) withHandles.push(file)
+    if (exported.includes('default')) withDefault.push(file)
+  }
+  t.same(withHandles, [])
+  t.same(withDefault, [])
+})
