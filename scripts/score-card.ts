@@ -1,7 +1,7 @@
-/** The table of docs/security.md: every row of the self-test's corpus, and what is answered to it. */
+/** The tables of docs/security.md: the cases that public suites have too, and every row of the corpus with its answer. */
 import { catalogue } from '../src/errors.ts'
-import type { Family, Row } from '../src/selftest/case.ts'
-import { FAMILIES, ROWS, SAMPLE } from '../src/selftest/corpus.ts'
+import { FAMILIES, type Family, type Row, SUITES } from '../src/selftest/case.ts'
+import { casesFor, createSample, ROWS } from '../src/selftest/corpus.ts'
 
 const BEGIN = '<!-- score card: written by npm run generate -->'
 const END = '<!-- end of the score card -->'
@@ -13,7 +13,9 @@ const TITLES: Readonly<Record<Family, string>> = {
   tokens: 'Tokens'
 }
 
-/** The page with its score card as it should be. */
+const SAMPLE = createSample()
+
+/** The page with its score card up to date. */
 export function withScoreCard(page: string): string {
   const begin = page.indexOf(BEGIN)
   const end = page.indexOf(END)
@@ -25,12 +27,21 @@ function scoreCard(): string {
   const counts = FAMILIES.map((family) => [TITLES[family], rowsOf(family).length, countOf(rowsOf(family))] as const)
   const summary = counts.map(([title, rows, cases]) => `| ${title} | ${rows} | ${cases} |`)
   const all = `| **all** | ${ROWS.length} | ${countOf(ROWS)} |`
-  const parts = ['| family | rules | cases |', '|---|---|---|', ...summary, all, '']
+  const parts = ['| family | rules | cases |', '|---|---|---|', ...summary, all, '', ...suites(), '']
   for (const family of FAMILIES) {
     parts.push(`### ${TITLES[family]}`, '', '| rule | | cases | wxgate answers | behind it |', '|---|---|---|---|---|')
     parts.push(...rowsOf(family).map(toLine), '')
   }
   return parts.join('\n')
+}
+
+function suites(): string[] {
+  const cases = casesFor(SAMPLE)
+  const lines = Object.values(SUITES).map((suite) => {
+    const count = cases.filter((attack) => attack.suites?.includes(suite)).length
+    return `| ${suite} | ${count} | ${count} |`
+  })
+  return ['| requests as in | cases | wxgate passes |', '|---|---|---|', ...lines]
 }
 
 function toLine(row: Row): string {
@@ -39,7 +50,7 @@ function toLine(row: Row): string {
 }
 
 function answerOf({ expected }: Row): string {
-  if (expected.kind === 'served') return expected.isHidden ? 'served, and the header taken off' : 'served as ever'
+  if (expected.kind === 'served') return expected.isHidden ? 'served, the header removed' : 'served'
   if (expected.codes.length === 0) return String(expected.statuses[0])
   const answers = expected.codes.map((code) => `${catalogue[code].status} ${code}`)
   return `${answers.join(', ')}${expected.mustClose ? ', then the end of the connection' : ''}`

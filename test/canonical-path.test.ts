@@ -1,4 +1,4 @@
-/** The canonical path as a property: one reading, and no server behind the gateway has a more privileged one. */
+/** The canonical path: one reading of a target, and no backend has a more privileged one. */
 import fc from 'fast-check'
 import { test } from 'tap'
 import type { RouteConfig } from '../src/config/config.ts'
@@ -14,7 +14,36 @@ const anyTarget = fc.oneof(
   fc.webPath()
 )
 
-test('what comes out is its own canonical form', (t) => {
+/** Targets by the reason of their refusal; the corpus of the self-test has those that lead to a protected path. */
+const REFUSED: Readonly<Record<string, string>> = {
+  'a dot segment': '/. /./ /x/./y /x/.?y=1 /%2e /x/%2E?y /x/.. /.. /x/..?/admin /x/%2e./y /.//',
+  'a backslash': String.raw`/x\y /x/\ \\evil.com\admin /x/%5cy`,
+  'an empty segment': '// //x /x// /x//y /x//?y /%2e//x /x/....//y /...//y',
+  'a dot or space at the end of a segment': '/x. /x./y /x%20 /x%20/y /x%2e/y /x%20./y /x%09 /x/y%20%20?z /x%c2%a0',
+  'an encoded control character': '/x%00.jpg /x%0D /x%7f /x%1f /x%C2%85/y',
+  'bytes other than UTF-8': '/%c0%af /%c1%9c /%ff /%c3 /%c3/%a9 /%ed%a0%80 /%f8%80%80%80%af /%f4%90%80%80',
+  'a malformed triplet': '/% /%zz /x%2 /x%2?y /%u002e/x /%-1 /%0x41',
+  'a fragment': '/x#y /x?y#/z #/x',
+  'another form than an absolute path': '* ?x x *x x:80 http:/x',
+  'a raw byte beyond ASCII': '/\u00e9 /\uff41dmin /x\u00a0 /\u2025/x'
+}
+/** Targets that only a route with `allow` takes. */
+const CONDITIONAL =
+  '/x/%2f /x%2F%2Fy /x;y /; /x;jsessionid=1?y=2 /x%3b /%2561dmin /%25%36%31dmin /x%25u002e/y /x%23/y /%3Fx'
+
+test('a target that two decoders can read in two ways is refused, or needs an allowance', (t) => {
+  for (const [reason, targets] of Object.entries(REFUSED))
+    for (const target of targets.split(' ')) t.ok(canonicalPath(target) instanceof PathRefusal, `${reason}: ${target}`)
+  for (const target of CONDITIONAL.split(' ')) {
+    const path = canonicalPath(target)
+    t.ok(path instanceof PathRefusal || path.needs > 0, target)
+  }
+  for (const target of ['/.../x', '/x/...', '/x/..../y', '/x/..y', '/.well', '/x/.hidden', "/!$&'()*+,=:@-._~[]|"])
+    t.notOk(canonicalPath(target) instanceof PathRefusal, target)
+  t.end()
+})
+
+test('the canonical form of a path is its own canonical form', (t) => {
   fc.assert(
     fc.property(anyTarget, (target) => {
       const first = canonicalPath(target)
@@ -61,7 +90,7 @@ test('the query comes out byte for byte, and has no part in the path', (t) => {
   t.end()
 })
 
-test('nothing that is forwarded holds a raw or encoded control character, a backslash, or a step', (t) => {
+test('no forwarded path holds a raw or encoded control character, a backslash, or a step', (t) => {
   fc.assert(
     fc.property(anyTarget, (target) => {
       const canonical = canonicalPath(target)
@@ -77,7 +106,7 @@ test('nothing that is forwarded holds a raw or encoded control character, a back
   t.end()
 })
 
-/** Who might ask: nobody, or a user of one of the apps. */
+/** Apps of a caller; null for a caller without a token. */
 const CALLERS = [null, ...APPS]
 
 function mayUse({ auth, apps }: RouteConfig, app: string | null): boolean {
@@ -132,7 +161,7 @@ test('no backend reads a path that a less strict rule let through as one of a st
   t.end()
 })
 
-test('a plain path is never refused: what a table names can be reached', (t) => {
+test('a plain path of the route table is never refused', (t) => {
   const plain = fc.constantFrom(
     '',
     '/',
@@ -149,7 +178,7 @@ test('a plain path is never refused: what a table names can be reached', (t) => 
   )
   fc.assert(
     fc.property(routeTable, plain, (routes, tail) => {
-      // Two spellings of one name in a table are a matter of their own.
+      // A table with two spellings of one name is covered by caseSensitive below.
       if (routes.some(({ path }) => path.includes('Admin')) && routes.some(({ path }) => path.includes('admin'))) return
       const table = createRouteTable(routes)
       for (const { path } of routes) {
@@ -174,7 +203,7 @@ const allowing = (allow: Partial<RouteConfig['allow']>) => ({
   allow: { encodedSlash: false, matrixParams: false, doubleEncoding: false, ...allow }
 })
 
-/** What becomes of each target: the path of the route it takes, or the kind of refusal. */
+/** Path of the route that takes each target, or the kind of refusal. */
 function verdicts(routes: readonly RouteConfig[], targets: readonly string[], method = 'GET'): Record<string, string> {
   const table = createRouteTable(routes)
   return Object.fromEntries(
@@ -317,7 +346,7 @@ test('doubleEncoding lets a second layer pass on its own route, and opens no oth
   t.end()
 })
 
-test('caseSensitive says that another case is another path, on that route only', (t) => {
+test('caseSensitive makes another case another path, on that route only', (t) => {
   const routes = [
     route('/Repo', { ...demanding, caseSensitive: true }),
     route('/admin', demanding),
@@ -356,7 +385,7 @@ test('caseSensitive says that another case is another path, on that route only',
   t.end()
 })
 
-test('what is stricter is a matter of apps, claims, methods and limits too', (t) => {
+test('apps, claims, methods and limits make a route stricter too', (t) => {
   const twins = (strict: Partial<RouteConfig>, lax: Partial<RouteConfig> = {}) => [route('/a', strict), route('/', lax)]
   const rows: [RouteConfig[], string, string][] = [
     [twins({ apps: ['wxaaaa'] }), 'GET', 'guarded'],
@@ -387,7 +416,7 @@ test('what is stricter is a matter of apps, claims, methods and limits too', (t)
   t.end()
 })
 
-test('the longest path costs what its length does, whatever it repeats', (t) => {
+test('the cost of a path is linear in its length', (t) => {
   const table = createRouteTable([
     route('/', { auth: 'public', allow: { encodedSlash: true, matrixParams: true, doubleEncoding: true } }),
     route('/admin')
@@ -398,7 +427,7 @@ test('the longest path costs what its length does, whatever it repeats', (t) => 
     ...['+a/', '%20a/', 'a;b/', 'a.b/', 'a::b/', '%EF%B7%BA/', '%41/', 'A/'].map((piece) => `/${fill(piece)}x`),
     `/${fill('a++++++++++++++++++++++++++++++++++++++++++++++++')}a`
   ]) {
-    // The best of several, since the machine has other things to do.
+    // Take the best of several runs: the machine is shared.
     let best = Number.POSITIVE_INFINITY
     for (let run = 0; run < 10; run++) {
       const start = performance.now()

@@ -1,17 +1,19 @@
-/** `wxgate selftest`: every case holds for this gateway, and the checks can fail for others. */
+/** `wxgate selftest`: this gateway passes, and other servers fail where they are known to. */
 import { readFileSync } from 'node:fs'
 import httpProxy from '@fastify/http-proxy'
 import jwt from '@fastify/jwt'
 import { fastify } from 'fastify'
 import { test } from 'tap'
 import { withScoreCard } from '../scripts/score-card.ts'
-import { casesFor, ROWS, SAMPLE } from '../src/selftest/corpus.ts'
+import { casesFor, createSample, ROWS } from '../src/selftest/corpus.ts'
 import { formatReport, type Report } from '../src/selftest/report.ts'
-import { MOST_REQUESTS, requestsPlanned } from '../src/selftest/run.ts'
+import { MAX_REQUESTS, requestsPlanned } from '../src/selftest/run.ts'
 import { ROUTES } from './support/attack.ts'
 import { buildTestGateway } from './support/gateway.ts'
 import { command, echo, REFUSAL, selftest, startNaive } from './support/selftest.ts'
 import { startUpstream } from './support/upstream.ts'
+
+const SAMPLE = createSample()
 
 test('a minimal gateway passes the whole corpus', async (t) => {
   const upstream = await startUpstream(t, echo)
@@ -25,11 +27,10 @@ test('a minimal gateway passes the whole corpus', async (t) => {
   t.same(report.unknown, {})
   t.same(report.counts.all, { cases: report.counts.all.cases, passed: report.counts.all.cases, failed: 0, unknown: 0 })
   t.ok(report.passed && report.answersLikeWxgate && report.upstreamEchoes && report.aliveAfterwards)
-  t.ok(report.requests <= MOST_REQUESTS)
-  t.same(new Set(upstream.seen.map(({ method }) => method)), new Set(['GET']), 'nothing but GET reached the upstream')
+  t.ok(report.requests <= MAX_REQUESTS)
 })
 
-test('without a token nothing fails, nothing reaches the upstream, and what was not tested is told', async (t) => {
+test('without a token nothing reaches the upstream, and the report lists the cases that were not sent', async (t) => {
   const upstream = await startUpstream(t, echo)
   const gateway = await buildTestGateway(t, upstream.url)
   const { status, stdout } = await command(['--against', gateway.url, '--route', '/api/', '--format', 'json'])
@@ -41,7 +42,7 @@ test('without a token nothing fails, nothing reaches the upstream, and what was 
   t.same(upstream.seen, [])
 })
 
-test('with an upstream that does not tell what it received, those cases are not told either', async (t) => {
+test('an upstream that does not echo gets GET only, and the cases that need an echo are not judged', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('alice')
@@ -49,9 +50,10 @@ test('with an upstream that does not tell what it received, those cases are not 
   t.ok(report.passed)
   t.equal(report.counts.all.unknown, casesFor(SAMPLE).filter(({ needs }) => needs === 'echo').length)
   t.ok(Object.keys(report.unknown)[0]?.startsWith('needs a route whose upstream'))
+  t.same(new Set(upstream.seen.map(({ method }) => method)), new Set(['GET']))
 })
 
-test('the stock plugins fail in every family, each in the ways that are known of them', async (t) => {
+test('the stock plugins fail in every family, as they are known to', async (t) => {
   const upstream = await startUpstream(t, echo)
   const app = fastify({ logger: false, forceCloseConnections: true })
   t.teardown(() => app.close())
@@ -79,9 +81,9 @@ test('the stock plugins fail in every family, each in the ways that are known of
   const failed = new Map(report.failures.map(({ id, reason }) => [id, reason]))
   for (const id of ['P01.1', 'P02.1', 'P03.1', 'P04.1', 'P05.1', 'P09.1', 'P10.1', 'P13.2', 'P14.1', 'P15.1', 'P21.1'])
     t.match(failed.get(id), /^answered 200: let through/, id)
-  for (const id of ['H02.3', 'H15.1', 'H28.1']) t.match(failed.get(id), /^the upstream received what/, id)
+  for (const id of ['H02.4', 'H15.1', 'H28.1']) t.match(failed.get(id), /^the upstream received what/, id)
   for (const id of ['H08.1', 'J14.1', 'J16.5']) t.match(failed.get(id), /^answered 500/, id)
-  for (const id of ['H17.1', 'S06.2']) t.match(failed.get(id), /^answered 401, expected 400/, id)
+  for (const id of ['H17.3', 'S06.3']) t.match(failed.get(id), /^answered 401, expected 400/, id)
   t.match(failed.get('H26.1'), /received the access token/)
   t.match(failed.get('H16.1'), /the next request on it got no answer/)
   t.match(failed.get('J16.1'), /^answered 200/)
@@ -89,9 +91,9 @@ test('the stock plugins fail in every family, each in the ways that are known of
     t.notOk(failed.has(id), `${id} holds there`)
 })
 
-test('a server that takes every blank line for the end of a request fails, and the report says when, what and how often', async (t) => {
+test('a server that takes every blank line for the end of a request fails, and the report has date, case and counts', async (t) => {
   const { url, most, count } = await startNaive(t, () => REFUSAL)
-  const report = await selftest(url, { timeout: 200 })
+  const report = await selftest(url, { timeout: 500 })
   const reasons = report.failures
     .filter(({ family }) => family === 'framing')
     .map(({ id, reason }) => `${id} ${reason}`)
@@ -101,13 +103,13 @@ test('a server that takes every blank line for the end of a request fails, and t
   )
   t.ok(reasons.some((reason) => reason.startsWith('S22.1 answered 401, expected 400')))
   t.ok(reasons.some((reason) => /^S24\.\d+ /.test(reason)))
-  // The server learns a moment later that a connection is over, so it sees a few more than the 8 there are.
+  // The server learns of the end of a connection later than the client, so it counts more than 8.
   t.ok(most() <= 16, `${most()} connections at a time`)
-  t.ok(count() <= MOST_REQUESTS, 'no more requests than promised')
+  t.ok(count() <= MAX_REQUESTS, 'no more requests than promised')
 
   const text = formatReport(report, 'text')
   t.match(text, `wxgate selftest 1 against ${url}, route /admin, 1970-01-01T00:00:00.000Z`)
-  t.match(text, /family {5}cases {2}passed {2}failed unknown\npaths +\d+ /)
+  t.match(text, /family +cases +passed +failed +unknown\npaths +\d+ /)
   t.match(text, /FAILED: \d+ of \d+ cases\n$/)
   const page = formatReport(report, 'markdown')
   t.match(page, `| paths | ${report.counts.paths.cases} |`)
@@ -115,7 +117,7 @@ test('a server that takes every blank line for the end of a request fails, and t
   t.same(JSON.parse(formatReport(report, 'json')), report)
 })
 
-test('answers that look like the upstream fail, whatever their status; what is neither is not told', async (t) => {
+test('answers that look like the upstream fail, whatever their status; other answers are not judged', async (t) => {
   const token = 'a-token-of-some-length'
   const upstream = (status: number) => `HTTP/1.1 ${status} X\r\nServer: app\r\nContent-Length: 0\r\n\r\n`
   const { url } = await startNaive(t, (request) => {
@@ -125,14 +127,14 @@ test('answers that look like the upstream fail, whatever their status; what is n
     if (target.includes(';')) return 'HTTP/1.1 404 X\r\nVia: other\r\nContent-Length: 0\r\n\r\n'
     return target.includes('%25') ? 'HTTP/1.1 302 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n' : REFUSAL
   })
-  const report = await selftest(url, { token, timeout: 200 })
+  const report = await selftest(url, { token, timeout: 500 })
   t.match(report.failures.find(({ id }) => id === 'P02.1')?.reason, 'answered 404, and it looks like the upstream')
   t.ok(report.unknown['answered 404, by the gateway or by the upstream']?.includes('P10.1'))
   t.ok(report.unknown['answered 302, a redirection']?.includes('P13.1'))
 })
 
-test('the corpus is bounded, has one id for one case, and the same cases for any route', async (t) => {
-  t.ok(requestsPlanned() <= MOST_REQUESTS)
+test('the corpus is bounded, its ids are unique, and every route has the same cases', async (t) => {
+  t.ok(requestsPlanned() <= MAX_REQUESTS)
   const ids = casesFor(SAMPLE).map(({ id }) => id)
   t.equal(new Set(ids).size, ids.length)
   t.equal(new Set(ROWS.map(({ id }) => id)).size, ROWS.length)

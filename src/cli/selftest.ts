@@ -1,4 +1,4 @@
-/** `wxgate selftest`: the attack corpus against a gateway that runs, with a report to file. */
+/** `wxgate selftest`: sends the attack corpus to a running gateway and prints a report. */
 import { parseArgs } from 'node:util'
 import { canonicalPath, PathRefusal } from '../http/path/canonical-path.ts'
 import { Unsuitable } from '../selftest/facts.ts'
@@ -10,17 +10,17 @@ import { version } from './version.ts'
 
 const USAGE = `Usage: wxgate selftest --against URL --route PATH [--token TOKEN] [--format text|json|markdown] [--timeout MS] [--yes]
 
-Attacks a gateway with every bypass that wxgate knows of, and reports what did not hold. Works against other gateways too.
+Sends known attacks to a gateway and reports the ones that got through. Works with other gateways too.
 
   --against  the gateway, such as https://api.example.com
   --route    a path that asks for a token there
-  --token    an access token of that gateway (or WXGATE_SELFTEST_TOKEN): tests what a client with one can do.
-             With it, some GET requests reach the upstream. It does not appear in the report
+  --token    an access token of that gateway (or WXGATE_SELFTEST_TOKEN): adds the attacks of a client with a token.
+             Some GET requests then reach the upstream. The token does not appear in the report
   --format   text (default), json or markdown
   --timeout  milliseconds for one exchange (5000)
-  --yes      really, although the gateway is on another machine
+  --yes      confirms a gateway on another machine
 
-Exits with 0 when nothing failed, with 1 when something did, with 2 when there was nothing to test.
+Exit status: 0 no case failed, 1 a case failed, 2 the target could not be tested.
 `
 
 interface Arguments {
@@ -71,7 +71,7 @@ function readArguments(args: readonly string[], { env }: CliIo): Arguments | nul
   })
   if (values.help) return null
   const { format, yes } = values
-  if (values.against === undefined) throw new Error('--against is missing: nothing is attacked by default')
+  if (values.against === undefined) throw new Error('--against is missing: there is no default target')
   if (values.route === undefined) throw new Error('--route is missing')
   if (format !== 'text' && format !== 'json' && format !== 'markdown')
     throw new Error('--format must be text, json or markdown')
@@ -80,7 +80,7 @@ function readArguments(args: readonly string[], { env }: CliIo): Arguments | nul
     throw new Error('--timeout must be 100 to 60000 milliseconds')
   const against = readTarget(values.against)
   if (!yes && !isLoopback(against.hostname)) {
-    throw new Error(`this sends ${requestsPlanned()} hostile requests to ${against.host}: add --yes if you may`)
+    throw new Error(`this sends ${requestsPlanned()} hostile requests to ${against.host}: add --yes to confirm`)
   }
   const token = values.token ?? (env.WXGATE_SELFTEST_TOKEN || null)
   if (token !== null && !/^[A-Za-z0-9._~+/=-]{8,8000}$/.test(token)) throw new Error('--token must be one token')

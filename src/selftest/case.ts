@@ -1,53 +1,68 @@
-/** What an attack of the self-test is: bytes, and what may be answered to them. */
+/** Types of the attack corpus: bytes to send, and the answers that are acceptable. */
 import type { ErrorCode } from '../errors.ts'
+import type { Strangers } from './corpus/forgery.ts'
 
-export type Family = 'paths' | 'headers' | 'framing' | 'tokens'
+export const FAMILIES = ['paths', 'headers', 'framing', 'tokens'] as const
+export type Family = (typeof FAMILIES)[number]
 
-/** What the bytes are made for. */
+/** Public test suites whose requests the corpus covers, with the letters that mark their cases. */
+export const SUITES = { P: 'Http11Probe', S: 'h1spec', G: 'HTTP Garden' } as const
+export type Suite = (typeof SUITES)[keyof typeof SUITES]
+
+/** Target of a run. */
 export interface Subject {
   /** For the Host header. */
   readonly host: string
-  /** The protected prefix; without a slash at its end, unless it is `/`. */
+  /** Protected prefix without a trailing slash, or `/`. */
   readonly route: string
-  /** A real access token, or a made-up one of the same shape where none was given. */
+  /** Access token of the gateway; a token of the same shape where none was given. */
   readonly token: string
-  /** PEM of a public key: the target's own where it publishes one. */
+  /** PEM of a public key: the key that the gateway publishes, else a generated one. */
   readonly publicKey: string
-  /** A word that nothing else contains. An answer that holds it shows that a header came through. */
+  /** Random word. An answer that holds it proves that the upstream received it. */
   readonly canary: string
+  /** Keys that the gateway does not know. */
+  readonly strangers: Strangers
 }
 
-/** No success without a token: one of these answers, or an end of the connection where that is fair. */
+/** One of these answers, or a closed connection where `mayClose` is set. */
 export interface Refused {
   readonly kind: 'refused'
   readonly statuses: readonly number[]
-  /** What wxgate says; empty where Node's HTTP server answers for it. */
+  /** Codes of wxgate; empty where the answer carries no problem body. */
   readonly codes: readonly ErrorCode[]
   readonly mayClose: boolean
-  /** After this the connection has no trustworthy beginning of a next request. */
+  /** The connection must end: the start of the next request is unknown. */
   readonly mustClose: boolean
 }
 
-/** As the plain request with the same token is answered. */
+/** The answer to the plain request with the same token. */
 export interface Served {
   readonly kind: 'served'
-  /** The upstream received neither the canary nor the token. Only an upstream that echoes its request can tell. */
+  /** Neither the canary nor the token reached the upstream. Needs an upstream that echoes its request. */
   readonly isHidden: boolean
+  /** Text that an upstream which echoes bodies must have received. */
+  readonly echoes: string
+  /** Refusals that are acceptable too. */
+  readonly orStatuses: readonly number[]
 }
 
 export type Expected = Refused | Served
 
+/** `token`: a real token. `echo`: besides, an upstream that echoes the headers that it received. */
+export type Need = 'token' | 'echo'
+
 export interface Attack {
-  /** Latin-1: one character, one byte. */
+  /** Latin-1: one character is one byte. `{pause}` parts two writes, `{end}` closes the sending side. */
   readonly bytes: string
-  /** One for each request in the bytes; the row's, once, unless told. */
+  /** One per request in the bytes; default: the row's, once. */
   readonly expected?: readonly Expected[]
-  /** `token`: only with a real token. `echo`: only where besides the upstream echoes the headers it received. */
-  readonly needs?: 'token' | 'echo'
+  readonly needs?: Need
   /** Whether a harmless request follows on the same connection. */
   readonly isFollowed?: boolean
   /** The answer to HEAD has no body. */
   readonly isHead?: boolean
+  readonly suites?: readonly Suite[]
 }
 
 /** Attacks of one kind. */
@@ -55,17 +70,16 @@ export interface Row {
   /** A letter for the family and a number. */
   readonly id: string
   readonly family: Family
-  /** What a good gateway does. */
   readonly rule: string
   readonly expected: Expected
-  /** Advisories, and reports by name. */
+  /** RFC sections, advisories and reports. */
   readonly sources: readonly string[]
-  /** As many for one subject as for any other. */
+  /** Gives the same number of attacks for every subject. */
   attacks(subject: Subject): readonly Attack[]
 }
 
 export interface Case extends Attack {
-  /** Such as `P01.2`: row and place within it. */
+  /** Row and place within it, such as `P01.2`. */
   readonly id: string
   readonly row: Row
 }
@@ -79,31 +93,15 @@ export function refused(
   return { kind: 'refused', statuses, codes, mayClose, mustClose }
 }
 
-export const SERVED: Served = { kind: 'served', isHidden: false }
-export const HIDDEN: Served = { kind: 'served', isHidden: true }
+export function served(options: Partial<Omit<Served, 'kind'>> = {}): Served {
+  return { kind: 'served', isHidden: false, echoes: '', orStatuses: [], ...options }
+}
 
-/** 401 for want of a token, and nothing else to complain of. */
+export const SERVED = served()
+export const HIDDEN = served({ isHidden: true })
+
+/** 401 for a missing token and for no other reason. */
 export const NO_TOKEN = refused([401, 403], ['token_missing'], { mayClose: false })
 
-/** What 501 (RFC 9112, section 6.1) and 505 are to framing: answers in order, though of the fifth hundred. */
-export const FAIR_5XX: ReadonlySet<number> = new Set([501, 505])
-
-/** A request as its lines; CRLF and the empty line are added. */
-export function request(line: string, lines: readonly string[], body = ''): string {
-  return `${[line, ...lines].join('\r\n')}\r\n\r\n${body}`
-}
-
-/** GET of a target over HTTP/1.1. */
-export function get({ host }: Subject, target: string, ...lines: string[]): string {
-  return request(`GET ${target} HTTP/1.1`, [`Host: ${host}`, ...lines])
-}
-
-/** A path below the protected prefix. */
-export function below(route: string, rest: string): string {
-  return route === '/' ? `/${rest}` : `${route}/${rest}`
-}
-
-/** UTF-8 bytes as latin-1 text. */
-export function utf8(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1')
-}
+/** 5xx that refuse a request: 501 (RFC 9112, section 6.1) and 505. */
+export const REFUSING_5XX: ReadonlySet<number> = new Set([501, 505])

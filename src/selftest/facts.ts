@@ -1,29 +1,32 @@
-/** What is found out about a gateway before it is attacked: how it refuses, how it serves, and what its upstream tells. */
+/** Looks at a gateway before the attacks: its refusal, its service, and the headers that its upstream reports. */
 import { createPublicKey, type webcrypto } from 'node:crypto'
-import { get, type Subject } from './case.ts'
-import { SAMPLE } from './corpus.ts'
-import { STRANGERS_PEM } from './forgery.ts'
+import type { Subject } from './case.ts'
+import { toPem } from './corpus/forgery.ts'
+import { fill, get } from './corpus/placeholders.ts'
+import { createSample } from './corpus.ts'
 import { type Answer, type Dial, exchange, headerOf } from './wire.ts'
 
 export interface Facts {
   readonly subject: Subject
   readonly hasToken: boolean
-  /** Refuses in wxgate's words. */
+  /** Refuses with problem bodies of wxgate. */
   readonly isWxgate: boolean
-  /** Of the protected path without a token. */
+  /** Answer of the protected path without a token. */
   readonly refusal: Answer
-  /** Of the protected path with the token; null without one. */
+  /** Answer of the protected path with the token; null without one. */
   readonly service: Answer | null
-  /** The upstream's answers hold the headers it received. */
+  /** The upstream's answers hold the headers that it received. */
   readonly isEcho: boolean
-  /** Names of identity headers that the upstream was seen to receive. */
+  /** They hold the body too. */
+  readonly isBodyEcho: boolean
+  /** Identity headers that the upstream received. */
   readonly identity: readonly string[]
-  /** How the gateway's own answers look, and the upstream's, where that differs. */
+  /** Fingerprints of the gateway's own answers, and those of the upstream's that differ. */
   readonly gatewayLooks: ReadonlySet<string>
   readonly upstreamLooks: ReadonlySet<string>
 }
 
-/** Why there is nothing to test. `isUsage`: other arguments would help. */
+/** The target cannot be tested. `isUsage`: other arguments would help. */
 export class Unsuitable extends Error {
   readonly isUsage: boolean
 
@@ -33,8 +36,8 @@ export class Unsuitable extends Error {
   }
 }
 
-/** Requests that findFacts sends at most. */
-export const FACT_REQUESTS = 9
+/** Highest number of requests of findFacts. */
+export const FACT_REQUESTS = 10
 
 const IDENTITY_NAMES = [
   'x-openid',
@@ -59,7 +62,8 @@ export interface FactOptions {
 }
 
 export async function findFacts({ dial, host, route, token, timeout, canary }: FactOptions): Promise<Facts> {
-  const draft: Subject = { ...SAMPLE, host, route, canary, token: token ?? SAMPLE.token }
+  const sample = createSample()
+  const draft: Subject = { ...sample, host, route, canary, token: token ?? sample.token }
   let reason = 'no answer in time'
   const send = async (bytes: string): Promise<Answer | null> => {
     const { answers, failure } = await exchange(dial, bytes, { count: 1, timeout })
@@ -77,17 +81,17 @@ export async function findFacts({ dial, host, route, token, timeout, canary }: F
   }
   const isWxgate = wxgateCode(refusal) !== null
   const garbled = await ask(route, 'Authorization: Bearer x')
-  // What is no HTTP does not get as far as an upstream.
+  // Bytes other than HTTP do not reach an upstream.
   const garbage = await send('THIS IS NOT HTTP\r\n\r\n')
   const gatewayLooks = new Set([refusal, garbled, garbage].flatMap((answer) => (answer === null ? [] : [look(answer)])))
   const keys = await ask('/.well-known/jwks.json')
-  const subject = { ...draft, publicKey: (keys === null ? null : publishedKey(keys)) ?? STRANGERS_PEM }
+  const subject = { ...draft, publicKey: (keys === null ? null : publishedKey(keys)) ?? sample.publicKey }
   const elsewhere = await ask(`/${canary}`)
   const facts = { subject, isWxgate, refusal, gatewayLooks }
   const open = elsewhere !== null && elsewhere.status < 300 ? [elsewhere] : []
   if (token === null) {
     const upstreamLooks = looksOf(open, gatewayLooks)
-    return { ...facts, hasToken: false, service: null, isEcho: false, identity: [], upstreamLooks }
+    return { ...facts, hasToken: false, service: null, isEcho: false, isBodyEcho: false, identity: [], upstreamLooks }
   }
   const bearer = `Authorization: Bearer ${token}`
   const service = await ask(route, bearer)
@@ -99,23 +103,26 @@ export async function findFacts({ dial, host, route, token, timeout, canary }: F
   const missing = await ask(`${route === '/' ? '' : route}/${canary}`, bearer)
   const served = [...open, service, ...(missing === null ? [] : [missing])]
   const isEcho = echo?.body.includes(canary) ?? false
+  const post = fill(`{POST}{auth}Content-Length: ${canary.length}\r\nConnection: close\r\n\r\n{canary}`, subject)
+  const isBodyEcho = isEcho && ((await send(post))?.body.includes(canary) ?? false)
   return {
     ...facts,
     hasToken: true,
     service,
     isEcho,
+    isBodyEcho,
     identity: isEcho ? identityNames(echo?.body ?? '') : [],
     upstreamLooks: looksOf(served, gatewayLooks)
   }
 }
 
-/** The `code` of an answer in wxgate's words; null for any other answer. */
+/** The `code` of a problem body of wxgate; null for any other answer. */
 export function wxgateCode({ headers, body }: Answer): string | null {
   if (!headerOf(headers, 'content-type').startsWith('application/problem+json')) return null
   return /"type":"urn:wxgate:error:([a-z_]+)"/.exec(body)?.[1] ?? null
 }
 
-/** Who wrote an answer shows in which headers it has, and in a few of their values. */
+/** Fingerprint of the server that wrote an answer: its header names and a few of their values. */
 export function look({ headers }: Answer): string {
   const names = headers.map(([name]) => name).filter((name) => !VARYING.has(name))
   const values = ['server', 'content-type', 'x-powered-by', 'via'].map((name) => headerOf(headers, name))
@@ -147,7 +154,7 @@ function publishedKey({ status, body }: Answer): string | null {
   try {
     const { keys } = JSON.parse(body) as { keys?: webcrypto.JsonWebKey[] }
     const [key] = keys ?? []
-    return key ? createPublicKey({ key, format: 'jwk' }).export({ format: 'pem', type: 'spki' }).toString() : null
+    return key ? toPem(createPublicKey({ key, format: 'jwk' })) : null
   } catch {
     return null
   }

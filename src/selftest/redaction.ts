@@ -1,13 +1,13 @@
-/** Bytes as people may read and file them. */
+/** Bytes as text for a report. */
 
-/** So much of a token in one piece gives it away. */
+/** Length of a piece of the token that must not appear. */
 const PIECE = 12
-/** Characters shown of one text. */
-const MOST = 1_600
+/** Characters of one text that are shown. */
+const MAX_SHOWN = 1_600
 
-/** Replaces every piece of the token, in whatever letters, by `[token]`, and shows control characters. */
+/** Replaces every piece of the token, in any case and direction, by `[token]`; escapes control characters. */
 export function showBytes(text: string, token: string | null): string {
-  const short = text.length > MOST ? text.slice(0, MOST) : text
+  const short = text.length > MAX_SHOWN ? text.slice(0, MAX_SHOWN) : text
   const shown = token === null ? short : withoutToken(short, token)
   const rest = text.length - short.length
   return visible(shown) + (rest > 0 ? `… and ${rest} bytes more` : '')

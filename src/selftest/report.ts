@@ -1,6 +1,5 @@
-/** What a security reviewer can file: what was tested, when, and what did not hold. */
-import type { Family } from './case.ts'
-import { FAMILIES } from './corpus.ts'
+/** Report of a run, to be filed: target, date, counts and every case that failed. */
+import { FAMILIES, type Family, SUITES, type Suite } from './case.ts'
 import { showBytes } from './redaction.ts'
 import type { CaseResult, SelftestResult } from './run.ts'
 import type { Answer } from './wire.ts'
@@ -12,14 +11,14 @@ export interface Counts {
   readonly unknown: number
 }
 
-/** A case that did not pass. The token does not appear in it. */
+/** A failed case. The token does not appear in it. */
 export interface Finding {
   readonly id: string
   readonly family: Family
   readonly rule: string
   readonly sources: readonly string[]
   readonly reason: string
-  /** Bytes with control characters as escapes, one line of text for one line of the request. */
+  /** Control characters are escaped; one line of text per line of the request. */
   readonly sent: string
   readonly answers: readonly string[]
   readonly isClosed: boolean
@@ -39,8 +38,10 @@ export interface Report {
   readonly aliveAfterwards: boolean
   readonly passed: boolean
   readonly counts: Readonly<Record<Family | 'all', Counts>>
+  /** Cases that a public suite has too. */
+  readonly suites: Readonly<Record<Suite, Counts>>
   readonly failures: readonly Finding[]
-  /** Cases that could not be told, by the reason. */
+  /** Cases that could not be judged, by reason. */
   readonly unknown: Readonly<Record<string, readonly string[]>>
 }
 
@@ -63,6 +64,10 @@ export function createReport({ facts, results, isAlive, requests }: SelftestResu
     family,
     count(results.filter(({ attack }) => attack.row.family === family))
   ])
+  const bySuite = Object.values(SUITES).map((suite) => [
+    suite,
+    count(results.filter(({ attack }) => attack.suites?.includes(suite)))
+  ])
   return {
     tool: 'wxgate selftest',
     version,
@@ -76,6 +81,7 @@ export function createReport({ facts, results, isAlive, requests }: SelftestResu
     aliveAfterwards: isAlive,
     passed: isAlive && failures.length === 0,
     counts: { ...Object.fromEntries(byFamily), all: count(results) } as Report['counts'],
+    suites: Object.fromEntries(bySuite) as Report['suites'],
     failures: failures.map((result) => toFinding(result, token)),
     unknown
   }
@@ -115,26 +121,27 @@ const heading = ({ version, target, route, date }: Report) =>
 function remarks(report: Report): string[] {
   const { answersLikeWxgate, withToken, upstreamEchoes, requests, aliveAfterwards } = report
   return [
-    `The target ${answersLikeWxgate ? 'answers in the words of wxgate' : 'is another gateway: its codes are not checked'}.`,
+    `The target ${answersLikeWxgate ? 'is wxgate: its error codes are checked' : 'is another gateway: its error codes are not checked'}.`,
     withToken
-      ? `A token was given; the upstream ${upstreamEchoes ? 'tells which headers it received' : 'does not tell which headers it received'}.`
-      : 'No token was given: what a client with a token can do was not tested.',
+      ? `A token was given; the upstream ${upstreamEchoes ? 'echoes' : 'does not echo'} the headers that it receives.`
+      : 'No token was given: requests with a token were not tested.',
     `${requests} requests were sent. The gateway ${aliveAfterwards ? 'answers as before' : 'DOES NOT ANSWER AS BEFORE'}.`
   ]
 }
 
 const verdictLine = ({ passed, counts }: Report) =>
   passed
-    ? `PASSED: ${counts.all.passed} of ${counts.all.cases} cases${counts.all.unknown > 0 ? `, ${counts.all.unknown} could not be told` : ''}`
+    ? `PASSED: ${counts.all.passed} of ${counts.all.cases} cases${counts.all.unknown > 0 ? `, ${counts.all.unknown} could not be judged` : ''}`
     : `FAILED: ${counts.all.failed} of ${counts.all.cases} cases`
 
-function rows({ counts }: Report): (readonly [string, Counts])[] {
-  return [...FAMILIES, 'all' as const].map((name) => [name, counts[name]])
+function rows({ counts, suites }: Report): (readonly [string, Counts])[] {
+  const byFamily = [...FAMILIES, 'all' as const].map((name) => [name, counts[name]] as const)
+  return [...byFamily, ...Object.values(SUITES).map((name) => [`as in ${name}`, suites[name]] as const)]
 }
 
 function asPlainText(report: Report): string {
   const cells = (values: readonly (string | number)[]) =>
-    values.map((value, index) => (index === 0 ? String(value).padEnd(8) : String(value).padStart(8))).join('')
+    values.map((value, index) => (index === 0 ? String(value).padEnd(18) : String(value).padStart(8))).join('')
   const parts = [heading(report), '', ...remarks(report), '', cells(['family', 'cases', 'passed', 'failed', 'unknown'])]
   for (const [name, { cases, passed, failed, unknown }] of rows(report))
     parts.push(cells([name, cases, passed, failed, unknown]))
@@ -149,7 +156,7 @@ function asPlainText(report: Report): string {
     for (const answer of failure.answers) parts.push('  answered:', indent(answer))
     if (failure.isClosed) parts.push('  and the connection was closed')
   }
-  for (const [reason, ids] of Object.entries(report.unknown)) parts.push('', `not told, ${reason}: ${ids.join(' ')}`)
+  for (const [reason, ids] of Object.entries(report.unknown)) parts.push('', `not judged, ${reason}: ${ids.join(' ')}`)
   return `${[...parts, '', verdictLine(report)].join('\n')}\n`
 }
 
@@ -178,16 +185,16 @@ function asMarkdown(report: Report): string {
     for (const answer of failure.answers) parts.push('', 'Answered:', fence(answer))
     if (failure.isClosed) parts.push('', 'The connection was closed.')
   }
-  const notTold = Object.entries(report.unknown)
-  if (notTold.length > 0)
-    parts.push('', '## Not told', '', ...notTold.map(([reason, ids]) => `- ${reason}: ${ids.join(', ')}`))
+  const notJudged = Object.entries(report.unknown)
+  if (notJudged.length > 0)
+    parts.push('', '## Not judged', '', ...notJudged.map(([reason, ids]) => `- ${reason}: ${ids.join(', ')}`))
   return `${parts.join('\n')}\n`
 }
 
 const from = ({ sources }: Finding) => (sources.length > 0 ? ` (${sources.join(', ')})` : '')
 const indent = (text: string) => text.replace(/^/gm, '    ')
 
-/** A fence longer than any run of backticks in what it holds. */
+/** A fence longer than any run of backticks in the text. */
 function fence(text: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length))
   const marks = '`'.repeat(longest + 1)

@@ -1,20 +1,21 @@
-/** The self-test: sends the corpus to a gateway and judges what comes back. */
+/** The self-test: sends the corpus to a gateway and judges the answers. */
 import { randomBytes } from 'node:crypto'
-import { type Case, get } from './case.ts'
-import { casesFor, SAMPLE } from './corpus.ts'
+import type { Case } from './case.ts'
+import { get } from './corpus/placeholders.ts'
+import { casesFor, createSample } from './corpus.ts'
 import { FACT_REQUESTS, type Facts, findFacts } from './facts.ts'
 import { expectationsOf, judge, unmetNeed, type Verdict } from './verdict.ts'
 import { type Answer, type Dial, dialTo, type Exchange, exchange } from './wire.ts'
 
-/** No run sends more requests than this, whatever the corpus holds. */
-export const MOST_REQUESTS = 1_000
+/** Upper bound of the requests of a run. */
+export const MAX_REQUESTS = 2_000
 const AT_A_TIME = 8
-/** Milliseconds for an answer too many to show itself. */
+/** Milliseconds to wait for a surplus answer. */
 const GRACE = 150
 const LAST_LOOKS = 3
 
 export interface SelftestOptions {
-  /** http or https; origin only. */
+  /** Origin with http or https. */
   readonly against: URL
   /** A protected prefix, such as `/api`. */
   readonly route: string
@@ -38,14 +39,15 @@ export interface SelftestResult {
   readonly requests: number
 }
 
-/** Rejects with Unsuitable when there is nothing to test. */
+/** Rejects with Unsuitable when the target cannot be tested. */
 export async function runSelftest(options: SelftestOptions): Promise<SelftestResult> {
   const { against, timeout, token } = options
   const dial = dialTo(against)
   const route = options.route === '/' ? '/' : options.route.replace(/\/+$/, '')
   const canary = `wxgate${randomBytes(9).toString('hex')}`
   const facts = await findFacts({ dial, host: against.host, route, token, timeout, canary })
-  const waiting = casesFor(facts.subject)
+  const cases = casesFor(facts.subject)
+  const waiting = [...cases]
   const results = new Map<string, CaseResult>()
   let requests = FACT_REQUESTS
 
@@ -53,7 +55,8 @@ export async function runSelftest(options: SelftestOptions): Promise<SelftestRes
     for (let attack = waiting.shift(); attack !== undefined; attack = waiting.shift()) {
       const cost = requestsOf(attack)
       const unmet =
-        unmetNeed(attack, facts) ?? (requests + cost + LAST_LOOKS > MOST_REQUESTS ? 'not sent: enough was' : null)
+        unmetNeed(attack, facts) ??
+        (requests + cost + LAST_LOOKS > MAX_REQUESTS ? 'not sent: the request limit was reached' : null)
       if (unmet === null) requests += cost
       results.set(attack.id, unmet === null ? await attempt(dial, attack, facts, timeout) : leaveOut(attack, unmet))
     }
@@ -61,21 +64,20 @@ export async function runSelftest(options: SelftestOptions): Promise<SelftestRes
   await Promise.all(Array.from({ length: AT_A_TIME }, work))
 
   const isAlive = await isStillAlive(dial, facts, timeout)
-  // Cases end in another order than they began.
-  const inOrder = casesFor(facts.subject).flatMap(({ id }) => results.get(id) ?? [])
-  return { facts, results: inOrder, isAlive, requests: requests + LAST_LOOKS }
+  return { facts, results: cases.flatMap(({ id }) => results.get(id) ?? []), isAlive, requests: requests + LAST_LOOKS }
 }
 
-/** How many requests a run sends at most. */
+/** Number of requests of a run in which every case can be judged. */
 export function requestsPlanned(): number {
-  return casesFor(SAMPLE).reduce((sum, attack) => sum + requestsOf(attack), FACT_REQUESTS + LAST_LOOKS)
+  return casesFor(createSample()).reduce((sum, attack) => sum + requestsOf(attack), FACT_REQUESTS + LAST_LOOKS)
 }
 
 function requestsOf(attack: Case): number {
   return expectationsOf(attack).length + (attack.isFollowed ? 1 : 0)
 }
 
-async function attempt(dial: Dial, attack: Case, facts: Facts, timeout: number): Promise<CaseResult> {
+/** Sends one case. */
+export async function attempt(dial: Dial, attack: Case, facts: Facts, timeout: number): Promise<CaseResult> {
   const result = await exchange(dial, attack.bytes + follower(attack, facts), {
     count: requestsOf(attack),
     timeout,
@@ -85,7 +87,7 @@ async function attempt(dial: Dial, attack: Case, facts: Facts, timeout: number):
   return toResult(attack, judge(attack, result, facts), result)
 }
 
-/** Asks the server to end the connection, so that every answer it has to give is there by then. */
+/** Asks for the end of the connection, so that the exchange needs no timeout to be complete. */
 function follower(attack: Case, { subject }: Facts): string {
   return attack.isFollowed ? get(subject, subject.route, 'Connection: close') : ''
 }

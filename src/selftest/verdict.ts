@@ -1,7 +1,7 @@
-/** Whether what came back is what a good gateway answers. */
-import { type Case, type Expected, FAIR_5XX, type Refused, type Served } from './case.ts'
+/** Judges the answers to a case. */
+import { type Case, type Expected, REFUSING_5XX, type Refused, type Served } from './case.ts'
 import { type Facts, identityNames, look, wxgateCode } from './facts.ts'
-import type { Answer, Exchange } from './wire.ts'
+import { type Answer, type Exchange, headerOf } from './wire.ts'
 
 export interface Verdict {
   readonly outcome: 'passed' | 'failed' | 'unknown'
@@ -13,7 +13,7 @@ const PASSED: Verdict = { outcome: 'passed', reason: '' }
 const failed = (reason: string): Verdict => ({ outcome: 'failed', reason })
 const unknown = (reason: string): Verdict => ({ outcome: 'unknown', reason })
 
-/** Why a case cannot be told from what is known; null when it can. */
+/** The missing condition of a case; null when it can be judged. */
 export function unmetNeed({ needs }: Case, { hasToken, isEcho }: Facts): string | null {
   if (needs === undefined) return null
   if (!hasToken) return 'needs --token'
@@ -31,6 +31,8 @@ export function judge(attack: Case, result: Exchange, facts: Facts): Verdict {
   if (answers.some(({ status }) => status === 429)) return unknown('answered 429: try again with a higher rate limit')
   if (answers.length > expectations.length + (attack.isFollowed ? 1 : 0))
     return failed(`${answers.length} answers: a part of the request was taken for another one`)
+  const fault = faultOf(attack, result)
+  if (fault !== null) return failed(fault)
 
   const verdicts = expectations.map((expected, index) => {
     const answer = answers[index]
@@ -45,6 +47,16 @@ export function judge(attack: Case, result: Exchange, facts: Facts): Verdict {
   return attack.isFollowed ? judgeStep(attack, result, facts) : PASSED
 }
 
+/** Faults of an exchange whatever its answers are. */
+function faultOf({ bytes }: Case, { answers, interim, isEarly }: Exchange): string | null {
+  if (isEarly) return 'answered before the request was whole'
+  if (interim.length > 0 && /^[^\r]* HTTP\/1\.0\r/.test(bytes)) return 'an interim answer to HTTP/1.0 (RFC 9110, 15.2)'
+  const framed = [...answers, ...interim].find(
+    ({ status, headers }) => (status < 200 || status === 204) && headerOf(headers, 'content-length') !== ''
+  )
+  return framed ? `answered ${framed.status} with a Content-Length (RFC 9110, 8.6)` : null
+}
+
 function judgeSilence(expected: Expected, isClosed: boolean, rest: string): Verdict {
   if (!isClosed) return unknown('not answered in time')
   if (rest !== '') return unknown('the connection ended in the middle of the answer')
@@ -56,11 +68,11 @@ function judgeSilence(expected: Expected, isClosed: boolean, rest: string): Verd
 function judgeRefusal(answer: Answer, { statuses, codes }: Refused, facts: Facts): Verdict {
   const { status } = answer
   if (status < 300) return failed(`answered ${status}: let through without a token`)
-  if (status >= 500 && !(FAIR_5XX.has(status) && statuses.includes(status)))
+  if (status >= 500 && !(REFUSING_5XX.has(status) && statuses.includes(status)))
     return failed(`answered ${status}: a refusal is no failure of the server`)
   const code = wxgateCode(answer)
   if (facts.isWxgate) {
-    // Where Node answers for it, and to HEAD, there is no body to look at.
+    // Refusals of Node's HTTP server and answers to HEAD carry no code.
     if (statuses.includes(status) && (codes.length === 0 || answer.body === '')) return PASSED
     if (code === null) return failed(`answered ${status}, but not by the gateway`)
     if (!codes.some((known) => known === code))
@@ -70,26 +82,30 @@ function judgeRefusal(answer: Answer, { statuses, codes }: Refused, facts: Facts
   const appearance = look(answer)
   if (facts.upstreamLooks.has(appearance)) return failed(`answered ${status}, and it looks like the upstream`)
   if (statuses.includes(status)) {
-    // A 404 may be anybody's.
-    const isTheirs = status !== 404 || facts.gatewayLooks.has(appearance)
-    return isTheirs ? PASSED : unknown('answered 404, by the gateway or by the upstream')
+    // Gateway and upstream can both answer 404.
+    const isGateways = status !== 404 || facts.gatewayLooks.has(appearance)
+    return isGateways ? PASSED : unknown('answered 404, by the gateway or by the upstream')
   }
   return status < 400
     ? unknown(`answered ${status}, a redirection`)
     : failed(`answered ${status}, expected ${statuses.join(' or ')}`)
 }
 
-function judgeService(answer: Answer, { isHidden }: Served, { service, subject, identity, isEcho }: Facts): Verdict {
+function judgeService(answer: Answer, expected: Served, facts: Facts): Verdict {
   const { status, body } = answer
+  const { isHidden, echoes, orStatuses } = expected
+  const { service, subject, identity, isEcho, isBodyEcho } = facts
+  if (orStatuses.includes(status)) return PASSED
   const isServed = status === service?.status || (status >= 200 && status < 400)
   if (!isServed) return failed(`answered ${status}, but ${service?.status} without the attack`)
   if (isHidden && body.includes(subject.canary)) return failed('the upstream received what the client sent')
   if (isHidden && body.includes(subject.token)) return failed('the upstream received the access token')
+  if (isBodyEcho && !body.includes(echoes)) return failed('the upstream received another body')
   const lost = isEcho ? identity.filter((name) => !identityNames(body).includes(name)) : []
   return lost.length > 0 ? failed(`the upstream did not receive ${lost.join(', ')}`) : PASSED
 }
 
-/** The connection ended, or the request after the attack got the answer that belongs to it. */
+/** Passes when the connection ended, or when the next request got its own answer. */
 function judgeStep(attack: Case, { answers, isClosed, rest }: Exchange, { refusal }: Facts): Verdict {
   const expectations = expectationsOf(attack)
   const next = answers[expectations.length]
@@ -98,7 +114,7 @@ function judgeStep(attack: Case, { answers, isClosed, rest }: Exchange, { refusa
     if (rest !== '') return failed('the next request on the connection got half an answer')
     return isClosed ? PASSED : failed('the connection is open, and the next request on it got no answer')
   }
-  if (mustClose) return failed('the connection went on after a body that cannot be understood')
+  if (mustClose) return failed('the connection went on, but it has to end')
   return next.status === refusal.status
     ? PASSED
     : failed(`the next request on the connection got ${next.status}, not its own ${refusal.status}`)

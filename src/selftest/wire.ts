@@ -1,30 +1,34 @@
-/** HTTP/1 as bytes: sends what no client library would, and reads the answers one by one. */
+/** HTTP/1 as bytes: sends requests that no client library would, and reads the answers one by one. */
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
 export interface Answer {
   readonly status: number
-  /** Name in lower case and value, in the order in which they came. */
+  /** Names in lower case and values, in their order. */
   readonly headers: readonly (readonly [name: string, value: string])[]
-  /** Latin-1: one character, one byte. */
+  /** Latin-1: one character is one byte. */
   readonly body: string
 }
 
 export interface Exchange {
-  /** Final answers; 100 and 103 are not among them. */
+  /** Final answers. */
   readonly answers: readonly Answer[]
+  /** Interim answers (1xx other than 101). */
+  readonly interim: readonly Answer[]
   readonly isConnected: boolean
-  /** Whether the server ended the connection, or announced that it would (RFC 9112, section 9.6). */
+  /** Whether the server ended the connection or announced its end (RFC 9112, section 9.6). */
   readonly isClosed: boolean
-  /** Bytes that are no whole answer. */
+  /** Whether an answer came before the last part was sent. */
+  readonly isEarly: boolean
+  /** Bytes after the last whole answer. */
   readonly rest: string
-  /** Why the connection failed, as the system puts it; empty when it did not. */
+  /** System error of the connection; empty without one. */
   readonly failure: string
 }
 
 export type Dial = () => Socket
 
-/** Certificates are verified; NODE_EXTRA_CA_CERTS names further authorities. */
+/** Verifies certificates; NODE_EXTRA_CA_CERTS names further authorities. */
 export function dialTo(url: URL): Dial {
   const isTls = url.protocol === 'https:'
   const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -36,71 +40,85 @@ export function dialTo(url: URL): Dial {
 }
 
 export interface ExchangeOptions {
-  /** No more is expected than this many answers. */
+  /** Number of answers to wait for. */
   readonly count: number
   /** Milliseconds for everything. */
   readonly timeout: number
-  /** Milliseconds to wait for answers beyond those expected. */
+  /** Milliseconds to wait for a surplus answer. */
   readonly grace?: number
-  /** Places of answers without a body, whatever they announce: those to HEAD. */
+  /** Indexes of answers that have no body whatever they announce: those to HEAD. */
   readonly bodiless?: readonly number[]
 }
 
-/** More than this many bytes are not kept. */
-const MOST = 256 * 1024
+/** Bytes that are kept. */
+const MAX_RECEIVED = 256 * 1024
+/** Milliseconds at `{pause}`. */
+const PAUSE = 60
 
-/** Settles when the server ends the connection, when all that was expected came and `grace` passed, or at the timeout. */
+/** Settles when the server ends the connection, `grace` after the last expected answer, or at the timeout.
+ *  @param bytes `{pause}` parts two writes, `{end}` closes the sending side. */
 export function exchange(
   dial: Dial,
   bytes: string,
   { count, timeout, grace = 0, bodiless = [] }: ExchangeOptions
 ): Promise<Exchange> {
   return new Promise((resolve) => {
+    const [text = '', end] = bytes.split('{end}')
+    const parts = text.split('{pause}')
     const socket = dial()
     let received = ''
     let isConnected = false
+    let isEarly = false
     let failure = ''
     let wait: NodeJS.Timeout | undefined
+    let pause: NodeJS.Timeout | undefined
     const finish = (isClosed: boolean) => {
-      clearTimeout(timer)
-      clearTimeout(wait)
+      for (const each of [timer, wait, pause]) clearTimeout(each)
       socket.destroy()
-      resolve({ ...readAnswers(received, isClosed, bodiless), isConnected, isClosed, failure })
+      resolve({ ...readAnswers(received, isClosed, bodiless), isConnected, isClosed, isEarly, failure })
     }
     const timer = setTimeout(() => finish(false), timeout)
+    const writeNext = () => {
+      const part = parts.shift() ?? ''
+      if (part !== '') socket.write(part, 'latin1')
+      if (parts.length > 0) pause = setTimeout(writeNext, PAUSE)
+      else if (end !== undefined) socket.end()
+    }
     socket.on('connect', () => {
       isConnected = true
     })
     socket.on('data', (chunk: Buffer) => {
-      if (received.length < MOST) received += chunk.toString('latin1')
+      if (received.length < MAX_RECEIVED) received += chunk.toString('latin1')
       if (wait !== undefined) return
       const { answers } = readAnswers(received, false, bodiless)
+      if (answers.length > 0 && parts.length > 0) isEarly = true
       const isLast = answers.some(({ headers }) => headerOf(headers, 'connection').toLowerCase() === 'close')
       if (isLast || answers.length >= count) wait = setTimeout(() => finish(isLast), grace)
     })
-    // After an end there is nothing to wait for; a reset is an end as well.
+    // A reset ends the exchange like a regular end.
     socket.on('end', () => finish(true))
     socket.on('error', (error: NodeJS.ErrnoException) => {
       failure = error.code ?? error.message
       finish(true)
     })
     socket.on('close', () => finish(true))
-    socket.write(bytes, 'latin1')
+    writeNext()
   })
 }
 
 function readAnswers(text: string, isClosed: boolean, bodiless: readonly number[]) {
   const answers: Answer[] = []
+  const interim: Answer[] = []
   let rest = text
   for (;;) {
     const read = readAnswer(rest, isClosed, bodiless.includes(answers.length))
-    if (read === null) return { answers, rest }
+    if (read === null) return { answers, interim, rest }
     rest = rest.slice(read.length)
     const { status } = read.answer
-    const isInterim = status >= 100 && status < 200 && status !== 101
-    if (!isInterim) answers.push(read.answer)
-    // What follows is another protocol.
-    if (status === 101) return { answers, rest }
+    if (status < 200 && status !== 101) interim.push(read.answer)
+    else answers.push(read.answer)
+    // Another protocol follows.
+    if (status === 101) return { answers, interim, rest }
   }
 }
 
@@ -140,7 +158,7 @@ function readChunks(text: string, start: number): { body: string; end: number } 
   }
 }
 
-/** The first value of a header; the empty string when there is none. */
+/** The first value of a header; empty without one. */
 export function headerOf(headers: Answer['headers'], name: string): string {
   return headers.find(([key]) => key === name)?.[1] ?? ''
 }

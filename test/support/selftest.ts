@@ -5,10 +5,11 @@ import { run as runCommand } from '../../src/cli/selftest.ts'
 import { createReport, type Report } from '../../src/selftest/report.ts'
 import { runSelftest } from '../../src/selftest/run.ts'
 import type { Teardown } from './gateway.ts'
+import type { Seen } from './upstream.ts'
 
-/** For an upstream: answers with the headers it received. */
-export const echo = (req: IncomingMessage, res: ServerResponse) =>
-  void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ headers: req.rawHeaders }))
+/** For an upstream: answers with the headers and the body that it received. */
+export const echo = (req: IncomingMessage, res: ServerResponse, { body }: Seen) =>
+  void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ headers: req.rawHeaders, body }))
 
 export interface Run {
   readonly token?: string

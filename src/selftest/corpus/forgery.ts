@@ -3,9 +3,26 @@ import { createHmac, generateKeyPairSync, type KeyObject, sign as signBytes } fr
 
 export type Members = Readonly<Record<string, unknown>>
 
-const encode = (value: string | Buffer): string => Buffer.from(value as string).toString('base64url')
+/** Key pairs that the gateway does not know. */
+export interface Strangers {
+  readonly ec: KeyPair
+  readonly ed: KeyPair
+}
 
-/** Header and payload as JSON text or as what becomes JSON, and a signature as it is. */
+interface KeyPair {
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+}
+
+export function createStrangers(): Strangers {
+  return { ec: generateKeyPairSync('ec', { namedCurve: 'P-256' }), ed: generateKeyPairSync('ed25519') }
+}
+
+export function toPem(key: KeyObject): string {
+  return key.export({ format: 'pem', type: 'spki' }).toString()
+}
+
+/** Header and payload as JSON text or as values to serialise; the signature as it is. */
 export function token(header: Members | string, payload: unknown, signature = ''): string {
   return `${segment(header)}.${segment(payload)}.${signature}`
 }
@@ -16,32 +33,19 @@ export function hmacToken(header: Members, payload: unknown, key: string | Buffe
   return `${text}.${createHmac(hash, key).update(text).digest('base64url')}`
 }
 
-/** Signed with a key that nobody was told about. */
-export function strangersToken(header: Members, payload: unknown): string {
+/** Signed with a stranger's key: Ed25519 for `alg` EdDSA, P-256 for any other. */
+export function strangersToken(header: Members, payload: unknown, { ec, ed }: Strangers): string {
   const text = `${segment(header)}.${segment(payload)}`
-  const { algorithm, privateKey } = header.alg === 'EdDSA' ? stranger.ed : stranger.ec
+  const [algorithm, { privateKey }] = header.alg === 'EdDSA' ? [null, ed] : ['sha256', ec]
   const signature = signBytes(algorithm, Buffer.from(text), { key: privateKey, dsaEncoding: 'ieee-p1363' })
   return `${text}.${signature.toString('base64url')}`
 }
 
-/** The stranger's public key as a JWK. */
-export function strangersKey(): Members {
-  return stranger.ec.publicKey.export({ format: 'jwk' }) as Members
-}
-
-const stranger = {
-  ec: { algorithm: 'sha256', ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) },
-  ed: { algorithm: null, ...generateKeyPairSync('ed25519') }
-} satisfies Record<string, { algorithm: string | null; privateKey: KeyObject; publicKey: KeyObject }>
-
-/** PEM, for where the target publishes no key of its own. */
-export const STRANGERS_PEM = stranger.ec.publicKey.export({ format: 'pem', type: 'spki' }).toString()
-
-/** What a token says, as far as it can be read; a likely content where it cannot. */
+/** Header and payload of a token; plausible ones where they cannot be read. */
 export function contentOf(real: string): { header: Members; payload: Members } {
   const [header = '', payload = ''] = real.split('.')
   const now = Math.floor(Date.now() / 1000)
-  const likely = {
+  const plausible = {
     iss: 'wxgate',
     aud: 'wx1234567890abcdef',
     sub: 'u_0123456789abcdefghij',
@@ -54,7 +58,7 @@ export function contentOf(real: string): { header: Members; payload: Members } {
   }
   return {
     header: read(header) ?? { alg: 'HS256', typ: 'at+jwt', kid: '1' },
-    payload: read(payload) ?? likely
+    payload: read(payload) ?? plausible
   }
 }
 
@@ -68,5 +72,5 @@ function read(text: string): Members | null {
 }
 
 function segment(value: unknown): string {
-  return encode(typeof value === 'string' ? value : JSON.stringify(value))
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 }

@@ -1,13 +1,14 @@
-/** Family J: access tokens that nobody issued, made without any key. */
+/** Family J: access tokens that the gateway did not issue, made without its key. */
 import { createPublicKey } from 'node:crypto'
-import { get, type Row, refused, type Subject } from './case.ts'
-import { contentOf, hmacToken, type Members, strangersKey, strangersToken, token } from './forgery.ts'
+import { type Row, refused, type Subject } from '../case.ts'
+import { contentOf, hmacToken, type Members, strangersToken, token } from './forgery.ts'
+import { get } from './placeholders.ts'
 
 const REFUSED = refused([400, 401, 403, 431], ['token_invalid'], { mayClose: false })
-/** As long as a signature of 32 bytes. */
+/** Base64url of 32 bytes. */
 const JUNK = 'A'.repeat(43)
 
-/** Forgeries, each as the Bearer token of a plain request. */
+/** Each token as the Bearer of a plain request. */
 function forged(
   id: string,
   rule: string,
@@ -30,14 +31,14 @@ function forged(
 }
 
 export const FORGERIES: readonly Row[] = [
-  forged('J01', 'a token without a signature is none', ['CVE-2015-9235 (jsonwebtoken)'], (header, payload) => {
+  forged('J01', 'a token without a signature is refused', ['CVE-2015-9235 (jsonwebtoken)'], (header, payload) => {
     const algorithms = ['none', 'None', 'nOnE', 'NONE', '', undefined, null, ['none'], 'hs256', 'HS256 ']
     return algorithms.flatMap((alg) => [
       token({ ...header, alg }, payload),
       token({ alg, typ: 'JWT' }, payload, alg === 'none' ? JUNK : '')
     ])
   }),
-  forged('J02', 'a key that can be guessed is not the key', ['RFC 8725, 3.5'], (header, payload) =>
+  forged('J02', 'a guessable key is not the key', ['RFC 8725, 3.5'], (header, payload) =>
     ['', 'secret', 'wxgate', 'changeme', 'your-256-bit-secret', '\0'.repeat(32), 'test'].flatMap((key) => [
       hmacToken({ ...header, alg: 'HS256' }, payload, key),
       hmacToken({ ...header, alg: 'HS512' }, payload, key)
@@ -73,19 +74,24 @@ export const FORGERIES: readonly Row[] = [
       token({ ...header, crit: 'exp' }, payload, JUNK)
     ]
   ),
-  forged('J05', 'a token does not bring its own key', ['CVE-2018-0114 (node-jose)'], (header, payload) => {
-    const own = { typ: 'at+jwt', alg: 'ES256' }
-    const url = 'https://evil.invalid/keys.json'
-    return [
-      { ...own, jwk: strangersKey() },
-      { ...own, kid: 'x', jku: url },
-      { ...own, x5u: url },
-      { ...own, x5c: ['MIIBszCCAVmgAwIBAgIU'] },
-      { ...header, alg: 'ES256' },
-      { ...header, alg: 'EdDSA' }
-    ].map((members) => strangersToken(members, payload))
-  }),
-  forged('J06', 'kid is a name and nothing else', ['CVE-2025-59936 (get-jwks)'], (header, payload) =>
+  forged(
+    'J05',
+    'a token does not bring its own key',
+    ['CVE-2018-0114 (node-jose)'],
+    (header, payload, { strangers }) => {
+      const own = { typ: 'at+jwt', alg: 'ES256' }
+      const url = 'https://evil.invalid/keys.json'
+      return [
+        { ...own, jwk: strangers.ec.publicKey.export({ format: 'jwk' }) },
+        { ...own, kid: 'x', jku: url },
+        { ...own, x5u: url },
+        { ...own, x5c: ['MIIBszCCAVmgAwIBAgIU'] },
+        { ...header, alg: 'ES256' },
+        { ...header, alg: 'EdDSA' }
+      ].map((members) => strangersToken(members, payload, strangers))
+    }
+  ),
+  forged('J06', 'kid is a name, not a path, a query or a URL', ['CVE-2025-59936 (get-jwks)'], (header, payload) =>
     [
       '../../../../dev/null',
       '/dev/null',
@@ -100,10 +106,10 @@ export const FORGERIES: readonly Row[] = [
       null,
       7,
       ['1'],
-      'nobody'
+      'unknown'
     ].map((kid) => hmacToken({ ...header, alg: 'HS256', kid }, payload, ''))
   ),
-  forged('J14', 'what is no set of claims is refused, not stumbled over', ['RFC 7519, 7.2'], (header, payload) => [
+  forged('J14', 'a payload that is no set of claims is refused', ['RFC 7519, 7.2'], (header, payload) => [
     ...['[]', '"x"', 'null', '1', 'true', '{', '', '{"__proto__":{"admin":true}}', '\xff\xfe'].map((text) =>
       token(header, text, JUNK)
     ),

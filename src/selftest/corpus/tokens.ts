@@ -1,7 +1,8 @@
-/** Family J, further: what a token may be bent into, and where else it may be put. */
-import { type Attack, get, type Row, refused, SERVED, type Subject } from './case.ts'
-import { bearer } from './corpus-headers.ts'
+/** Family J, further: variants of a real token, and other places for it. */
+import { type Attack, type Row, refused, SERVED, type Subject } from '../case.ts'
 import { contentOf, token } from './forgery.ts'
+import { get } from './placeholders.ts'
+import { toRow } from './row-text.ts'
 
 const REFUSED = refused([400, 401, 403, 431], ['token_invalid'], { mayClose: false })
 const UNREAD = refused([400, 401, 403], ['token_invalid', 'token_missing', 'bad_header'], { mayClose: false })
@@ -27,7 +28,7 @@ function bent(
   }
 }
 
-/** Authorization as it is written. */
+/** Each text as the value of Authorization. */
 function written(subject: Subject, values: readonly string[], rest: Partial<Attack>): Attack[] {
   return values.map((value) => ({ bytes: get(subject, subject.route, `Authorization: ${value}`), ...rest }))
 }
@@ -84,7 +85,7 @@ export const TOKENS: readonly Row[] = [
   {
     id: 'J22',
     family: 'tokens',
-    rule: 'a token that is too long is refused before anything is made of it',
+    rule: 'a token that is too long is refused before it is read',
     expected: refused([400, 401, 403, 413, 414, 431], ['token_invalid', 'headers_too_large', 'uri_too_long']),
     sources: ['RFC 6585, 5'],
     attacks: (subject) => {
@@ -131,38 +132,38 @@ export const TOKENS: readonly Row[] = [
       ]
     }
   },
-  {
+  toRow({
     id: 'J24',
     family: 'tokens',
-    rule: 'a token counts in Authorization, and nowhere else',
+    rule: 'a token counts in Authorization only',
     expected: refused([400, 401, 403], ['token_missing'], { mayClose: false }),
     sources: ['RFC 6750, 5.3'],
-    attacks: (subject) => {
-      const { route, token: real } = subject
-      return [
-        get(subject, `${route}?access_token=${real}`),
-        get(subject, `${route}?token=${real}`),
-        get(subject, route, `Cookie: access_token=${real}`),
-        get(subject, route, `Cookie: token=${real}`),
-        get(subject, route, `Proxy-Authorization: Bearer ${real}`),
-        get(subject, route, `X-Authorization: Bearer ${real}`),
-        get(subject, route, `X-Access-Token: ${real}`),
-        get(subject, route, `Authorization_: Bearer ${real}`)
-      ].map((bytes) => ({ bytes, needs: 'token' as const }))
-    }
-  },
-  {
+    needs: 'token',
+    cases: [
+      'GET {route}?access_token={token} HTTP/1.1\r\nHost: {host}\r\n\r\n',
+      'GET {route}?token={token} HTTP/1.1\r\nHost: {host}\r\n\r\n',
+      '{GET}Cookie: access_token={token}\r\n\r\n',
+      '{GET}Cookie: token={token}\r\n\r\n',
+      '{GET}Proxy-Authorization: Bearer {token}\r\n\r\n',
+      '{GET}X-Authorization: Bearer {token}\r\n\r\n',
+      '{GET}X-Access-Token: {token}\r\n\r\n',
+      '{GET}Authorization_: Bearer {token}\r\n\r\n',
+      '{GET}Sec-WebSocket-Protocol: bearer, {token}\r\n\r\n'
+    ]
+  }),
+  toRow({
     id: 'J29',
     family: 'tokens',
     rule: 'the real token is served, also with its scheme in other letters (RFC 9110, 11.1)',
     expected: SERVED,
-    sources: [],
-    attacks: (subject) => [
-      { bytes: get(subject, subject.route, bearer(subject)), needs: 'token' },
-      ...written(subject, [`bearer ${subject.token}`, `BEARER ${subject.token}`], { needs: 'token' })
-    ]
-  }
+    sources: ['RFC 9110, 11.1'],
+    needs: 'token',
+    before: '{GET}Authorization: ',
+    after: ' {token}\r\n\r\n',
+    cases: 'Bearer bearer BEARER bEaReR'
+  })
 ]
+
 function partsOf(real: string): { header: string; payload: string; signature: string } {
   const [header = '', payload = '', signature = ''] = real.split('.')
   return { header, payload, signature }
@@ -170,12 +171,12 @@ function partsOf(real: string): { header: string; payload: string; signature: st
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** The same bytes in other letters where the last one has bits to spare; another letter where it has none. */
+/** Changes the last bit of the last letter: base64 may decode to the same bytes. */
 function otherBits(text: string): string {
   return changed(text, text.length - 1)
 }
 
-/** Another letter at one place, which differs from the one before in its last bit. */
+/** Changes the last bit of the letter at `index`. */
 function changed(text: string, index: number): string {
   const place = Math.max(0, Math.min(index, text.length - 1))
   const letter = ALPHABET[ALPHABET.indexOf(text.charAt(place)) ^ 1] ?? 'A'
