@@ -30,13 +30,10 @@ function countTrips(store: Store): Store & { calls: number; trips: number; reset
     compareAndSet: counted((key: string, expected: string, value: string, ttl: number) =>
       store.compareAndSet(key, expected, value, ttl)
     ),
-    take: counted((key: string) => store.take(key)),
     increment: counted((key: string, ttl: number) => store.increment(key, ttl)),
     // The feed is followed in the background, whatever requests do.
     appendFeed: (value, ttl) => store.appendFeed(value, ttl),
     readFeed: (cursor, limit) => store.readFeed(cursor, limit),
-    ping: () => store.ping(),
-    isShared: store.isShared,
     close: () => store.close(),
     get calls() {
       return counts.calls

@@ -55,7 +55,6 @@ test('a file locked by somebody else fails writes within the deadline, while rea
     store.delete('a'),
     store.setIfAbsent('c', 'x', HOUR),
     store.compareAndSet('a', 'x', 'y', HOUR),
-    store.take('a'),
     store.increment('n', HOUR),
     store.appendFeed('x', HOUR)
   ])
@@ -120,7 +119,7 @@ test('a full disk fails writes with a StoreError, reads go on, and freed space i
   t.equal(await store.get('a'), 'x', 'what failed has changed nothing')
   t.equal(await store.get('c'), undefined)
   for (let index = 0; index < written; index++) await store.delete(`b${index}`)
-  t.equal(await store.take('prize'), 'once')
+  t.equal(await store.delete('prize'), true)
   await store.set('c', 'x'.repeat(2_000), HOUR)
 })
 
@@ -146,7 +145,7 @@ test('a damaged file is a StoreError that says what to do', async (t) => {
   await first.close()
   overwrite(file, 3 * 4_096, Buffer.alloc(statSync(file).size - 3 * 4_096, 0xa5))
   const store = await open(t, file)
-  const outcomes = await Promise.allSettled([store.get('k1'), store.set('k2', 'y', HOUR), store.take('k3')])
+  const outcomes = await Promise.allSettled([store.get('k1'), store.set('k2', 'y', HOUR), store.delete('k3')])
   for (const outcome of outcomes)
     t.match(outcome, {
       status: 'rejected',

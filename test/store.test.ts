@@ -81,11 +81,6 @@ test('a redis store', async (t) => {
   await holdTo(t, redisAt(server.url))
 })
 
-test('only stores that processes can share say so', async (t) => {
-  t.equal((await memory.open(t)).store.isShared, false)
-  t.equal((await sqlite.open(t)).store.isShared, true)
-})
-
 test('a full memory store drops the record not used for longest, and says so once', async (t) => {
   const log = quietLog()
   const store = createMemoryStore({ clock: createTestClock(), log, maxRecords: 3 })

@@ -65,11 +65,6 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
       write(key, value, ttl)
       return true
     },
-    async take(key) {
-      const record = live(key)
-      cache.delete(key)
-      return record?.value
-    },
     async increment(key, ttl) {
       const record = live(key)
       if (!record) {
@@ -89,10 +84,6 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
       if (isClosed) throw new StoreError('the store is closed')
       return feed.read(cursor, limit)
     },
-    async ping() {
-      if (isClosed) throw new StoreError('the store is closed')
-    },
-    isShared: false,
     async close() {
       isClosed = true
       cache.clear()

@@ -12,8 +12,6 @@ export interface Store {
   setIfAbsent(key: string, value: string, ttl: number): Promise<boolean>
   /** Replaces the record only while its value is byte for byte `expected`; true when this call replaced it. */
   compareAndSet(key: string, expected: string, value: string, ttl: number): Promise<boolean>
-  /** Reads and removes in one step: of any number of callers one receives the value. */
-  take(key: string): Promise<string | undefined>
   /** Adds 1 to a counter and tells the new value; the first call in a window starts it, and it ends `ttl` later. */
   increment(key: string, ttl: number): Promise<number>
   /** Appends to the feed. The entry may be forgotten after `ttl`. When this resolves, every later `readFeed` of any
@@ -22,10 +20,6 @@ export interface Store {
   /** Live entries after `cursor` in the order of appending, at most `limit`; start with the cursor `''`. The feed has
    *  been read whole when fewer than `limit` come back. After trouble in the backend entries may come a second time. */
   readFeed(cursor: string, limit: number): Promise<FeedPage>
-  /** Resolves when the backend answers; the cheapest question there is. */
-  ping(): Promise<void>
-  /** Whether other processes see the same records. */
-  readonly isShared: boolean
   close(): Promise<void>
 }
 

@@ -59,10 +59,6 @@ export async function openRedisStore({ address, log, timeout }: RedisStoreOption
       const args = [expected, value, String(wholeTtl(ttl))]
       return link.run(async (connection) => (await evaluate(connection, compareAndSet, keyOf(key), args)) === 1)
     },
-    async take(key) {
-      const name = keyOf(key)
-      return textOf(await send(name, ['GETDEL', name]))
-    },
     increment(key, ttl) {
       const args = [String(wholeTtl(ttl))]
       return link.run(async (connection) => Number(await evaluate(connection, increment, keyOf(key), args)))
@@ -72,10 +68,6 @@ export async function openRedisStore({ address, log, timeout }: RedisStoreOption
     },
     readFeed: (cursor, limit) =>
       link.run((connection) => readFeed(connection, feedKey, link.generation, cursor, limit)),
-    async ping() {
-      await send(feedKey, ['PING'])
-    },
-    isShared: true,
     async close() {
       link.close()
     }

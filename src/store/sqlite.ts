@@ -74,7 +74,6 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
         const now = clock.now()
         return statements.compareAndSet.run(value, now + wholeTtl(ttl), key, expected, now).changes === 1
       }),
-    take: (key) => write(() => statements.take.all(key, clock.now())[0]?.value as string | undefined),
     increment: (key, ttl) =>
       write(() => {
         const now = clock.now()
@@ -92,11 +91,6 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
         const last = rows.at(-1)
         return { entries: rows.map((row) => row.value as string), cursor: last ? String(last.seq) : cursor }
       }),
-    ping: () =>
-      read(() => {
-        statements.ping.get()
-      }),
-    isShared: true,
     async close() {
       if (isClosed) return
       isClosed = true
@@ -123,7 +117,6 @@ function prepare(database: DatabaseSync) {
     compareAndSet: database.prepare(
       'UPDATE records SET value = ?, expires = ? WHERE key = ? AND value = ? AND expires > ?'
     ),
-    take: database.prepare('DELETE FROM records WHERE key = ? AND expires > ? RETURNING value'),
     increment: database.prepare(
       `INSERT INTO records (key, value, expires) VALUES (:key, '1', :expires)
        ON CONFLICT (key) DO UPDATE SET
@@ -132,8 +125,7 @@ function prepare(database: DatabaseSync) {
        RETURNING value`
     ),
     append: database.prepare('INSERT INTO feed (value, expires) VALUES (?, ?)'),
-    readFeed: database.prepare('SELECT seq, value FROM feed WHERE seq > ? AND expires > ? ORDER BY seq LIMIT ?'),
-    ping: database.prepare('SELECT 1 FROM records LIMIT 1')
+    readFeed: database.prepare('SELECT seq, value FROM feed WHERE seq > ? AND expires > ? ORDER BY seq LIMIT ?')
   }
 }
 

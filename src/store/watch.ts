@@ -54,12 +54,9 @@ export function watchStore(store: Store, { clock, onFailure }: WatchOptions): St
       delete: writing('delete', store.delete),
       setIfAbsent: writing('setIfAbsent', store.setIfAbsent),
       compareAndSet: writing('compareAndSet', store.compareAndSet),
-      take: writing('take', store.take),
       increment: writing('increment', store.increment),
       appendFeed: writing('appendFeed', store.appendFeed),
       readFeed: reading('readFeed', store.readFeed),
-      ping: reading('ping', store.ping),
-      isShared: store.isShared,
       close: store.close
     },
     isWritable: () => clock.now() - failedAt >= LATELY

@@ -26,14 +26,13 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
   },
 
   async 'a record is gone when its time is up, for every operation'(t, { store, pass }) {
-    const keys = ['get', 'delete', 'take', 'absent', 'swap', 'count']
+    const keys = ['get', 'delete', 'absent', 'swap', 'count']
     for (const key of keys) await store.set(key, '7', 60)
     await store.set('long', 'stays', HOUR)
     for (const key of keys) t.equal(await store.get(key), '7')
     await pass(60)
     t.equal(await store.get('get'), undefined)
     t.equal(await store.delete('delete'), false)
-    t.equal(await store.take('take'), undefined)
     t.equal(await store.compareAndSet('swap', '7', '8', HOUR), false)
     t.equal(await store.setIfAbsent('absent', 'new', HOUR), true)
     t.equal(await store.increment('count', HOUR), 1)
@@ -100,16 +99,6 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.equal(await store.get('race'), `${won.indexOf(true)}`)
   },
 
-  async 'take gives the value to one caller'(t, { store, twin }) {
-    await store.set('once', 'prize', HOUR)
-    const taken = await Promise.all(Array.from({ length: 50 }, (_, index) => (index % 2 ? store : twin).take('once')))
-    t.strictSame(
-      taken.filter((value) => value !== undefined),
-      ['prize']
-    )
-    t.equal(await store.get('once'), undefined)
-  },
-
   async 'increment counts in a window that the first call opens and later calls do not prolong'(
     t,
     { store, twin, pass }
@@ -145,7 +134,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
       t.ok((await twin.get('value')) === value, 'get')
       t.equal(await twin.compareAndSet('value', value, 'changed', HOUR), true, 'compareAndSet')
       await twin.set('value', value, HOUR)
-      t.ok((await store.take('value')) === value, 'take')
+      await store.delete('value')
       t.equal(await store.setIfAbsent('value', value, HOUR), true, 'setIfAbsent')
       t.ok((await twin.get('value')) === value, 'get again')
     }
@@ -175,7 +164,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     for (const key of keys) await store.set(key, `at ${key}`, HOUR)
     await store.appendFeed('entry', HOUR)
     for (const key of keys) t.equal(await twin.get(key), `at ${key}`)
-    for (const key of keys) t.equal(await twin.take(key), `at ${key}`)
+    for (const key of keys) t.equal(await twin.delete(key), true)
     for (const key of keys) t.equal(await twin.get(key), undefined)
   },
 
@@ -245,8 +234,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.strictSame((await store.readFeed('', 10)).entries, ['next'])
   },
 
-  async 'ping answers, and a closed store refuses everything'(t, { store, twin }) {
-    await store.ping()
+  async 'a closed store refuses everything'(t, { store, twin }) {
     await store.set('a', 'x', HOUR)
     await twin.close()
     await twin.close()
@@ -256,11 +244,9 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
       () => twin.delete('a'),
       () => twin.setIfAbsent('a', 'y', HOUR),
       () => twin.compareAndSet('a', 'x', 'y', HOUR),
-      () => twin.take('a'),
       () => twin.increment('n', HOUR),
       () => twin.appendFeed('a', HOUR),
-      () => twin.readFeed('', 1),
-      () => twin.ping()
+      () => twin.readFeed('', 1)
     ]
     for (const call of calls) await t.rejects(call(), { name: 'StoreError', message: 'the store is closed' })
     if (store !== twin) t.equal(await store.get('a'), 'x')
