@@ -1,7 +1,7 @@
 /** Login codes in the hands of instances that die, or of a store in trouble. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
-import { StoreError } from '../src/errors.ts'
+import { ApiError, StoreError } from '../src/errors.ts'
 import { createLoginCodes, type LoginResult } from '../src/login/login-codes.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
@@ -14,17 +14,13 @@ const RESULT = { isNew: true } as LoginResult
 function build() {
   const clock = createTestClock()
   const store = createMemoryStore({ clock, log: quietLog() })
-  const instance = (own: Store = store) => createLoginCodes({ store: own, timeout: 60_000 })
-  const steps = (exchange: () => Promise<LoginResult>) => ({
-    admit: async () => undefined,
-    exchange,
-    isAlive: async () => true
-  })
-  return { clock, store, instance, steps }
+  const open = (own: Store = store) =>
+    createLoginCodes({ store: own, timeoutMs: 60_000, repeatWindowMs: 10_000 }).open(APPID, 'code')
+  return { clock, store, open }
 }
 
 test('a claim whose holder died, or never heard of it, frees the code for the next attempt within seconds', async (t) => {
-  const { clock, store, instance, steps } = build()
+  const { clock, store, open } = build()
   const troubled: Store = {
     ...store,
     async setIfAbsent(key, value, ttl) {
@@ -32,49 +28,62 @@ test('a claim whose holder died, or never heard of it, frees the code for the ne
       throw new StoreError('no answer in time')
     }
   }
-  const first = instance(troubled).once(
-    APPID,
-    'code',
-    steps(async () => RESULT)
-  )
-  await t.rejects(first, { name: 'StoreError' })
-  let exchanges = 0
-  const retry = instance().once(
-    APPID,
-    'code',
-    steps(async () => {
-      exchanges++
-      return RESULT
-    })
-  )
+  await t.rejects(open(troubled).take(), { name: 'StoreError' })
+  const retry = open()
+  t.equal(await retry.take(), false)
+  let isClaimed = false
+  const waiting = retry.wait().then((earlier) => {
+    isClaimed = true
+    return earlier
+  })
   await delay(120)
-  t.equal(exchanges, 0, 'somebody may be at it')
+  t.equal(isClaimed, false, 'its holder may be at work')
   clock.advance(3_000)
-  t.equal(await retry, RESULT)
-  t.equal(exchanges, 1)
+  t.equal(await waiting, null)
+  await retry.release()
 })
 
 test('a claim lasts for as long as its holder is at work', async (t) => {
-  const { clock, instance, steps } = build()
-  let finish = (_result: LoginResult) => {}
-  const slow = new Promise<LoginResult>((resolve) => {
-    finish = resolve
-  })
-  const first = instance().once(
-    APPID,
-    'code',
-    steps(() => slow)
-  )
-  await delay(20)
-  const second = instance().once(
-    APPID,
-    'code',
-    steps(async () => t.fail('exchanged twice') as never)
-  )
+  const { clock, open } = build()
+  const [first, second] = [open(), open()]
+  t.equal(await first.take(), true)
+  t.equal(await second.take(), false)
+  const waiting = second.wait()
   for (let round = 0; round < 2; round++) {
     clock.advance(2_500)
     await delay(1_300)
   }
-  finish(RESULT)
-  t.same(await Promise.all([first, second]), [RESULT, RESULT])
+  await first.settle(RESULT)
+  t.match(await waiting, { result: RESULT })
+})
+
+test('a failure that another attempt cannot heal is everybody’s answer; any other frees the code', async (t) => {
+  for (const [code, isKept] of [
+    ['code_used', true],
+    ['wechat_unavailable', false]
+  ] as const) {
+    const { open } = build()
+    const [first, second] = [open(), open()]
+    await first.take()
+    await first.fail(new ApiError(code, 'said so'))
+    if (isKept) await t.rejects(second.wait(), { code })
+    else t.equal(await second.take(), true)
+    await second.release()
+  }
+})
+
+test('of any number of callers that find a void answer one replaces it', async (t) => {
+  const { open } = build()
+  const first = open()
+  await first.take()
+  await first.settle(RESULT)
+  const others = Array.from({ length: 10 }, () => open())
+  const replaced = await Promise.all(
+    others.map(async (one) => {
+      const earlier = await one.wait()
+      return earlier !== null && (await one.replace(earlier))
+    })
+  )
+  t.equal(replaced.filter(Boolean).length, 1)
+  await Promise.all(others.map((one) => one.release()))
 })

@@ -2,7 +2,6 @@
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import type { Parts } from '../gateway/parts.ts'
-import { endAllSessions } from '../identity/end-session.ts'
 import { principalOf } from './authenticated.ts'
 
 export function addSession(app: FastifyInstance, parts: Parts): void {
@@ -27,23 +26,15 @@ export function addSession(app: FastifyInstance, parts: Parts): void {
 
 const LogoutBody = Type.Union([Type.Null(), Type.Object({ all: Type.Optional(Type.Boolean()) })])
 
-export function addLogout(app: FastifyInstance, parts: Parts): void {
+export function addLogout(app: FastifyInstance, { sessionEnding }: Pick<Parts, 'sessionEnding'>): void {
   app.post<{ Body: { all?: boolean } | null }>(
     '/auth/logout',
     { schema: { body: LogoutBody } },
     async (request, reply) => {
-      const principal = principalOf(request)
-      if (request.body?.all === true) await endAllSessions(parts, principal.appId, principal.openId)
-      else await endSession(parts, principal.sessionId)
+      const { sessionId: id, appId, openId, userId } = principalOf(request)
+      if (request.body?.all === true) await sessionEnding.endAllSessions(appId, openId)
+      else await sessionEnding.endSession({ id, appId, userId }, 'logout')
       return reply.code(204).send()
     }
   )
-}
-
-/** First the record, so that no refresh can begin; then the feed, for the access tokens. Ending a session again, as after
- *  a failure on the way, does no harm. False when there was no such session. */
-export async function endSession({ sessions, revocations }: Parts, sessionId: string): Promise<boolean> {
-  const wasThere = await sessions.end(sessionId)
-  await revocations.endSession(sessionId)
-  return wasThere
 }

@@ -10,6 +10,7 @@ import { createHeaderNames } from '../http/headers/header-names.ts'
 import { createPeers } from '../http/network.ts'
 import type { Handler } from '../http/server.ts'
 import { createAuthenticator } from '../identity/authenticator.ts'
+import { createSessionEnding } from '../identity/end-session.ts'
 import { createOpenDataReader } from '../identity/open-data-reader.ts'
 import { createSessionKeys } from '../identity/session-keys.ts'
 import { createSessions } from '../identity/sessions.ts'
@@ -19,7 +20,6 @@ import { createJwtCodecs } from '../identity/tokens/jwt-codecs.ts'
 import { createRefreshTokens } from '../identity/tokens/refresh-tokens.ts'
 import { deriveSigningKeys } from '../identity/tokens/signing-keys.ts'
 import { createUsers } from '../identity/users.ts'
-import { createLoginCodes } from '../login/login-codes.ts'
 import { createWeChat } from '../platforms/wechat/client.ts'
 import { createCatchAll } from '../proxy/catch-all.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
@@ -28,6 +28,7 @@ import { createServiceHandler } from '../service/handler.ts'
 import { createService } from '../service/service.ts'
 import { createUpstreams } from '../upstream/upstreams.ts'
 import type { Borrower } from './lender.ts'
+import { borrowLogin, REPEAT_WINDOW_MS } from './login-parts.ts'
 import type { Parts } from './parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
@@ -122,7 +123,8 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   }
 }
 
-async function borrowParts(config: GatewayConfig, shared: Shared, { borrow }: Borrower): Promise<Parts> {
+async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borrower): Promise<Parts> {
+  const { borrow } = borrower
   const { clock, log, store, revocations, wechatUrl } = shared
   const { accessTtl, refreshTtl, refreshMaxTtl, algorithm, issuer, openId } = config.tokens
   const { sessionKeyTtl } = config.sessions
@@ -171,21 +173,22 @@ async function borrowParts(config: GatewayConfig, shared: Shared, { borrow }: Bo
   )
   const users = await borrow('users', [records], () => createUsers({ store, sealer: records, clock }))
   const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl], () =>
-    createSessions({ store, clock, refreshTtl, refreshMaxTtl })
+    createSessions({ store, clock, refreshTtl, refreshMaxTtl, repeatWindow: REPEAT_WINDOW_MS })
   )
   const grants = await borrow('grants', [accessTokens, refreshTokens, accessTtl, refreshTtl], () =>
     createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl })
   )
-  const exchangeTimeout = timeout + (config.login.hook?.timeout ?? 0)
-  const loginCodes = await borrow('login-codes', [exchangeTimeout], () =>
-    createLoginCodes({ store, timeout: exchangeTimeout })
+  const sessionEnding = await borrow('session-ending', [sessions, users, sessionKeys], () =>
+    createSessionEnding({ sessions, users, sessionKeys, revocations })
   )
   const { loginLimit } = config.server
   const loginLimiter = await borrow('login-limiter', [loginLimit], () =>
     createRateLimiter({ store, clock, name: 'login', ...loginLimit })
   )
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
-  const borrowed = { authenticator, sessionKeys, openData, wechat, users, sessions, grants, loginCodes, loginLimiter }
+  const subjects = { users, sessions, sessionKeys, sessionEnding, grants, wechat, loginLimiter }
+  const { login, refresh } = await borrowLogin(config, shared, borrower, { ...subjects, refreshTokens, upstreams })
+  const borrowed = { ...subjects, authenticator, openData, login, refresh }
   return {
     ...shared,
     ...borrowed,

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { AppConfig, GatewayConfig } from '../config/config.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { SessionEnding } from '../identity/end-session.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { SessionKeys } from '../identity/session-keys.ts'
@@ -12,7 +13,8 @@ import type { AccessTokens } from '../identity/tokens/access-tokens.ts'
 import type { Grants } from '../identity/tokens/grants.ts'
 import type { RefreshTokens } from '../identity/tokens/refresh-tokens.ts'
 import type { Users } from '../identity/users.ts'
-import type { LoginCodes } from '../login/login-codes.ts'
+import type { Login } from '../login/login.ts'
+import type { Refresh } from '../login/refresh.ts'
 import type { WeChatClient } from '../platforms/wechat/client.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Store } from '../store/port.ts'
@@ -40,7 +42,9 @@ export interface Parts {
   readonly sessions: Sessions
   readonly sessionKeys: SessionKeys
   readonly openData: OpenDataReader
-  readonly loginCodes: LoginCodes
+  readonly login: Login
+  readonly refresh: Refresh
+  readonly sessionEnding: SessionEnding
   readonly revocations: Revocations
   readonly grants: Grants
   readonly accessTokens: AccessTokens

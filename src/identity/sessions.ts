@@ -1,14 +1,11 @@
-/** Sessions: one per login, the family of its refresh tokens, and how it ends. */
+/** Sessions: one per login. A session is also the family of its refresh tokens. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 import type { Claims } from './principal.ts'
 
-/** A refresh token may be sent again for this long (milliseconds) when its answer was lost on the way. */
-export const REPEAT_WINDOW = 10_000
-
-/** `generation` counts the refresh tokens given out; the newest is the only one not yet used. */
+/** `generation` counts the refresh tokens given out; only the newest one is unused. */
 export interface Session {
   readonly id: string
   readonly appId: string
@@ -18,12 +15,29 @@ export interface Session {
   readonly epoch: number
   readonly claims: Claims
   readonly generation: number
-  /** When the newest tokens were issued, and when the family ends at the latest; milliseconds since the epoch. */
+  /** Issue time of the newest tokens, and the latest end of the family; milliseconds since the epoch. */
   readonly issuedAt: number
   readonly endsAt: number
 }
 
 export type NewSession = Pick<Session, 'appId' | 'openId' | 'unionId' | 'userId' | 'epoch' | 'claims'>
+
+export type EndReason = 'logout' | 'kick' | 'reuse'
+
+/** The rest of a session that is being ended: no refresh is possible, and the revocation feed may not name it yet. */
+export interface EndedMark {
+  readonly id: string
+  readonly appId: string
+  readonly userId: string
+  readonly ended: EndReason
+}
+
+/** A record as it was read. */
+export interface FoundSession {
+  readonly session: Session | EndedMark
+  /** The stored text. A write on top of it is refused once the record has changed. */
+  readonly stored: string
+}
 
 export type Rotation =
   | { readonly outcome: 'rotated' | 'repeated'; readonly session: Session }
@@ -33,29 +47,49 @@ export type Rotation =
 
 export interface Sessions {
   begin(subject: NewSession): Promise<Session>
-  find(id: string): Promise<Session | null>
-  /** Moves the family on from `generation`. Of any number of racing calls one rotates and, within the window, the others
-   *  are told the same. */
-  rotate(id: string, generation: number): Promise<Rotation>
-  /** True when there was such a session. */
-  end(id: string): Promise<boolean>
+  find(id: string): Promise<FoundSession | null>
+  /** Moves the family on from `generation`. Of any number of racing calls one rotates; within the repeat window the others
+   *  get the same result. @param found As read before; read again where another call was faster. */
+  rotate(found: FoundSession, generation: number): Promise<Rotation>
+  /** First step of ending a session: refuses every refresh from here on. */
+  markEnded(session: Omit<EndedMark, 'ended'>, reason: EndReason): Promise<void>
+  /** Last step of ending a session. */
+  forget(id: string): Promise<void>
 }
 
 export interface SessionsOptions {
-  readonly store: Store
-  readonly clock: Clock
-  /** Milliseconds: how long a family lives without a refresh, and in all. */
+  readonly store: Pick<Store, 'get' | 'set' | 'delete' | 'compareAndSet'>
+  readonly clock: Pick<Clock, 'now'>
+  /** Milliseconds: the life of a family without a refresh, and in all. */
   readonly refreshTtl: number
   readonly refreshMaxTtl: number
+  /** Milliseconds in which the last but one refresh token gets the same answer again. */
+  readonly repeatWindow: number
 }
 
-export function createSessions({ store, clock, refreshTtl, refreshMaxTtl }: SessionsOptions): Sessions {
+export function createSessions(options: SessionsOptions): Sessions {
+  const { store, clock, refreshTtl, refreshMaxTtl, repeatWindow } = options
   const keyOf = (id: string) => `session:${id}`
   const ttlOf = (session: Session) => Math.max(1, Math.min(refreshTtl, session.endsAt - clock.now()))
 
-  async function read(id: string): Promise<{ stored: string; session: Session } | null> {
+  async function find(id: string): Promise<FoundSession | null> {
     const stored = await store.get(keyOf(id))
-    return stored === undefined ? null : { stored, session: JSON.parse(stored) as Session }
+    return stored === undefined ? null : { stored, session: JSON.parse(stored) as Session | EndedMark }
+  }
+
+  async function rotateOnce({ stored, session }: FoundSession, generation: number): Promise<Rotation | undefined> {
+    if (isEnded(session)) return { outcome: 'unknown' }
+    const now = clock.now()
+    // A token newer than the record: the store lost a write (a failover, a crash). The token's signature proves its
+    // generation.
+    if (generation >= session.generation) {
+      if (session.endsAt <= now) return { outcome: 'unknown' }
+      const next: Session = { ...session, generation: generation + 1, issuedAt: now }
+      const isWritten = await store.compareAndSet(keyOf(session.id), stored, JSON.stringify(next), ttlOf(next))
+      return isWritten ? { outcome: 'rotated', session: next } : undefined
+    }
+    const isRepeat = session.generation === generation + 1 && now - session.issuedAt <= repeatWindow
+    return { outcome: isRepeat ? 'repeated' : 'reused', session }
   }
 
   return {
@@ -67,29 +101,28 @@ export function createSessions({ store, clock, refreshTtl, refreshMaxTtl }: Sess
       return session
     },
 
-    async find(id) {
-      return (await read(id))?.session ?? null
+    find,
+
+    rotate(first, generation) {
+      let known: FoundSession | null = first
+      return untilWritten('a session', async () => {
+        const found = known ?? (await find(first.session.id))
+        known = null
+        return found === null ? { outcome: 'unknown' } : rotateOnce(found, generation)
+      })
     },
 
-    rotate: (id, generation) =>
-      untilWritten('a session', async (): Promise<Rotation | undefined> => {
-        const found = await read(id)
-        if (!found) return { outcome: 'unknown' }
-        const { stored, session } = found
-        const now = clock.now()
-        // A token of ours that is newer than the record: the store lost a write (a failover, a crash). The token proves
-        // the generation that it names.
-        if (generation >= session.generation) {
-          if (session.endsAt <= now) return { outcome: 'unknown' }
-          const next: Session = { ...session, generation: generation + 1, issuedAt: now }
-          const isWritten = await store.compareAndSet(keyOf(id), stored, JSON.stringify(next), ttlOf(next))
-          return isWritten ? { outcome: 'rotated', session: next } : undefined
-        }
-        const isRepeat = session.generation === generation + 1 && now - session.issuedAt <= REPEAT_WINDOW
-        // The record stays until the caller has told everyone, so that a failure on the way is met again and not forgotten.
-        return { outcome: isRepeat ? 'repeated' : 'reused', session }
-      }),
+    async markEnded({ id, appId, userId }, reason) {
+      const mark: EndedMark = { id, appId, userId, ended: reason }
+      await store.set(keyOf(id), JSON.stringify(mark), refreshTtl)
+    },
 
-    end: (id) => store.delete(keyOf(id))
+    async forget(id) {
+      await store.delete(keyOf(id))
+    }
   }
+}
+
+export function isEnded(session: Session | EndedMark): session is EndedMark {
+  return 'ended' in session
 }

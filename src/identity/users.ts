@@ -41,10 +41,16 @@ export interface UserPhone {
   readonly countryCode: string
 }
 
+export interface RecordedLogin {
+  readonly user: User
+  /** True for exactly one login of a person, however many first logins race. */
+  readonly isNew: boolean
+}
+
 export interface Users {
   /** Finds or makes the record and notes the login. Of any number of first logins racing exactly one is told `isNew`.
    *  A user whose unionid is already known from another mini-program gets the id it has there and is not new. */
-  recordLogin(appId: string, openId: string, unionId: string | null): Promise<{ user: User; isNew: boolean }>
+  recordLogin(appId: string, openId: string, unionId: string | null): Promise<RecordedLogin>
   find(appId: string, openId: string): Promise<User | null>
   /** Ends every session begun so far: those of a lower epoch than the one returned. Null when there is no such user. */
   endSessions(appId: string, openId: string): Promise<User | null>

@@ -1,6 +1,6 @@
 /** The login hook: a business service is told of every login, and says what the user may be called and whether they may come
  *  in. That joins an account system to the gateway without the gateway becoming one. */
-import type { AppConfig, LoginHookConfig } from '../config/config.ts'
+import type { LoginHookConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import type { Claims } from '../identity/principal.ts'
@@ -24,11 +24,14 @@ const FAILED = new ApiError(
 export interface LoginHook {
   /** Throws login_blocked when the service refuses the user, and upstream_unavailable when it fails and a login without its
    *  word is not wanted. Settles within `timeout`. */
-  ask(login: HookedLogin): Promise<Pick<HookAnswer, 'claims' | 'profile'>>
+  ask(login: HookedLogin): Promise<HookVerdict>
 }
 
+/** What a login takes over from the hook's answer. */
+export type HookVerdict = Pick<HookAnswer, 'claims' | 'profile'>
+
 export interface HookedLogin {
-  readonly app: AppConfig
+  readonly app: { readonly appId: string }
   readonly user: User
   readonly isNew: boolean
   /** For the service's own log. */

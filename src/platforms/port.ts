@@ -10,17 +10,17 @@ export interface LoginExchange {
 /** Every call settles within `wechat.timeout` and throws an ApiError of the catalogue for anything but success. */
 export interface WeChat {
   /** Exchanges a code of wx.login (GET /sns/jscode2session). Never repeated once the code may have been spent. */
-  login(app: WeChatApp, code: string): Promise<LoginExchange>
+  login(app: PlatformApp, code: string): Promise<LoginExchange>
   /** GET /wxa/checksession with the login-state signature of an empty body: whether WeChat still knows this key. */
-  checkSession(app: WeChatApp, openId: string, sessionKey: string): Promise<boolean>
+  checkSession(app: PlatformApp, openId: string, sessionKey: string): Promise<boolean>
   /** GET /wxa/resetusersessionkey: the new key; 409 session_key_stale where WeChat no longer knows the old one. */
-  resetSession(app: WeChatApp, openId: string, sessionKey: string): Promise<string>
+  resetSession(app: PlatformApp, openId: string, sessionKey: string): Promise<string>
   /** POST /wxa/business/getuserphonenumber, bound to the openid. */
-  phoneNumber(app: WeChatApp, openId: string, code: string): Promise<Phone>
+  phoneNumber(app: PlatformApp, openId: string, code: string): Promise<Phone>
   close(): Promise<void>
 }
 
-export interface WeChatApp {
+export interface PlatformApp {
   readonly appId: string
   readonly secret: string
 }

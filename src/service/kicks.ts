@@ -4,7 +4,6 @@ import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
-import { endAllSessions } from '../identity/end-session.ts'
 import { expectApp, findUser } from './subject.ts'
 import { UNKNOWN_USER, UserPath } from './users.ts'
 
@@ -24,7 +23,7 @@ export function addKickUser(app: FastifyInstance, parts: Parts): void {
       const { appid, openid } = request.params
       const wxApp = expectApp(parts, request, appid)
       await findUser(parts, request, wxApp, openid)
-      if (!(await endAllSessions(parts, wxApp.appId, openid))) throw UNKNOWN_USER
+      if (!(await parts.sessionEnding.endAllSessions(wxApp.appId, openid))) throw UNKNOWN_USER
       return reply.code(204).send()
     }
   )
@@ -33,12 +32,11 @@ export function addKickUser(app: FastifyInstance, parts: Parts): void {
 export function addKickSession(app: FastifyInstance, parts: Parts): void {
   const schema = { summary: 'End one session', tags: ['admin'], params: SessionPath, response: RESPONSE }
   app.delete<{ Params: Static<typeof SessionPath> }>('/sessions/:sid', { schema }, async (request, reply) => {
-    const session = await parts.sessions.find(request.params.sid)
-    if (!session) throw UNKNOWN_SESSION
+    const found = await parts.sessions.find(request.params.sid)
+    if (!found) throw UNKNOWN_SESSION
+    const { session } = found
     if (request.audit) Object.assign(request.audit, { app: session.appId, user: session.userId })
-    // The feed first: if the record is still there after a failure, the call can be made again.
-    await parts.revocations.endSession(session.id)
-    await parts.sessions.end(session.id)
+    await parts.sessionEnding.endSession(session, 'kick')
     return reply.code(204).send()
   })
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { WeChatApp } from '../port.ts'
+import type { PlatformApp } from '../port.ts'
 import { isTokenRejected, readErrcode, refusal } from './errcodes.ts'
 import { createSharedToken, type SharedToken, type StoredToken, type TokenSealer } from './shared-token.ts'
 import { type Transport, unavailable } from './transport.ts'
@@ -22,13 +22,13 @@ const POLL = 50
 export interface AccessTokens {
   /** A token with at least a minute left. Past the early renewal time the old one is returned while a new one is
    *  fetched behind the caller's back. Throws an ApiError. */
-  get(app: WeChatApp, deadline?: number): Promise<string>
+  get(app: PlatformApp, deadline?: number): Promise<string>
   /** Forgets the token here and in the store, unless a newer one has taken its place already. */
-  invalidate(app: WeChatApp, failedToken: string): Promise<void>
+  invalidate(app: PlatformApp, failedToken: string): Promise<void>
   /** Runs `call` with a token. When WeChat rejects that token (40001, 40014, 42001), it is invalidated and `call` runs
    *  once more with another one, and that answer is final. `deadline` is on the clock of `performance.now()`. */
   withAccessToken<T>(
-    app: WeChatApp,
+    app: PlatformApp,
     call: (token: string, deadline: number) => Promise<T>,
     options?: { isRejected?: (answer: T) => boolean; deadline?: number }
   ): Promise<T>
@@ -62,7 +62,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   const shared = createSharedToken({ ...options, base: transport.base })
   const states = new Map<string, AppState>()
 
-  function stateOf(app: WeChatApp): AppState {
+  function stateOf(app: PlatformApp): AppState {
     let state = states.get(app.appId)
     if (!state) {
       state = { held: null, rejected: null, flight: null, refusal: null }
@@ -73,7 +73,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
 
   const isUsable = (token: StoredToken) => token.expiresAt - clock.now() > MIN_LEFT
 
-  async function get(app: WeChatApp, deadline = transport.deadline()): Promise<string> {
+  async function get(app: PlatformApp, deadline = transport.deadline()): Promise<string> {
     const state = stateOf(app)
     const { held } = state
     if (!held || !isUsable(held)) return within(renew(app, state), deadline)
@@ -86,7 +86,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   }
 
   /** One flight per app in this process. */
-  function renew(app: WeChatApp, state: AppState): Promise<string> {
+  function renew(app: PlatformApp, state: AppState): Promise<string> {
     state.flight ??= fly(app, state).finally(() => {
       state.flight = null
     })
@@ -96,7 +96,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
   /** One flight for all instances: who holds the lock asks WeChat, the others wait for the token to appear. A holder
    *  that died costs the life of the lock. Asking twice would do no harm (WeChat gives the same token), so neither a
    *  store that is down nor a lock that never goes away is a reason to fail. */
-  async function fly(app: WeChatApp, state: AppState): Promise<string> {
+  async function fly(app: PlatformApp, state: AppState): Promise<string> {
     const { refusal: last } = state
     if (last && last.secret === app.secret && clock.now() < last.until) throw last.error
     const deadline = transport.deadline()
@@ -138,7 +138,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     await store.write(fetched, fetched.expiresAt - clock.now())
   }
 
-  async function fetchToken(app: WeChatApp, state: AppState, deadline: number): Promise<StoredToken> {
+  async function fetchToken(app: PlatformApp, state: AppState, deadline: number): Promise<StoredToken> {
     const answer = await transport.call(
       {
         method: 'POST',
@@ -163,7 +163,7 @@ export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
     return { token, fetchedAt, expiresAt: fetchedAt + life * 1000 }
   }
 
-  async function invalidate(app: WeChatApp, failedToken: string): Promise<void> {
+  async function invalidate(app: PlatformApp, failedToken: string): Promise<void> {
     const state = stateOf(app)
     if (state.held?.token === failedToken) state.held = null
     state.rejected = failedToken

@@ -1,0 +1,155 @@
+/** A login: a code of the mini-program becomes a session. `steps` is the protocol, one line per step. */
+import type { Clock } from '../clock.ts'
+import { ApiError, StoreError, toApiError } from '../errors.ts'
+import type { SessionKeys } from '../identity/session-keys.ts'
+import { isEnded, type Sessions } from '../identity/sessions.ts'
+import type { Grant, Grants } from '../identity/tokens/grants.ts'
+import type { RecordedLogin, Users } from '../identity/users.ts'
+import type { LoginExchange, PlatformApp } from '../platforms/port.ts'
+import type { LoginCode, LoginCodes, LoginResult } from './login-codes.ts'
+import type { HookVerdict, LoginHook } from './login-hook.ts'
+
+export interface LoginRequest {
+  readonly code: string
+  /** May be left out where one app is configured. */
+  readonly appId: string | undefined
+  /** Counted by the login limit. */
+  readonly clientKey: string
+  readonly requestId: string
+  readonly traceparent: string
+}
+
+export interface LoginAnswer extends Grant {
+  readonly user: Readonly<Record<string, unknown>>
+}
+
+export interface LoginDeps {
+  readonly apps: readonly PlatformApp[]
+  readonly codes: LoginCodes
+  readonly limiter: { hit(key: string): Promise<void> }
+  readonly limitBy: 'app' | 'ip'
+  readonly exchange: (app: PlatformApp, code: string) => Promise<LoginExchange>
+  readonly users: Pick<Users, 'recordLogin' | 'find'>
+  readonly sessionKeys: Pick<SessionKeys, 'save'>
+  readonly sessions: Pick<Sessions, 'begin' | 'find'>
+  readonly hook: LoginHook | null
+  readonly grants: Grants
+  readonly clock: Pick<Clock, 'now'>
+  /** Called for every code that was exchanged. @param result `ok` or an error code. */
+  readonly onExchanged: (appId: string, result: string) => void
+}
+
+export interface Login {
+  /** Equal codes at the same time, and again within the repeat window, get the same answer. */
+  logIn(request: LoginRequest): Promise<LoginAnswer>
+}
+
+const WHICH_APP = new ApiError(
+  'invalid_request',
+  'Several mini-programs are configured: send "appid" along with the code.'
+)
+const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
+
+export function createLogin(deps: LoginDeps): Login {
+  const { apps, users, sessions, sessionKeys, hook, grants, clock } = deps
+  const underWay = new Map<string, Promise<LoginResult>>()
+
+  async function steps(app: PlatformApp, request: LoginRequest): Promise<LoginResult> {
+    const code = deps.codes.open(app.appId, request.code)
+    const earlier = await claim(code, app, request)
+    if (earlier !== null) return earlier
+    try {
+      const exchangedAt = clock.now()
+      const exchanged = await deps.exchange(app, request.code)
+      const recorded = await record(app, exchanged, exchangedAt)
+      const verdict = await consult(app, recorded, request)
+      const result = await begin(recorded, verdict)
+      await code.settle(result)
+      deps.onExchanged(app.appId, 'ok')
+      return result
+    } catch (error) {
+      deps.onExchanged(app.appId, toApiError(error).code)
+      await code.fail(error)
+      throw error
+    }
+  }
+
+  /** The result of an earlier login with this code, or null once the code is claimed. Limit and claim are asked together,
+   *  which saves a round trip to the store. The answer of a session that has ended since is void: then the platform says
+   *  whether the code is still good. */
+  async function claim(code: LoginCode, app: PlatformApp, { clientKey }: LoginRequest): Promise<LoginResult | null> {
+    const limited = deps.limiter.hit(deps.limitBy === 'app' ? app.appId : clientKey)
+    const [taken, admitted] = await Promise.allSettled([code.take(), limited])
+    if (admitted.status === 'rejected') {
+      if (taken.status === 'fulfilled' && taken.value) await code.release()
+      throw admitted.reason
+    }
+    if (taken.status === 'rejected') throw taken.reason
+    let isClaimed = taken.value
+    while (!isClaimed) {
+      const earlier = await code.wait()
+      if (earlier === null) return null
+      if (await isAlive(earlier.result)) return earlier.result
+      isClaimed = await code.replace(earlier)
+    }
+    return null
+  }
+
+  async function isAlive({ session }: LoginResult): Promise<boolean> {
+    const [found, user] = await Promise.all([sessions.find(session.id), users.find(session.appId, session.openId)])
+    return found !== null && !isEnded(found.session) && user !== null && user.epoch <= session.epoch
+  }
+
+  async function record({ appId }: PlatformApp, exchanged: LoginExchange, exchangedAt: number): Promise<RecordedLogin> {
+    const { openId, unionId, sessionKey } = exchanged
+    const saved = sessionKeys.save(appId, openId, sessionKey, exchangedAt)
+    const [recorded] = await Promise.all([users.recordLogin(appId, openId, unionId), saved])
+    return recorded
+  }
+
+  async function consult(
+    app: PlatformApp,
+    recorded: RecordedLogin,
+    { requestId, traceparent }: LoginRequest
+  ): Promise<HookVerdict> {
+    if (hook === null) return { claims: {}, profile: null }
+    return hook.ask({ app, ...recorded, requestId, traceparent })
+  }
+
+  async function begin(recorded: RecordedLogin, { claims, profile }: HookVerdict): Promise<LoginResult> {
+    const { appId, openId } = recorded.user
+    // The hook may just have ended all sessions of the user, in order to leave this one.
+    const user = hook === null ? recorded.user : await users.find(appId, openId)
+    if (user === null) throw new StoreError('a user record vanished')
+    const { id: userId, unionId, epoch, status } = user
+    const session = await sessions.begin({ appId, openId, unionId, userId, epoch, claims })
+    return { session, status, isNew: recorded.isNew, profile }
+  }
+
+  function chooseApp(appId: string | undefined): PlatformApp {
+    if (appId === undefined && apps.length !== 1) throw WHICH_APP
+    const app = appId === undefined ? apps[0] : apps.find((one) => one.appId === appId)
+    if (app === undefined) throw UNKNOWN_APP
+    return app
+  }
+
+  /** Callers of this process that send one code at the same time share one run. */
+  function share(key: string, run: () => Promise<LoginResult>): Promise<LoginResult> {
+    const running = underWay.get(key)
+    if (running !== undefined) return running
+    const started = run().finally(() => underWay.delete(key))
+    underWay.set(key, started)
+    return started
+  }
+
+  return {
+    async logIn(request) {
+      const app = chooseApp(request.appId)
+      const result = await share(`${app.appId}:${request.code}`, () => steps(app, request))
+      const { session, status, isNew, profile } = result
+      // The tokens are a function of the session: every instance gives the same answer.
+      const grant = grants.issue(session, status)
+      return { ...grant, user: { ...profile, id: session.userId, is_new: isNew, status } }
+    }
+  }
+}
