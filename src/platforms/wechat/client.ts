@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { LoginExchange, Phone, WeChat, PlatformApp } from '../port.ts'
+import type { LoginExchange, Phone, PlatformApp, WeChat } from '../port.ts'
 import { type AccessTokens, createAccessTokens } from './access-token.ts'
 import { readErrcode, refusal } from './errcodes.ts'
 import { isSessionKey } from './open-data.ts'
@@ -49,7 +49,12 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
     )
   }
 
-  function callWithSignature(app: PlatformApp, path: string, openId: string, sessionKey: string): Promise<WeChatAnswer> {
+  function callWithSignature(
+    app: PlatformApp,
+    path: string,
+    openId: string,
+    sessionKey: string
+  ): Promise<WeChatAnswer> {
     const signature = loginStateSignature(sessionKey, '')
     const query = { openid: openId, signature, sig_method: 'hmac_sha256' }
     return callWithToken(app, { method: 'GET', path, query })
