@@ -1,5 +1,5 @@
-/** Runs code as a mini-program would: its own CommonJS, a `wx`, timers, and of JavaScript's own things no more than the
- *  oldest supported phone has: ECMAScript 5 and Promise. */
+/** Runs code as a mini-program does: CommonJS modules, a `wx`, timers, and of JavaScript no more than the oldest supported
+ *  phone has: ECMAScript 5 and Promise. */
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { createContext, runInContext, Script } from 'node:vm'
@@ -32,19 +32,19 @@ const REMOVE_NEWER = `(function () {
 export interface MiniProgramOptions {
   /** Folder that holds the code. */
   readonly root: string
-  readonly wx: Wx
-  /** Further globals, such as App and Page. */
+  readonly wx: Wx | undefined
+  /** Globals such as App and Page. */
   readonly globals?: Readonly<Record<string, unknown>>
-  /** Modules to use in place of files: a path below the root gives what it exports. */
+  /** Exports of modules that replace files, by their path below the root. */
   readonly modules?: Readonly<Record<string, unknown>>
-  /** The same with the text of a file. */
+  /** Texts of modules that replace files, by their path below the root. */
   readonly sources?: Readonly<Record<string, string>>
 }
 
 export interface MiniProgram {
-  /** By a path below the root. */
+  /** Loads a module by its path below the root. */
   load(path: string): unknown
-  /** Everything that was written to console. */
+  /** Arguments of each call of console. */
   readonly logged: unknown[][]
   /** Milliseconds by which the phone's clock is wrong. */
   clockError: number
@@ -101,8 +101,9 @@ export interface ClientModule {
   isWxgateError: typeof isWxgateError
 }
 
-/** The client alone in a mini-program that has just started. */
-export function startClient(wx: Wx): MiniProgram & ClientModule {
-  const program = startMiniProgram({ root: CLIENT, wx })
+/** Starts a mini-program that holds the client alone.
+ *  @param globals Replace those of the mini-program, its timers for example. */
+export function startClient(wx?: Wx, globals: Readonly<Record<string, unknown>> = {}): MiniProgram & ClientModule {
+  const program = startMiniProgram({ root: CLIENT, wx, globals })
   return Object.assign(program, program.load('index.js') as ClientModule)
 }

@@ -1,4 +1,4 @@
-/** The bytes of WeChat's requests, for the `wx` stand-in. */
+/** Bodies and answers of WeChat's requests, for the test `wx`. */
 import { type Agent, request } from 'node:http'
 import type { WxRequestOptions, WxUploadOptions } from '../../miniprogram/miniprogram_dist/index.d.ts'
 
@@ -15,7 +15,7 @@ export interface HttpSend {
   readonly header: Readonly<Record<string, string>>
   readonly body: Buffer | null
   readonly signal: AbortSignal
-  /** Told of each part of the answer as it comes. */
+  /** Called with each part of the answer when it arrives. */
   readonly onHead?: (statusCode: number, header: Record<string, string>) => void
   readonly onChunk?: (chunk: Buffer) => void
 }
@@ -44,7 +44,7 @@ export function sendHttp({ agent, url, method, header, body, signal, onHead, onC
   })
 }
 
-/** `data` of a GET goes into the query; of other methods into the body, in the form that content-type names. */
+/** Puts `data` of a GET into the query, and of other methods into the body in the form that content-type names. */
 export function encodeRequest(method: string, { url, data }: WxRequestOptions, header: Record<string, string>) {
   const given = Object.entries(header).find(([name]) => name.toLowerCase() === 'content-type')?.[1]
   const type = given === undefined ? 'application/json' : null

@@ -1,4 +1,4 @@
-/** wx.request, wx.uploadFile and wx.downloadFile of the stand-in. */
+/** wx.request, wx.uploadFile and wx.downloadFile of the test `wx`. */
 import { Agent } from 'node:http'
 import type {
   Wx,
@@ -24,7 +24,7 @@ export interface Sent {
 export interface WxNetwork extends Pick<Wx, 'request' | 'uploadFile' | 'downloadFile'> {
   readonly sent: Sent[]
   readonly peak: number
-  /** The headers as they will go out; null when WeChat refuses the call, which the caller is then told. */
+  /** Returns the headers that are sent; null when WeChat refuses the call, whose `fail` is then called. */
   check(kind: Sent['kind'], options: Network, method: string): Record<string, string> | null
   setHidden(isHidden: boolean): void
   close(): void
@@ -34,7 +34,7 @@ export interface WxNetworkOptions {
   readonly domains: readonly string[] | undefined
   readonly interruptAfter: number
   readonly files: Map<string, Buffer>
-  /** Told which of WeChat's rules was broken. */
+  /** Called with the rule of WeChat that was broken. */
   readonly forbid: (rule: string) => void
 }
 
@@ -46,7 +46,7 @@ export function createWxNetwork({ domains, interruptAfter, files, forbid }: WxNe
   let parallel = 0
   let peak = 0
 
-  /** One request, upload or download: what they have in common. */
+  /** Starts one request, upload or download. */
   function start(kind: Sent['kind'], options: Network, send: (watch: Watch) => Promise<HttpAnswer>): WxTask {
     const { success, fail, complete } = options as Callbacks
     const controller = new AbortController()
@@ -111,7 +111,7 @@ export function createWxNetwork({ domains, interruptAfter, files, forbid }: WxNe
     }
   }
 
-  /** Refuses as WeChat does before anything is sent. */
+  /** Refuses calls that WeChat refuses before it sends anything. */
   function check(kind: Sent['kind'], options: Network, method: string): Record<string, string> | null {
     const header: Record<string, string> = {}
     for (const [name, value] of Object.entries(options.header ?? {})) {
@@ -261,7 +261,7 @@ function toArrayBuffer(bytes: Buffer): ArrayBuffer {
   return new Uint8Array(bytes).buffer
 }
 
-/** The body then comes in chunks, and only so. */
+/** With enableChunked the body arrives in chunks only. */
 function isChunked(options: object): boolean {
   return (options as WxRequestOptions).enableChunked === true
 }

@@ -1,5 +1,5 @@
-/** WeChat's `wx` as far as the mini-program client uses it, over node:http. It behaves as the base library does where that
- *  is known, and fails the test where the mini-program breaks a rule that WeChat would punish later. */
+/** A `wx` over node:http with the functions that the client uses. It behaves as the base library does, and fails the test when
+ *  the client breaks a limit of WeChat. */
 import { WebSocket } from 'undici'
 import type { Wx, WxSocketTask } from '../../miniprogram/miniprogram_dist/index.d.ts'
 import type { Teardown } from './gateway.ts'
@@ -11,22 +11,11 @@ const MAX_PER_SECOND = 4
 export interface TestWxOptions {
   /** The user of the sandbox who holds the phone. */
   readonly name?: string
-  /** What an earlier run left behind. */
+  /** Storage of an earlier run. */
   readonly storage?: Map<string, string>
-  /** Origins that the mini-program may call; all when left out. */
+  /** Origins that the mini-program may call. Default: all. */
   readonly domains?: readonly string[]
-  /** Milliseconds that a request goes on in the background; five seconds on a phone. */
-  readonly interruptAfter?: number
-}
-
-export interface TestWxOptions {
-  /** The user of the sandbox who holds the phone. */
-  readonly name?: string
-  /** What an earlier run left behind. */
-  readonly storage?: Map<string, string>
-  /** Origins that the mini-program may call; all when left out. */
-  readonly domains?: readonly string[]
-  /** Milliseconds that a request goes on in the background; five seconds on a phone. */
+  /** Milliseconds that a request goes on in the background. A phone gives it five seconds. */
   readonly interruptAfter?: number
 }
 
@@ -35,11 +24,11 @@ export interface TestWx extends Wx {
   readonly sent: Sent[]
   readonly storage: Map<string, string>
   readonly files: Map<string, Buffer>
-  /** How often wx.login and wx.checkSession were called. */
+  /** Number of calls of wx.login and wx.checkSession. */
   readonly calls: { login: number; checkSession: number }
-  /** The most requests, uploads and downloads that were under way at once. */
+  /** Largest number of requests, uploads and downloads under way at once. */
   readonly peak: number
-  /** Given out by wx.login before any fresh ones. */
+  /** Codes that wx.login gives before it makes new ones. */
   readonly codes: string[]
   isSessionKeyValid: boolean
   isLoginBroken: boolean
@@ -70,7 +59,7 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
     t.fail(`WeChat's rule was broken: ${rule}`)
   }
 
-  /** Calls that count per user and second. */
+  /** Counts the call. Fails the test when the user made too many in one second. */
   function isTooOften(call: 'login' | 'checkSession'): boolean {
     wx.calls[call]++
     const now = performance.now()
@@ -169,7 +158,7 @@ export function createWx(t: Failing, options: TestWxOptions = {}): TestWx {
             isFailed = true
             listener({ errMsg: 'connectSocket:fail Invalid HTTP status.' })
           }),
-        // A handshake that failed is told by onError alone.
+        // wx reports a failed handshake by onError alone.
         onClose: (listener) =>
           socket.addEventListener('close', ({ code, reason }) => {
             if (!isFailed) listener({ code, reason })
