@@ -1,0 +1,196 @@
+/** The mini-program client and the objects that stand for `wx`: WeChat's own, Taro, uni-app, and none at all. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import type { ClientOptions, Wx, WxSocketTask } from '../miniprogram/miniprogram_dist/index.d.ts'
+import { startClient } from './support/mini-program.ts'
+import { rejection } from './support/phone.ts'
+import { idle } from './support/timers.ts'
+import { BASE, createStubWx, gatewayAnswer, type StubWx, startStubClient } from './support/wx-stub.ts'
+
+const root = join(import.meta.dirname, '..')
+const samples = join(import.meta.dirname, 'support/fixtures/client-types')
+
+/** Compiles one sample in strict mode. Gives the compiler's messages. */
+function compile(file: string, ...options: string[]): Promise<string> {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const strict = '--noEmit --ignoreConfig --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess'
+  const target = '--target es2018 --lib es2018 --module esnext --moduleResolution bundler'
+  const given = [tsc, ...`${strict} ${target}`.split(' '), ...options, file]
+  return new Promise((resolve) => execFile(process.execPath, given, { cwd: samples }, (_error, out) => resolve(out)))
+}
+
+for (const version of [3, 4, 5]) {
+  test(`createClient takes the wx of miniprogram-api-typings ${version} in strict mode`, async (t) => {
+    t.equal(await compile('wx.ts', '--skipLibCheck', '--types', `miniprogram-api-typings-${version}`), '')
+  })
+}
+
+test('createClient takes Taro and uni in strict mode', async (t) => {
+  t.equal(await compile('taro.ts', '--skipLibCheck'), '')
+  t.equal(await compile('uni.ts', '--skipLibCheck', '--types', '@dcloudio/types'), '')
+})
+
+test('the types of the client find mistakes', async (t) => {
+  const lines = readFileSync(join(samples, 'mistakes.ts'), 'utf8').split('\n')
+  const expected = lines.flatMap((line, index) => (line.startsWith('// mistake:') ? [index + 2] : []))
+  const found = [...(await compile('mistakes.ts')).matchAll(/^mistakes\.ts\((\d+),/gm)].map(([, line]) => Number(line))
+  t.ok(expected.length >= 5)
+  t.strictSame(found, expected)
+})
+
+interface Outcome {
+  success?: (result: unknown) => void
+  fail?: (failure: unknown) => void
+}
+
+/** Makes the functions return a promise beside the callbacks, as Taro does. */
+function promisify(wx: StubWx): StubWx {
+  const functions = wx as unknown as Record<string, (options: Outcome) => object | undefined>
+  for (const name of ['login', 'checkSession', 'request', 'uploadFile', 'downloadFile']) {
+    const inner = functions[name]
+    functions[name] = (options) => {
+      let task: object | undefined
+      const promise = new Promise((resolve, reject) => {
+        task = inner?.({
+          ...options,
+          success(result) {
+            options.success?.(result)
+            resolve(result)
+          },
+          fail(failure) {
+            options.fail?.(failure)
+            reject(failure)
+          }
+        })
+      })
+      return Object.assign(promise, task)
+    }
+  }
+  return wx
+}
+
+test('the promises that Taro returns beside its callbacks are never left unhandled', async (t) => {
+  const unhandled: unknown[] = []
+  const listener = (reason: unknown) => void unhandled.push(reason)
+  process.on('unhandledRejection', listener)
+  t.teardown(() => process.off('unhandledRejection', listener))
+  const wx = promisify(createStubWx())
+  const { client, timers } = startStubClient(wx)
+  t.equal((await timers.until(client.request({ url: '/api/a' }))).statusCode, 200)
+  wx.answer = () => ({ errMsg: 'request:fail net::ERR_FAILED' })
+  const file = { url: '/api/a', filePath: 'a', name: 'a' }
+  for (const call of [
+    () => client.request({ url: '/api/a' }),
+    () => client.request({ url: '/api/a', method: 'POST', data: {} }),
+    () => client.uploadFile(file),
+    () => client.downloadFile(file),
+    () => client.login({ force: true })
+  ]) {
+    t.match(await rejection(timers.until<unknown>(call())), { code: 'network' })
+  }
+  t.same(await timers.until(client.logout()), { ended: false })
+  await idle()
+  t.same(unhandled, [])
+})
+
+test('with callbacks the promise of a call needs no handler', async (t) => {
+  const unhandled: unknown[] = []
+  const listener = (reason: unknown) => void unhandled.push(reason)
+  process.on('unhandledRejection', listener)
+  t.teardown(() => process.off('unhandledRejection', listener))
+  const { wx, client, timers } = startStubClient()
+  wx.answer = () => ({ errMsg: 'request:fail net::ERR_FAILED' })
+  const codes: string[] = []
+  await timers.until(
+    new Promise<void>((resolve) => {
+      client.request({ url: '/api/a', fail: ({ code }) => codes.push(code), complete: () => resolve() })
+    })
+  )
+  await idle()
+  t.same(codes, ['network'])
+  t.same(unhandled, [])
+})
+
+test('a socket task that comes as a promise, as with Taro, works', async (t) => {
+  const wx = createStubWx()
+  const events: string[] = []
+  const task: WxSocketTask = {
+    send: ({ data }) => void events.push(`send ${data}`),
+    close: () => void events.push('close'),
+    onOpen: (listener) => void setImmediate(() => listener({ header: {} })),
+    onMessage: (listener) => void setImmediate(() => setImmediate(() => listener({ data: 'hello' }))),
+    onError() {},
+    onClose() {}
+  }
+  let give: (task: WxSocketTask) => void = () => {}
+  wx.connectSocket = () => new Promise<WxSocketTask>((resolve) => (give = resolve))
+  const { client, timers } = startStubClient(wx)
+  const socket = client.connectSocket({ url: '/ws' })
+  socket.onOpen(() => socket.send({ data: 'hi' }))
+  socket.onMessage(({ data }) => events.push(`message ${data}`))
+  await timers.advance(10)
+  give(task)
+  await timers.advance(10)
+  t.same(events, ['send hi', 'message hello'])
+  const closed = client.connectSocket({ url: '/ws' })
+  await timers.advance(10)
+  closed.close()
+  give(task)
+  await timers.advance(10)
+  t.equal(events[2], 'close', 'a task that comes after the close is closed')
+  wx.connectSocket = () => Promise.reject({ errMsg: 'connectSocket:fail' })
+  const failures: string[] = []
+  client.connectSocket({ url: '/ws' }).onError(({ errMsg }) => failures.push(errMsg))
+  await timers.advance(10)
+  t.same(failures, ['connectSocket:fail'])
+})
+
+test('a wx that throws, or gives no task, is a failure of the call', async (t) => {
+  const { wx, client, timers } = startStubClient()
+  await timers.until(client.login())
+  const refuse = () => {
+    throw new Error('parameter error')
+  }
+  wx.request = refuse
+  wx.connectSocket = refuse
+  t.match(await rejection(timers.until(client.request({ url: '/api/a' }))), {
+    code: 'network',
+    errMsg: 'request:fail Error: parameter error'
+  })
+  const failures: string[] = []
+  client.connectSocket({ url: '/ws' }).onError(({ errMsg }) => failures.push(errMsg))
+  await timers.advance(10_000)
+  t.same(failures, ['connectSocket:fail Error: parameter error'])
+})
+
+test('options that cannot work are one clear error when the client is made', async (t) => {
+  const { wx, program } = startStubClient()
+  const createClient = program.createClient as (options?: unknown) => unknown
+  const { request: _request, connectSocket: _connectSocket, ...incomplete } = wx
+  for (const [options, detail] of [
+    [undefined, /needs the gateway's address/],
+    [null, /needs the gateway's address/],
+    [{}, /needs the gateway's address/],
+    [BASE, /needs the gateway's address/],
+    [{ baseUrl: 5 }, /needs the gateway's address/],
+    [{ baseUrl: BASE, wx: {} }, /no function login, checkSession, request, /],
+    [{ baseUrl: BASE, wx: 'wx' }, /no function login/],
+    [{ baseUrl: BASE, wx: incomplete }, /no function request, connectSocket\.$/]
+  ] as const) {
+    t.throws(() => createClient(options), { name: 'WxgateError', code: 'invalid_options', detail })
+  }
+  t.throws(() => createClient({ baseUrl: 'gateway' }), { code: 'invalid_url', detail: /must look like/ })
+  t.same(wx.calls, [])
+})
+
+test('without a global wx the error says so, and the option takes its place', async (t) => {
+  const program = startClient(undefined)
+  t.throws(() => program.createClient({ baseUrl: BASE }), { code: 'invalid_options', detail: /no global wx/ })
+  const wx: Wx = createStubWx()
+  const options: ClientOptions = { baseUrl: BASE, wx }
+  const client = program.createClient(options)
+  t.equal((await client.login()).id, 'u_1')
+  t.match(gatewayAnswer('/api/a'), { statusCode: 200 })
+})
