@@ -86,7 +86,7 @@ function settle({ success, fail }: Outcome, kind: string, answer: StubAnswer): v
 }
 
 /** A client over the stub, with timers that the test moves. */
-export function startStubClient(wx: Wx = createStubWx()) {
+export function startStubClient(wx: StubWx = createStubWx()) {
   const timers = createTimers()
   const program = startClient(wx, timers.globals)
   return { wx, timers, program, client: program.createClient({ baseUrl: BASE }) }
