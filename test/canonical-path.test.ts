@@ -4,7 +4,7 @@ import { test } from 'tap'
 import type { RouteConfig } from '../src/config/config.ts'
 import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
 import { createRouteTable } from '../src/routing/route-table.ts'
-import { APPS, hostileTarget, route, routeTable } from './support/route-tables.ts'
+import { APPS, hostileTarget, NOTHING_ALLOWED, route, routeTable } from './support/route-tables.ts'
 import { type ToyBackend, toyBackends } from './support/toy-backends.ts'
 
 const RUNS = Number(process.env.FUZZ_RUNS ?? 2_000)
@@ -200,7 +200,7 @@ test('a plain path of the route table is never refused', (t) => {
 const demanding = { auth: 'required' } as const
 const open = { auth: 'public' } as const
 const allowing = (allow: Partial<RouteConfig['allow']>) => ({
-  allow: { encodedSlash: false, matrixParams: false, doubleEncoding: false, ...allow }
+  allow: { ...NOTHING_ALLOWED, ...allow }
 })
 
 /** Path of the route that takes each target, or the kind of refusal. */
@@ -418,7 +418,10 @@ test('apps, claims, methods and limits make a route stricter too', (t) => {
 
 test('the cost of a path is linear in its length', (t) => {
   const table = createRouteTable([
-    route('/', { auth: 'public', allow: { encodedSlash: true, matrixParams: true, doubleEncoding: true } }),
+    route('/', {
+      auth: 'public',
+      allow: { ...NOTHING_ALLOWED, encodedSlash: true, matrixParams: true, doubleEncoding: true }
+    }),
     route('/admin')
   ])
   const fill = (piece: string) => piece.repeat(Math.floor(8_000 / piece.length))

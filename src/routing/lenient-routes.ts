@@ -1,20 +1,20 @@
-/** The routes as lenient servers behind the gateway could tell them apart. */
+/** The routes as lenient servers behind the gateway could distinguish them. */
 import type { RouteConfig } from '../config/config.ts'
 import { foldCase } from '../http/path/lenient-reading.ts'
 import { createPathEntry, type PathEntry } from './path-entry.ts'
 import { groupBy } from './prefix-index.ts'
 
 export interface LenientRoutes<R> {
-  /** The routes that a server could mean, one that takes each segment for any of these names and does or does not tell
-   *  capitals from small letters. Null when one of the paths it could mean takes no such method: nobody may use that.
-   *  @param segments For each segment every name that it could have. */
+  /** The routes of all paths that a server could read, with or without regard for letter case. Null when one of those
+   *  paths takes no such method.
+   *  @param segments Every name that each segment could have. */
   routesFor(method: string, segments: readonly (readonly string[])[]): R[] | null
 }
 
 /** The routes of one path. */
 interface Place<R> {
   readonly names: readonly string[]
-  /** Its upstream takes another case for another path. */
+  /** Its upstream distinguishes upper and lower case. */
   readonly isCaseSensitive: boolean
   readonly entry: PathEntry<R>
 }
@@ -42,7 +42,7 @@ export function createLenientRoutes<R extends RouteConfig>(routes: readonly R[])
         for (const node of nodes) {
           for (const place of node.places) {
             if (place.isCaseSensitive && !couldBe(place.names, segments)) continue
-            // Whoever reads the path reads it this way, so the shorter ones do not count any more.
+            // Every server reads these segments so: shorter paths do not count any more.
             if (mustBe(place.names, segments)) found = found.filter(({ names }) => names.length === depth)
             found.push(place)
           }
@@ -79,10 +79,12 @@ function mustBe(names: readonly string[], segments: readonly (readonly string[])
 
 const AUTH_RANK = { public: 0, optional: 1, required: 2 }
 
-/** Whether whoever may use `route` may use `other` too, and as often. */
+/** True when a client that may use `route` may use `other` too, as often and with bodies as large, and when `route` treats
+ *  bodies as `other` does. */
 export function asksAtLeast(route: RouteConfig, other: RouteConfig): boolean {
   if (AUTH_RANK[route.auth] < AUTH_RANK[other.auth]) return false
   const { apps, rateLimit } = other
+  if ((other.openData && !route.openData) || route.bodyLimit > other.bodyLimit) return false
   if (apps !== null && !route.apps?.every((app) => apps.includes(app))) return false
   if (rateLimit !== null && (route.rateLimit === null || perSecond(route.rateLimit) > perSecond(rateLimit)))
     return false

@@ -4,6 +4,15 @@ import type { RouteConfig } from '../../src/config/config.ts'
 
 export const APPS = ['wxaaaa', 'wxbbbb'] as const
 
+export const NOTHING_ALLOWED: RouteConfig['allow'] = {
+  encodedSlash: false,
+  matrixParams: false,
+  doubleEncoding: false,
+  suffix: false,
+  scriptName: false,
+  rawPercent: false
+}
+
 /** A route with everything left at its default but what the test is about. */
 export function route(path: string, settings: Partial<RouteConfig> = {}): RouteConfig {
   return {
@@ -19,7 +28,7 @@ export function route(path: string, settings: Partial<RouteConfig> = {}): RouteC
     requestHeaders: { set: {}, remove: [] },
     responseHeaders: { set: {}, remove: [] },
     identityHeaders: 'wxgate',
-    allow: { encodedSlash: false, matrixParams: false, doubleEncoding: false },
+    allow: NOTHING_ALLOWED,
     caseSensitive: false,
     openData: false,
     require: {},
@@ -40,7 +49,10 @@ const access = fc.record({
 const leniency = fc.record({
   encodedSlash: fc.boolean(),
   matrixParams: fc.boolean(),
-  doubleEncoding: fc.boolean()
+  doubleEncoding: fc.boolean(),
+  suffix: fc.boolean(),
+  scriptName: fc.boolean(),
+  rawPercent: fc.boolean()
 })
 
 /** Tables with one route a path, most of them without opt-ins. */

@@ -84,7 +84,16 @@ const route = mapping('A route. The longest matching path wins.', {
   allow: section('Readings of a path that are refused unless the upstream needs them.', {
     encodedSlash: flag('`%2F` inside a segment.', false),
     matrixParams: flag('`;name=value` after a segment.', false),
-    doubleEncoding: flag('`%25` followed by two hex digits.', false)
+    doubleEncoding: flag('`%25` followed by two hex digits.', false),
+    suffix: flag(
+      'The upstream does not take `/admin.json` for `/admin`. With false, such a path is held to the stricter route.',
+      false
+    ),
+    scriptName: flag(
+      'The upstream does not take `/index.php/admin` for `/admin`. With false, such a path is held to the stricter route.',
+      false
+    ),
+    rawPercent: flag('Percent-encoded bytes that are not UTF-8, such as GBK.', false)
   }),
   caseSensitive: flag(
     'The upstream distinguishes upper and lower case. With false, a path that differs from a stricter route only in case is held to the stricter one.',

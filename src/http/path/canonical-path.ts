@@ -5,6 +5,7 @@
 export const NEEDS_ENCODED_SLASH = 1
 export const NEEDS_MATRIX_PARAMS = 2
 export const NEEDS_DOUBLE_ENCODING = 4
+export const NEEDS_RAW_PERCENT = 8
 
 export interface CanonicalPath {
   /** Starts with `/`; unreserved characters are decoded, other triplets in upper case (RFC 3986, section 6.2.2). */
@@ -31,7 +32,7 @@ const DOT_SEGMENT = new PathRefusal('The path holds a "." or ".." segment')
 const EMPTY_SEGMENT = new PathRefusal('The path holds an empty segment ("//")')
 const BAD_TRIPLET = new PathRefusal('The path holds a "%" that two hexadecimal digits do not follow')
 const CONTROL = new PathRefusal('The path holds an encoded control character')
-const NOT_UTF8 = new PathRefusal('The percent-encoded bytes of the path are not UTF-8')
+const OVERLONG = new PathRefusal('The path holds a longer UTF-8 form of a character than its own')
 const TRAILING = new PathRefusal('A path segment ends in a dot or a space, which some servers remove')
 
 const CHAR_PLAIN = 1
@@ -121,9 +122,13 @@ function decodePath(raw: string, query: string): CanonicalPath | PathRefusal {
     }
   }
   if (hasHighBytes) {
-    if (!isUtf8(path)) return NOT_UTF8
-    // U+0080 to U+009F, which some languages trim like spaces.
-    if (/%C2%[89]/.test(path)) return CONTROL
+    if (!isUtf8(path)) {
+      // RFC 3629, section 3: lenient decoders read "/", "\\", "." and ";" from these.
+      if (/%C0%(?:AE|AF|BB)|%C1%9C|%E0%(?:80%(?:AE|AF|BB)|81%9C)/.test(path)) return OVERLONG
+      needs |= NEEDS_RAW_PERCENT
+    }
+    // Some languages trim U+0080 to U+009F like spaces.
+    else if (/%C2%[89]/.test(path)) return CONTROL
   }
   // A "%" that decodes on its own can meet hexadecimal digits that were encoded themselves (%25%32%65), and IIS knows
   // %u002e besides.
