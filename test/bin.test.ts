@@ -1,15 +1,15 @@
-/** The file that `wxgate` is: it finds a Node that is new enough, and is transparent when it had to start another one. */
+/** bin/wxgate.js: finds a Node that is new enough, and passes everything on when it starts another one. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Test, test } from 'tap'
 
 const BIN = join(import.meta.dirname, '../bin/wxgate.js')
 
-/** Makes this Node look old to whoever is started without a lifeline, which is the outer process only. */
+/** Makes this Node look old to a process without a lifeline, which is the outer one only. */
 const PRETEND_OLD = `if (process.env.WXGATE_LIFELINE_FD === undefined)
   Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })
 `
@@ -29,10 +29,11 @@ interface Layout {
   /** Below the temporary folder. */
   readonly root: string
   readonly main: 'src/main.ts' | 'dist/main.js' | null
-  readonly withNode: boolean
+  /** What npm installed: this Node, one that cannot run (the text of a script), or none. */
+  readonly withNode: boolean | string
 }
 
-/** Lays out a package of ours somewhere, and tells how to start its command on an old Node or on this one. */
+/** Lays out a package in a temporary folder. Returns how to start its command on an old Node or on this one. */
 function layOut(t: Test, { root, main, withNode }: Layout) {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-bin-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -45,9 +46,11 @@ function layOut(t: Test, { root, main, withNode }: Layout) {
     mkdirSync(join(home, dirname(main)))
     writeFileSync(join(home, main), main.endsWith('.ts') ? MAIN : MAIN.replaceAll(/: string\[\]| as const/g, ''))
   }
-  if (withNode) {
+  if (withNode !== false) {
     mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true })
-    symlinkSync(process.execPath, join(folder, 'node_modules/.bin/node'))
+    const linked = join(folder, 'node_modules/.bin/node')
+    if (typeof withNode === 'string') writeFileSync(linked, withNode, { mode: 0o755 })
+    else symlinkSync(process.execPath, linked)
   }
   return (old: boolean, ...args: string[]): Command => {
     const preload = old ? ['--require', join(folder, 'old.cjs')] : []
@@ -111,7 +114,7 @@ test('without a Node that is new enough, one sentence says what to install', asy
   const { status, stdout, stderr } = await finished(start(true, 'version'))
   t.equal(status, 2)
   t.equal(stdout, '')
-  t.match(stderr, /^wxgate needs Node 24 or newer and this is v[\d.]+: install Node 26 \(LTS\)\.$/m)
+  t.match(stderr, /^wxgate needs Node 24 or newer and this is v[\d.]+: install Node 24 \(LTS\)\.$/m)
 })
 
 test('signals reach the real process once, and its exit status comes back', async (t) => {
@@ -134,4 +137,62 @@ test('the real process does not outlive one that was killed, nor the other way r
   const other = start(true, 'run')
   process.kill(JSON.parse(await nextLine(other)).pid, 'SIGKILL')
   t.match(await finished(other), { status: null, signal: 'SIGKILL' })
+})
+
+/** A program whose loader does not exist, as that of glibc does not on Alpine: the kernel says ENOENT. */
+const NO_LOADER = '#!/lib64/no-such-loader.so.2\n'
+const NO_LIBRARY = `#!/bin/sh
+echo "node: error while loading shared libraries: libatomic.so.1: cannot open shared object file" >&2
+exit 127
+`
+
+test('an installed Node that cannot run is named in one sentence, with the reason', async (t) => {
+  for (const [script, reason] of [
+    [NO_LOADER, 'it is built for glibc'],
+    [NO_LIBRARY, 'error while loading shared libraries: libatomic.so.1: cannot open shared object file'],
+    ['#!/bin/sh\necho v22.1.0\n', 'it is v22.1.0']
+  ] as const) {
+    const start = layOut(t, { root: '.', main: 'src/main.ts', withNode: script })
+    const { status, stdout, stderr } = await finished(start(true, 'version'))
+    t.equal(status, 2, reason)
+    t.equal(stdout, '')
+    const sentences = stderr.trim().split('\n')
+    t.equal(sentences.length, 1)
+    t.match(
+      sentences[0],
+      `and the Node that npm installed cannot run on this system (${reason}): install Node 24 (LTS).`
+    )
+  }
+})
+
+test("a system's Node that is new enough wins over an installed one that cannot run", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-bin-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const [installed, system] = [join(folder, 'node_modules/.bin'), join(folder, 'usr-bin')]
+  for (const path of [installed, system]) mkdirSync(path, { recursive: true })
+  writeFileSync(join(installed, 'node'), NO_LOADER, { mode: 0o755 })
+  symlinkSync(process.execPath, join(system, 'node'))
+  // As npm sets PATH for scripts and for npx.
+  const env = { PATH: [installed, system, process.env.PATH].join(delimiter) }
+  for (const [program, ...args] of [
+    ['sh', '-c', `node "${BIN}" version`],
+    ['env', 'node', BIN, 'version'],
+    [BIN, 'version']
+  ] as const) {
+    const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    t.match(await finished(child), { status: 0, stdout: /^wxgate \d/, stderr: '' }, program)
+  }
+})
+
+test('SIGUSR1 does not open the debugger', async (t) => {
+  const start = layOut(t, { root: '.', main: 'src/main.ts', withNode: true })
+  for (const isOld of [false, true]) {
+    const child = start(isOld, 'run')
+    const { pid } = JSON.parse(await nextLine(child)) as { pid: number }
+    for (const target of new Set([pid, child.pid ?? pid])) process.kill(target, 'SIGUSR1')
+    child.kill('SIGHUP')
+    t.equal(await nextLine(child), 'SIGHUP', 'it lives on')
+    child.kill('SIGTERM')
+    t.match(await finished(child), { status: 7, stderr: '' }, 'without a word of a debugger')
+  }
 })

@@ -7,6 +7,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import { type Test, test } from 'tap'
+import { commandNames } from '../src/cli/commands.ts'
 import { hasOpenssl } from './support/certificates.ts'
 import { defaultConfig, next } from './support/gateway.ts'
 import { freePort, startProcess, type TestProcess, untilStatus, writeConfig } from './support/process.ts'
@@ -217,7 +218,7 @@ test('started by npm, it ends when the shell in between was ended by a signal', 
     server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
     service: { host: '127.0.0.1', port: servicePort }
   })
-  const main = new URL('../src/main.ts', import.meta.url).pathname
+  const main = new URL('../bin/wxgate.js', import.meta.url).pathname
   // With a second command, so that the shell stays.
   const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}" run -c "${file}"; exit 0`], {
     env: { ...process.env, NODE_ENV: '', npm_lifecycle_event: 'start' },
@@ -268,7 +269,10 @@ test('a port in use is exit 1 with a sentence that says what to do', async (t) =
     })
     const gateway = startProcess(t, ['run', '-c', file])
     t.equal(await gateway.exited, 1, listener)
-    t.match(gateway.output(), `127.0.0.1:${port} is in use. Stop what listens there, or choose another port.`)
+    t.match(
+      gateway.output(),
+      `127.0.0.1:${port} is in use. Stop what listens there, or change ${listener}.port in ${file}.`
+    )
     t.notMatch(gateway.output(), /\n\s+at /, 'no stack')
   }
 })
@@ -299,10 +303,8 @@ test('a broken gateway.yaml is exit 2, and every problem is named with its place
   t.match(missing.output(), 'nothing.yaml')
 })
 
-const COMMANDS = 'run validate explain sandbox keygen healthcheck schema selftest version demo'.split(' ')
-
 test('every command refuses a flag that it does not know, in words and with status 2', async (t) => {
-  for (const command of COMMANDS) {
+  for (const command of commandNames) {
     const refused = startProcess(t, [command, '--sort-of'])
     t.equal(await refused.exited, 2, command)
     t.match(refused.output(), new RegExp(`^wxgate ${command}: .*'--sort-of'[^]*Usage: wxgate ${command}`))

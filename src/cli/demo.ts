@@ -1,5 +1,4 @@
-/** `npm start`: the gateway on the repository's own gateway.yaml with everything it needs around it, for a first look. */
-
+/** `npm start`: the gateway on the repository's gateway.yaml, with the sandbox and a sample service. */
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -9,8 +8,10 @@ import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
-import { describe, start } from './start.ts'
-import { refuseCommandLine } from './usage.ts'
+import { describeStartError } from './listen-errors.ts'
+import { type RunningGateway, start } from './start.ts'
+import { refuseCommandLine, WRONG_USAGE } from './usage.ts'
+import { tryIt } from './welcome.ts'
 
 interface OrdersService {
   listen(port: number, host?: string): Promise<number>
@@ -23,7 +24,7 @@ interface OrdersModule {
 
 const USAGE = `Usage: wxgate demo [-c FILE] [--allow NAME[,NAME]]
 
-Runs the gateway with the sandbox and a sample orders service; npm start does the same.
+Runs the gateway with the sandbox and a sample orders service, as npm start does. Only in the repository.
 `
 
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
@@ -44,21 +45,24 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   }
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
-    return 2
+    return WRONG_USAGE
   }
-  const baseDir = dirname(resolve(io.cwd, configFile(values, io.env)))
+  const name = configFile(values, io.env)
+  const file = resolve(io.cwd, name)
   let orders: OrdersService | null = null
   try {
-    // The sample, unless a real service was named.
-    if (!io.env.ORDERS_URL) orders = await startOrders(io, baseDir, Number(ordersPort))
-    const config = resolveGeneratedSecret(loaded.config)
-    const file = resolve(io.cwd, configFile(values, io.env))
-    const running = await start(config, { file, load, complete: resolveGeneratedSecret }, io)
+    // The sample, unless ORDERS_URL names a service.
+    if (!io.env.ORDERS_URL) orders = await startOrders(io, dirname(file), Number(ordersPort))
+    const memory = { secret: null }
+    const complete = (written: GatewayConfig) => resolveGeneratedSecret(written, memory)
+    const config = complete(loaded.config)
+    const source = { file, load, complete }
+    const running = await start({ config, warnings: loaded.warnings, source, io, isInteractive: true })
     await running.gateway.ready()
-    io.stdout(welcome(config, running.edgeUrl, running.serviceUrl, running.sandboxUrl, ordersUrl))
+    io.stdout(welcome(config, running, ordersUrl))
     return await running.untilStopped()
   } catch (error) {
-    io.stderr(`wxgate could not start: ${describe(error)}\n`)
+    io.stderr(`wxgate could not start: ${describeDemoError(error, Number(ordersPort), loaded.config, name, io.cwd)}\n`)
     return 1
   } finally {
     await orders?.close()
@@ -73,21 +77,30 @@ async function startOrders(io: ProcessIo, baseDir: string, port: number): Promis
   return service
 }
 
-function welcome(config: GatewayConfig, edge: string, service: string, sandbox: string | null, orders: string): string {
-  const code = sandbox === null ? 'CODE_OF_WX_LOGIN' : 'sandbox-alice'
-  const appid = config.apps.length > 1 ? `,"appid":"${config.apps[0]?.appId}"` : ''
-  const login = `curl -s ${edge}/auth/login -H 'content-type: application/json' -d '{"code":"${code}"${appid}}'`
+function describeDemoError(
+  error: unknown,
+  ordersPort: number,
+  config: GatewayConfig,
+  name: string,
+  cwd: string
+): string {
+  const { code, port } = error as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE' && port === ordersPort) {
+    return `127.0.0.1:${port} is in use. Stop what listens there, or set ORDERS_PORT (the sample service).`
+  }
+  return describeStartError(error, config, name, cwd)
+}
+
+function welcome(config: GatewayConfig, running: RunningGateway, orders: string): string {
+  const { edgeUrl, serviceUrl, sandboxUrl } = running
   return `
-  gateway          ${edge}
-  service listener ${service}   (for backends and operators)
-  WeChat           ${sandbox ?? config.wechat.apiBase}${sandbox === null ? '' : '   (the sandbox)'}
+  gateway          ${edgeUrl}
+  service listener ${serviceUrl}   (for backends and operators)
+  WeChat           ${sandboxUrl ?? config.wechat.apiBase}${sandboxUrl === null ? '' : '   (the sandbox)'}
   orders service   ${orders}   (sees X-OpenId, never a WeChat credential)
 
-Log in as alice; then do so and list her orders:
+Log in as alice; then log in and list her orders:
 
-  ${login}
-
-  curl -s ${edge}/api/orders -H "authorization: Bearer $(${login} | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')"
-
+${tryIt({ edgeUrl, path: '/api/orders', apps: config.apps, isSandbox: sandboxUrl !== null })}
 `
 }

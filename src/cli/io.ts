@@ -1,4 +1,7 @@
 /** What a command may touch of the process. */
+import type { LogTarget } from '../telemetry/output.ts'
+import type { EndSignal } from './signals.ts'
+
 export interface CliIo {
   /** Written as it is: a line brings its own newline. */
   readonly stdout: (text: string) => void
@@ -7,14 +10,12 @@ export interface CliIo {
   readonly cwd: string
 }
 
-/** What a command that stays may touch besides. */
+/** For commands that run until a signal. */
 export interface ProcessIo extends CliIo {
-  /** File descriptor of stdout, for the log. */
-  readonly stdoutFd: number
-  /** Whether a person is likely to be reading stdout. */
-  readonly isTerminal: boolean
+  /** Standard output, for the log. */
+  readonly log: LogTarget
   /** Calls `listener` at every SIGHUP. */
   onHangup(listener: () => void): void
   /** Resolves at the next SIGTERM or SIGINT. */
-  signalled(): Promise<void>
+  signalled(): Promise<EndSignal>
 }

@@ -1,4 +1,4 @@
-/** Taking a changed configuration over while running: on SIGHUP, and when the file changes. */
+/** Puts a changed configuration into force while running: on SIGHUP, and when the file changes. */
 import { unwatchFile, watchFile } from 'node:fs'
 import type { GatewayConfig } from '../config/config.ts'
 import type { LoadResult } from '../config/load.ts'
@@ -6,26 +6,28 @@ import { formatProblem } from '../config/problem.ts'
 import { type Gateway, NeedsRestart } from '../gateway/gateway.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** Editors and Kubernetes put a new file in the place of the old one: the state of the path tells, events of the file do
- *  not (milliseconds). */
+/** Between two looks at the file (milliseconds). Editors and Kubernetes replace the file, and an event of a file does
+ *  not tell of a replacement. */
 const CHECK_INTERVAL = 500
-/** Between two reloads, so that a storm of changes leaves time for requests (milliseconds). */
+/** A file that is written in several steps is read when it has rested this long (milliseconds). */
+const SETTLE = 250
+/** Between two reloads, which leaves time for requests (milliseconds). */
 const PAUSE = 250
 
 export interface ReloadOptions {
-  /** The whole path of the configuration. */
+  /** Absolute path of the configuration. */
   readonly file: string
   readonly load: () => LoadResult
   /** Fills in what loading leaves open. */
   readonly complete: (config: GatewayConfig) => GatewayConfig
   readonly gateway: Gateway
   readonly log: Log
-  /** Told of every configuration that was taken over. */
+  /** Called with every configuration that was put into force. */
   readonly onTaken?: ((config: GatewayConfig) => void) | undefined
 }
 
 export interface ConfigFollower {
-  /** Reads the file now. All or nothing: where anything is wrong with it, the configuration before stays in force. */
+  /** Reads the file now. A file with an error changes nothing. */
   reload(): void
   stop(): void
 }
@@ -34,9 +36,13 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
   let running: Promise<void> | null = null
   let inForce = JSON.stringify(gateway.parts.config)
   let isAskedAgain = false
+  let settling: NodeJS.Timeout | undefined
 
   async function reloadOnce(): Promise<void> {
     const loaded = load()
+    for (const warning of loaded.warnings) {
+      log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
+    }
     if (!loaded.ok) {
       const problems = loaded.problems.map(formatProblem)
       log.error({ problems }, 'the changed configuration is not valid; the one before stays in force')
@@ -75,10 +81,18 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
   }
 
   const onChange = (now: { mode: number }) => {
-    // A file that is gone for a moment is about to come back. All is zero then; what is there may also be dated 1970, as
-    // reproducible builds do it, but has a mode.
-    if (now.mode !== 0) reload()
+    // Mode 0: the file is absent for a moment while it is replaced.
+    if (now.mode === 0) return
+    clearTimeout(settling)
+    settling = setTimeout(reload, SETTLE)
+    settling.unref()
   }
   watchFile(file, { interval: CHECK_INTERVAL, persistent: false }, onChange)
-  return { reload, stop: () => unwatchFile(file, onChange) }
+  return {
+    reload,
+    stop() {
+      clearTimeout(settling)
+      unwatchFile(file, onChange)
+    }
+  }
 }

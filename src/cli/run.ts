@@ -6,13 +6,13 @@ import { parseArgs } from 'node:util'
 import type { GatewayConfig } from '../config/config.ts'
 import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import type { LoadResult } from '../config/load.ts'
-import { formatProblem } from '../config/problem.ts'
-import { createLog } from '../telemetry/log.ts'
-import { createOutput } from '../telemetry/output.ts'
+import { formatProblem, type Problem } from '../config/problem.ts'
+import { openLog } from '../telemetry/log.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
-import { createSandbox, describe, start } from './start.ts'
-import { refuseCommandLine } from './usage.ts'
+import { describeStartError } from './listen-errors.ts'
+import { logWarnings, start, startSandbox } from './start.ts'
+import { refuseCommandLine, WRONG_USAGE } from './usage.ts'
 import { createWorkerLink } from './worker-link.ts'
 import { runWorkers } from './workers.ts'
 
@@ -20,11 +20,11 @@ const USAGE = `Usage: wxgate run [-c FILE] [--allow NAME[,NAME]]
 
 Runs the gateway until SIGTERM or SIGINT; a second signal ends it at once.
 
-  -c, --config  the configuration (gateway.yaml, or what WXGATE_CONFIG says)
+  -c, --config  the configuration (WXGATE_CONFIG, or gateway.yaml)
   --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
 
-/** 0 after a drain, 1 when it failed while running or could not start, 2 for a wrong command line or configuration. */
+/** 0 after a drain, 1 when it could not start or failed while running, 2 for a wrong command line or configuration. */
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
   const link = createWorkerLink()
   let values: { config?: string; allow?: string[]; help?: boolean }
@@ -35,40 +35,46 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
       io.stdout(USAGE)
       return 0
     }
-    // A worker runs by what its primary has in force, which one that replaces another may not find in the file any more.
+    // A worker takes the configuration in force from its primary: the file may hold another one, or a broken one.
     loaded = link ? { ok: true, config: await link.config(), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
   } catch (error) {
     return refuseCommandLine('run', error, USAGE, io)
   }
-  for (const warning of loaded.warnings) io.stderr(`${formatProblem(warning)} [warning]\n`)
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
-    return 2
+    for (const warning of loaded.warnings) io.stderr(`${formatProblem(warning)} [warning]\n`)
+    return WRONG_USAGE
   }
+  const { warnings } = loaded
+  const name = configFile(values, io.env)
   try {
     const memory = { secret: null }
-    const complete = (config: GatewayConfig) => resolveGeneratedSecret(config, memory)
+    const complete = (written: GatewayConfig) => resolveGeneratedSecret(written, memory)
     const config = complete(loaded.config)
-    const file = resolve(io.cwd, configFile(values, io.env))
     const count = config.server.workers === 'auto' ? availableParallelism() : config.server.workers
-    if (count > 1 && !link) return await startWorkers(config, count, io)
-    const running = await start(config, { file, load: () => loadConfigFrom(values, io), complete }, io, link)
+    if (count > 1 && !link) return await startWorkers(config, warnings, count, io)
+    const source = { file: resolve(io.cwd, name), load: () => loadConfigFrom(values, io), complete }
+    const running = await start({ config, warnings, source, io, link })
     return await running.untilStopped()
   } catch (error) {
-    io.stderr(`wxgate could not start: ${describe(error)}\n`)
+    io.stderr(`wxgate could not start: ${describeStartError(error, loaded.config, name, io.cwd)}\n`)
     return 1
   }
 }
 
-async function startWorkers(config: GatewayConfig, count: number, io: ProcessIo): Promise<number> {
-  // Workers share their ports with one another, and would do so with a stranger.
+async function startWorkers(
+  config: GatewayConfig,
+  warnings: readonly Problem[],
+  count: number,
+  io: ProcessIo
+): Promise<number> {
+  // Workers share their ports with each other, and with any other process that wants to.
   for (const { host, port } of [config.server, config.service]) await assertFree(host, port)
-  const output = createOutput(io.stdoutFd)
-  const log = createLog(config.logging, output, io.isTerminal)
-  // One for all workers: a login code is known to the sandbox that gave it out.
-  const sandbox = config.wechat.apiBase === 'sandbox' ? await createSandbox() : null
-  const sandboxUrl = sandbox ? (await sandbox.listen(0, '127.0.0.1')).url : null
-  const status = await runWorkers({ count, config, io, log, sandboxUrl })
+  const { log, output } = openLog(config.logging, io.log)
+  logWarnings(log, warnings)
+  // One for all workers: only the sandbox that gave a login code out knows it.
+  const sandbox = await startSandbox(config, log)
+  const status = await runWorkers({ count, config, io, log, sandboxUrl: sandbox?.url ?? null })
   await sandbox?.close()
   log.info('stopped')
   await output.flush()

@@ -1,10 +1,25 @@
-/** What is said of a command line that is wrong. */
+/** Answers a wrong command line. */
+import { didYouMean } from '../config/problem.ts'
 import type { CliIo } from './io.ts'
 
 /** The exit status for a command line or a configuration that is wrong. */
-const WRONG = 2
+export const WRONG_USAGE = 2
 
 export function refuseCommandLine(command: string, error: unknown, usage: string, io: CliIo): number {
-  io.stderr(`wxgate ${command}: ${error instanceof Error ? error.message : 'wrong arguments'}\n\n${usage}`)
-  return WRONG
+  io.stderr(`wxgate ${command}: ${describe(error, usage)}\n\n${usage}`)
+  return WRONG_USAGE
+}
+
+/** Adds to the errors of node:util parseArgs what was probably meant. */
+function describe(error: unknown, usage: string): string {
+  if (!(error instanceof Error)) return 'wrong arguments'
+  const code = 'code' in error ? error.code : undefined
+  const [, argument = ''] = /'([^'\s]+)/.exec(error.message) ?? []
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
+    const isFile = usage.includes('[-c FILE]') && /\.ya?ml$/.test(argument)
+    return `unexpected argument '${argument}'${isFile ? `, name the file with -c ${argument}` : ''}`
+  }
+  const hint =
+    code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? didYouMean(argument, new Set(usage.match(/--[a-z-]+/g))) : undefined
+  return hint === undefined ? error.message : `unknown option '${argument}', ${hint}`
 }

@@ -1,18 +1,18 @@
-/** A worker's end of the line to its primary. */
+/** A worker's connection to its primary. */
 import cluster from 'node:cluster'
 import type { GatewayConfig } from '../config/config.ts'
 import { type FromPrimary, type FromWorker, isMessage } from './worker-messages.ts'
 
-/** Milliseconds to wait for the metrics of the others. */
-const PATIENCE = 2_000
+/** For the metrics of the group (milliseconds). */
+const METRICS_TIMEOUT = 2_000
 
 export interface WorkerLink {
   say(message: FromWorker): void
-  /** The configuration in force in the group; the file may hold another one by now, or none that is valid. */
+  /** The configuration in force in the group. The file may hold another one, or a broken one. */
   config(): Promise<GatewayConfig>
-  /** The metrics of the whole group; this worker's own when the primary does not answer. */
+  /** The metrics of the group, or this worker's own when the primary does not answer. */
   groupMetrics(own: () => Promise<string>): Promise<string>
-  /** Answers what the primary asks. Called once. */
+  /** Answers the primary. `drain` is also called when the primary was killed. Called once. */
   serve(hooks: { drain(): void; reload(): void; groupReady(isReady: boolean): void; metrics(): Promise<unknown> }): void
 }
 
@@ -22,7 +22,6 @@ export function createWorkerLink(): WorkerLink | null {
   if (!cluster.isWorker || !worker) return null
   const waiting = new Map<number, (text: string) => void>()
   let nextId = 0
-  // A primary that is gone cannot be told anything; its end is seen by the disconnect.
   const say = (message: FromWorker) => {
     if (worker.isConnected()) worker.send(message, () => {})
   }
@@ -50,14 +49,18 @@ export function createWorkerLink(): WorkerLink | null {
           clearTimeout(timer)
           resolve(text)
         }
-        const timer = setTimeout(() => own().then(give), PATIENCE)
+        const timer = setTimeout(() => own().then(give), METRICS_TIMEOUT)
         waiting.set(id, give)
         say({ type: 'wanted', id })
       })
     },
     serve(hooks) {
-      // Without a primary nobody replaces workers or passes signals on.
-      worker.on('disconnect', hooks.drain)
+      worker.on('disconnect', () => {
+        // Node ends a worker whose primary was killed, in the same moment, unless this is set. It shall drain first:
+        // without a primary, no other process replaces it or passes signals on.
+        worker.exitedAfterDisconnect = true
+        hooks.drain()
+      })
       worker.on('message', (value: unknown) => {
         if (!isMessage(value)) return
         const message = value as FromPrimary

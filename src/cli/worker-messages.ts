@@ -1,8 +1,8 @@
-/** What the primary process and its workers say to one another. */
+/** Messages between the primary process and its workers. */
 import type { GatewayConfig } from '../config/config.ts'
 
-/** From a worker. `starting` asks for the configuration in force, `config` says that another one has been taken over.
- *  `metrics` carries prom-client's JSON in answer to the primary; `wanted` asks for everybody's text. */
+/** From a worker. `starting` asks for the configuration in force, `config` reports another one that the worker put into
+ *  force. `metrics` carries prom-client's JSON in answer to the primary; `wanted` asks for the text of the group. */
 export type FromWorker =
   | { readonly type: 'starting' }
   | { readonly type: 'config'; readonly config: GatewayConfig }
@@ -11,7 +11,7 @@ export type FromWorker =
   | { readonly type: 'metrics'; readonly id: number; readonly json: unknown }
   | { readonly type: 'wanted'; readonly id: number }
 
-/** From the primary. `config` answers a worker that is starting. `group` tells whether all workers are ready. */
+/** From the primary. `config` answers `starting`. `group` tells whether all workers are ready. */
 export type FromPrimary =
   | { readonly type: 'config'; readonly config: GatewayConfig }
   | { readonly type: 'drain' }
@@ -20,7 +20,7 @@ export type FromPrimary =
   | { readonly type: 'metrics'; readonly id: number }
   | { readonly type: 'text'; readonly id: number; readonly text: string }
 
-/** Set for workers only: where the sandbox is, which is one for all of them. */
+/** Set for workers only: the URL of the sandbox that they share. */
 export const SANDBOX_VARIABLE = 'WXGATE_SANDBOX_URL'
 
 export function isMessage(value: unknown): value is { type: string } {

@@ -1,19 +1,18 @@
-/** `server.workers`: several processes on one port. The primary serves nothing itself: it replaces workers that die, passes
+/** `server.workers`: several processes on one port. The primary serves no requests: it replaces workers that die, passes
  *  signals on, and speaks for the group. */
 import cluster, { type Worker } from 'node:cluster'
-import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
 import type { GatewayConfig } from '../config/config.ts'
 import type { Log } from '../telemetry/log.ts'
+import { createGroupMetrics } from './group-metrics.ts'
 import type { ProcessIo } from './io.ts'
 import { type FromPrimary, type FromWorker, isMessage, SANDBOX_VARIABLE } from './worker-messages.ts'
 
-/** A worker that lived shorter than this died of something that will kill the next one as well (milliseconds). */
+/** A worker that died earlier died of something that will probably kill the next one as well (milliseconds). */
 const HEALTHY_AFTER = 10_000
+/** Before a worker is replaced; doubled while workers keep dying (milliseconds). */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
-/** Milliseconds in which workers answer for their metrics. */
-const METRICS_PATIENCE = 1_000
-/** Milliseconds beyond a whole drain before a worker is taken for stuck. */
+/** Beyond a whole drain, before a worker is killed (milliseconds). */
 const STOP_SLACK = 2_000
 
 export interface WorkersOptions {
@@ -24,30 +23,44 @@ export interface WorkersOptions {
   readonly sandboxUrl: string | null
 }
 
-/** Resolves with the exit status after a signal: 0, or 1 when no worker could be started at all. */
-export async function runWorkers({ count, config, io, log, sandboxUrl }: WorkersOptions): Promise<number> {
+/** Resolves with the exit status after a signal: 0, or 1 when no worker could start. */
+export async function runWorkers(options: WorkersOptions): Promise<number> {
+  const { count, io } = options
+  const group = createGroup(options)
+  for (let index = 0; index < count; index++) group.fork({ isReplacement: false })
+  io.onHangup(group.reload)
+  const outcome = await Promise.race([io.signalled(), group.failed])
+  await group.stop(io.signalled())
+  return outcome === 'failed' ? 1 : 0
+}
+
+interface Group {
+  fork(options: { isReplacement: boolean }): void
+  reload(): void
+  /** Drains all workers; kills those that have not ended in time, or all of them once `again` resolves. */
+  stop(again: Promise<unknown>): Promise<void>
+  /** Resolves when a worker ended before any of them was listening. */
+  readonly failed: Promise<'failed'>
+}
+
+function createGroup({ count, config, log, sandboxUrl }: WorkersOptions): Group {
   const ready = new Map<Worker, boolean>()
-  const collections = new Map<number, { jsons: unknown[]; missing: number; done: () => void }>()
-  let nextCollection = 0
+  const metrics = createGroupMetrics()
+  const failed = Promise.withResolvers<'failed'>()
   let inForce = config
   let pause = FIRST_PAUSE
   let isStopping = false
   let hasListened = false
   let hangups = 0
-  let fail: () => void = () => {}
-  const failed = new Promise<'failed'>((resolve) => {
-    fail = () => resolve('failed')
-  })
 
   const workers = () => Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
   const tell = (worker: Worker, message: FromPrimary) => {
     if (worker.isConnected()) worker.send(message, () => {})
   }
-
-  function announce(): void {
-    const isReady = ready.size === count && [...ready.values()].every(Boolean)
-    for (const worker of workers()) tell(worker, { type: 'group', isReady })
+  const tellAll = (message: FromPrimary) => {
+    for (const worker of workers()) tell(worker, message)
   }
+  const announce = () => tellAll({ type: 'group', isReady: ready.size === count && [...ready.values()].every(Boolean) })
 
   function fork({ isReplacement }: { isReplacement: boolean }): void {
     const startedAt = performance.now()
@@ -59,7 +72,7 @@ export async function runWorkers({ count, config, io, log, sandboxUrl }: Workers
       if (!isMessage(value)) return
       void hear(worker, value as FromWorker)
       if (value.type !== 'listening') return
-      // Until now it was deaf: to a request to end, to one to read the file again, and to changes of the file.
+      // During its start it hears neither messages nor changes of the file.
       if (isStopping) tell(worker, { type: 'drain' })
       else if (isReplacement || hangups > hangupsBefore) tell(worker, { type: 'reload' })
     })
@@ -67,7 +80,7 @@ export async function runWorkers({ count, config, io, log, sandboxUrl }: Workers
       ready.delete(worker)
       if (isStopping) return
       announce()
-      if (!hasListened) return fail()
+      if (!hasListened) return failed.resolve('failed')
       if (performance.now() - startedAt > HEALTHY_AFTER) pause = FIRST_PAUSE
       log.error({ worker: worker.id, status, signal, pause }, 'a worker died and is replaced')
       setTimeout(() => {
@@ -86,56 +99,34 @@ export async function runWorkers({ count, config, io, log, sandboxUrl }: Workers
     } else if (message.type === 'listening') {
       if (!hasListened) log.info({ ...message, type: undefined, workers: count }, 'wxgate is listening')
       hasListened = true
-    } else if (message.type === 'metrics') {
-      const collection = collections.get(message.id)
-      if (!collection) return
-      collection.jsons.push(message.json)
-      if (--collection.missing === 0) collection.done()
-    } else {
-      tell(worker, { type: 'text', id: message.id, text: await collectMetrics() })
+    } else if (message.type === 'metrics') metrics.answered(message.id, message.json)
+    else {
+      const asked = workers().map((one) => ({ ask: (id: number) => tell(one, { type: 'metrics', id }) }))
+      tell(worker, { type: 'text', id: message.id, text: await metrics.collect(asked, ready.size) })
     }
   }
 
-  async function collectMetrics(): Promise<string> {
-    const id = nextCollection++
-    const jsons: unknown[] = []
-    const asked = workers()
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, METRICS_PATIENCE)
-      collections.set(id, {
-        jsons,
-        missing: asked.length,
-        done: () => {
-          clearTimeout(timer)
-          resolve()
+  return {
+    fork,
+    failed: failed.promise,
+    reload() {
+      hangups++
+      tellAll({ type: 'reload' })
+    },
+    async stop(again) {
+      isStopping = true
+      const gone = new Promise<void>((resolve) => {
+        const check = () => {
+          if (workers().length === 0) resolve()
         }
+        cluster.on('exit', check)
+        check()
       })
-      for (const worker of asked) tell(worker, { type: 'metrics', id })
-    })
-    collections.delete(id)
-    const own = `# HELP wxgate_workers Worker processes\n# TYPE wxgate_workers gauge\nwxgate_workers ${ready.size}\n`
-    const registry = AggregatorRegistry.aggregate(jsons as MetricObjectWithValues<MetricValue<string>>[][])
-    return `${await registry.metrics()}${own}`
-  }
-
-  for (let index = 0; index < count; index++) fork({ isReplacement: false })
-  io.onHangup(() => {
-    hangups++
-    for (const worker of workers()) tell(worker, { type: 'reload' })
-  })
-  const outcome = await Promise.race([io.signalled(), failed])
-  isStopping = true
-  const gone = new Promise<void>((resolve) => {
-    const check = () => {
-      if (workers().length === 0) resolve()
+      tellAll({ type: 'drain' })
+      const { delay, timeout } = inForce.server.drain
+      const patience = new Promise((resolve) => setTimeout(resolve, delay + timeout + STOP_SLACK).unref())
+      await Promise.race([gone, patience, again])
+      for (const worker of workers()) worker.process.kill('SIGKILL')
     }
-    cluster.on('exit', check)
-    check()
-  })
-  for (const worker of workers()) tell(worker, { type: 'drain' })
-  const { delay, timeout } = inForce.server.drain
-  const patience = new Promise((resolve) => setTimeout(resolve, delay + timeout + STOP_SLACK).unref())
-  await Promise.race([gone, patience, io.signalled()])
-  for (const worker of workers()) worker.process.kill('SIGKILL')
-  return outcome === 'failed' ? 1 : 0
+  }
 }

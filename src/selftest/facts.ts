@@ -1,5 +1,5 @@
 /** Looks at a gateway before the attacks: its refusal, its service, and the headers that its upstream reports. */
-import { createPublicKey, type webcrypto } from 'node:crypto'
+import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import type { Subject } from './case.ts'
 import { toPem } from './corpus/forgery.ts'
 import { fill, get } from './corpus/placeholders.ts'
@@ -152,7 +152,7 @@ function looksOf(answers: readonly Answer[], except: ReadonlySet<string>): Set<s
 function publishedKey({ status, body }: Answer): string | null {
   if (status !== 200) return null
   try {
-    const { keys } = JSON.parse(body) as { keys?: webcrypto.JsonWebKey[] }
+    const { keys } = JSON.parse(body) as { keys?: JsonWebKey[] }
     const [key] = keys ?? []
     return key ? toPem(createPublicKey({ key, format: 'jwk' })) : null
   } catch {

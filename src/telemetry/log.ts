@@ -1,25 +1,33 @@
-/** The log: one JSON object a line to stdout, or something for a person to read. */
+/** The log: one JSON object a line, or lines for a person. */
 import { type DestinationStream, type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import type { LoggingConfig } from '../config/config.ts'
-import type { Output } from './output.ts'
+import { createOutput, type LogTarget, type Output } from './output.ts'
 
-/** What the rest of the program may do with the log. Fields must never hold a credential. */
+/** Fields must never hold a credential. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 
-/** @param isTerminal Whether a person is likely to be reading. */
-export function createLog(config: LoggingConfig, output: Output, isTerminal: boolean): Log {
+/** The log of a process, and its output for the access log. */
+export function openLog(config: LoggingConfig, target: LogTarget): { log: Log; output: Output } {
+  const output = createOutput(target)
+  const log = createLog(config, output, target.isTerminal)
+  output.onResumed((lines) => log.warn({ lines }, 'log lines were lost while the log could not be written'))
+  return { log, output }
+}
+
+/** @param isTerminal Whether a person is likely to read the lines. */
+export function createLog(config: LoggingConfig, output: DestinationStream, isTerminal: boolean): Log {
   const options = { level: config.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
   const format = config.format ?? (isTerminal ? 'pretty' : 'json')
   return pino(options, format === 'json' ? output : prettyOutput(output, isTerminal))
 }
 
-function prettyOutput(output: Output, isTerminal: boolean): DestinationStream {
+function prettyOutput(output: DestinationStream, isTerminal: boolean): DestinationStream {
   const format = prettyFactory({ colorize: isTerminal, translateTime: 'SYS:HH:MM:ss' })
   return { write: (line: string) => output.write(format(line)) }
 }
 
-/** Messages and stacks of foreign errors can hold URLs with secrets in them: only the kind, the code and our own frames. */
+/** Keeps the kind, the code and the frames of this program: messages of other packages can hold URLs with secrets. */
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error }
   const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '))

@@ -1,13 +1,24 @@
-/** Where log lines go: to standard output, in batches, without ever holding up a request or the end of the process. */
-import { constants, fstatSync, openSync } from 'node:fs'
+/** Standard output for log lines: written in batches, without blocking a request or the end of the process. */
+import { constants, fstatSync, openSync, write as writeFile } from 'node:fs'
 import { Socket } from 'node:net'
-import { pino } from 'pino'
+import type { Writable } from 'node:stream'
 
-/** Writing never blocks a request and never throws. A reader that goes away or falls behind loses lines, nothing else. */
+export interface LogTarget {
+  /** 1 for standard output. */
+  readonly fd: number
+  /** The stream over `fd`, used where it is a socket. */
+  readonly stream: Writable
+  /** Whether a person is likely to read it. */
+  readonly isTerminal: boolean
+}
+
+/** Writing never blocks and never throws. A reader that is too slow and a disk that is full lose lines, nothing else. */
 export interface Output {
   write(line: string): void
-  /** Resolves when all is written, or the reader has had a second for it. */
+  /** Resolves when all is written, or after a second. */
   flush(): Promise<void>
+  /** Calls `listener` with the number of lost lines when lines can be written again. */
+  onResumed(listener: (lostLines: number) => void): void
 }
 
 /** Takes batches of whole lines. */
@@ -16,18 +27,35 @@ interface Sink {
   flush(): Promise<void>
 }
 
-/** Lines wait this long at most before they are written (milliseconds), or until there are this many characters. */
+interface SinkEvents {
+  lost(lines: number): void
+  written(): void
+}
+
+/** Lines wait this long at most (milliseconds), or until there are this many characters. */
 const FLUSH_INTERVAL = 100
 const BATCH = 32 * 1024
-/** What a reader that has stopped reading may leave in our memory (bytes); the rest is dropped. */
+/** Largest backlog of a reader that has stopped reading (bytes). Lines beyond it are lost. */
 const MAX_BACKLOG = 16 * 1024 * 1024
-/** Milliseconds. */
+/** For the last lines at the end of the process (milliseconds). */
 const LAST_CHANCE = 1_000
+const NEWLINE = 0x0a
 
-/** @param fd 1 for standard output. */
-export function createOutput(fd: number): Output {
-  const sink = openPipe(fd) ?? openFile(fd)
+export function createOutput(target: LogTarget): Output {
+  let lostLines = 0
   let batch = ''
+  const listeners: ((lostLines: number) => void)[] = []
+  const sink = openSink(target, {
+    lost(lines) {
+      lostLines += lines
+    },
+    written() {
+      if (lostLines === 0) return
+      const lines = lostLines
+      lostLines = 0
+      for (const listener of listeners) listener(lines)
+    }
+  })
   const writeBatch = () => {
     if (batch === '') return
     const lines = batch
@@ -43,54 +71,102 @@ export function createOutput(fd: number): Output {
     flush() {
       writeBatch()
       return sink.flush()
-    }
+    },
+    onResumed: (listener) => void listeners.push(listener)
   }
 }
 
-/** A pipe is opened anew, so that it can be written without blocking whoever else has it: a reader that has stopped would
- *  hold a thread for ever, and with it the end of the process. Null for what is no pipe, or a system without /proc. */
-function openPipe(fd: number): Sink | null {
-  let pipe: Socket
+function openSink({ fd, stream }: LogTarget, events: SinkEvents): Sink {
+  const stat = fstatSync(fd)
+  if (stat.isFIFO()) return openPipe(fd, events) ?? openFile(fd, events)
+  return stat.isSocket() ? streamSink(stream, events) : openFile(fd, events)
+}
+
+/** Opens a pipe anew, so that it is non-blocking for this process only: a reader that has stopped would hold a thread
+ *  for ever, and with it the end of the process. Null on a system without /proc. */
+function openPipe(fd: number, events: SinkEvents): Sink | null {
   try {
-    if (!fstatSync(fd).isFIFO()) return null
     const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK)
-    pipe = new Socket({ fd: own, readable: false, writable: true })
+    const pipe = new Socket({ fd: own, readable: false, writable: true })
+    pipe.on('error', () => pipe.destroy())
+    pipe.unref()
+    return streamSink(pipe, events)
   } catch {
     return null
   }
-  // Without a reader there is nobody to tell.
-  pipe.on('error', () => pipe.destroy())
-  pipe.unref()
+}
+
+/** For pipes and sockets, which libuv writes without blocking. */
+function streamSink(stream: Writable, events: SinkEvents): Sink {
   return {
     write(text) {
-      if (!pipe.destroyed && pipe.writableLength < MAX_BACKLOG) pipe.write(text)
+      if (stream.destroyed || stream.writableLength >= MAX_BACKLOG) return events.lost(countLines(Buffer.from(text)))
+      stream.write(text, (error) => {
+        if (!error) events.written()
+      })
     },
     flush() {
       return new Promise((resolve) => {
         setTimeout(resolve, LAST_CHANCE)
-        if (pipe.destroyed) resolve()
-        else pipe.once('close', resolve).write('', () => resolve())
+        if (stream.destroyed) resolve()
+        else stream.once('close', resolve).write('', () => resolve())
       })
     }
   }
 }
 
-function openFile(fd: number): Sink {
-  const destination = pino.destination({ dest: fd, sync: false, maxLength: MAX_BACKLOG })
-  let isBroken = false
-  destination.on('error', () => {
-    isBroken = true
-  })
+/** For files and terminals: one write at a time, on a thread. */
+function openFile(fd: number, events: SinkEvents): Sink {
+  let pending = ''
+  let isWriting = false
+  /** A write ended within a line, so the next one begins a new line. */
+  let isTorn = false
+  const idle: (() => void)[] = []
+
+  function writePending(): void {
+    if (isWriting) return
+    if (pending === '') {
+      for (const resolve of idle.splice(0)) resolve()
+      return
+    }
+    const bytes = Buffer.from(isTorn ? `\n${pending}` : pending)
+    pending = ''
+    isWriting = true
+    writeFrom(bytes, 0)
+  }
+
+  function writeFrom(bytes: Buffer, start: number): void {
+    writeFile(fd, bytes, start, bytes.length - start, null, (error, count) => {
+      const end = start + (error ? 0 : count)
+      // Only a terminal that another program made non-blocking.
+      if (error?.code === 'EAGAIN') return void setTimeout(writeFrom, FLUSH_INTERVAL, bytes, start)
+      if (!error && end < bytes.length) return writeFrom(bytes, end)
+      if (end > 0) isTorn = bytes[end - 1] !== NEWLINE
+      if (error) events.lost(countLines(bytes.subarray(end)))
+      else events.written()
+      isWriting = false
+      writePending()
+    })
+  }
+
   return {
     write(text) {
-      if (!isBroken) destination.write(text)
+      if (pending.length >= MAX_BACKLOG) return events.lost(countLines(Buffer.from(text)))
+      pending += text
+      writePending()
     },
-    async flush() {
-      try {
-        destination.flushSync()
-      } catch {
-        isBroken = true
-      }
+    flush() {
+      return new Promise((resolve) => {
+        setTimeout(resolve, LAST_CHANCE)
+        idle.push(resolve)
+        writePending()
+      })
     }
   }
+}
+
+function countLines(bytes: Buffer): number {
+  let lines = 0
+  for (const byte of bytes) if (byte === NEWLINE) lines++
+  return lines
 }

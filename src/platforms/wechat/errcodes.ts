@@ -89,6 +89,11 @@ export function refusal(log: Log, operation: Operation, appId: string, answer: W
   )
 }
 
+/** What an operator can do about a refusal; null where nothing is known. */
+export function operatorHint(errcode: number): string | null {
+  return MEANINGS.get(errcode)?.hint ?? null
+}
+
 function meaningOf(operation: Operation, errcode: number): Meaning {
   // The access token was accepted, so this is about the code: it belongs to another mini-program.
   if (operation === 'phone' && errcode === 40013) return NEW_CODE

@@ -1,0 +1,83 @@
+/** `wxgate doctor`: checks a configuration against the world around it. */
+import { dirname, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { systemClock } from '../clock.ts'
+import type { GatewayConfig } from '../config/config.ts'
+import type { LoadResult } from '../config/load.ts'
+import { formatProblem } from '../config/problem.ts'
+import { createLog } from '../telemetry/log.ts'
+import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { checkCertificates } from './doctor/certificates.ts'
+import { type Check, type Finding, ok, warning } from './doctor/finding.ts'
+import { checkPort } from './doctor/ports.ts'
+import { checkStore } from './doctor/store.ts'
+import { checkTargets } from './doctor/targets.ts'
+import { checkWeChat } from './doctor/wechat.ts'
+import type { CliIo } from './io.ts'
+import { refuseCommandLine, WRONG_USAGE } from './usage.ts'
+
+const USAGE = `Usage: wxgate doctor [-c FILE] [--allow NAME[,NAME]]
+
+Checks what a valid configuration needs: AppSecret and IP allow list of each app, the clock, the store, the targets,
+certificates, free ports. Prints a line per check, and exits with 1 when one failed. Changes nothing.
+
+  -c, --config  the configuration (WXGATE_CONFIG, or gateway.yaml)
+  --allow       what NODE_ENV=production would refuse (or WXGATE_ALLOW)
+`
+
+const MARKS = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const
+
+export async function run(args: readonly string[], io: CliIo): Promise<number> {
+  let values: { config?: string; allow?: string[]; help?: boolean }
+  let loaded: LoadResult
+  try {
+    values = parseArgs({ args: [...args], options: { ...configOptions, help: { type: 'boolean', short: 'h' } } }).values
+    if (values.help) {
+      io.stdout(USAGE)
+      return 0
+    }
+    loaded = loadConfigFrom(values, io)
+  } catch (error) {
+    return refuseCommandLine('doctor', error, USAGE, io)
+  }
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
+    return WRONG_USAGE
+  }
+  const name = configFile(values, io.env)
+  const first = [
+    ok(name, 'is valid'),
+    ...loaded.warnings.map((problem) => warning(name, formatProblem(problem), 'see wxgate validate'))
+  ]
+  for (const finding of first) io.stdout(line(finding))
+  let hasFailed = false
+  // All at once, told in their order.
+  const running = checksOf(loaded.config, dirname(resolve(io.cwd, name))).map((check) => check())
+  for (const check of running) {
+    for (const finding of await check) {
+      io.stdout(line(finding))
+      if (finding.status === 'failed') hasFailed = true
+    }
+  }
+  return hasFailed ? 1 : 0
+}
+
+function checksOf(config: GatewayConfig, baseDir: string): Check[] {
+  const { server, service, wechat, apps, store, upstreams } = config
+  const clock = systemClock
+  const now = clock.now()
+  const log = createLog({ level: 'silent', access: false, format: 'json' }, { write() {} }, false)
+  const certFiles = [server.tls].flatMap((tls) => tls?.certFile ?? [])
+  return [
+    () => checkWeChat({ ...wechat, apps, now: clock.now }),
+    () => checkStore({ store, baseDir, clock, log }),
+    () => checkTargets(upstreams, now),
+    async () => checkCertificates(certFiles, now),
+    () => checkPort({ key: 'server', host: server.host, port: server.port, isTls: server.tls !== null }),
+    () => checkPort({ key: 'service', host: service.host, port: service.port, isTls: false })
+  ]
+}
+
+function line({ status, subject, message, advice }: Finding): string {
+  return `${MARKS[status]} ${subject}: ${message}${advice === undefined ? '' : `. To do: ${advice}`}\n`
+}

@@ -1,0 +1,35 @@
+/** One line of `wxgate doctor`. */
+
+export interface Finding {
+  readonly status: 'ok' | 'warning' | 'failed'
+  /** The checked thing, in the words of gateway.yaml. */
+  readonly subject: string
+  readonly message: string
+  /** What to do; nothing for what is fine. */
+  readonly advice?: string
+}
+
+export type Check = () => Promise<readonly Finding[]>
+
+export const ok = (subject: string, message: string): Finding => ({ status: 'ok', subject, message })
+
+export const warning = (subject: string, message: string, advice: string): Finding => ({
+  status: 'warning',
+  subject,
+  message,
+  advice
+})
+
+export const failed = (subject: string, message: string, advice: string): Finding => ({
+  status: 'failed',
+  subject,
+  message,
+  advice
+})
+
+/** `ECONNREFUSED`, or the name of an error without a code. Messages can hold URLs with secrets. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error'
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return error.name === 'TimeoutError' || error.name === 'AbortError' ? 'no answer in time' : error.name
+}

