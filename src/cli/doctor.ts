@@ -66,7 +66,7 @@ function checksOf(config: GatewayConfig, baseDir: string): Check[] {
   const { server, service, wechat, apps, store, upstreams } = config
   const clock = systemClock
   const now = clock.now()
-  const log = createLog({ level: 'silent', access: false, format: 'json' }, { write() {} }, false)
+  const log = createLog({ level: 'silent', format: 'json' }, { write() {} }, false)
   const certFiles = [server.tls].flatMap((tls) => tls?.certFile ?? [])
   return [
     () => checkWeChat({ ...wechat, apps, now: clock.now }),

@@ -95,7 +95,7 @@ export async function explain(
   options: ExplainOptions
 ): Promise<Explanation> {
   const { clock } = options
-  const log = createLog({ level: 'silent', access: false, format: 'json' }, { write() {} }, false)
+  const log = createLog({ level: 'silent', format: 'json' }, { write() {} }, false)
   const store = createMemoryStore({ clock, log })
   const wechatUrl = config.wechat.apiBase === 'sandbox' ? 'http://sandbox.invalid' : config.wechat.apiBase
   const dependencies = { store, clock, log, accessLog: { finished() {} }, wechatUrl }

@@ -31,7 +31,11 @@ export interface AccessLogOptions {
 
 const LONGEST_PATH = 300
 
-export function createAccessLog(options: AccessLogOptions, output: Pick<Output, 'write'>, isTerminal: boolean): AccessLog {
+export function createAccessLog(
+  options: AccessLogOptions,
+  output: Pick<Output, 'write'>,
+  isTerminal: boolean
+): AccessLog {
   if (!options.access || options.level === 'silent') return { finished() {} }
   const formats = { json: formatJson, pretty: formatPretty, combined: formatCombined }
   const format = formats[options.format ?? (isTerminal ? 'pretty' : 'json')]

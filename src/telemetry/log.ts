@@ -1,25 +1,30 @@
 /** The log: one JSON object a line, or lines for a person. */
-import { type DestinationStream, type Logger, pino } from 'pino'
+import { type DestinationStream, type LevelWithSilent, type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
-import type { LoggingConfig } from '../config/config.ts'
 import { createOutput, type LogTarget, type Output } from './output.ts'
 
 /** Fields must never hold a credential. */
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 
+export interface LogOptions {
+  readonly level: LevelWithSilent
+  /** Null: pretty on a terminal, json elsewhere. */
+  readonly format: 'json' | 'pretty' | 'combined' | null
+}
+
 /** The log of a process, and its output for the access log. */
-export function openLog(config: LoggingConfig, target: LogTarget): { log: Log; output: Output } {
+export function openLog(options: LogOptions, target: LogTarget): { log: Log; output: Output } {
   const output = createOutput(target)
-  const log = createLog(config, output, target.isTerminal)
+  const log = createLog(options, output, target.isTerminal)
   output.onResumed((lines) => log.warn({ lines }, 'log lines were lost while the log could not be written'))
   return { log, output }
 }
 
 /** @param isTerminal Whether a person is likely to read the lines. */
-export function createLog(config: LoggingConfig, output: DestinationStream, isTerminal: boolean): Log {
-  const options = { level: config.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
-  const format = config.format ?? (isTerminal ? 'pretty' : 'json')
-  return pino(options, format === 'json' ? output : prettyOutput(output, isTerminal))
+export function createLog(options: LogOptions, output: DestinationStream, isTerminal: boolean): Log {
+  const pinoOptions = { level: options.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
+  const format = options.format ?? (isTerminal ? 'pretty' : 'json')
+  return pino(pinoOptions, format === 'json' ? output : prettyOutput(output, isTerminal))
 }
 
 function prettyOutput(output: DestinationStream, isTerminal: boolean): DestinationStream {
