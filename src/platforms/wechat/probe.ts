@@ -1,6 +1,5 @@
 /** Asks WeChat whether it accepts an app's AppSecret from this machine. */
 import { Agent, request } from 'undici'
-import type { WeChatApp } from '../port.ts'
 import { operatorHint, readErrcode } from './errcodes.ts'
 import type { WeChatAnswer } from './transport.ts'
 
@@ -24,7 +23,10 @@ export interface ProbeOptions {
 
 /** One call of stable_token, which answers with the token in force and disturbs no other holder of it. Throws when there
  *  is no answer that can be read. */
-export async function probeApp({ apiBase, timeoutMs, now }: ProbeOptions, app: WeChatApp): Promise<AppProbe> {
+export async function probeApp(
+  { apiBase, timeoutMs, now }: ProbeOptions,
+  app: { readonly appId: string; readonly secret: string }
+): Promise<AppProbe> {
   const dispatcher = new Agent({ connect: { timeout: timeoutMs } })
   const signal = AbortSignal.timeout(timeoutMs)
   try {
