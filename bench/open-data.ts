@@ -4,8 +4,10 @@ import { createCipheriv, randomBytes } from 'node:crypto'
 import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
-import { createOpenDataReader, type SealedOpenData } from '../src/identity/open-data-reader.ts'
+import { createOpenDataReader } from '../src/identity/open-data-reader.ts'
 import { createSessionKeys } from '../src/identity/session-keys.ts'
+import type { SealedOpenData } from '../src/platforms/port.ts'
+import { decryptOpenData, verifyRawData } from '../src/platforms/wechat/open-data-cipher.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { median } from './statistics.ts'
 
@@ -20,7 +22,9 @@ const log = { debug() {}, info() {}, warn() {}, error() {} }
 const store = createMemoryStore({ clock, log })
 const sealer = createSealer(createKeyRing(['a secret of the benchmark, known to everybody']), 'records')
 const sessionKeys = createSessionKeys({ store, sealer, clock, sessionKeyTtl: 7_200_000 })
-const reader = createOpenDataReader({ sessionKeys, clock })
+const createSpareKey = () => randomBytes(16).toString('base64')
+const openData = { decrypt: decryptOpenData, verify: verifyRawData, createSpareKey }
+const reader = createOpenDataReader({ sessionKeys, openDataOf: () => openData, clock })
 const key = randomBytes(16)
 await sessionKeys.save(APP, USER, key.toString('base64'), Date.now())
 

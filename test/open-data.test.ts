@@ -1,6 +1,6 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto'
 import { test } from 'tap'
-import { decryptOpenData, type OpenDataInput, verifyRawData } from '../src/platforms/wechat/open-data.ts'
+import { decryptOpenData, type OpenDataInput, verifyRawData } from '../src/platforms/wechat/open-data-cipher.ts'
 import { vector } from './support/wechat-vectors.ts'
 
 const SAMPLE = 'opendata-decrypt-aes128cbc'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'tap'
-import { decryptOpenData, verifyRawData } from '../src/platforms/wechat/open-data.ts'
+import { decryptOpenData, verifyRawData } from '../src/platforms/wechat/open-data-cipher.ts'
 import { FAULT_WORDS } from '../src/sandbox/faults.ts'
 import { APP, buildSandbox } from './support/sandbox.ts'
 

@@ -101,10 +101,9 @@ function noteSessionKeys({ gateway, secrets }: Watch): void {
   }
 }
 
-async function noteWeChatToken({ gateway, secrets }: Watch): Promise<void> {
-  const app = gateway.config.apps[0]
-  if (app)
-    secrets.set(`WeChat's access_token ${secrets.size}`, await gateway.gateway.parts.wechat.accessTokens.get(app))
+function noteWeChatToken({ gateway, secrets }: Watch): void {
+  const { access_token: token } = gateway.sandbox.state.accessTokens.stable(APPID, false)
+  secrets.set(`WeChat's access_token ${secrets.size}`, token)
 }
 
 /** Everything a client, a backend and an operator can call, rightly and wrongly. */
@@ -189,7 +188,7 @@ for (const logging of loggings) {
       await send('/auth/login', json({ code: `sandbox-${fault}` }))
       noteSessionKeys(all)
     }
-    await noteWeChatToken(all)
+    noteWeChatToken(all)
     await callEverything(all, ...(await login()))
 
     // WeChat fails at all that is asked with an access token.
@@ -211,7 +210,7 @@ for (const logging of loggings) {
     }
     gateway.sandbox.state.accessTokens.clear()
     await send(`/wxapi/${APPID}/wxa/msg_sec_check`, { ...json({}), ...service })
-    await noteWeChatToken(all)
+    noteWeChatToken(all)
 
     // The store fails, as ours would, and as code of others might: with all that it was given in the message.
     for (const isForeign of [false, true]) {
@@ -267,21 +266,22 @@ test('no credential in what is thrown, however deep one looks', async (t) => {
   if (!app) return
   await enter(gateway, 'alice')
   noteSessionKeys(all)
-  await noteWeChatToken(all)
+  noteWeChatToken(all)
   const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
   const key = (await parts.sessionKeys.current(APPID, openId)) ?? ''
+  const platform = parts.platforms.of(APPID)
   const errors: unknown[] = []
   const attempt = (work: () => unknown) =>
     Promise.resolve()
       .then(work)
       .catch((error: unknown) => errors.push(error))
 
-  for (const fault of FAULTS) await attempt(() => parts.wechat.login(app, `sandbox-${fault}`))
+  for (const fault of FAULTS) await attempt(() => platform.login(app, `sandbox-${fault}`))
   for (const kind of ['html', 'reset', 'garbage', 'truncated', 'hang'] as const) {
     gateway.sandbox.state.faults.add({ path: '*', fault: { kind }, appId: null, times: 3, skip: 0, after: false })
-    await attempt(() => parts.wechat.checkSession(app, openId, key))
-    await attempt(() => parts.wechat.resetSession(app, openId, key))
-    await attempt(() => parts.wechat.phoneNumber(app, openId, 'sandbox-phone-alice'))
+    await attempt(() => platform.sessionKeys?.check(app, openId, key))
+    await attempt(() => platform.sessionKeys?.reset(app, openId, key))
+    await attempt(() => platform.phone?.exchange(app, openId, 'sandbox-phone-alice'))
     gateway.sandbox.state.faults.clear()
   }
   interception.before = () => {

@@ -15,8 +15,8 @@ function brokenStore(fail: () => Promise<never>): Store {
 
 test('a token is fetched once, with the secret in the body, and used until it is due', async (t) => {
   const { wechat, sandbox, callsOf } = await buildWeChat(t)
-  const token = await wechat.accessTokens.get(SHOP)
-  t.equal(await wechat.accessTokens.get(SHOP), token)
+  const token = await wechat.apiTokens.get(SHOP)
+  t.equal(await wechat.apiTokens.get(SHOP), token)
   t.equal(callsOf(STABLE), 1)
   const [call] = sandbox.state.calls.list(STABLE)
   t.match(call?.params, { grant_type: 'client_credential', appid: SHOP.appId, secret: '***', force_refresh: false })
@@ -24,7 +24,7 @@ test('a token is fetched once, with the secret in the body, and used until it is
 
 test('50 calls that need a token at the same time fetch it once', async (t) => {
   const { wechat, callsOf } = await buildWeChat(t, { latency: 20 })
-  const tokens = await Promise.all(Array.from({ length: 50 }, () => wechat.accessTokens.get(SHOP)))
+  const tokens = await Promise.all(Array.from({ length: 50 }, () => wechat.apiTokens.get(SHOP)))
   t.equal(new Set(tokens).size, 1)
   t.equal(callsOf(STABLE), 1)
 })
@@ -32,60 +32,60 @@ test('50 calls that need a token at the same time fetch it once', async (t) => {
 test('instances on one store fetch it once between them', async (t) => {
   const { wechat, another, callsOf } = await buildWeChat(t, { latency: 100 })
   const instances = [wechat, another(), another(), another()]
-  const tokens = await Promise.all(instances.map(({ accessTokens }) => accessTokens.get(SHOP)))
+  const tokens = await Promise.all(instances.map(({ apiTokens }) => apiTokens.get(SHOP)))
   t.equal(new Set(tokens).size, 1)
   t.equal(callsOf(STABLE), 1)
-  t.equal(await another().accessTokens.get(SHOP), tokens[0], 'one that starts later takes it from the store')
+  t.equal(await another().apiTokens.get(SHOP), tokens[0], 'one that starts later takes it from the store')
   t.equal(callsOf(STABLE), 1)
 })
 
 test('mini-programs do not share a token', async (t) => {
   const { wechat } = await buildWeChat(t)
   const other = { appId: 'wxother', secret: 'sandbox' }
-  t.not(await wechat.accessTokens.get(SHOP), await wechat.accessTokens.get(other))
+  t.not(await wechat.apiTokens.get(SHOP), await wechat.apiTokens.get(other))
 })
 
 test('the store holds the token sealed, and a record of anybody else is not believed', async (t) => {
   const { wechat, store, another, callsOf } = await buildWeChat(t)
-  const token = await wechat.accessTokens.get(SHOP)
+  const token = await wechat.apiTokens.get(SHOP)
   const record = await store.get(`wechat:access-token:${SHOP.appId}`)
   t.ok(record)
   t.notOk(record?.includes(token))
-  await another({ sealToken: createTestSealer() }).accessTokens.get(SHOP)
+  await another({ sealToken: createTestSealer() }).apiTokens.get(SHOP)
   t.equal(callsOf(STABLE), 2, 'asked WeChat instead')
 })
 
 test('a token is renewed early, behind the back of the caller, before its last five minutes', async (t) => {
   const { wechat, clock, callsOf } = await buildWeChat(t)
-  const token = await wechat.accessTokens.get(SHOP)
+  const token = await wechat.apiTokens.get(SHOP)
   clock.advance(113 * MINUTE)
-  t.equal(await wechat.accessTokens.get(SHOP), token)
+  t.equal(await wechat.apiTokens.get(SHOP), token)
   t.equal(callsOf(STABLE), 1, 'not yet')
   clock.advance(MINUTE + 59_000)
-  t.equal(await wechat.accessTokens.get(SHOP), token, 'nobody waits')
+  t.equal(await wechat.apiTokens.get(SHOP), token, 'nobody waits')
   await t.resolves(until(() => callsOf(STABLE) === 2))
   // WeChat gives another token only within the last five minutes.
   clock.advance(40_000)
-  await wechat.accessTokens.get(SHOP)
+  await wechat.apiTokens.get(SHOP)
   await t.resolves(until(() => callsOf(STABLE) === 3))
-  await t.resolves(until(async () => (await wechat.accessTokens.get(SHOP)) !== token))
+  await t.resolves(until(async () => (await wechat.apiTokens.get(SHOP)) !== token))
 })
 
 test('a token with less than a minute left is never handed out', async (t) => {
   const { wechat, clock } = await buildWeChat(t)
-  const token = await wechat.accessTokens.get(SHOP)
+  const token = await wechat.apiTokens.get(SHOP)
   clock.advance(119 * MINUTE + 1000)
-  t.not(await wechat.accessTokens.get(SHOP), token)
+  t.not(await wechat.apiTokens.get(SHOP), token)
 })
 
 test('when early renewal fails the old token serves on, and WeChat is not hammered', async (t) => {
   const { wechat, clock, sandbox, callsOf } = await buildWeChat(t)
-  const token = await wechat.accessTokens.get(SHOP)
+  const token = await wechat.apiTokens.get(SHOP)
   sandbox.state.faults.add({ path: STABLE, fault: { kind: 'html' }, appId: null, times: 99, skip: 0, after: false })
   clock.advance(116 * MINUTE)
-  for (let i = 0; i < 20; i += 1) t.equal(await wechat.accessTokens.get(SHOP), token)
+  for (let i = 0; i < 20; i += 1) t.equal(await wechat.apiTokens.get(SHOP), token)
   await until(() => callsOf(STABLE) === 2)
-  for (let i = 0; i < 20; i += 1) await wechat.accessTokens.get(SHOP)
+  for (let i = 0; i < 20; i += 1) await wechat.apiTokens.get(SHOP)
   t.equal(callsOf(STABLE), 2)
 })
 
@@ -122,8 +122,8 @@ test('an instance with a dead token takes the newer one of another instance', as
   const { wechat, another, sandbox, callsOf, clock } = await buildWeChat(t)
   const second = another()
   const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
-  const dead = await wechat.accessTokens.get(SHOP)
-  t.equal(await second.accessTokens.get(SHOP), dead)
+  const dead = await wechat.apiTokens.get(SHOP)
+  t.equal(await second.apiTokens.get(SHOP), dead)
   sandbox.state.accessTokens.kill(SHOP.appId)
   clock.advance(1000)
   await wechat.checkSession(SHOP, openId, sessionKey)
@@ -148,12 +148,12 @@ test('with the store down or hanging, the token is kept in the process', async (
   for (const [what, fail] of Object.entries(failures)) {
     const { wechat, callsOf } = await buildWeChat(t, { store: brokenStore(fail), timeout: 1000 })
     const began = performance.now()
-    const token = await wechat.accessTokens.get(SHOP)
+    const token = await wechat.apiTokens.get(SHOP)
     t.ok(performance.now() - began < 900, what)
-    t.equal(await wechat.accessTokens.get(SHOP), token)
+    t.equal(await wechat.apiTokens.get(SHOP), token)
     t.equal(callsOf(STABLE), 1)
-    await wechat.accessTokens.invalidate(SHOP, token)
-    t.ok(await wechat.accessTokens.get(SHOP))
+    await wechat.apiTokens.invalidate(SHOP, token)
+    t.ok(await wechat.apiTokens.get(SHOP))
   }
 })
 
@@ -162,7 +162,7 @@ test('a lock whose holder died holds nobody up beyond the timeout', async (t) =>
   // Time stands still, so this lock never ends.
   await store.set(`wechat:access-token-lock:${SHOP.appId}`, 'dead', 3600_000)
   const began = performance.now()
-  t.ok(await wechat.accessTokens.get(SHOP))
+  t.ok(await wechat.apiTokens.get(SHOP))
   t.ok(performance.now() - began < 600)
 })
 
@@ -197,15 +197,15 @@ test('an answer without a usable token is wechat_unavailable', async (t) => {
   const { wechat, sandbox, callsOf } = await buildWeChat(t, { timeout: 300 })
   for (const kind of ['html', 'empty', 'reset', 'array', 'hang'] as const) {
     sandbox.state.faults.add({ path: STABLE, fault: { kind }, appId: null, times: 1, skip: 0, after: false })
-    await t.rejects(wechat.accessTokens.get(SHOP), { code: 'wechat_unavailable' }, kind)
+    await t.rejects(wechat.apiTokens.get(SHOP), { code: 'wechat_unavailable' }, kind)
   }
   t.equal(callsOf(STABLE), 5)
 })
 
 test('a wrong AppSecret is wechat_misconfigured, and a corrected one is tried at once', async (t) => {
   const { wechat } = await buildWeChat(t, { apps: [{ appid: SHOP.appId, secret: SHOP.secret }] })
-  await t.rejects(wechat.accessTokens.get({ ...SHOP, secret: 'typo' }), { code: 'wechat_misconfigured' })
-  t.ok(await wechat.accessTokens.get(SHOP))
+  await t.rejects(wechat.apiTokens.get({ ...SHOP, secret: 'typo' }), { code: 'wechat_misconfigured' })
+  t.ok(await wechat.apiTokens.get(SHOP))
   await t.rejects(wechat.login({ ...SHOP, secret: 'typo' }, 'sandbox-alice'), { code: 'wechat_misconfigured' })
   await t.rejects(wechat.login({ appId: 'wxother', secret: 'x' }, 'sandbox-alice'), { code: 'wechat_misconfigured' })
 })

@@ -43,7 +43,7 @@ test('AppSecret, session_key and access token are in no error and no log line', 
   for (const path of ['/wxa/checksession', '/wxa/resetusersessionkey', '/wxa/business/getuserphonenumber']) {
     for (const fault of FAULTS) {
       const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
-      secrets.add(sessionKey).add(await wechat.accessTokens.get(SHOP))
+      secrets.add(sessionKey).add(await wechat.apiTokens.get(SHOP))
       sandbox.state.faults.add({ path, fault, appId: null, times: 2, skip: 0, after: false })
       if (path.endsWith('checksession')) await attempt(wechat.checkSession(SHOP, openId, sessionKey))
       else if (path.endsWith('sessionkey')) await attempt(wechat.resetSession(SHOP, openId, sessionKey))

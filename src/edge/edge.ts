@@ -39,8 +39,8 @@ export async function createEdge(parts: Parts): Promise<Routing> {
   addAuthenticated(app, parts.authenticator, (scope) => {
     addSession(scope, parts)
     addLogout(scope, parts)
-    addOpenData(scope, parts)
-    addPhone(scope, parts)
+    if (parts.platforms.has('openData')) addOpenData(scope, parts)
+    if (parts.platforms.has('phone')) addPhone(scope, parts)
   })
   await app.ready()
   return app.routing

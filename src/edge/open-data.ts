@@ -3,14 +3,15 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
-import { MAX_TEXT, withoutIdentity } from '../platforms/wechat/open-data.ts'
+import { withoutIdentity } from '../identity/without-identity.ts'
+import { MAX_OPEN_DATA } from '../platforms/port.ts'
 import { principalOf } from './authenticated.ts'
 
 /** wx.getUserInfo gives all four members, and a client may send them as they came. */
 const Body = Type.Object({
-  encryptedData: Type.Optional(Type.String({ maxLength: MAX_TEXT })),
+  encryptedData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
   iv: Type.Optional(Type.String({ maxLength: 64 })),
-  rawData: Type.Optional(Type.String({ maxLength: MAX_TEXT })),
+  rawData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
   signature: Type.Optional(Type.String({ maxLength: 64 }))
 })
 

@@ -7,15 +7,13 @@ import type { Parts } from '../gateway/parts.ts'
 import { SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { UserPhone } from '../identity/users.ts'
-import type { Phone } from '../platforms/port.ts'
-import { readPhone } from '../platforms/wechat/client.ts'
-import { MAX_TEXT } from '../platforms/wechat/open-data.ts'
+import { MAX_OPEN_DATA, type Phone } from '../platforms/port.ts'
 import { principalOf } from './authenticated.ts'
 
 /** The event of getPhoneNumber may carry all three; then the code counts. */
 const Body = Type.Object({
   code: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,512}$' })),
-  encryptedData: Type.Optional(Type.String({ maxLength: MAX_TEXT })),
+  encryptedData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
   iv: Type.Optional(Type.String({ maxLength: 64 }))
 })
 type PhoneRequest = Static<typeof Body>
@@ -51,16 +49,21 @@ export function addPhone(app: FastifyInstance, parts: Parts): void {
 
 function readNumber(parts: Parts, wxApp: AppConfig, principal: Principal, body: PhoneRequest): Promise<Phone> {
   const { code, encryptedData, iv } = body
-  if (code !== undefined) return parts.wechat.phoneNumber(wxApp, principal.openId, code)
+  if (code !== undefined) return parts.platforms.require(wxApp.appId, 'phone').exchange(wxApp, principal.openId, code)
   if (encryptedData !== undefined && iv !== undefined) return readLegacy(parts, principal, { encryptedData, iv })
   throw INCOMPLETE
 }
 
 /** Base libraries before 2.21.2 have no code. The data names no user: that it was encrypted with this user's session_key is
  *  what ties it to them. */
-async function readLegacy({ openData }: Parts, principal: Principal, sealed: { encryptedData: string; iv: string }) {
+async function readLegacy(
+  { openData, platforms }: Parts,
+  principal: Principal,
+  sealed: { encryptedData: string; iv: string }
+) {
   const { appId, openId } = principal
-  const phone = readPhone(await openData.decrypt(appId, openId, sealed), appId)
+  const data = await openData.decrypt(appId, openId, sealed)
+  const phone = platforms.require(appId, 'phone').read(data, appId)
   if (!phone) throw SESSION_KEY_STALE
   return phone
 }

@@ -5,7 +5,7 @@ import type { Parts } from '../gateway/parts.ts'
 import { principalOf } from './authenticated.ts'
 
 export function addSession(app: FastifyInstance, parts: Parts): void {
-  const { clock, sessionKeys, revocations, wechat, findApp, loginLimiter } = parts
+  const { clock, sessionKeys, revocations, platforms, findApp, loginLimiter } = parts
 
   app.get<{ Querystring: { check?: string } }>('/auth/session', async (request) => {
     const principal = principalOf(request)
@@ -14,7 +14,8 @@ export function addSession(app: FastifyInstance, parts: Parts): void {
     // One user must not use up what WeChat allows the whole mini-program.
     if (isAsked) await loginLimiter.hit(`check:${principal.appId}:${principal.openId}`)
     const wxApp = findApp(principal.appId)
-    const valid = isAsked && key !== null && wxApp ? await wechat.checkSession(wxApp, principal.openId, key) : undefined
+    const platformKeys = wxApp && platforms.of(wxApp.appId).sessionKeys
+    const valid = isAsked && key !== null && wxApp ? await platformKeys?.check(wxApp, principal.openId, key) : undefined
     return {
       user: { id: principal.userId, status: revocations.statusOf(principal) },
       appid: principal.appId,

@@ -20,7 +20,8 @@ import { createJwtCodecs } from '../identity/tokens/jwt-codecs.ts'
 import { createRefreshTokens } from '../identity/tokens/refresh-tokens.ts'
 import { deriveSigningKeys } from '../identity/tokens/signing-keys.ts'
 import { createUsers } from '../identity/users.ts'
-import { createWeChat } from '../platforms/wechat/client.ts'
+import { createPlatforms } from '../platforms/registry.ts'
+import { createWeChatPlatform } from '../platforms/wechat/platform.ts'
 import { createCatchAll } from '../proxy/catch-all.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
@@ -79,12 +80,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   const { routes, upstreams: _, server, ...rest } = config
   const own = [rest, server.loginLimit, server.limits, config.login.hook && upstreams, ...Object.values(parts.borrowed)]
   const edgeRouting = await borrow('edge', own, () => createEdge(parts))
-  const service = await borrow(
-    'service',
-    own,
-    () => createService(parts),
-    (part) => part.close()
-  )
+  const service = await borrow('service', own, () => createService(parts))
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
   const underWay = createUnderWay()
   const peers = await borrow('peers', [trustedProxies], () => createPeers(trustedProxies))
@@ -150,7 +146,6 @@ async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borr
   const sessionKeys = await borrow('session-keys', [records, sessionKeyTtl], () =>
     createSessionKeys({ store, sealer: records, clock, sessionKeyTtl })
   )
-  const openData = await borrow('open-data', [sessionKeys], () => createOpenDataReader({ sessionKeys, clock }))
   const upstreams = await borrow(
     'upstreams',
     [config.upstreams],
@@ -167,9 +162,15 @@ async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borr
         seal: (text: string, aad: string) => sealer.seal(text, aad),
         open: (text: string, aad: string) => sealer.open(text, aad)?.text ?? null
       }
-      return createWeChat({ apiBase: wechatUrl, timeout, store, clock, log, sealToken })
+      return createWeChatPlatform({ apiBase: wechatUrl, timeout, store, clock, log, sealToken })
     },
     (part) => part.close()
+  )
+  const platforms = await borrow('platforms', [wechat, appIds], () =>
+    createPlatforms(new Map(appIds.map((appId) => [appId, wechat])))
+  )
+  const openData = await borrow('open-data', [sessionKeys, platforms], () =>
+    createOpenDataReader({ sessionKeys, openDataOf: (appId) => platforms.require(appId, 'openData'), clock })
   )
   const users = await borrow('users', [records], () => createUsers({ store, sealer: records, clock }))
   const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl], () =>
@@ -186,7 +187,7 @@ async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borr
     createRateLimiter({ store, clock, name: 'login', ...loginLimit })
   )
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
-  const subjects = { users, sessions, sessionKeys, sessionEnding, grants, wechat, loginLimiter }
+  const subjects = { users, sessions, sessionKeys, sessionEnding, grants, platforms, loginLimiter }
   const { login, refresh } = await borrowLogin(config, shared, borrower, { ...subjects, refreshTokens, upstreams })
   const borrowed = { ...subjects, authenticator, openData, login, refresh }
   return {

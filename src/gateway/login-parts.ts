@@ -14,7 +14,7 @@ import type { Shared } from './shared.ts'
 /** A login code or refresh token gets the same answer again for this long. */
 export const REPEAT_WINDOW_MS = 10_000
 
-type Needed = Pick<Parts, 'users' | 'sessions' | 'sessionKeys' | 'grants' | 'wechat' | 'loginLimiter'> & {
+type Needed = Pick<Parts, 'users' | 'sessions' | 'sessionKeys' | 'grants' | 'platforms' | 'loginLimiter'> & {
   readonly sessionEnding: SessionEnding
   readonly refreshTokens: RefreshTokens
   readonly upstreams: Upstreams
@@ -26,7 +26,8 @@ export async function borrowLogin(
   { borrow }: Borrower,
   parts: Needed
 ): Promise<{ login: Login; refresh: Refresh }> {
-  const { users, sessions, sessionKeys, grants, wechat, loginLimiter, sessionEnding, refreshTokens, upstreams } = parts
+  const { users, sessions, sessionKeys, grants, platforms, loginLimiter, sessionEnding, refreshTokens, upstreams } =
+    parts
   const { apps } = config
   const { hook } = config.login
   const limitBy = config.server.loginLimit.by
@@ -40,14 +41,14 @@ export async function borrowLogin(
       createLoginHook({ config: hook, upstream: upstreams.get(hook.upstream), log })
     ))
   const subjects = [users, sessions, grants]
-  const loginParts = [...subjects, apps, codes, loginLimiter, limitBy, wechat, sessionKeys, loginHook]
+  const loginParts = [...subjects, apps, codes, loginLimiter, limitBy, platforms, sessionKeys, loginHook]
   const login = await borrow('login', loginParts, () =>
     createLogin({
       apps,
       codes,
       limiter: loginLimiter,
       limitBy,
-      exchange: wechat.login,
+      exchange: (app, code) => platforms.of(app.appId).login(app, code),
       users,
       sessionKeys,
       sessions,

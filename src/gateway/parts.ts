@@ -15,7 +15,7 @@ import type { RefreshTokens } from '../identity/tokens/refresh-tokens.ts'
 import type { Users } from '../identity/users.ts'
 import type { Login } from '../login/login.ts'
 import type { Refresh } from '../login/refresh.ts'
-import type { WeChatClient } from '../platforms/wechat/client.ts'
+import type { Platforms } from '../platforms/registry.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Store } from '../store/port.ts'
 import type { StoreWatch } from '../store/watch.ts'
@@ -35,7 +35,7 @@ export interface Parts {
   readonly lifecycle: Lifecycle
   readonly store: Store
   readonly storeWatch: StoreWatch
-  readonly wechat: WeChatClient
+  readonly platforms: Platforms
   /** Where api.weixin.qq.com is. */
   readonly wechatUrl: string
   readonly users: Users

@@ -1,8 +1,7 @@
 /** Open data of a user, opened with the session_keys that are kept for them. */
-import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
-import { decryptOpenData, type OpenData, verifyRawData } from '../platforms/wechat/open-data.ts'
+import type { OpenData, OpenDataCapability, SealedOpenData, SignedRawData } from '../platforms/port.ts'
 import type { SessionKeys } from './session-keys.ts'
 
 /** Missing, too old, did not decrypt, not ours: one body for all. */
@@ -19,39 +18,34 @@ export interface OpenDataReader {
   decrypt(appId: string, openId: string, sealed: SealedOpenData): Promise<OpenData>
   /** Whether `signature` belongs to exactly this rawData by the newest key; the one before it is for decrypting only.
    *  SESSION_KEY_STALE where there is no key to tell by. */
-  verify(appId: string, openId: string, signed: { rawData: string; signature: string }): Promise<boolean>
-}
-
-export interface SealedOpenData {
-  readonly encryptedData: string
-  readonly iv: string
+  verify(appId: string, openId: string, signed: SignedRawData): Promise<boolean>
 }
 
 export interface OpenDataReaderOptions {
   readonly sessionKeys: Pick<SessionKeys, 'current' | 'forDecrypting'>
-  readonly clock: Clock
+  readonly openDataOf: (appId: string) => OpenDataCapability
+  readonly clock: Pick<Clock, 'now'>
 }
 
-export function createOpenDataReader({ sessionKeys, clock }: OpenDataReaderOptions): OpenDataReader {
-  // Nothing was ever encrypted with these. They take the places of keys that there are none of, so that a failure costs
-  // the same whatever the reason.
-  const spares = Array.from({ length: TRIES }, () => randomBytes(16).toString('base64'))
-
+export function createOpenDataReader({ sessionKeys, openDataOf, clock }: OpenDataReaderOptions): OpenDataReader {
   return {
-    async decrypt(appId, openId, { encryptedData, iv }) {
+    async decrypt(appId, openId, sealed) {
+      const cipher = openDataOf(appId)
       const keys = await sessionKeys.forDecrypting(appId, openId)
       const now = clock.now()
+      // Spare keys take the places of missing ones: a failure costs the same whatever its reason.
+      const spares = Array.from({ length: TRIES }, () => cipher.createSpareKey())
       for (const sessionKey of [...keys, ...spares].slice(0, TRIES)) {
-        const data = decryptOpenData({ sessionKey, encryptedData, iv, appId, openId, now })
+        const data = cipher.decrypt({ ...sealed, sessionKey, appId, openId, now })
         if (data !== null) return data
       }
       throw SESSION_KEY_STALE
     },
 
-    async verify(appId, openId, { rawData, signature }) {
+    async verify(appId, openId, signed) {
       const sessionKey = await sessionKeys.current(appId, openId)
       if (sessionKey === null) throw SESSION_KEY_STALE
-      return verifyRawData({ sessionKey, rawData, signature })
+      return openDataOf(appId).verify({ ...signed, sessionKey })
     }
   }
 }

@@ -1,23 +1,26 @@
-/** The answers that the rest of the program can get from api.weixin.qq.com. Wire names stay in this folder. */
+/** Abilities of a mini-program platform. Only `login` is required. An endpoint registers only where a configured app's
+ *  platform has its capability. Every call settles within the platform's deadline and throws an ApiError for anything but
+ *  success. */
+import type { Readable } from 'node:stream'
+import type { ReadAhead } from '../http/body/read-ahead.ts'
 
-export interface LoginExchange {
-  readonly openId: string
-  readonly unionId: string | null
-  /** base64 text of 16 bytes, as WeChat gave it. */
-  readonly sessionKey: string
+export interface Platform extends Capabilities {
+  /** Part of stored keys: `user:<name>:<appid>:<openid>`. */
+  readonly name: string
+  /** Part of stored keys: `union:<scope>:<unionid>`. A unionid is unique within its scope. */
+  readonly unionScope: string
+  /** Exchanges a login code. Never repeated once the code may have been spent. */
+  login(app: PlatformApp, code: string): Promise<LoginExchange>
+  /** Call it after the last call has settled. */
+  close(): Promise<void>
 }
 
-/** Every call settles within `wechat.timeout` and throws an ApiError of the catalogue for anything but success. */
-export interface WeChat {
-  /** Exchanges a code of wx.login (GET /sns/jscode2session). Never repeated once the code may have been spent. */
-  login(app: PlatformApp, code: string): Promise<LoginExchange>
-  /** GET /wxa/checksession with the login-state signature of an empty body: whether WeChat still knows this key. */
-  checkSession(app: PlatformApp, openId: string, sessionKey: string): Promise<boolean>
-  /** GET /wxa/resetusersessionkey: the new key; 409 session_key_stale where WeChat no longer knows the old one. */
-  resetSession(app: PlatformApp, openId: string, sessionKey: string): Promise<string>
-  /** POST /wxa/business/getuserphonenumber, bound to the openid. */
-  phoneNumber(app: PlatformApp, openId: string, code: string): Promise<Phone>
-  close(): Promise<void>
+export interface Capabilities {
+  readonly openData?: OpenDataCapability
+  readonly phone?: PhoneCapability
+  readonly sessionKeys?: SessionKeyCapability
+  readonly signatures?: SignatureCapability
+  readonly egress?: EgressCapability
 }
 
 export interface PlatformApp {
@@ -25,9 +28,96 @@ export interface PlatformApp {
   readonly secret: string
 }
 
+export interface LoginExchange {
+  readonly openId: string
+  readonly unionId: string | null
+  /** Shared with the phone until the next login; text in the platform's own encoding. */
+  readonly sessionKey: string
+}
+
+/** Longest `encryptedData` or `rawData`, in characters. The largest answers of WeChat stay below a tenth of it. */
+export const MAX_OPEN_DATA = 64 * 1024
+
+export type OpenData = Readonly<Record<string, unknown>>
+
+export interface SealedOpenData {
+  readonly encryptedData: string
+  readonly iv: string
+}
+
+export interface SignedRawData {
+  /** Byte for byte as the mini-program received it. */
+  readonly rawData: string
+  readonly signature: string
+}
+
+export interface OpenDataCapability {
+  /** The data, or null for every failure alike: a caller must not tell them apart.
+   *  @param now Milliseconds since the epoch. */
+  decrypt(input: SealedOpenData & { sessionKey: string; appId: string; openId: string; now: number }): OpenData | null
+  verify(input: SignedRawData & { sessionKey: string }): boolean
+  /** A session_key that fits no data, for work that must cost the same without a stored key. */
+  createSpareKey(): string
+}
+
 export interface Phone {
   /** With the country code where it is not a mainland number. */
   readonly phoneNumber: string
   readonly purePhoneNumber: string
   readonly countryCode: string
+}
+
+export interface PhoneCapability {
+  /** The number behind a single-use code that the platform issued for this user. */
+  exchange(app: PlatformApp, openId: string, code: string): Promise<Phone>
+  /** The number in decrypted open data; null for anything else. */
+  read(data: unknown, appId: string): Phone | null
+}
+
+export interface SessionKeyCapability {
+  /** Whether the platform still knows this key. */
+  check(app: PlatformApp, openId: string, sessionKey: string): Promise<boolean>
+  /** The new key; session_key_stale where the platform no longer knows the old one. */
+  reset(app: PlatformApp, openId: string, sessionKey: string): Promise<string>
+}
+
+export interface SignatureCapability {
+  /** Signs a request body with the user's session_key. */
+  loginState(sessionKey: string, body: string): string
+  /** Signs with the app key of virtual payment. */
+  payment(appKey: string, uri: string, body: string): string
+}
+
+/** `plain`: forwarded byte for byte. `ambiguous`: another server could read it as another path. */
+export type PathVerdict = 'plain' | 'ambiguous' | 'credential'
+
+export interface EgressCall {
+  readonly method: string
+  /** Begins with `/`. */
+  readonly path: string
+  /** With its `?`, or empty. */
+  readonly query: string
+  /** Name and value in turns, as the backend sent them. */
+  readonly headers: readonly string[]
+  /** A stream can be sent once: a refused access token is then dropped, and the refusal passed on. */
+  readonly body: Buffer | Readable | null
+  /** Length of a stream; null when unknown. */
+  readonly contentLength: number | null
+  /** Aborted when the backend has left. */
+  readonly signal: AbortSignal
+}
+
+export interface EgressAnswer {
+  readonly status: number
+  /** Name and value in turns. */
+  readonly headers: string[]
+  readonly body: ReadAhead
+}
+
+export interface EgressCapability {
+  /** Whether a backend may call this path.
+   *  @param path Canonical. @param needs Readings that the whole target needs, see canonical-path.ts. */
+  judge(path: string, needs: number): PathVerdict
+  /** Forwards a backend's call with the app's access token. A refused token is replaced, and the call made once more. */
+  forward(app: PlatformApp, call: EgressCall): Promise<EgressAnswer>
 }

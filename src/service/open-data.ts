@@ -3,13 +3,13 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Parts } from '../gateway/parts.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
-import { MAX_TEXT } from '../platforms/wechat/open-data.ts'
+import { MAX_OPEN_DATA } from '../platforms/port.ts'
 import { AppId, expectApp, findUser, OpenId } from './subject.ts'
 
 const Body = Type.Object({
   appid: AppId,
   openid: OpenId,
-  encryptedData: Type.String({ maxLength: MAX_TEXT, description: 'As wx gave it.' }),
+  encryptedData: Type.String({ maxLength: MAX_OPEN_DATA, description: 'As wx gave it.' }),
   iv: Type.String({ maxLength: 64, description: 'As wx gave it.' })
 })
 

@@ -6,7 +6,6 @@ import { useErrors } from '../http/endpoints/errors.ts'
 import { addHealth } from '../http/endpoints/health.ts'
 import { addOpenApi, describeService } from '../http/endpoints/openapi.ts'
 import { admittedOf } from '../http/request.ts'
-import { createWeChatForwarder, type WeChatForwarder } from '../platforms/wechat/egress.ts'
 import { addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addKickSession, addKickUser } from './kicks.ts'
@@ -24,7 +23,6 @@ const BODY_LIMIT = 256 * 1024
 
 export interface ServiceStage {
   readonly routing: FastifyInstance['routing']
-  close(): Promise<void>
 }
 
 export async function createService(parts: Parts): Promise<ServiceStage> {
@@ -48,26 +46,24 @@ export async function createService(parts: Parts): Promise<ServiceStage> {
   addHealth(app, parts)
   addMetrics(app, parts)
   addVerify(app, parts)
-  const forwarder = createWeChatForwarder({
-    apiBase: parts.wechatUrl,
-    timeout: parts.config.wechat.timeout,
-    accessTokens: parts.wechat.accessTokens
-  })
-  addCalls(app, parts, forwarder)
+  addCalls(app, parts)
   await app.ready()
-  return { routing: app.routing, close: () => forwarder.close() }
+  return { routing: app.routing }
 }
 
 /** Everything that needs a service token, by the scope it needs. */
-function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder): void {
+function addCalls(app: FastifyInstance, parts: Parts): void {
+  const { platforms } = parts
   const callers = createCallers(parts.config.service.tokens)
   addForCallers(app, '/v1', callers, (v1) => {
     acceptEmptyBodies(v1)
     addForScope(v1, 'session', (scope) => {
-      addOpenData(scope, parts)
-      addSign(scope, parts)
-      addCheckSession(scope, parts)
-      addResetSession(scope, parts)
+      if (platforms.has('openData')) addOpenData(scope, parts)
+      if (platforms.has('signatures')) addSign(scope, parts)
+      if (platforms.has('sessionKeys')) {
+        addCheckSession(scope, parts)
+        addResetSession(scope, parts)
+      }
       addUsers(scope, parts)
     })
     addForScope(v1, 'admin', (scope) => {
@@ -75,7 +71,8 @@ function addCalls(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder
       addKickSession(scope, parts)
     })
   })
+  if (!platforms.has('egress')) return
   addForCallers(app, '/wxapi', callers, (wxapi) => {
-    addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, parts, forwarder))
+    addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, parts))
   })
 }

@@ -24,8 +24,9 @@ export function addCheckSession(app: FastifyInstance, parts: Parts): void {
     const { appid, openid } = request.body
     const wxApp = expectApp(parts, request, appid)
     await findUser(parts, request, wxApp, openid)
+    const sessionKeys = parts.platforms.require(wxApp.appId, 'sessionKeys')
     const sessionKey = await parts.sessionKeys.current(wxApp.appId, openid)
-    return { valid: sessionKey !== null && (await parts.wechat.checkSession(wxApp, openid, sessionKey)) }
+    return { valid: sessionKey !== null && (await sessionKeys.check(wxApp, openid, sessionKey)) }
   })
 }
 
@@ -42,7 +43,7 @@ export function addResetSession(app: FastifyInstance, parts: Parts): void {
     await findUser(parts, request, wxApp, openid)
     const oldKey = await parts.sessionKeys.current(wxApp.appId, openid)
     if (oldKey === null) throw SESSION_KEY_STALE
-    const newKey = await parts.wechat.resetSession(wxApp, openid, oldKey)
+    const newKey = await parts.platforms.require(wxApp.appId, 'sessionKeys').reset(wxApp, openid, oldKey)
     // False means that a login came after the reset: then its key is the valid one, and it is stored.
     await parts.sessionKeys.replace(wxApp.appId, openid, oldKey, newKey)
     return { valid: true }

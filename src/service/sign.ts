@@ -6,7 +6,6 @@ import { ApiError } from '../errors.ts'
 import type { Parts } from '../gateway/parts.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
-import { loginStateSignature, paySignature } from '../platforms/wechat/signatures.ts'
 import { AppId, expectApp, findUser, OpenId } from './subject.ts'
 
 const Body = Type.Object({
@@ -51,9 +50,10 @@ export function addSign(app: FastifyInstance, parts: Parts): void {
     await findUser(parts, request, wxApp, openid)
     const sessionKey = await parts.sessionKeys.current(wxApp.appId, openid)
     if (sessionKey === null) throw SESSION_KEY_STALE
+    const signatures = parts.platforms.require(wxApp.appId, 'signatures')
     return {
-      signature: loginStateSignature(sessionKey, body),
-      ...(uri === undefined || appKey === null ? {} : { pay_sig: paySignature(appKey, uri, body) })
+      signature: signatures.loginState(sessionKey, body),
+      ...(uri === undefined || appKey === null ? {} : { pay_sig: signatures.payment(appKey, uri, body) })
     }
   })
 }

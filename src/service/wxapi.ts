@@ -8,18 +8,12 @@ import { readAhead } from '../http/body/read-ahead.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { type AdmittedRequest, admittedOf } from '../http/request.ts'
-import type { ForwardedAnswer, ForwardedCall, WeChatForwarder } from '../platforms/wechat/egress.ts'
-import { judgePath } from '../platforms/wechat/egress-paths.ts'
+import type { EgressAnswer, EgressCall, EgressCapability } from '../platforms/port.ts'
 import { AppId, expectApp } from './subject.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 /** A body announced as no larger is held back until WeChat has accepted the token; of those that announce nothing, JSON. */
 const REPLAYABLE = 1024 * 1024
-/** What WeChat's API reads. Cookies and what proxies and tracing add stay here; without Accept-Encoding an answer comes in
- *  the clear, so that a refusal can be recognised. The last one is that of API signatures. */
-const PASSED_ON =
-  /^(?:accept|accept-language|content-type|content-encoding|content-disposition|range|user-agent|if-[a-z-]+|wechatmp-[a-z-]+)$/i
-
 const Params = Type.Object({
   appid: AppId,
   '*': Type.String({ description: 'Path of api.weixin.qq.com, such as wxa/msg_sec_check.' })
@@ -29,7 +23,7 @@ const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com afte
 const AMBIGUOUS = new ApiError('bad_path', 'The path can be read in more than one way. Send it in its plain form.')
 const CREDENTIAL = new ApiError('forbidden', 'The answer of this call is a credential, which stays in the gateway.')
 
-export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatForwarder): void {
+export function addWxapi(app: FastifyInstance, parts: Parts): void {
   // Bodies are passed on as they come, whatever they are.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
@@ -55,25 +49,26 @@ export function addWxapi(app: FastifyInstance, parts: Parts, forwarder: WeChatFo
     schema,
     handler: async (request, reply) => {
       const wxApp = expectApp(parts, request, request.params.appid)
+      const egress = parts.platforms.require(wxApp.appId, 'egress')
       const context = admittedOf(request.raw)
-      const path = pathOf(context)
+      const path = pathOf(context, egress)
       if (request.audit) request.audit.path = path.slice(0, 200)
       const left = new AbortController()
       reply.raw.once('close', () => left.abort())
       const body = await readBody(request, context, parts.config.server.limits.bodyIdleTimeout)
-      const headers = headersOf(context, body)
-      const query = context.target.query
-      const call = { method: context.method, path, query, headers, body, signal: left.signal }
-      return passOn(reply, await forwarder.forward(wxApp, call))
+      const { method, target, headers } = context
+      const call = { method, path, query: target.query, body, signal: left.signal }
+      const { kept, contentLength } = headers
+      return passOn(reply, await egress.forward(wxApp, { ...call, headers: kept, contentLength }))
     }
   })
 }
 
 /** Decided on the canonical path and nothing else, whatever the router made of it. */
-function pathOf({ target }: AdmittedRequest): string {
+function pathOf({ target }: AdmittedRequest, egress: EgressCapability): string {
   const [, path] = /^\/wxapi\/[^/]+(\/.*)$/.exec(target.path) ?? []
   if (path === undefined) throw NO_PATH
-  const verdict = judgePath(path, target.needs)
+  const verdict = egress.judge(path, target.needs)
   if (verdict === 'credential') throw CREDENTIAL
   if (verdict === 'ambiguous') throw path === '/' ? NO_PATH : AMBIGUOUS
   return path
@@ -83,7 +78,7 @@ async function readBody(
   { raw, headers }: FastifyRequest,
   { headers: read, method }: AdmittedRequest,
   idle: number
-): Promise<ForwardedCall['body']> {
+): Promise<EgressCall['body']> {
   const length = read.contentLength ?? 0
   if ((length === 0 && !read.isChunked) || method === 'GET' || method === 'HEAD') return null
   const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
@@ -97,20 +92,7 @@ async function readBody(
   }
 }
 
-function headersOf({ headers }: AdmittedRequest, body: ForwardedCall['body']): string[] {
-  const { kept } = headers
-  const passed: string[] = []
-  for (let index = 0; index + 1 < kept.length; index += 2) {
-    const name = kept[index] as string
-    if (PASSED_ON.test(name)) passed.push(name, kept[index + 1] as string)
-  }
-  if (!Buffer.isBuffer(body) && body !== null && headers.contentLength) {
-    passed.push('content-length', String(headers.contentLength))
-  }
-  return passed
-}
-
-function passOn(reply: FastifyReply, { status, headers, body }: ForwardedAnswer): FastifyReply {
+function passOn(reply: FastifyReply, { status, headers, body }: EgressAnswer): FastifyReply {
   reply.hijack()
   const { raw } = reply
   raw.writeHead(status, headers)

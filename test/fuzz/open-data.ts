@@ -2,7 +2,7 @@
 import { createCipheriv } from 'node:crypto'
 import fc from 'fast-check'
 import { readPhone } from '../../src/platforms/wechat/client.ts'
-import { decryptOpenData, verifyRawData } from '../../src/platforms/wechat/open-data.ts'
+import { decryptOpenData, verifyRawData } from '../../src/platforms/wechat/open-data-cipher.ts'
 import { apply, bytes, type Edit, edits, type Fuzzer } from './fuzzer.ts'
 
 export interface OpenDataInput {

@@ -1,12 +1,12 @@
-/** The WeChat port over the real wire: login, session_key and phone calls of api.weixin.qq.com. */
+/** The calls of api.weixin.qq.com about logins, session_keys and phone numbers. */
 import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { LoginExchange, Phone, PlatformApp, WeChat } from '../port.ts'
-import { type AccessTokens, createAccessTokens } from './access-token.ts'
+import type { LoginExchange, Phone, PlatformApp } from '../port.ts'
+import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import { readErrcode, refusal } from './errcodes.ts'
-import { isSessionKey } from './open-data.ts'
+import { isSessionKey } from './open-data-cipher.ts'
 import type { TokenSealer } from './shared-token.ts'
 import { loginStateSignature } from './signatures.ts'
 import { createTransport, TransportFailure, unavailable, type WeChatAnswer, type WeChatCall } from './transport.ts'
@@ -27,15 +27,23 @@ export interface WeChatOptions {
   readonly sealToken?: TokenSealer
 }
 
-/** The port, and the access tokens for whatever else calls WeChat. */
-export interface WeChatClient extends WeChat {
-  readonly accessTokens: AccessTokens
+export interface WeChatClient {
+  /** GET /sns/jscode2session. Never repeated once the code may have been spent. */
+  login(app: PlatformApp, code: string): Promise<LoginExchange>
+  /** GET /wxa/checksession with the login-state signature of an empty body. */
+  checkSession(app: PlatformApp, openId: string, sessionKey: string): Promise<boolean>
+  /** GET /wxa/resetusersessionkey: the new key; session_key_stale where WeChat no longer knows the old one. */
+  resetSession(app: PlatformApp, openId: string, sessionKey: string): Promise<string>
+  /** POST /wxa/business/getuserphonenumber, bound to the openid. */
+  phoneNumber(app: PlatformApp, openId: string, code: string): Promise<Phone>
+  readonly apiTokens: ApiTokens
+  close(): Promise<void>
 }
 
 export function createWeChat(options: WeChatOptions): WeChatClient {
   const { log, timeout } = options
   const transport = createTransport({ apiBase: options.apiBase, timeout, log })
-  const accessTokens = createAccessTokens({ ...options, transport })
+  const apiTokens = createApiTokens({ ...options, transport })
 
   /** What was answered made no sense; says which call, and nothing of the answer. */
   function malformed(path: string, reason: string): ApiError {
@@ -44,7 +52,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   }
 
   function callWithToken(app: PlatformApp, call: WeChatCall): Promise<WeChatAnswer> {
-    return accessTokens.withAccessToken(app, (token, deadline) =>
+    return apiTokens.withAccessToken(app, (token, deadline) =>
       transport.call({ ...call, query: { access_token: token, ...call.query } }, deadline)
     )
   }
@@ -61,7 +69,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   }
 
   return {
-    accessTokens,
+    apiTokens,
 
     async login(app, code): Promise<LoginExchange> {
       const path = '/sns/jscode2session'

@@ -1,6 +1,6 @@
 /** Which calls of api.weixin.qq.com a backend may make through the gateway, and what of their query. */
-import type { CanonicalPath } from '../../http/path/canonical-path.ts'
 import { foldCase, lenientReading } from '../../http/path/lenient-reading.ts'
+import type { PathVerdict } from '../port.ts'
 
 /** Whose answer is a credential that only the gateway holds. What lies below is meant as well. */
 const CREDENTIALS = [
@@ -11,11 +11,8 @@ const CREDENTIALS = [
   '/wxa/business/getuserencryptkey'
 ]
 
-/** `plain`: forwarded byte for byte. `ambiguous`: another server could read it as another path. */
-export type PathVerdict = 'plain' | 'ambiguous' | 'credential'
-
 /** @param path Of api.weixin.qq.com, and canonical; `needs` is that of the whole target. */
-export function judgePath(path: string, needs: CanonicalPath['needs']): PathVerdict {
+export function judgePath(path: string, needs: number): PathVerdict {
   const reading = lenientReading(path)
   if (reading !== null) {
     const folded = foldCase(reading).replace(/\/+$/, '')

@@ -1,12 +1,12 @@
 /** Carries a backend's call to api.weixin.qq.com with the app's access token, and brings back what came. */
 import { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
-import type { AppConfig } from '../../config/config.ts'
 import { ApiError } from '../../errors.ts'
-import { type ReadAhead, readAhead } from '../../http/body/read-ahead.ts'
+import { readAhead } from '../../http/body/read-ahead.ts'
 import { createResponseHeaders } from '../../http/headers/response-headers.ts'
-import type { AccessTokens } from './access-token.ts'
-import { withAccessToken } from './egress-paths.ts'
+import type { EgressAnswer, EgressCall, EgressCapability } from '../port.ts'
+import type { ApiTokens } from './api-tokens.ts'
+import { judgePath, withAccessToken } from './egress-paths.ts'
 import { isTokenRejected } from './errcodes.ts'
 import { unavailable } from './transport.ts'
 
@@ -16,42 +16,27 @@ const REFUSAL = 4 * 1024
 /** Of WeChat's front servers, and no business of a backend. */
 const NOT_PASSED_ON = { set: {}, remove: ['set-cookie', 'alt-svc', 'strict-transport-security'] }
 
-export interface ForwardedCall {
-  readonly method: string
-  /** Starts with `/`. */
-  readonly path: string
-  /** With its `?`, or empty. */
-  readonly query: string
-  /** Name and value in turns. */
-  readonly headers: readonly string[]
-  /** A stream can be sent once: then a rejected token is dropped, and the refusal passed on. */
-  readonly body: Buffer | Readable | null
-  /** Aborted when the backend has left. */
-  readonly signal: AbortSignal
-}
+/** Headers that WeChat's API reads; the last kind belongs to API signatures. Cookies and the headers of proxies and tracing
+ *  stay here. Without Accept-Encoding an answer comes uncompressed, so that a refusal can be recognised. */
+const PASSED_ON =
+  /^(?:accept|accept-language|content-type|content-encoding|content-disposition|range|user-agent|if-[a-z-]+|wechatmp-[a-z-]+)$/i
 
-export interface ForwardedAnswer {
-  readonly status: number
-  /** Name and value in turns. */
-  readonly headers: string[]
-  readonly body: ReadAhead
-  readonly isTokenRejected: boolean
-}
-
-export interface WeChatForwarder {
-  /** Rejects with an ApiError. A token that WeChat rejects is replaced, and the call made once more. */
-  forward(app: AppConfig, call: ForwardedCall): Promise<ForwardedAnswer>
-  close(): Promise<void>
-}
-
-export interface WeChatForwarderOptions {
+export interface EgressOptions {
   readonly apiBase: string
   /** Milliseconds to the head of the answer once the request is out, and between two pieces of its body. */
   readonly timeout: number
-  readonly accessTokens: AccessTokens
+  readonly apiTokens: ApiTokens
 }
 
-export function createWeChatForwarder({ apiBase, timeout, accessTokens }: WeChatForwarderOptions): WeChatForwarder {
+interface Answer extends EgressAnswer {
+  readonly isTokenRejected: boolean
+}
+
+export function createEgress({
+  apiBase,
+  timeout,
+  apiTokens
+}: EgressOptions): EgressCapability & { close(): Promise<void> } {
   const url = new URL(apiBase)
   const basePath = url.pathname.replace(/\/+$/, '')
   const responseHeaders = createResponseHeaders()
@@ -63,14 +48,14 @@ export function createWeChatForwarder({ apiBase, timeout, accessTokens }: WeChat
     connect: { timeout }
   })
 
-  async function send(call: ForwardedCall, token: string): Promise<ForwardedAnswer> {
-    const { method, path, query, headers, body, signal } = call
+  async function send(call: EgressCall, token: string): Promise<Answer> {
+    const { method, path, query, body, signal } = call
     let response: Dispatcher.ResponseData
     try {
       response = await pool.request({
         path: `${basePath}${path}${withAccessToken(query, token)}`,
         method: method as Dispatcher.HttpMethod,
-        headers: [...headers],
+        headers: headersOf(call),
         body,
         signal,
         responseHeaders: 'raw'
@@ -87,19 +72,30 @@ export function createWeChatForwarder({ apiBase, timeout, accessTokens }: WeChat
   }
 
   return {
+    judge: judgePath,
+
     async forward(app, call) {
-      const isRejected = (answer: ForwardedAnswer) => answer.isTokenRejected
+      const isRejected = (answer: Answer) => answer.isTokenRejected
       if (!(call.body instanceof Readable)) {
-        return accessTokens.withAccessToken(app, (token) => send(call, token), { isRejected })
+        return apiTokens.withAccessToken(app, (token) => send(call, token), { isRejected })
       }
-      const token = await accessTokens.get(app)
+      const token = await apiTokens.get(app)
       const answer = await send(call, token)
-      if (answer.isTokenRejected) await accessTokens.invalidate(app, token)
+      if (answer.isTokenRejected) await apiTokens.invalidate(app, token)
       return answer
     },
-    // What is under way ends by itself, at the latest by its timeouts.
-    close: () => pool.close()
+    close: () => pool.destroy()
   }
+}
+
+function headersOf({ headers, body, contentLength }: EgressCall): string[] {
+  const passed: string[] = []
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] as string
+    if (PASSED_ON.test(name)) passed.push(name, headers[index + 1] as string)
+  }
+  if (body instanceof Readable && contentLength !== null) passed.push('content-length', String(contentLength))
+  return passed
 }
 
 /** WeChat says no with status 200 and JSON of any type. An image, or whatever else begins otherwise, is not waited for, and
@@ -107,7 +103,7 @@ export function createWeChatForwarder({ apiBase, timeout, accessTokens }: WeChat
 async function peek(
   { body }: Dispatcher.ResponseData,
   patience: number
-): Promise<Pick<ForwardedAnswer, 'body' | 'isTokenRejected'>> {
+): Promise<Pick<Answer, 'body' | 'isTokenRejected'>> {
   const deadline = performance.now() + patience
   let isJson = true
   const read = await readAhead(body, (size, chunk) => {

@@ -1,18 +1,15 @@
 /** Open data of WeChat: decrypting `encryptedData` and checking the signature of `rawData`. */
 import { isUtf8 } from 'node:buffer'
 import { createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
+import { MAX_OPEN_DATA, type OpenData } from '../port.ts'
 
 const BLOCK = 16
-/** Characters. The largest answers of WeChat (steps of 31 days) stay below a tenth of it. */
-export const MAX_TEXT = 64 * 1024
 const DEFAULT_MAX_AGE = 60 * 60 * 1000
 /** How far WeChat's clock may be ahead of ours, in milliseconds. */
 const CLOCK_SKEW = 5 * 60 * 1000
 const BASE64_16_BYTES = /^[A-Za-z0-9+/]{21}[AQgw]==$/
 const NOTHING = 'AAAAAAAAAAAAAAAAAAAAAA=='
 const ONE_BLOCK = Buffer.alloc(BLOCK)
-
-export type OpenData = Readonly<Record<string, unknown>>
 
 export interface OpenDataInput {
   /** base64 text, as WeChat gave it. */
@@ -38,7 +35,7 @@ export function isSessionKey(value: unknown): value is string {
  *  app's watermark, another user, too old. CBC gives no integrity, and about one wrong key in 256 leaves valid padding,
  *  so only the checks together say that the key was right. A caller must not tell the failures apart either. */
 export function decryptOpenData(input: OpenDataInput): OpenData | null {
-  const text = input.encryptedData.length > MAX_TEXT ? '' : input.encryptedData
+  const text = input.encryptedData.length > MAX_OPEN_DATA ? '' : input.encryptedData
   const sealed = Buffer.from(text, 'base64')
   // Only base64 in its one canonical spelling comes back as it was.
   const isText = sealed.toString('base64') === text && sealed.length > 0 && sealed.length % BLOCK === 0
@@ -95,12 +92,7 @@ function isObject(value: unknown): value is OpenData {
  *  for byte; parsing and writing it again breaks the signature. */
 export function verifyRawData(input: { sessionKey: string; rawData: string; signature: string }): boolean {
   const { sessionKey, rawData, signature } = input
-  if (!/^[0-9a-f]{40}$/.test(signature) || rawData.length > MAX_TEXT || !rawData.isWellFormed()) return false
+  if (!/^[0-9a-f]{40}$/.test(signature) || rawData.length > MAX_OPEN_DATA || !rawData.isWellFormed()) return false
   const expected = createHash('sha1').update(rawData).update(sessionKey).digest()
   return timingSafeEqual(expected, Buffer.from(signature, 'hex'))
-}
-
-/** The data without what names the user: openId and unionId, however they are spelled. */
-export function withoutIdentity(data: OpenData): OpenData {
-  return Object.fromEntries(Object.entries(data).filter(([name]) => !/^(?:open|union)[_-]?id$/i.test(name)))
 }

@@ -1,4 +1,4 @@
-/** The access token of each mini-program: one per app for all instances, renewed before it ends. */
+/** API tokens: the `access_token` of each mini-program, one per app for all instances, renewed before it ends. */
 import { randomInt, randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
@@ -19,7 +19,7 @@ const REFUSAL_PAUSE = 5_000
 const BACKGROUND_PAUSE = 5_000
 const POLL = 50
 
-export interface AccessTokens {
+export interface ApiTokens {
   /** A token with at least a minute left. Past the early renewal time the old one is returned while a new one is
    *  fetched behind the caller's back. Throws an ApiError. */
   get(app: PlatformApp, deadline?: number): Promise<string>
@@ -34,7 +34,7 @@ export interface AccessTokens {
   ): Promise<T>
 }
 
-export interface AccessTokensOptions {
+export interface ApiTokensOptions {
   readonly transport: Transport
   readonly store: Store
   readonly clock: Clock
@@ -57,7 +57,7 @@ interface AppState {
   refusal: { error: ApiError; secret: string; until: number } | null
 }
 
-export function createAccessTokens(options: AccessTokensOptions): AccessTokens {
+export function createApiTokens(options: ApiTokensOptions): ApiTokens {
   const { transport, clock, log, timeout } = options
   const shared = createSharedToken({ ...options, base: transport.base })
   const states = new Map<string, AppState>()

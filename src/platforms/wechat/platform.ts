@@ -1,0 +1,30 @@
+/** WeChat as a platform: every capability of the port. */
+import { randomBytes } from 'node:crypto'
+import type { Platform } from '../port.ts'
+import { createWeChat, readPhone, type WeChatOptions } from './client.ts'
+import { createEgress } from './egress.ts'
+import { decryptOpenData, verifyRawData } from './open-data-cipher.ts'
+import { loginStateSignature, paySignature } from './signatures.ts'
+
+export function createWeChatPlatform(options: WeChatOptions): Platform {
+  const client = createWeChat(options)
+  const { apiBase, timeout } = options
+  const egress = createEgress({ apiBase, timeout, apiTokens: client.apiTokens })
+  return {
+    name: 'wechat',
+    unionScope: 'wechat-open',
+    login: client.login,
+    openData: {
+      decrypt: decryptOpenData,
+      verify: verifyRawData,
+      createSpareKey: () => randomBytes(16).toString('base64')
+    },
+    phone: { exchange: client.phoneNumber, read: readPhone },
+    sessionKeys: { check: client.checkSession, reset: client.resetSession },
+    signatures: { loginState: loginStateSignature, payment: paySignature },
+    egress,
+    async close() {
+      await Promise.allSettled([client.close(), egress.close()])
+    }
+  }
+}
