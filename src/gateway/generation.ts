@@ -59,12 +59,13 @@ export async function createGeneration(config: GatewayConfig, shared: Shared): P
 async function build(config: GatewayConfig, shared: Shared, borrower: Borrower): Promise<Generation> {
   const { borrow } = borrower
   const parts = await borrowParts(config, shared, borrower)
-  const { revocations, lifecycle, unverified, guard } = shared
+  const { clock, revocations, lifecycle, unverified, guard } = shared
   const { authenticator, upstreams, openData } = parts
   const { limits, trustedProxies } = config.server
   const proxyParts = [authenticator, upstreams, openData, config.routes, limits.bodyIdleTimeout]
   const proxy = await borrow('proxy', proxyParts, () =>
     createProxy({
+      clock,
       routes: config.routes,
       bodyIdleTimeout: limits.bodyIdleTimeout,
       authenticator,
@@ -113,7 +114,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
       await borrower.release()
     },
     async close() {
-      await upstreams.close()
+      await shared.pools.close()
       await borrower.release()
     }
   }
@@ -121,7 +122,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
 
 async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borrower): Promise<Parts> {
   const { borrow } = borrower
-  const { clock, log, store, revocations, wechatUrl } = shared
+  const { clock, log, store, revocations, wechatUrl, pools } = shared
   const { accessTtl, refreshTtl, refreshMaxTtl, algorithm, issuer, openId } = config.tokens
   const { sessionKeyTtl } = config.sessions
   const appIds = config.apps.map((app) => app.appId)
@@ -149,8 +150,8 @@ async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borr
   const upstreams = await borrow(
     'upstreams',
     [config.upstreams],
-    () => createUpstreams(config.upstreams),
-    (part) => part.retire()
+    () => createUpstreams(config.upstreams, { pools, clock }),
+    (part) => part.release()
   )
   const { timeout } = config.wechat
   const wechat = await borrow(

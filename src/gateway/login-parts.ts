@@ -38,7 +38,7 @@ export async function borrowLogin(
   const loginHook =
     hook &&
     (await borrow('login-hook', [hook, upstreams], () =>
-      createLoginHook({ config: hook, upstream: upstreams.get(hook.upstream), log })
+      createLoginHook({ config: hook, upstream: upstreams.get(hook.upstream), clock, log })
     ))
   const subjects = [users, sessions, grants]
   const loginParts = [...subjects, apps, codes, loginLimiter, limitBy, platforms, sessionKeys, loginHook]

@@ -11,6 +11,7 @@ import { type StoreWatch, watchStore } from '../store/watch.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createPools, type Pools } from '../upstream/pools.ts'
 import { type Borrower, createLender } from './lender.ts'
 
 export interface GatewayDependencies {
@@ -37,6 +38,8 @@ export interface Shared extends GatewayDependencies {
   readonly unverified: UnverifiedQueue
   /** Log line and metrics of every request of the edge. */
   readonly observer: RecordObserver
+  /** Connections to upstreams. */
+  readonly pools: Pools
   readonly lender: { open(): Borrower }
 }
 
@@ -70,6 +73,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
         metrics.requestDone(record.route?.path ?? 'none', record.status, record.ms / 1000)
       }
     },
+    pools: createPools(),
     lender: createLender()
   }
 }

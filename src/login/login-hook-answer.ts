@@ -26,9 +26,10 @@ export interface HookAnswer {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Null for what is no answer. An empty one says that there is nothing to say. */
-export function readHookAnswer(status: number, text: string, allowed: readonly string[]): HookAnswer | null {
-  const answer = text.trim() === '' ? {} : parse(text)
+/** Null for what is no answer. An empty one says that there is nothing to say.
+ *  @param json The parsed body; undefined for an empty one. */
+export function readHookAnswer(status: number, json: unknown, allowed: readonly string[]): HookAnswer | null {
+  const answer = json === undefined ? {} : isObject(json) ? json : null
   if (status === 403) return deny(answer?.detail)
   if (status < 200 || status > 299 || answer === null) return null
   if (answer.deny === true) return deny(answer.detail)
@@ -89,13 +90,4 @@ function isAbsent(value: unknown): boolean {
 
 function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function parse(text: string): Fields | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : null
-  } catch {
-    return null
-  }
 }

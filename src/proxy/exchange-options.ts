@@ -1,5 +1,6 @@
-/** What one proxied request is made of. */
-import type { ServerResponse } from 'node:http'
+/** Everything that one proxied request needs. */
+import type { Clock } from '../clock.ts'
+import type { ClientResponse } from '../http/answer/client-response.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
@@ -8,14 +9,16 @@ import type { PlannedRoute } from './plan.ts'
 import type { UpstreamHead } from './upstream-head.ts'
 
 export interface ExchangeOptions {
+  /** Where the body comes from. */
   readonly req: GatewayRequest
-  readonly res: ServerResponse
+  readonly client: ClientResponse
   readonly request: AdmittedRequest
   readonly route: PlannedRoute
   readonly head: UpstreamHead
   readonly responseHeaders: ResponseHeaders
   readonly flusher: Flusher
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
-  /** What `hash` keeps on one target. */
+  readonly clock: Clock
+  /** `balance: hash` keeps requests with the same key on one target. */
   readonly balanceKey: string | null
 }

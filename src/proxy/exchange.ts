@@ -1,35 +1,25 @@
-/** One proxied request: it is dispatched to a target, and what comes back is written straight to the client. */
-import { Readable } from 'node:stream'
+/** One proxied request: dispatched to a target, its response written to the client as it comes. */
+import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { ApiError } from '../errors.ts'
-import { breakOff, lingerOnClose, sendProblem } from '../http/answer/send-problem.ts'
+import type { Timer } from '../clock.ts'
+import type { ApiError } from '../errors.ts'
+import type { Drained } from '../http/answer/client-response.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { rewriteLocation } from '../http/headers/location.ts'
 import { isEventStream } from '../http/headers/response-headers.ts'
 import type { UnderWay } from '../http/request.ts'
-import { codeOf, isNotConnected, isReset, toApiError } from '../upstream/failures.ts'
-import { mayRetry, type RetryCause } from '../upstream/retries.ts'
-import { avoid, type Target } from '../upstream/upstreams.ts'
+import type { Lease } from '../upstream/attempts.ts'
+import { codeOf, INVALID_RESPONSE, NO_TARGET, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 
-const NO_TARGET = new ApiError(
-  'upstream_unavailable',
-  'No target of the business service can be used. Try again shortly.'
-)
-const BAD_HEAD = new ApiError('upstream_invalid', 'The business service gave a response that is not valid HTTP.')
-const TOO_SLOW = new ApiError('upstream_timeout', 'The business service did not answer in time.')
-/** Ends one try so that another can follow; never reaches a client. */
-const ASK_ANOTHER = new Error('the answer is one to try again after')
+/** Ends one try so that another can follow. Never reaches a client. */
+const ASK_ANOTHER = new Error('another target is asked')
 
-/** Bodies up to this many bytes leave together with their head. */
-const ONE_WRITE = 16 * 1024
-
-/** The methods without `Request` in their names are those of undici's dispatch handler. */
-export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
+/** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
+export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
   readonly #options: ExchangeOptions
-  #target: Target | null = null
-  #tried: Target[] | null = null
-  #retries = 0
+  readonly #lease: Lease
+  #wasSent = false
   #abort: ((error?: Error) => void) | null = null
   #resume: (() => void) | null = null
   #head: string[] | null = null
@@ -39,45 +29,41 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   #body: RequestBody | null = null
   #ownBody: Buffer | Readable | null = null
   #isPaused = false
-  /** While a response goes on beyond what came at once: what the upstream still has time for. */
-  #timer: NodeJS.Timeout | undefined
+  /** While a response goes on beyond what came at once: the time that the upstream has left. */
+  #timer: Timer | undefined
 
   constructor(options: ExchangeOptions) {
+    const { route, balanceKey: key, request, head, req } = options
     this.#options = options
-    options.req.underWay = this
+    this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable: !head.hasBody })
+    req.underWay = this
   }
 
   start(): void {
     // The client may have left while something had to be looked up first.
     if (this.#isOver) return
-    const { balanceKey, head, req, request, route } = this.#options
-    const { upstream, bodyLimits } = route.plan
-    const target = upstream.pick(balanceKey, this.#tried)
+    const { head, req, request, route } = this.#options
+    const target = this.#lease.next()
     if (!target) {
       this.#fail(NO_TARGET)
       return
     }
-    this.#target = target
-    target.inFlight++
+    this.#wasSent = false
     request.record.attempted(target.origin.host)
-    if (head.hasBody && this.#ownBody === null) this.#body = new RequestBody(req, bodyLimits)
-    try {
-      target.pool.dispatch(
-        {
-          path: head.path,
-          method: request.method as Dispatcher.HttpMethod,
-          headers: head.headers,
-          body: this.#ownBody ?? this.#body,
-          headersTimeout: this.#responseTimeout
-        },
-        this
-      )
-    } catch (error) {
-      this.onError(error instanceof Error ? error : new Error('dispatch failed'))
-    }
+    if (head.hasBody && this.#ownBody === null) this.#body = new RequestBody(req, route.plan.bodyLimits)
+    target.pool.dispatch(
+      {
+        path: head.path,
+        method: request.method as Dispatcher.HttpMethod,
+        headers: head.headers,
+        body: this.#ownBody ?? this.#body,
+        headersTimeout: this.#responseTimeout
+      },
+      this
+    )
   }
 
-  /** Starts with another body than the client's. A stream is sent once. */
+  /** Starts with another body than the client's. */
   startWith(body: Buffer | Readable): void {
     this.#ownBody = body
     this.start()
@@ -90,6 +76,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   }
 
   onConnect(abort: (error?: Error) => void): void {
+    this.#wasSent = true
     this.#abort = abort
     if (this.#isOver) abort()
   }
@@ -100,13 +87,13 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
       return true
     }
     this.#clearTimer()
-    if (status >= 502 && status <= 504 && this.#mayRetry(String(status) as RetryCause)) throw ASK_ANOTHER
+    if (this.#lease.answered(status)) throw ASK_ANOTHER
     const { request, responseHeaders, route, flusher } = this.#options
-    const { upstream } = route.plan
+    const { targets } = route.plan.upstream
     request.record.answered()
     const head = responseHeaders.build(raw, status, route.responseHeaders)
-    if (head === null) throw BAD_HEAD
-    if (status === 201 || (status >= 300 && status < 400)) rewriteLocation(head, upstream.targets, route.stripPrefix)
+    if (head === null) throw INVALID_RESPONSE
+    if (status === 201 || (status >= 300 && status < 400)) rewriteLocation(head, targets, route.stripPrefix)
     this.#head = head
     this.#status = status
     this.#resume = resume
@@ -128,62 +115,58 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   }
 
   onComplete(): void {
-    if (this.#isOver) return
-    const { req, res } = this.#options
     this.#settle()
+    this.#lease.done()
+    if (this.#isOver) return
     if (this.#head !== null) this.#writeHead()
-    const chunk = this.#firstChunk
-    // The answer came before the whole request, whose rest is dropped.
-    if (!req.complete) lingerOnClose(req.socket)
-    if (chunk === null) res.end()
-    // Node sends a head and a string as one, a head and a buffer as two. Latin-1 gives every byte back as it was.
-    else if (chunk.length <= ONE_WRITE) res.end(chunk.toString('latin1'), 'latin1')
-    else res.end(chunk)
+    this.#options.client.end(this.#firstChunk)
   }
 
-  /** A 304 may tell the length of what it does not bring (RFC 9110, section 8.6). undici takes that for a broken answer,
-   *  but by then it is the client's. */
+  /** A 304 may tell the length of a body that it does not bring (RFC 9110, section 8.6). undici then reports a broken
+   *  answer, after the response has gone out. */
   #endWithoutBody(): void {
     this.onComplete()
     this.#isOver = true
   }
 
   onError(error: Error): void {
-    const target = this.#target
-    const hasStarted = this.#head !== null || this.#options.res.headersSent
     this.#settle()
-    if (target !== null) {
-      const isUnreached = isNotConnected(error)
-      if (isUnreached) avoid(target)
-      const cause = isUnreached ? 'connect' : 'reset'
-      const mayRetry = (isUnreached || isReset(error)) && !hasStarted && this.#mayRetry(cause)
-      if (mayRetry || error === ASK_ANOTHER) {
-        this.#retry(target)
-        return
-      }
-    }
-    this.#fail(toApiError(error), error)
+    if (this.#isOver) this.#lease.done()
+    else if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) this.#retry()
+    else this.#fail(toUpstreamError(error, this.#wasSent), error)
   }
 
-  /** Called by the flusher: what is there goes out now. */
+  /** Called by the flusher: the head, and a first chunk, go out now. */
   flush(): void {
-    if (this.#head === null || this.#isOver) return
-    const { res } = this.#options
-    if (res.destroyed) return
+    const { client, route } = this.#options
+    if (this.#head === null || this.#isOver || client.isGone) return
     // An event stream may be silent for as long as it likes.
-    if (!isEventStream(this.#head)) this.#setTimer(this.#options.route.plan.upstream.config.timeouts.idle)
+    if (!isEventStream(this.#head)) this.#setTimer(route.plan.upstream.config.timeouts.idle)
     try {
       this.#writeHead()
     } catch (error) {
-      // Called by a timer: whatever Node has against the head, it must not end the process.
-      this.#stop(BAD_HEAD, error)
+      // The flusher's timer has no other handler.
+      this.#stop(INVALID_RESPONSE, error)
       return
     }
     const chunk = this.#firstChunk
     this.#firstChunk = null
-    if (chunk === null) res.flushHeaders()
-    // The first chunk was accepted before it was written: where it is one too many, at most one more follows it.
+    if (chunk === null) client.flush()
+    // The first chunk was accepted before it was written. At most one more follows it.
     else this.#write(chunk)
+  }
+
+  onDrain(): void {
+    this.#isPaused = false
+    this.#resume?.()
+  }
+
+  onClientClose(): void {
+    this.#clearTimer()
+    if (this.#isOver || this.#options.client.isFinished) return
+    this.#isOver = true
+    this.#abort?.()
+    this.#body?.destroy()
   }
 
   get #responseTimeout(): number {
@@ -191,85 +174,57 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
     return route.timeout ?? route.plan.upstream.config.timeouts.response
   }
 
-  /** Each 1xx gives undici's deadline a new start; ours is set by the first one, and then stands. */
+  /** Each 1xx gives undici's deadline a new start. The first one sets a deadline that stays. */
   #onInformational(status: number): void {
-    // Nobody asked for another protocol.
-    if (status === 101) throw BAD_HEAD
+    // The request asked for no other protocol.
+    if (status === 101) throw INVALID_RESPONSE
     if (this.#timer === undefined) this.#setTimer(this.#responseTimeout)
   }
 
   #setTimer(ms: number): void {
     this.#clearTimer()
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#options.clock.setTimeout(() => {
       // Waiting for the client is not the upstream's fault.
       if (this.#isPaused) this.#timer?.refresh()
-      else this.#stop(TOO_SLOW)
+      else this.#stop(UPSTREAM_TIMEOUT)
     }, ms)
   }
 
   #clearTimer(): void {
     if (this.#timer === undefined) return
-    clearTimeout(this.#timer)
+    this.#options.clock.clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
-  /** Ends the upstream request from our side; onError does the rest. */
+  /** Ends the upstream request from this side; onError does the rest. */
   #stop(error: ApiError, cause?: unknown): void {
     if (this.#abort) this.#abort(error)
     else this.#fail(error, cause instanceof Error ? cause : undefined)
   }
 
   #writeHead(): void {
-    const { res, req, lifecycle } = this.#options
+    const { client, lifecycle } = this.#options
     const head = this.#head ?? []
     this.#head = null
-    // A request whose body will not be read to its end, or a gateway about to leave, is the connection's last.
-    if (lifecycle.isDraining || !req.complete) head.push('connection', 'close')
-    res.writeHead(this.#status, head)
+    if (lifecycle.isDraining) client.last()
+    client.head(this.#status, head)
   }
 
-  /** False when the client is slower than the upstream; reading stops until it has caught up. A client that never does
-   *  is given up by the listener. */
+  /** False when the client is slower than the upstream: reading stops until it has caught up. The listener gives up a
+   *  client that never does. */
   #write(chunk: Buffer): boolean {
-    const { res } = this.#options
-    if (res.write(chunk)) return true
-    if (this.#isPaused) return false
+    if (this.#options.client.write(chunk, this)) return true
     this.#isPaused = true
-    res.once('drain', () => {
-      this.#isPaused = false
-      this.#resume?.()
-    })
     return false
   }
 
-  #mayRetry(cause: RetryCause): boolean {
-    const { request, route, head } = this.#options
-    if (this.#isOver || this.#ownBody instanceof Readable) return false
-    return mayRetry(route.plan.upstream.config.retries, cause, this.#retries, request.method, head.hasBody)
-  }
-
-  #retry(target: Target): void {
-    const { upstream } = this.#options.route.plan
-    this.#retries++
-    const tried = [...(this.#tried ?? []), target]
-    // When all were tried the next one may be any of them again.
-    this.#tried = tried.length < upstream.targets.length ? tried : null
+  #retry(): void {
     this.#body?.destroy()
-    // undici's parser may be at work further up this stack, and bears no second one.
+    // undici's parser may be at work further up this stack, and must not be entered a second time.
     queueMicrotask(() => this.start())
   }
 
-  onClientClose(): void {
-    this.#clearTimer()
-    if (this.#isOver || this.#options.res.writableFinished) return
-    this.#isOver = true
-    this.#abort?.()
-    this.#body?.destroy()
-  }
-
   #settle(): void {
-    if (this.#target) this.#target.inFlight--
-    this.#target = null
     this.#abort = null
     this.#clearTimer()
   }
@@ -277,18 +232,15 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay {
   #fail(error: ApiError, cause?: Error): void {
     if (this.#isOver) return
     this.#isOver = true
-    const { req, res, request } = this.#options
+    const { client, request } = this.#options
     const { record } = request
     this.#body?.destroy()
-    if (res.headersSent) {
-      // Half a response must not look like a whole one.
+    if (client.hasBegun) {
       record.failed('upstream_truncated')
-      // HTTP/1.0 knows no chunks.
-      if (req.httpVersion === '1.0') breakOff(req.socket)
-      res.destroy()
+      client.abort()
       return
     }
     record.failed(cause === undefined || cause === error ? error.code : `${error.code}:${codeOf(cause)}`)
-    sendProblem(req, res, error, record.requestId)
+    client.refuse(error, record.requestId)
   }
 }

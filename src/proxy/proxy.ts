@@ -1,8 +1,10 @@
 /** The way of a proxied request: authorize, build the upstream head, limit, exchange. */
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Clock } from '../clock.ts'
 import type { RouteConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
+import { NodeClientResponse } from '../http/answer/client-response.ts'
 import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
 import type { Guard } from '../http/guard.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
@@ -35,6 +37,7 @@ export interface ReverseProxy {
 }
 
 export interface ProxyDeps {
+  readonly clock: Clock
   readonly routes: readonly RouteConfig[]
   /** Milliseconds that a request body may pause. */
   readonly bodyIdleTimeout: number
@@ -50,7 +53,7 @@ export interface ProxyDeps {
 }
 
 export function createProxy(deps: ProxyDeps): ReverseProxy {
-  const { authenticator, revocations, lifecycle, unverified, guard } = deps
+  const { clock, authenticator, revocations, lifecycle, unverified, guard } = deps
   const openDataTransform = createOpenDataTransform(deps.openData)
   const authorize = createAuthorize(deps.routes.map(plan), authenticator)
   const buildHead = createUpstreamHead({ revocations })
@@ -86,7 +89,18 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   ): void {
     const head = buildHead(request, route, principal)
     const balanceKey = principal === null ? null : principal.openId
-    const exchange = new Exchange({ req, res, request, route, head, responseHeaders, flusher, lifecycle, balanceKey })
+    const exchange = new Exchange({
+      req,
+      client: new NodeClientResponse(req, res),
+      request,
+      route,
+      head,
+      responseHeaders,
+      flusher,
+      lifecycle,
+      clock,
+      balanceKey
+    })
     const { limiter, requestBody } = route.plan
     if (limiter === null && (requestBody === null || !head.hasBody)) exchange.start()
     else prepare(exchange, request, { route, principal, head }, req).catch((error: unknown) => guard.failed(res, error))
@@ -160,6 +174,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
           path,
           headers,
           responseHeaders,
+          clock,
           balanceKey: principal === null ? null : principal.openId,
           onOpen(end) {
             if (principal === null) return () => {}

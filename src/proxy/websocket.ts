@@ -1,31 +1,23 @@
-/** WebSocket (RFC 6455): the handshake is a request like any other; after the upstream's 101 the two sockets are joined and
- *  nothing is looked at any more. */
+/** WebSocket handshakes (RFC 6455): asked of an upstream like any other request. After its 101 the two sockets are joined. */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Clock, Timer } from '../clock.ts'
 import type { RouteConfig } from '../config/config.ts'
-import { ApiError } from '../errors.ts'
+import type { ApiError } from '../errors.ts'
 import { breakOff, closeSoon, formatHead, writeProblem } from '../http/answer/send-problem.ts'
 import { rewriteLocation } from '../http/headers/location.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
-import type { RequestRecord } from '../http/record.ts'
-import { isNotConnected, toApiError } from '../upstream/failures.ts'
-import { mayRetry } from '../upstream/retries.ts'
-import { avoid, type Target, tlsOptions, type Upstream } from '../upstream/upstreams.ts'
+import { CLIENT_CLOSED_REQUEST, type RequestRecord } from '../http/record.ts'
+import type { Lease } from '../upstream/attempts.ts'
+import { ConnectTimeout, INVALID_RESPONSE, NO_TARGET, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import { MAX_RESPONSE_HEAD_BYTES, type Target, tlsOptions } from '../upstream/target.ts'
+import type { Upstream } from '../upstream/upstreams.ts'
+import { type EarlyBytes, readEarly } from './early-bytes.ts'
 
-const NO_TARGET = new ApiError(
-  'upstream_unavailable',
-  'No target of the business service can be used. Try again shortly.'
-)
-const TIMEOUT = new ApiError('upstream_timeout', 'The business service did not answer in time.')
-const INVALID = new ApiError('upstream_invalid', 'The business service gave a response that is not valid HTTP.')
-/** As long as undici allows them to be. */
-const MAX_RESPONSE_HEAD = 64 * 1024
-/** Bytes that a client may send before it knows whether the upstream wants them. */
-const MAX_EARLY = 64 * 1024
-/** After this much silence the kernel asks whether the other side is still there (milliseconds). */
-const KEEP_ALIVE = 60_000
+/** After this much silence the kernel asks whether the other side is still there. */
+const KEEP_ALIVE_MS = 60_000
 
 export interface UpgradeOptions {
   readonly socket: Duplex
@@ -37,138 +29,160 @@ export interface UpgradeOptions {
   readonly path: string
   readonly headers: readonly string[]
   readonly responseHeaders: ResponseHeaders
+  readonly clock: Clock
   readonly balanceKey: string | null
-  /** Told when the two sides have been joined. The function it gives is called when they part. */
+  /** Called when the two sides have been joined. The function it gives is called when they part. */
   readonly onOpen: (end: () => void) => () => void
-  /** Told once, when the connection is over or could not be made. */
+  /** Called once, when the connection is over or could not be made. */
   readonly onEnd: (status: number) => void
 }
 
 export function joinWebSocket(options: UpgradeOptions): void {
-  const { socket, upstream, route, record, onEnd } = options
-  const tried: Target[] = []
-  const early = readEarly(options)
-  let status = 0
-  let outgoing: ClientRequest | null = null
+  new Handshake(options).start()
+}
 
-  function refuse(error: ApiError): void {
-    if (status !== 0) return
-    early.stop()
-    status = error.status
-    record.failed(error.code)
-    writeProblem(socket, error, record.requestId)
+class Handshake {
+  readonly #options: UpgradeOptions
+  readonly #lease: Lease
+  readonly #early: EarlyBytes
+  /** 0 until the client has an answer. */
+  #status = 0
+  #request: ClientRequest | null = null
+  #wasSent = false
+  #timer: Timer | undefined
+
+  constructor(options: UpgradeOptions) {
+    const { upstream, balanceKey: key, socket, head } = options
+    this.#options = options
+    // A handshake that was sent may have opened something: it is not sent again.
+    this.#lease = upstream.attempts({ key, method: 'GET', isReplayable: false })
+    this.#early = readEarly(socket, head)
   }
 
-  function attempt(): void {
-    // When all were tried the next one may be any of them again.
-    const target = upstream.pick(options.balanceKey, tried.length < upstream.targets.length ? tried : null)
+  start(): void {
+    const { socket, onEnd } = this.#options
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      this.#request?.destroy()
+      onEnd(this.#status === 0 ? CLIENT_CLOSED_REQUEST : this.#status)
+    })
+    this.#attempt()
+  }
+
+  #attempt(): void {
+    const { upstream, route, record } = this.#options
+    const target = this.#lease.next()
     if (!target) {
-      refuse(NO_TARGET)
+      this.#refuse(NO_TARGET)
       return
     }
     let request: ClientRequest
     try {
-      request = dial(options, target)
+      request = dial(this.#options, target)
     } catch {
-      // Node would not send such a request. Whatever it has against it, it must not end the process.
-      refuse(INVALID)
+      // Node refuses to send such a request.
+      this.#lease.done()
+      this.#refuse(INVALID_RESPONSE)
       return
     }
-    outgoing = request
+    this.#request = request
+    this.#wasSent = false
     record.attempted(target.origin.host)
-    target.inFlight++
-    const timer = setTimeout(() => request.destroy(TIMEOUT), route.timeout ?? upstream.config.timeouts.response)
-    const connectTimer = setTimeout(() => request.destroy(TIMEOUT), upstream.config.timeouts.connect)
-    request.on('socket', (upstreamSocket) => {
-      const isTls = target.origin.protocol === 'https:'
-      upstreamSocket.once(isTls ? 'secureConnect' : 'connect', () => clearTimeout(connectTimer))
+    this.#setDeadline(request, new ConnectTimeout(), upstream.config.timeouts.connect)
+    request.on('socket', (socket) => {
+      socket.once(target.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+        this.#wasSent = true
+        this.#setDeadline(request, UPSTREAM_TIMEOUT, route.timeout ?? upstream.config.timeouts.response)
+      })
     })
     request.on('close', () => {
-      clearTimeout(timer)
-      clearTimeout(connectTimer)
-      if (status !== 101) target.inFlight--
+      if (this.#request !== request) return
+      this.#clearDeadline()
+      this.#lease.done()
     })
-    request.on('error', (error) => {
-      if (status !== 0 || socket.destroyed) return
-      const isUnreached = isNotConnected(error)
-      if (isUnreached) avoid(target)
-      if (isUnreached && mayRetry(upstream.config.retries, 'connect', tried.length, 'GET', false)) {
-        tried.push(target)
-        attempt()
-      } else refuse(toApiError(error))
+    request.on('error', (error) => this.#onError(error))
+    request.on('upgrade', (response, upstreamSocket, head) => {
+      this.#onUpgrade(response, upstreamSocket as Socket, head)
     })
-    request.on('upgrade', (response, upstreamSocket, upstreamHead) => {
-      const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), 101, route.responseHeaders)
-      upstreamSocket.on('error', () => {})
-      if (headers === null || response.headers.upgrade?.toLowerCase() !== 'websocket' || socket.destroyed) {
-        upstreamSocket.destroy()
-        refuse(INVALID)
-        return
-      }
-      status = 101
-      outgoing = null
-      upstreamSocket.on('close', () => target.inFlight--)
-      record.answered()
-      socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
-      if (upstreamHead.length > 0) socket.write(upstreamHead)
-      for (const chunk of early.stop()) upstreamSocket.write(chunk)
-      join(options, upstreamSocket as Socket)
-    })
-    request.on('response', (response) => {
-      const { statusCode = 0 } = response
-      const headers = options.responseHeaders.build(toBuffers(response.rawHeaders), statusCode, route.responseHeaders)
-      response.on('error', () => {})
-      if (headers === null || statusCode < 200) {
-        response.destroy()
-        refuse(INVALID)
-        return
-      }
-      status = statusCode
-      // From here on it is its silence that is timed.
-      clearTimeout(timer)
-      early.stop()
-      record.answered()
-      rewriteLocation(headers, upstream.targets, route.stripPrefix)
-      relayRefusal(options, response, headers)
-    })
+    request.on('response', (response) => this.#onResponse(response))
     request.end()
   }
 
-  socket.on('error', () => socket.destroy())
-  socket.on('close', () => {
-    outgoing?.destroy()
-    // nginx's word for a client that left before the answer.
-    onEnd(status === 0 ? 499 : status)
-  })
-  attempt()
-}
-
-/** Reads on while the upstream makes up its mind: that a client has left is seen in no other way. */
-function readEarly({ socket, head }: UpgradeOptions): { stop(): Buffer[] } {
-  const chunks = head.length > 0 ? [head] : []
-  let size = head.length
-  const onData = (chunk: Buffer) => {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > MAX_EARLY) socket.pause()
+  #onError(error: Error): void {
+    this.#clearDeadline()
+    this.#request = null
+    if (this.#status !== 0 || this.#options.socket.destroyed) this.#lease.done()
+    else if (this.#lease.failed(error, this.#wasSent)) this.#attempt()
+    else this.#refuse(toUpstreamError(error, this.#wasSent))
   }
-  const onEnd = () => socket.destroy()
-  socket.on('data', onData)
-  socket.on('end', onEnd)
-  return {
-    stop() {
-      socket.off('data', onData)
-      socket.off('end', onEnd)
-      return chunks.splice(0)
+
+  #onUpgrade(response: IncomingMessage, upstreamSocket: Socket, head: Buffer): void {
+    const { responseHeaders, route, socket } = this.#options
+    const headers = responseHeaders.build(toBuffers(response.rawHeaders), 101, route.responseHeaders)
+    upstreamSocket.on('error', () => {})
+    if (headers === null || response.headers.upgrade?.toLowerCase() !== 'websocket' || socket.destroyed) {
+      upstreamSocket.destroy()
+      this.#refuse(INVALID_RESPONSE)
+      return
     }
+    this.#answer(101)
+    upstreamSocket.on('close', () => this.#lease.done())
+    socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
+    if (head.length > 0) socket.write(head)
+    for (const chunk of this.#early.stop()) upstreamSocket.write(chunk)
+    join(this.#options, upstreamSocket)
+  }
+
+  #onResponse(response: IncomingMessage): void {
+    const { responseHeaders, route, socket, upstream } = this.#options
+    const { statusCode = 0 } = response
+    const headers = responseHeaders.build(toBuffers(response.rawHeaders), statusCode, route.responseHeaders)
+    response.on('error', () => {})
+    if (headers === null || statusCode < 200) {
+      response.destroy()
+      this.#refuse(INVALID_RESPONSE)
+      return
+    }
+    this.#answer(statusCode)
+    this.#early.stop()
+    rewriteLocation(headers, upstream.targets, route.stripPrefix)
+    relayRefusal(socket, upstream.config.timeouts.idle, response, headers)
+  }
+
+  #answer(status: number): void {
+    // From here on the silence of the upstream is timed.
+    this.#clearDeadline()
+    this.#lease.answered(status)
+    this.#status = status
+    if (status === 101) this.#request = null
+    this.#options.record.answered()
+  }
+
+  #refuse(error: ApiError): void {
+    if (this.#status !== 0) return
+    const { socket, record } = this.#options
+    this.#early.stop()
+    this.#status = error.status
+    record.failed(error.code)
+    writeProblem(socket, error, record.requestId)
+  }
+
+  #setDeadline(request: ClientRequest, error: Error, ms: number): void {
+    const { clock } = this.#options
+    clock.clearTimeout(this.#timer)
+    this.#timer = clock.setTimeout(() => request.destroy(error), ms)
+  }
+
+  #clearDeadline(): void {
+    this.#options.clock.clearTimeout(this.#timer)
   }
 }
 
-/** What the upstream said in place of 101. Where it told no length, the end of the connection ends the body (RFC 9112,
- *  section 6.3). */
-function relayRefusal({ socket, upstream }: UpgradeOptions, response: IncomingMessage, headers: string[]): void {
+/** Passes on an answer other than 101. Where it told no length, the end of the connection ends the body (RFC 9112, section
+ *  6.3). */
+function relayRefusal(socket: Duplex, idleMs: number, response: IncomingMessage, headers: string[]): void {
   socket.write(formatHead(response.statusCode ?? 502, ['Connection', 'close', ...headers]), 'latin1')
-  response.setTimeout(upstream.config.timeouts.idle, () => response.destroy())
+  response.setTimeout(idleMs, () => response.destroy())
   response.on('close', () => {
     // Half a response must not look like a whole one.
     if (response.complete) closeSoon(socket)
@@ -177,20 +191,20 @@ function relayRefusal({ socket, upstream }: UpgradeOptions, response: IncomingMe
   response.pipe(socket)
 }
 
-/** From here on bytes go through in both directions, each side at the pace of the other. */
+/** Passes bytes in both directions, each side at the pace of the other. */
 function join({ socket, upstream, onOpen }: UpgradeOptions, upstreamSocket: Socket): void {
   const destroy = () => {
     socket.destroy()
     upstreamSocket.destroy()
   }
   const onClosed = onOpen(destroy)
-  // Whatever passes, in whichever direction, passes through this one socket.
+  // Bytes of either direction pass through this socket.
   upstreamSocket.setTimeout(upstream.config.timeouts.idle, destroy)
-  upstreamSocket.setKeepAlive(true, KEEP_ALIVE)
-  if ('setKeepAlive' in socket) (socket as Socket).setKeepAlive(true, KEEP_ALIVE)
+  upstreamSocket.setKeepAlive(true, KEEP_ALIVE_MS)
+  if ('setKeepAlive' in socket) (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS)
   upstreamSocket.pipe(socket)
   socket.pipe(upstreamSocket)
-  // What came before an orderly end is still on its way to the other side.
+  // Bytes from before an orderly end are still on their way to the other side.
   upstreamSocket.on('close', () => {
     if (upstreamSocket.readableEnded) closeSoon(socket)
     else socket.destroy()
@@ -203,7 +217,7 @@ function join({ socket, upstream, onOpen }: UpgradeOptions, upstreamSocket: Sock
 }
 
 function dial(options: UpgradeOptions, target: Target): ClientRequest {
-  const { origin } = target
+  const { origin, config } = target
   const headers = [...options.headers, 'Host', origin.host, 'Connection', 'Upgrade', 'Upgrade', 'websocket']
   const isTls = origin.protocol === 'https:'
   return (isTls ? httpsRequest : httpRequest)({
@@ -213,8 +227,8 @@ function dial(options: UpgradeOptions, target: Target): ClientRequest {
     path: options.path,
     headers,
     agent: false,
-    maxHeaderSize: MAX_RESPONSE_HEAD,
-    ...(isTls ? tlsOptions(options.upstream.config.tls) : {})
+    maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+    ...(isTls ? tlsOptions(config.tls) : {})
   })
 }
 

@@ -1,4 +1,4 @@
-/** What went wrong between us and an upstream, in the words of the catalogue. */
+/** Failures between the gateway and an upstream: their kinds, and the errors that clients get. */
 import { ApiError } from '../errors.ts'
 
 const UNREACHABLE = new ApiError(
@@ -10,21 +10,22 @@ const TLS = new ApiError(
   'The TLS connection to the business service failed. Its certificate must be valid.'
 )
 const CLOSED = new ApiError('upstream_unreachable', 'The business service closed the connection before it answered.')
-const INVALID = new ApiError('upstream_invalid', 'The business service gave a response that is not valid HTTP.')
-const TIMEOUT = new ApiError('upstream_timeout', 'The business service did not answer in time.')
+export const INVALID_RESPONSE = new ApiError(
+  'upstream_invalid',
+  'The business service gave a response that is not valid HTTP.'
+)
+export const UPSTREAM_TIMEOUT = new ApiError('upstream_timeout', 'The business service did not answer in time.')
+export const NO_TARGET = new ApiError(
+  'upstream_unavailable',
+  'No target of the business service can be used. Try again shortly.'
+)
 
-/** Nothing was sent: another target can be asked. */
-const NOT_CONNECTED = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EHOSTDOWN',
-  'EADDRNOTAVAIL',
-  'EPROTO',
-  'UND_ERR_CONNECT_TIMEOUT'
-])
+/** No connection in time, where undici does not say so itself. */
+export class ConnectTimeout extends Error {
+  readonly code = 'UND_ERR_CONNECT_TIMEOUT'
+}
+
+const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
 const CLOSED_EARLY = new Set([
   'ECONNRESET',
   'EPIPE',
@@ -34,36 +35,36 @@ const CLOSED_EARLY = new Set([
   'ETIMEDOUT'
 ])
 
-export function isNotConnected(error: unknown): boolean {
+/** `connect`: nothing was sent. `reset`: the connection was lost before an answer. `other`: another target would not help,
+ *  or the request may have been acted on. */
+export type FailureKind = 'connect' | 'reset' | 'other'
+
+export function kindOf(error: unknown, wasSent: boolean): FailureKind {
+  // An error of the gateway's own, such as a body that is too large.
+  if (error instanceof ApiError) return 'other'
   const code = codeOf(error)
-  return NOT_CONNECTED.has(code) || isTls(code)
+  // Not an error of a connection, or a request that undici does not take.
+  if (code === '' || code === 'UND_ERR_INVALID_ARG') return 'other'
+  if (!wasSent) return 'connect'
+  return CLOSED_EARLY.has(code) ? 'reset' : 'other'
 }
 
-export function isReset(error: unknown): boolean {
-  return CLOSED_EARLY.has(codeOf(error))
-}
-
-export function toApiError(error: unknown): ApiError {
+export function toUpstreamError(error: unknown, wasSent: boolean): ApiError {
   if (error instanceof ApiError) return error
   const code = codeOf(error)
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_CONNECT_TIMEOUT')
-    return TIMEOUT
-  if (isTls(code)) return TLS
-  if (NOT_CONNECTED.has(code)) return UNREACHABLE
+  if (TIMEOUTS.has(code)) return UPSTREAM_TIMEOUT
+  if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|ERR_OSSL)/.test(code)) return TLS
+  if (kindOf(error, wasSent) === 'connect') return UNREACHABLE
   // undici has one code for connections that were lost and for those it gave up itself.
   if (code === 'UND_ERR_SOCKET' && error instanceof Error && /^bad (?:response|upgrade)$/.test(error.message))
-    return INVALID
-  return CLOSED_EARLY.has(code) ? CLOSED : INVALID
+    return INVALID_RESPONSE
+  return CLOSED_EARLY.has(code) ? CLOSED : INVALID_RESPONSE
 }
 
-/** For the log: a short word, never a message, which could hold an address or a header value. */
+/** A short word for the log. Never a message: that could hold an address or a header value. */
 export function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return ''
   if ('code' in error && typeof error.code === 'string') return error.code
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   return ''
-}
-
-function isTls(code: string): boolean {
-  return /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|ERR_OSSL)/.test(code)
 }

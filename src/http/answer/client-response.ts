@@ -1,0 +1,99 @@
+/** The client side of one response: what writes a response sees of the connection. */
+import type { ServerResponse } from 'node:http'
+import type { ApiError } from '../../errors.ts'
+import type { GatewayRequest } from '../request.ts'
+import { breakOff, lingerOnClose, sendProblem } from './send-problem.ts'
+
+export interface ClientResponse {
+  /** Some of the response has been written. */
+  readonly hasBegun: boolean
+  /** The client has left. */
+  readonly isGone: boolean
+  /** The response was ended, and all of it handed over. */
+  readonly isFinished: boolean
+  /** The connection ends with this response. Call it before `head`. */
+  last(): void
+  /** Throws when the head cannot be written. It leaves with what is written next, or with `flush`.
+   *  @param headers Name and value in turns. May be changed. */
+  head(status: number, headers: string[]): void
+  flush(): void
+  /** False when the client is slower than the writer. Then `drained.onDrain` is called once it has caught up. */
+  write(chunk: Buffer, drained: Drained): boolean
+  end(chunk: Buffer | null): void
+  /** Ends half a response so that it does not look whole. */
+  abort(): void
+  /** An error in place of a response. */
+  refuse(error: ApiError, requestId: string): void
+}
+
+export interface Drained {
+  onDrain(): void
+}
+
+/** Bodies up to this many bytes leave together with their head. */
+const ONE_WRITE_BYTES = 16 * 1024
+
+/** Writes to a connection of Node's HTTP server. */
+export class NodeClientResponse implements ClientResponse {
+  readonly #req: GatewayRequest
+  readonly #res: ServerResponse
+  #isLast = false
+
+  constructor(req: GatewayRequest, res: ServerResponse) {
+    this.#req = req
+    this.#res = res
+  }
+
+  get hasBegun(): boolean {
+    return this.#res.headersSent
+  }
+
+  get isGone(): boolean {
+    return this.#res.destroyed
+  }
+
+  get isFinished(): boolean {
+    return this.#res.writableFinished
+  }
+
+  last(): void {
+    this.#isLast = true
+  }
+
+  head(status: number, headers: string[]): void {
+    // A request whose body will not be read to its end is the connection's last.
+    if (this.#isLast || !this.#req.complete) headers.push('connection', 'close')
+    this.#res.writeHead(status, headers)
+  }
+
+  flush(): void {
+    this.#res.flushHeaders()
+  }
+
+  write(chunk: Buffer, drained: Drained): boolean {
+    if (this.#res.write(chunk)) return true
+    this.#res.once('drain', () => drained.onDrain())
+    return false
+  }
+
+  end(chunk: Buffer | null): void {
+    const req = this.#req
+    const res = this.#res
+    // The answer came before the whole request. The rest of the request is read and dropped.
+    if (!req.complete) lingerOnClose(req.socket)
+    if (chunk === null) res.end()
+    // Node sends a head and a string in one write, a head and a buffer in two. Latin-1 keeps every byte.
+    else if (chunk.length <= ONE_WRITE_BYTES) res.end(chunk.toString('latin1'), 'latin1')
+    else res.end(chunk)
+  }
+
+  abort(): void {
+    // HTTP/1.0 knows no chunks: an orderly end would look like the end of the body.
+    if (this.#req.httpVersion === '1.0') breakOff(this.#req.socket)
+    this.#res.destroy()
+  }
+
+  refuse(error: ApiError, requestId: string): void {
+    sendProblem(this.#req, this.#res, error, requestId)
+  }
+}

@@ -1,0 +1,108 @@
+/** The tries that one request gets: each is made at a target, and its outcome decides whether another follows. */
+import type { Clock } from '../clock.ts'
+import type { UpstreamConfig } from '../config/config.ts'
+import type { Balance, Member } from './balance.ts'
+import { kindOf } from './failures.ts'
+import type { Target } from './target.ts'
+
+/** After a failed connection the other targets are preferred for this long. */
+const AVOID_MS = 2_000
+
+type RetryCause = UpstreamConfig['retries']['on'][number]
+
+export interface AttemptOptions {
+  /** `balance: hash` keeps requests with the same key on one target. */
+  readonly key: string | null
+  readonly method: string
+  /** The request has no body, so it can be sent a second time. */
+  readonly isReplayable: boolean
+}
+
+/** One upstream as its leases use it. */
+export interface LeaseSource {
+  readonly members: readonly Member[]
+  readonly balance: Balance
+  readonly retries: UpstreamConfig['retries']
+  readonly clock: Pick<Clock, 'monotonic'>
+}
+
+/** The right to ask one target at a time. Every `next` that gave a target is followed by `failed`, by an `answered` that
+ *  asks for another target, or by `done`. An object and no closure: see docs/decisions/0008. */
+export class Lease {
+  readonly #source: LeaseSource
+  readonly #options: AttemptOptions
+  #target: Target | null = null
+  #tried: Target[] | null = null
+  #retries = 0
+  #isAnswered = false
+
+  constructor(source: LeaseSource, options: AttemptOptions) {
+    this.#source = source
+    this.#options = options
+  }
+
+  /** Null when the upstream has no target. */
+  next(): Target | null {
+    const target = this.#pick()
+    if (target !== null) target.inFlight++
+    this.#target = target
+    return target
+  }
+
+  /** The head of a response came. True: drop it and ask another target. */
+  answered(status: number): boolean {
+    if (status >= 502 && status <= 504 && this.#mayRetry(String(status) as RetryCause)) return this.#again()
+    this.#isAnswered = true
+    return false
+  }
+
+  /** The try failed. True: ask another target.
+   *  @param wasSent Whether a connection had taken the request. */
+  failed(error: unknown, wasSent: boolean): boolean {
+    const kind = kindOf(error, wasSent)
+    if (kind === 'connect' && this.#target) this.#target.avoidUntil = this.#source.clock.monotonic() + AVOID_MS
+    if (kind !== 'other' && !this.#isAnswered && this.#mayRetry(kind)) return this.#again()
+    this.done()
+    return false
+  }
+
+  /** The try is over. May be called more than once. */
+  done(): void {
+    if (this.#target) this.#target.inFlight--
+    this.#target = null
+  }
+
+  #pick(): Target | null {
+    const { members, balance, clock } = this.#source
+    const [only] = members
+    if (members.length === 1) return only?.target ?? null
+    const tried = this.#tried
+    const untried = tried === null ? members : members.filter(({ target }) => !tried.includes(target))
+    const now = clock.monotonic()
+    const preferred = untried.filter(({ target }) => target.avoidUntil <= now)
+    return balance(preferred.length > 0 ? preferred : untried, this.#options.key)?.target ?? null
+  }
+
+  /** A request that may have been acted on is repeated only if that changes nothing. */
+  #mayRetry(cause: RetryCause): boolean {
+    const { attempts, on } = this.#source.retries
+    if (this.#retries >= attempts || !on.includes(cause)) return false
+    return cause === 'connect' || (this.#options.isReplayable && isIdempotent(this.#options.method))
+  }
+
+  #again(): true {
+    this.#retries++
+    if (this.#target) {
+      const tried = [...(this.#tried ?? []), this.#target]
+      // After all targets were tried, each may be tried again.
+      this.#tried = tried.length < this.#source.members.length ? tried : null
+    }
+    this.done()
+    return true
+  }
+}
+
+/** RFC 9110, section 9.2.2. */
+function isIdempotent(method: string): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'PUT' || method === 'DELETE'
+}

@@ -1,0 +1,148 @@
+/** A small call of the gateway's own to an upstream: JSON in, JSON out, within a deadline and a size. */
+import type { Dispatcher } from 'undici'
+import type { Clock, Timer } from '../clock.ts'
+import type { Lease } from './attempts.ts'
+import { codeOf } from './failures.ts'
+import type { Upstream } from './upstreams.ts'
+
+export interface UpstreamCall {
+  readonly path: string
+  /** Beside the content type. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Sent as JSON by POST. */
+  readonly body: unknown
+  /** `balance: hash` keeps calls with the same key on one target. */
+  readonly key: string | null
+  /** For all tries together. */
+  readonly timeoutMs: number
+  /** Bytes of the answer. */
+  readonly maxBytes: number
+}
+
+export interface UpstreamAnswer {
+  readonly status: number
+  /** Undefined for an empty body, null for one that is not JSON. */
+  readonly json: unknown
+}
+
+/** Why there is no answer. `reason` is a word for the log: it names no address and holds no data. */
+export class CallFailure extends Error {
+  readonly reason: string
+  constructor(reason: string) {
+    super(reason)
+    this.name = 'CallFailure'
+    this.reason = reason
+  }
+}
+
+/** Rejects with a CallFailure. Only a connection that could not be made is tried again: the service may have acted on
+ *  anything else. */
+export function callUpstream(
+  upstream: Upstream,
+  clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>,
+  call: UpstreamCall
+): Promise<UpstreamAnswer> {
+  return new Promise((resolve, reject) => new JsonCall(upstream, clock, call, { resolve, reject }).start())
+}
+
+interface Settle {
+  resolve(answer: UpstreamAnswer): void
+  reject(failure: CallFailure): void
+}
+
+/** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
+class JsonCall implements Dispatcher.DispatchHandler {
+  readonly #lease: Lease
+  readonly #clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
+  readonly #call: UpstreamCall
+  readonly #body: string
+  readonly #settle: Settle
+  readonly #deadline: Timer
+  #isOver = false
+  #wasSent = false
+  #abort: ((error?: Error) => void) | null = null
+  #status = 0
+  #chunks: Buffer[] = []
+  #size = 0
+
+  constructor(
+    upstream: Upstream,
+    clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>,
+    call: UpstreamCall,
+    settle: Settle
+  ) {
+    this.#lease = upstream.attempts({ key: call.key, method: 'POST', isReplayable: false })
+    this.#clock = clock
+    this.#call = call
+    this.#body = JSON.stringify(call.body)
+    this.#settle = settle
+    this.#deadline = clock.setTimeout(() => this.#fail('timeout'), call.timeoutMs)
+  }
+
+  start(): void {
+    if (this.#isOver) return
+    const target = this.#lease.next()
+    if (!target) {
+      this.#fail('no target')
+      return
+    }
+    this.#wasSent = false
+    const headers = { accept: 'application/json', ...this.#call.headers, 'content-type': 'application/json' }
+    target.pool.dispatch({ method: 'POST', path: this.#call.path, headers, body: this.#body, headersTimeout: 0 }, this)
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    this.#wasSent = true
+    this.#abort = abort
+    if (this.#isOver) abort()
+  }
+
+  onHeaders(status: number): boolean {
+    this.#status = status
+    if (status >= 200) this.#lease.answered(status)
+    return true
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#size += chunk.length
+    if (this.#size > this.#call.maxBytes) this.#fail('the answer is too large')
+    else this.#chunks.push(chunk)
+    return true
+  }
+
+  onComplete(): void {
+    this.#lease.done()
+    if (this.#isOver) return
+    this.#end()
+    this.#settle.resolve({ status: this.#status, json: parse(Buffer.concat(this.#chunks).toString('utf8')) })
+  }
+
+  onError(error: Error): void {
+    this.#abort = null
+    if (this.#isOver) this.#lease.done()
+    // undici may be at work further up this stack.
+    else if (this.#lease.failed(error, this.#wasSent)) queueMicrotask(() => this.start())
+    else this.#fail(codeOf(error) || 'no connection')
+  }
+
+  #fail(reason: string): void {
+    if (this.#isOver) return
+    this.#end()
+    this.#settle.reject(new CallFailure(reason))
+    this.#abort?.()
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#clock.clearTimeout(this.#deadline)
+  }
+}
+
+function parse(text: string): unknown {
+  if (text.trim() === '') return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

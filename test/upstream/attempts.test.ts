@@ -1,0 +1,141 @@
+/** When another target is asked, and when none is. */
+import { test } from 'tap'
+import { ApiError } from '../../src/errors.ts'
+import { Lease } from '../../src/upstream/attempts.ts'
+import { createFakeClock } from '../support/clock.ts'
+import { fakeMembers } from '../support/targets.ts'
+
+const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' })
+const bodyTooLarge = new ApiError('body_too_large', 'too large')
+
+type Cause = 'connect' | 'reset' | '502' | '503' | '504'
+
+function setup(
+  options: { targets?: number; attempts?: number; on?: Cause[]; method?: string; hasBody?: boolean } = {}
+) {
+  const { targets = 2, attempts = 1, on = ['connect', 'reset'], method = 'GET', hasBody = false } = options
+  const clock = createFakeClock()
+  const members = fakeMembers(targets)
+  const source = { members, balance: firstOf, retries: { attempts, on }, clock }
+  const lease = () => new Lease(source, { key: null, method, isReplayable: !hasBody })
+  return { clock, targets: members.map(({ target }) => target), lease }
+}
+
+const firstOf = <T>(members: readonly T[]) => members[0] ?? null
+
+test('a failed connection is tried at another target, whatever the method and the body', (t) => {
+  for (const method of ['GET', 'POST', 'PATCH']) {
+    const { targets, lease } = setup({ method, hasBody: method !== 'GET', on: ['connect'] })
+    const tries = lease()
+    t.equal(tries.next(), targets[0])
+    t.equal(tries.failed(refused, false), true)
+    t.equal(tries.next(), targets[1])
+  }
+  t.end()
+})
+
+test('a request that was sent is repeated only when it is idempotent and has no body', (t) => {
+  const mayRepeat = (method: string, hasBody: boolean) => {
+    const tries = setup({ method, hasBody }).lease()
+    tries.next()
+    return tries.failed(reset, true)
+  }
+  for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']) {
+    t.equal(mayRepeat(method, false), true, method)
+    t.equal(mayRepeat(method, true), false, `${method} with a body`)
+  }
+  for (const method of ['POST', 'PATCH', 'LINK']) t.equal(mayRepeat(method, false), false, method)
+  t.end()
+})
+
+test('a response that began is never asked for again', (t) => {
+  const { targets, lease } = setup()
+  const tries = lease()
+  tries.next()
+  t.equal(tries.answered(200), false)
+  t.equal(tries.failed(reset, true), false)
+  t.equal(targets[0]?.inFlight, 0)
+  t.end()
+})
+
+test('retries.on decides which statuses are asked for again, and retries.attempts how often', (t) => {
+  const { targets, lease } = setup({ targets: 3, attempts: 2, on: ['503'] })
+  const tries = lease()
+  t.equal(tries.next(), targets[0])
+  t.equal(tries.answered(503), true)
+  t.equal(tries.next(), targets[1])
+  t.equal(tries.answered(503), true)
+  t.equal(tries.next(), targets[2])
+  t.equal(tries.answered(503), false, 'no tries are left')
+  tries.done()
+  const other = lease()
+  other.next()
+  t.equal(other.answered(502), false, '502 is not listed')
+  other.done()
+  t.same(
+    targets.map((target) => target.inFlight),
+    [0, 0, 0]
+  )
+  t.end()
+})
+
+test('with attempts: 0 nothing is asked for again', (t) => {
+  const tries = setup({ attempts: 0 }).lease()
+  tries.next()
+  t.equal(tries.failed(refused, false), false)
+  t.end()
+})
+
+test('a target that refused a connection is avoided for two seconds, and used when no other is left', (t) => {
+  const { clock, targets, lease } = setup()
+  const tries = lease()
+  tries.next()
+  tries.failed(refused, false)
+  t.equal(lease().next(), targets[1])
+  clock.advance(1_999)
+  t.equal(lease().next(), targets[1])
+  clock.advance(1)
+  t.equal(lease().next(), targets[0])
+  for (const target of targets) target.avoidUntil = Number.POSITIVE_INFINITY
+  t.equal(lease().next(), targets[0])
+  t.end()
+})
+
+test('after all targets were tried each may be tried again', (t) => {
+  const { targets, lease } = setup({ attempts: 3 })
+  const tries = lease()
+  const seen = [tries.next()]
+  while (tries.failed(refused, false)) seen.push(tries.next())
+  t.equal(seen.length, 4)
+  t.equal(new Set(seen.slice(0, 2)).size, 2)
+  t.equal(new Set(seen.slice(2)).size, 2)
+  t.same(
+    targets.map((target) => target.inFlight),
+    [0, 0]
+  )
+  t.end()
+})
+
+test('an error of the gateway itself is no failure of the target', (t) => {
+  const { targets, lease } = setup()
+  for (const wasSent of [true, false]) {
+    const tries = lease()
+    tries.next()
+    t.equal(tries.failed(bodyTooLarge, wasSent), false)
+    t.equal(targets[0]?.avoidUntil, 0)
+  }
+  t.end()
+})
+
+test('the requests under way are counted once, however often a try is ended', (t) => {
+  const { targets, lease } = setup({ targets: 1 })
+  const tries = lease()
+  tries.next()
+  t.equal(targets[0]?.inFlight, 1)
+  tries.done()
+  tries.done()
+  t.equal(targets[0]?.inFlight, 0)
+  t.equal(setup({ targets: 0 }).lease().next(), null)
+  t.end()
+})

@@ -1,0 +1,57 @@
+/** Targets outlive the configurations that name them. */
+import { test } from 'tap'
+import { createPools } from '../../src/upstream/pools.ts'
+import { createUpstreams } from '../../src/upstream/upstreams.ts'
+import { createFakeClock } from '../support/clock.ts'
+import { defaultConfig, readTestConfig } from '../support/gateway.ts'
+import { NO_TLS, targetConfig } from '../support/targets.ts'
+
+test('targets that agree in origin, TLS and connect timeout are one', (t) => {
+  const pools = createPools()
+  const target = pools.acquire(targetConfig(1))
+  t.equal(pools.acquire({ ...targetConfig(1) }), target)
+  t.not(pools.acquire(targetConfig(2)), target)
+  t.not(pools.acquire({ ...targetConfig(1), connectTimeoutMs: 5 }), target)
+  t.not(pools.acquire({ ...targetConfig(1), tls: { ...NO_TLS, serverName: 'other' } }), target)
+  t.end()
+})
+
+test('the last release closes the connections, and none before', async (t) => {
+  const pools = createPools()
+  const target = pools.acquire(targetConfig(1))
+  pools.acquire(targetConfig(1))
+  pools.release(target)
+  t.equal(target.pool.closed, false)
+  pools.release(target)
+  t.equal(target.pool.closed, true)
+  pools.release(target)
+  t.not(pools.acquire(targetConfig(1)), target)
+  await pools.close()
+})
+
+test('a reload keeps the state of a target that stays, and lets go of one that does not', async (t) => {
+  const pools = createPools()
+  const clock = createFakeClock()
+  const read = (port: number, response: string) =>
+    readTestConfig({
+      ...defaultConfig('http://127.0.0.1:1'),
+      upstreams: {
+        app: { targets: [{ url: 'http://127.0.0.1:1' }], timeouts: { response } },
+        other: { targets: [{ url: `http://127.0.0.1:${port}` }] }
+      }
+    }).upstreams
+  const before = createUpstreams(read(2, '30s'), { pools, clock })
+  const [kept] = before.get('app').targets
+  const [gone] = before.get('other').targets
+  if (!kept || !gone) throw new Error('both upstreams have a target')
+  kept.avoidUntil = 7
+  const after = createUpstreams(read(3, '9s'), { pools, clock })
+  before.release()
+  t.same(after.get('app').targets, [kept])
+  t.equal(after.get('app').targets[0]?.avoidUntil, 7)
+  t.equal(kept.pool.closed, false)
+  t.equal(gone.pool.closed, true)
+  await pools.close()
+  t.equal(kept.pool.destroyed, true)
+  t.throws(() => after.get('unknown'), { message: /unknown/ })
+})
