@@ -1,6 +1,6 @@
 /** The tables of docs/security.md: the cases that public suites have too, and every row of the corpus with its answer. */
 import { catalogue } from '../src/errors.ts'
-import { FAMILIES, type Family, type Row, SUITES } from '../src/selftest/case.ts'
+import { FAMILIES, type Family, type Relayed, type Row, SUITES } from '../src/selftest/case.ts'
 import { casesFor, createSample, ROWS } from '../src/selftest/corpus.ts'
 
 const BEGIN = '<!-- score card: written by npm run generate -->'
@@ -10,7 +10,8 @@ const TITLES: Readonly<Record<Family, string>> = {
   paths: 'Paths',
   headers: 'Headers',
   framing: 'Framing',
-  tokens: 'Tokens'
+  tokens: 'Tokens',
+  answers: 'Answers of a backend'
 }
 
 const SAMPLE = createSample()
@@ -50,10 +51,17 @@ function toLine(row: Row): string {
 }
 
 function answerOf({ expected }: Row): string {
+  if (expected.kind === 'relayed') return answerOfRelay(expected)
   if (expected.kind === 'served') return expected.isHidden ? 'served, the header removed' : 'served'
   if (expected.codes.length === 0) return String(expected.statuses[0])
   const answers = expected.codes.map((code) => `${catalogue[code].status} ${code}`)
   return `${answers.join(', ')}${expected.mustClose ? ', then the end of the connection' : ''}`
+}
+
+function answerOfRelay({ statuses, isRefusable, isBreakable }: Relayed): string {
+  const relayed = statuses.length > 0 ? ['passed on'] : []
+  const refused = isRefusable ? ['502 upstream_invalid'] : []
+  return [...relayed, ...refused, ...(isBreakable ? ['a connection that breaks off'] : [])].join(' or ')
 }
 
 const rowsOf = (family: Family) => ROWS.filter((row) => row.family === family).sort((a, b) => a.id.localeCompare(b.id))

@@ -24,6 +24,8 @@ test('wrong arguments are refused with the reason', async (t) => {
       /this sends \d{3,4} hostile requests to api\.example\.com: add --yes/
     ],
     [['--against', 'http://127.0.0.1.example.com', '--route', '/a'], /add --yes/],
+    [['--against', 'http://127.0.0.1', '--route', '/a', '--token', 'a-token-of-8', '--backend', 'x'], /--backend/],
+    [['--against', 'http://127.0.0.1', '--route', '/a', '--backend', '3000'], /--backend needs --token/],
     [['--nonsense'], /nonsense/]
   ]
   for (const [args, message] of refusals) {

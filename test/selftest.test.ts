@@ -10,16 +10,18 @@ import { formatReport, type Report } from '../src/selftest/report.ts'
 import { MAX_REQUESTS, requestsPlanned } from '../src/selftest/run.ts'
 import { ROUTES } from './support/attack.ts'
 import { buildTestGateway } from './support/gateway.ts'
+import { freePort } from './support/process.ts'
 import { command, echo, REFUSAL, selftest, startNaive } from './support/selftest.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const SAMPLE = createSample()
 
-test('a minimal gateway passes the whole corpus', async (t) => {
-  const upstream = await startUpstream(t, echo)
-  const gateway = await buildTestGateway(t, upstream.url, { config: { routes: ROUTES } })
+test('a minimal gateway passes the whole corpus, the answers of a bad backend included', async (t) => {
+  const port = await freePort()
+  const config = { routes: ROUTES, upstreams: { app: { targets: [{ url: `http://127.0.0.1:${port}` }] } } }
+  const gateway = await buildTestGateway(t, `http://127.0.0.1:${port}`, { config })
   const { access_token: token } = await gateway.login('alice')
-  const report = await selftest(gateway.url, { token })
+  const report = await selftest(gateway.url, { token, backend: { host: '127.0.0.1', port }, timeout: 10_000 })
   t.same(
     report.failures.map(({ id, reason }) => `${id} ${reason}`),
     []
@@ -48,8 +50,11 @@ test('an upstream that does not echo gets GET only, and the cases that need an e
   const { access_token: token } = await gateway.login('alice')
   const report = await selftest(gateway.url, { token, route: '/api/orders' })
   t.ok(report.passed)
-  t.equal(report.counts.all.unknown, casesFor(SAMPLE).filter(({ needs }) => needs === 'echo').length)
-  t.ok(Object.keys(report.unknown)[0]?.startsWith('needs a route whose upstream'))
+  t.equal(
+    report.counts.all.unknown,
+    casesFor(SAMPLE).filter(({ needs }) => needs === 'echo' || needs === 'backend').length
+  )
+  t.ok(Object.keys(report.unknown).every((reason) => /^needs (?:a route whose upstream|--backend)/.test(reason)))
   t.same(new Set(upstream.seen.map(({ method }) => method)), new Set(['GET']))
 })
 

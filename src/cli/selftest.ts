@@ -8,7 +8,8 @@ import type { CliIo } from './io.ts'
 import { refuseCommandLine } from './usage.ts'
 import { version } from './version.ts'
 
-const USAGE = `Usage: wxgate selftest --against URL --route PATH [--token TOKEN] [--format text|json|markdown] [--timeout MS] [--yes]
+const USAGE = `Usage: wxgate selftest --against URL --route PATH [--token TOKEN] [--backend [HOST:]PORT]
+                       [--format text|json|markdown] [--timeout MS] [--yes]
 
 Sends known attacks to a gateway and reports the ones that got through. Works with other gateways too.
 
@@ -16,6 +17,8 @@ Sends known attacks to a gateway and reports the ones that got through. Works wi
   --route    a path that asks for a token there
   --token    an access token of that gateway (or WXGATE_SELFTEST_TOKEN): adds the attacks of a client with a token.
              Some GET requests then reach the upstream. The token does not appear in the report
+  --backend  where the route's upstream is expected: plays that backend (127.0.0.1 by default), so that its bad answers
+             are tested too. Needs --token
   --format   text (default), json or markdown
   --timeout  milliseconds for one exchange (5000)
   --yes      confirms a gateway on another machine
@@ -29,6 +32,7 @@ interface Arguments {
   readonly token: string | null
   readonly format: 'text' | 'json' | 'markdown'
   readonly timeout: number
+  readonly backend?: { readonly host: string; readonly port: number }
 }
 
 export async function run(args: readonly string[], io: CliIo): Promise<number> {
@@ -63,6 +67,7 @@ function readArguments(args: readonly string[], { env }: CliIo): Arguments | nul
       against: { type: 'string' },
       route: { type: 'string' },
       token: { type: 'string' },
+      backend: { type: 'string' },
       format: { type: 'string', default: 'text' },
       timeout: { type: 'string', default: '5000' },
       yes: { type: 'boolean', default: false },
@@ -84,7 +89,9 @@ function readArguments(args: readonly string[], { env }: CliIo): Arguments | nul
   }
   const token = values.token ?? (env.WXGATE_SELFTEST_TOKEN || null)
   if (token !== null && !/^[A-Za-z0-9._~+/=-]{8,8000}$/.test(token)) throw new Error('--token must be one token')
-  return { against, route: readRoute(values.route), token, format, timeout }
+  const backend = values.backend === undefined ? {} : { backend: readAddress(values.backend) }
+  if (values.backend !== undefined && token === null) throw new Error('--backend needs --token')
+  return { against, route: readRoute(values.route), token, format, timeout, ...backend }
 }
 
 function readTarget(text: string): URL {
@@ -94,6 +101,13 @@ function readTarget(text: string): URL {
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.username !== '')
     throw new Error('--against must be an origin; the path goes into --route')
   return url
+}
+
+function readAddress(text: string): { host: string; port: number } {
+  const match = /^(?:(.+):)?(\d{1,5})$/.exec(text)
+  const port = Number(match?.[2])
+  if (match === null || port < 1 || port > 65_535) throw new Error('--backend must be a port or HOST:PORT')
+  return { host: match[1]?.replace(/^\[|\]$/g, '') ?? '127.0.0.1', port }
 }
 
 function readRoute(text: string): string {

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../errors.ts'
 import type { Strangers } from './corpus/forgery.ts'
 
-export const FAMILIES = ['paths', 'headers', 'framing', 'tokens'] as const
+export const FAMILIES = ['paths', 'headers', 'framing', 'tokens', 'answers'] as const
 export type Family = (typeof FAMILIES)[number]
 
 /** Public test suites whose requests the corpus covers, with the letters that mark their cases. */
@@ -47,10 +47,25 @@ export interface Served {
   readonly orStatuses: readonly number[]
 }
 
-export type Expected = Refused | Served
+/** The answer of the backend as it gave it, or 502 in its place. */
+export interface Relayed {
+  readonly kind: 'relayed'
+  /** Statuses that may be passed on; empty: the answer must not be. */
+  readonly statuses: readonly number[]
+  readonly body: string
+  /** Header lines that must be passed on: lower-case name, `: `, value. */
+  readonly keeps: readonly string[]
+  /** 502 is acceptable. */
+  readonly isRefusable: boolean
+  /** An answer that ends with the connection before it is whole is acceptable. */
+  readonly isBreakable: boolean
+}
 
-/** `token`: a real token. `echo`: besides, an upstream that echoes the headers that it received. */
-export type Need = 'token' | 'echo'
+export type Expected = Refused | Served | Relayed
+
+/** `token`: a real token. `echo`: besides, an upstream that echoes the headers that it received. `backend`: besides, that
+ *  upstream is the backend of the self-test. */
+export type Need = 'token' | 'echo' | 'backend'
 
 export interface Attack {
   /** Latin-1: one character is one byte. `{pause}` parts two writes, `{end}` closes the sending side. */
@@ -63,6 +78,8 @@ export interface Attack {
   /** The answer to HEAD has no body. */
   readonly isHead?: boolean
   readonly suites?: readonly Suite[]
+  /** Bytes that the backend answers to the first request. */
+  readonly answer?: string
 }
 
 /** Attacks of one kind. */
@@ -95,6 +112,13 @@ export function refused(
 
 export function served(options: Partial<Omit<Served, 'kind'>> = {}): Served {
   return { kind: 'served', isHidden: false, echoes: '', orStatuses: [], ...options }
+}
+
+export function relayed(
+  statuses: readonly number[],
+  options: Partial<Omit<Relayed, 'kind' | 'statuses'>> = {}
+): Relayed {
+  return { kind: 'relayed', statuses, body: 'fine', keeps: [], isRefusable: false, isBreakable: false, ...options }
 }
 
 export const SERVED = served()

@@ -1,5 +1,8 @@
 /** The attack corpus: every row, and the cases for one target. */
 import type { Case, Row, Subject } from './case.ts'
+import { ANSWER_BODIES } from './corpus/answer-bodies.ts'
+import { toAnswerRow } from './corpus/answer-row.ts'
+import { ANSWER_HEADS } from './corpus/answers.ts'
 import { BODIES } from './corpus/bodies.ts'
 import { CHUNKS } from './corpus/chunks.ts'
 import { FORGERIES } from './corpus/forgeries.ts'
@@ -20,7 +23,8 @@ export const ROWS: readonly Row[] = [
   ...BODIES,
   ...CHUNKS,
   ...FORGERIES,
-  ...TOKENS
+  ...TOKENS,
+  ...[...ANSWER_HEADS, ...ANSWER_BODIES].map(toAnswerRow)
 ]
 
 /** A harmless request follows where a case can put the connection out of step. */

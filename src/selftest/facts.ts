@@ -19,6 +19,8 @@ export interface Facts {
   readonly isEcho: boolean
   /** They hold the body too. */
   readonly isBodyEcho: boolean
+  /** The self-test plays the backend of the route. */
+  readonly hasBackend: boolean
   /** Identity headers that the upstream received. */
   readonly identity: readonly string[]
   /** Fingerprints of the gateway's own answers, and those of the upstream's that differ. */
@@ -59,9 +61,11 @@ export interface FactOptions {
   /** Milliseconds. */
   readonly timeout: number
   readonly canary: string
+  readonly hasBackend: boolean
 }
 
-export async function findFacts({ dial, host, route, token, timeout, canary }: FactOptions): Promise<Facts> {
+export async function findFacts({ hasBackend, ...options }: FactOptions): Promise<Facts> {
+  const { dial, host, route, token, timeout, canary } = options
   const sample = createSample()
   const draft: Subject = { ...sample, host, route, canary, token: token ?? sample.token }
   let reason = 'no answer in time'
@@ -87,7 +91,7 @@ export async function findFacts({ dial, host, route, token, timeout, canary }: F
   const keys = await ask('/.well-known/jwks.json')
   const subject = { ...draft, publicKey: (keys === null ? null : publishedKey(keys)) ?? sample.publicKey }
   const elsewhere = await ask(`/${canary}`)
-  const facts = { subject, isWxgate, refusal, gatewayLooks }
+  const facts = { subject, isWxgate, refusal, gatewayLooks, hasBackend }
   const open = elsewhere !== null && elsewhere.status < 300 ? [elsewhere] : []
   if (token === null) {
     const upstreamLooks = looksOf(open, gatewayLooks)

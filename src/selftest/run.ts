@@ -1,5 +1,6 @@
 /** The self-test: sends the corpus to a gateway and judges the answers. */
 import { randomBytes } from 'node:crypto'
+import { createBackend } from './backend.ts'
 import type { Case } from './case.ts'
 import { get } from './corpus/placeholders.ts'
 import { casesFor, createSample } from './corpus.ts'
@@ -8,7 +9,7 @@ import { expectationsOf, judge, unmetNeed, type Verdict } from './verdict.ts'
 import { type Answer, type Dial, dialTo, type Exchange, exchange } from './wire.ts'
 
 /** Upper bound of the requests of a run. */
-export const MAX_REQUESTS = 2_000
+export const MAX_REQUESTS = 2_500
 const AT_A_TIME = 8
 /** Milliseconds to wait for a surplus answer. */
 const GRACE = 150
@@ -22,6 +23,8 @@ export interface SelftestOptions {
   readonly token: string | null
   /** Milliseconds for one exchange. */
   readonly timeout: number
+  /** Address on which the self-test plays the backend of the route. */
+  readonly backend?: { readonly host: string; readonly port: number }
 }
 
 export interface CaseResult {
@@ -41,11 +44,33 @@ export interface SelftestResult {
 
 /** Rejects with Unsuitable when the target cannot be tested. */
 export async function runSelftest(options: SelftestOptions): Promise<SelftestResult> {
+  const { backend } = options
+  if (backend === undefined) return run(options)
+  const answers = casesFor(createSample()).flatMap(({ id, answer }) =>
+    answer === undefined ? [] : [[id, answer] as const]
+  )
+  const { close } = await createBackend({ ...backend, answers: new Map(answers) })
+  try {
+    return await run(options)
+  } finally {
+    await close()
+  }
+}
+
+async function run(options: SelftestOptions): Promise<SelftestResult> {
   const { against, timeout, token } = options
   const dial = dialTo(against)
   const route = options.route === '/' ? '/' : options.route.replace(/\/+$/, '')
   const canary = `wxgate${randomBytes(9).toString('hex')}`
-  const facts = await findFacts({ dial, host: against.host, route, token, timeout, canary })
+  const facts = await findFacts({
+    dial,
+    host: against.host,
+    route,
+    token,
+    timeout,
+    canary,
+    hasBackend: options.backend !== undefined
+  })
   const cases = casesFor(facts.subject)
   const waiting = [...cases]
   const results = new Map<string, CaseResult>()

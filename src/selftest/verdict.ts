@@ -1,5 +1,5 @@
 /** Judges the answers to a case. */
-import { type Case, type Expected, REFUSING_5XX, type Refused, type Served } from './case.ts'
+import { type Case, type Expected, REFUSING_5XX, type Refused, type Relayed, type Served } from './case.ts'
 import { type Facts, identityNames, look, wxgateCode } from './facts.ts'
 import { type Answer, type Exchange, headerOf } from './wire.ts'
 
@@ -14,9 +14,10 @@ const failed = (reason: string): Verdict => ({ outcome: 'failed', reason })
 const unknown = (reason: string): Verdict => ({ outcome: 'unknown', reason })
 
 /** The missing condition of a case; null when it can be judged. */
-export function unmetNeed({ needs }: Case, { hasToken, isEcho }: Facts): string | null {
+export function unmetNeed({ needs }: Case, { hasToken, isEcho, hasBackend }: Facts): string | null {
   if (needs === undefined) return null
   if (!hasToken) return 'needs --token'
+  if (needs === 'backend') return hasBackend ? null : 'needs --backend'
   return needs === 'echo' && !isEcho ? 'needs a route whose upstream answers with the headers it received' : null
 }
 
@@ -36,6 +37,7 @@ export function judge(attack: Case, result: Exchange, facts: Facts): Verdict {
 
   const verdicts = expectations.map((expected, index) => {
     const answer = answers[index]
+    if (expected.kind === 'relayed') return judgeRelay(answer, expected, result, facts)
     if (answer)
       return expected.kind === 'refused' ? judgeRefusal(answer, expected, facts) : judgeService(answer, expected, facts)
     if (isClosed && index > 0) return PASSED
@@ -57,7 +59,7 @@ function faultOf({ bytes }: Case, { answers, interim, isEarly }: Exchange): stri
   return framed ? `answered ${framed.status} with a Content-Length (RFC 9110, 8.6)` : null
 }
 
-function judgeSilence(expected: Expected, isClosed: boolean, rest: string): Verdict {
+function judgeSilence(expected: Refused | Served, isClosed: boolean, rest: string): Verdict {
   if (!isClosed) return unknown('not answered in time')
   if (rest !== '') return unknown('the connection ended in the middle of the answer')
   return expected.kind === 'refused' && expected.mayClose
@@ -103,6 +105,34 @@ function judgeService(answer: Answer, expected: Served, facts: Facts): Verdict {
   if (isBodyEcho && !body.includes(echoes)) return failed('the upstream received another body')
   const lost = isEcho ? identity.filter((name) => !identityNames(body).includes(name)) : []
   return lost.length > 0 ? failed(`the upstream did not receive ${lost.join(', ')}`) : PASSED
+}
+
+const BACKEND_CODES = ['upstream_invalid', 'upstream_unreachable']
+
+function judgeRelay(
+  answer: Answer | undefined,
+  expected: Relayed,
+  { isClosed, rest }: Exchange,
+  facts: Facts
+): Verdict {
+  const { statuses, body, keeps, isRefusable, isBreakable } = expected
+  if (answer === undefined) {
+    if (!isClosed) return unknown('not answered in time')
+    if (rest.includes('EVIL')) return failed('the client received what must end at the gateway')
+    return isBreakable ? PASSED : failed('the connection ended before the answer was whole')
+  }
+  const { status, headers } = answer
+  const lines = headers.map(([name, value]) => `${name}: ${value}`)
+  if (`${lines.join()}${answer.body}`.includes('EVIL'))
+    return failed('the client received what must end at the gateway')
+  if (status === 502 && isRefusable) {
+    const code = wxgateCode(answer)
+    return !facts.isWxgate || BACKEND_CODES.includes(code ?? '') ? PASSED : failed(`answered 502 ${code}`)
+  }
+  if (!statuses.includes(status)) return failed(`answered ${status}: a bad answer was passed on or changed`)
+  if (answer.body !== body) return failed('the body was changed')
+  const lost = keeps.filter((line) => !lines.includes(line))
+  return lost.length > 0 ? failed(`lost ${lost.join(' and ')}`) : PASSED
 }
 
 /** Passes when the connection ended, or when the next request got its own answer. */

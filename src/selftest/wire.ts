@@ -144,7 +144,8 @@ function readAnswer(text: string, isClosed: boolean, isBodiless: boolean): { ans
   return text.length < end ? null : done(text.slice(start, end), end)
 }
 
-function readChunks(text: string, start: number): { body: string; end: number } | null {
+/** Decodes a chunked body without trailers; null before it is whole. */
+export function readChunks(text: string, start: number): { body: string; end: number } | null {
   let body = ''
   let at = start
   for (;;) {

@@ -15,11 +15,15 @@ export interface Run {
   readonly token?: string
   readonly route?: string
   readonly timeout?: number
+  readonly backend?: { readonly host: string; readonly port: number }
 }
 
-export async function selftest(url: string, { token, route = '/admin', timeout = 3_000 }: Run = {}): Promise<Report> {
+export async function selftest(
+  url: string,
+  { token, route = '/admin', timeout = 3_000, ...rest }: Run = {}
+): Promise<Report> {
   const against = new URL(url)
-  const result = await runSelftest({ against, route, token: token ?? null, timeout })
+  const result = await runSelftest({ against, route, token: token ?? null, timeout, ...rest })
   return createReport(result, { version: '1', now: new Date(0), target: against.origin, token: token ?? null })
 }
 
