@@ -105,7 +105,7 @@ test('a prefix ends where a segment ends', async (t) => {
   for (const path of [
     '/adminx',
     '/admin-x',
-    '/admin.x',
+    '/x.admin',
     '/admin~',
     '/admi',
     '/x/admin',

@@ -32,6 +32,9 @@ export const IDENTITY_HEADERS = [
   'X-Session-Id'
 ] as const
 
+/** Says `verified` where the gateway decrypted the open data of the body. */
+export const OPEN_DATA_HEADER = 'X-Open-Data'
+
 /** RFC 9110, section 7.6.1 and the older hop-by-hop fields of RFC 2616, section 13.5.1. */
 export const HOP_BY_HOP = new Set([
   'connection',
@@ -107,7 +110,7 @@ const OVERRIDES = new Set([
 
 const OVERRIDE_PREFIXES = ['x-original-', 'x-rewrite-', 'x-envoy-', 'x-amzn-', 'x-forwarded-']
 const IDENTITY_PREFIXES = ['x-wx-', 'x-session-']
-const IDENTITY = new Set<string>(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
+const IDENTITY = new Set<string>([...IDENTITY_HEADERS, OPEN_DATA_HEADER].map((name) => name.toLowerCase()))
 /** Names of a response that a route cannot set either: identity, framing and the connection (RFC 9112, section 6). */
 const CONNECTION = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host'])
 

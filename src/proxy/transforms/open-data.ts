@@ -1,108 +1,95 @@
-/** Routes with `openData: true`: the encrypted data in a JSON body is replaced by the plain data on its way to the backend.
- *  The only place where a body that is forwarded is read. */
+/** Routes with `openData: true`: encrypted data in a JSON body is replaced by the plain data on its way to the backend.
+ *  Bodies that a lenient parser could read in another way are refused, so no client can forge `openData`. */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { ApiError } from '../../errors.ts'
 import { readAhead } from '../../http/body/read-ahead.ts'
 import { BODY_TOO_LARGE, RequestBody } from '../../http/body/request-body.ts'
+import { OPEN_DATA_HEADER } from '../../http/headers/header-names.ts'
 import type { OpenDataReader } from '../../identity/open-data-reader.ts'
-import type { BodyTransform, ForwardedBody, TransformedRequest } from './transform.ts'
+import type { BodyTransform, TransformedRequest } from './transform.ts'
 
 /** Bytes of JSON that are read. */
 const MAX_JSON = 256 * 1024
 
 const ENCODED = new ApiError('invalid_request', 'This route reads the body: send it without Content-Encoding.')
-const NOT_JSON = new ApiError('invalid_request', 'The body begins like JSON and is not valid JSON in UTF-8.')
+const NOT_JSON = new ApiError(
+  'invalid_request',
+  'This route takes one JSON object in UTF-8, as "Content-Type: application/json" without another charset.'
+)
 const FORGED = new ApiError(
   'invalid_request',
   'The member "openData" is set by the gateway. Send encryptedData and iv.'
 )
 const ANONYMOUS = new ApiError('token_missing', 'Open data needs "Authorization: Bearer <access token>". Log in first.')
 
-/** Digests of a body that no longer is the one (RFC 9530). */
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;\s*charset\s*=\s*(?:utf-8|"utf-8")\s*)?$/i
+/** Digests of a body that was replaced (RFC 9530). */
 const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest'])
 
-/** Reads a body that begins like a JSON object and puts `openData` in the place of `encryptedData` and `iv`. What has not
- *  both, or is no JSON, stays as it came. Whatever its Content-Type says, a body that a backend could take for JSON never
- *  carries an `openData` that is not ours. Rejects with an ApiError. */
+/** Announces data that the gateway decrypted by `X-Open-Data: verified`. A body without `encryptedData` and `iv` stays as it
+ *  is. */
 export function createOpenDataTransform(openData: Pick<OpenDataReader, 'decrypt'>): BodyTransform {
-  return { apply: (req, request) => replaceBody(req, request, openData) }
-}
-
-async function replaceBody(
-  req: IncomingMessage,
-  request: TransformedRequest,
-  openData: Pick<OpenDataReader, 'decrypt'>
-): Promise<ForwardedBody> {
-  const { headers, limits, upstreamHeaders } = request
-  const encoding = headerOf(headers.kept, 'content-encoding')
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw ENCODED
-  const limit = Math.min(limits.limit, MAX_JSON)
-  const sniffer = createSniffer()
-  const { head, rest } = await readAhead(new RequestBody(req, limits), (size, chunk) => {
-    return !sniffer.mayBeJson(chunk) || size > limit
-  })
-  if (rest !== null && sniffer.verdict === 'other') {
-    if (headers.contentLength !== null) upstreamHeaders.push('content-length', String(headers.contentLength))
-    return rest
-  }
-  if (rest !== null || head.length > limit) {
-    rest?.destroy()
-    throw BODY_TOO_LARGE
-  }
-  const body = sniffer.verdict === 'json' ? await replaceMembers(head, request, openData) : head
-  if (body !== head) withoutDigests(upstreamHeaders)
-  upstreamHeaders.push('content-length', String(body.length))
-  return body
-}
-
-/** White space of JSON (RFC 8259, section 2), byte order marks, and the zeros of UTF-16 and UTF-32, which some parsers find
- *  out for themselves. */
-const SKIPPED = new Set([0x00, 0x09, 0x0a, 0x0d, 0x20, 0xef, 0xbb, 0xbf, 0xfe, 0xff])
-
-/** Decides by the first byte that means something. */
-function createSniffer() {
-  let verdict: 'json' | 'other' | null = null
   return {
-    mayBeJson(chunk: Buffer): boolean {
-      for (let index = 0; verdict === null && index < chunk.length; index++) {
-        const byte = chunk[index]
-        if (byte === undefined || SKIPPED.has(byte)) continue
-        verdict = byte === 0x7b ? 'json' : 'other'
+    async apply(req, request) {
+      const { upstreamHeaders } = request
+      const body = await readJson(req, request)
+      const replaced = await replaceMembers(body, request, openData)
+      if (replaced !== null) {
+        removeDigests(upstreamHeaders)
+        upstreamHeaders.push(OPEN_DATA_HEADER, 'verified')
       }
-      return verdict !== 'other'
-    },
-    get verdict() {
-      return verdict
+      const sent = replaced ?? body
+      upstreamHeaders.push('content-length', String(sent.length))
+      return sent
     }
   }
 }
 
+async function readJson(req: IncomingMessage, { headers, limits }: TransformedRequest): Promise<Buffer> {
+  const encoding = headerOf(headers.kept, 'content-encoding')
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw ENCODED
+  if (!JSON_TYPE.test(headerOf(headers.kept, 'content-type') ?? '')) throw NOT_JSON
+  const limit = Math.min(limits.limit, MAX_JSON)
+  const { head, rest } = await readAhead(new RequestBody(req, limits), (size) => size > limit)
+  if (rest === null && head.length <= limit) return head
+  rest?.destroy()
+  throw BODY_TOO_LARGE
+}
+
+/** Null for a body without open data. */
 async function replaceMembers(
   body: Buffer,
   { principal }: TransformedRequest,
   openData: Pick<OpenDataReader, 'decrypt'>
-): Promise<Buffer> {
+): Promise<Buffer | null> {
   const fields = parse(body)
   if (Object.keys(fields).some(namesOpenData)) throw FORGED
   const { encryptedData, iv, ...others } = fields
-  if (typeof encryptedData !== 'string' || typeof iv !== 'string') return body
+  if (typeof encryptedData !== 'string' || typeof iv !== 'string') return null
   if (principal === null) throw ANONYMOUS
   const data = await openData.decrypt(principal.appId, principal.openId, { encryptedData, iv })
   return Buffer.from(JSON.stringify({ ...others, openData: data }))
 }
 
-/** Some decoders (Go's among them) take names for the same that differ in case; and what is below `__proto__` is a member
- *  of its own to a backend in JavaScript that copies the body. */
+/** Some decoders (Go) ignore letter case in names, others fold look-alikes. A backend in JavaScript that copies the body
+ *  takes the members of `__proto__` for its own. */
 function namesOpenData(name: string): boolean {
-  return name === '__proto__' || name.normalize('NFKC').replace(/[_-]/g, '').toLowerCase() === 'opendata'
+  return (
+    name === '__proto__' ||
+    name
+      .normalize('NFKC')
+      .replace(/[^\p{L}\p{N}]/gu, '')
+      .toLowerCase() === 'opendata'
+  )
 }
 
-/** Numbers keep their digits: what a double cannot hold, such as a long id, would come out as another one. */
 function parse(body: Buffer): Record<string, unknown> {
-  if (!isUtf8(body)) throw NOT_JSON
+  const text = isUtf8(body) ? body.toString('utf8') : ''
+  // A byte order mark, a comment and ")]}'" are no JSON, and some parsers skip them.
+  if (!/^[\t\n\r ]*\{/.test(text)) throw NOT_JSON
   try {
-    return JSON.parse(body.toString('utf8'), keepNumber) as Record<string, unknown>
+    return JSON.parse(text, keepNumber) as Record<string, unknown>
   } catch {
     throw NOT_JSON
   }
@@ -111,6 +98,7 @@ function parse(body: Buffer): Record<string, unknown> {
 /** The proposal "JSON.parse source text access", which TypeScript does not know yet. */
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
 
+/** Keeps the digits of a number that a double cannot hold, such as a long id. */
 function keepNumber(this: unknown, _name: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   return typeof value === 'number' && source !== undefined && String(value) !== source ? rawJSON(source) : value
@@ -123,7 +111,7 @@ function headerOf(headers: readonly string[], wanted: string): string | undefine
   return undefined
 }
 
-function withoutDigests(headers: string[]): void {
+function removeDigests(headers: string[]): void {
   for (let index = headers.length - 2; index >= 0; index -= 2) {
     if (DIGESTS.has(headers[index]?.toLowerCase() ?? '')) headers.splice(index, 2)
   }
