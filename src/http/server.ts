@@ -13,6 +13,7 @@ import { type ClientConnection, type ConnectionLimits, watchConnections } from '
 import type { Guard } from './guard.ts'
 import { type Address, listen } from './listen.ts'
 import type { Peers } from './network.ts'
+import { answerPlainHttp } from './plain-on-tls.ts'
 import { CLIENT_CLOSED_REQUEST, type RequestRecord } from './record.ts'
 import { type AdmittedRequest, GatewayRequest } from './request.ts'
 import type { TlsFiles } from './tls-files.ts'
@@ -68,6 +69,8 @@ export interface GatewayServer {
   use(handler: Handler): void
   /** Requests and upgraded connections under way. */
   readonly active: number
+  /** Client connections that are open. */
+  readonly connections: number
   /** No new connections; waits for requests under way, at most `timeoutMs`, then closes the rest. */
   close(timeoutMs: number): Promise<void>
 }
@@ -105,6 +108,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     ? createTlsServer({ ...serverOptions, ...tls.serverOptions(), handshakeTimeout: limits.headersTimeout })
     : createPlainServer(serverOptions)
   tls?.follow(server)
+  if (tls) answerPlainHttp(server, limits.headersTimeout)
   // Node would drop headers beyond its count silently; the size limit counts.
   server.maxHeadersCount = 0
   const connections = watchConnections({ server, limits, peers: () => handler.peers, isTls: tls !== null })
@@ -227,6 +231,9 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
   return {
     get active() {
       return active
+    },
+    get connections() {
+      return connections.size
     },
     use(next) {
       handler = next

@@ -1,0 +1,167 @@
+/** The server behind both listeners, from a raw socket. */
+import { connect } from 'node:net'
+import { test } from 'tap'
+import { sendRaw } from '../support/gateway.ts'
+import { startServer } from '../support/http-server.ts'
+import { until } from '../support/raw-client.ts'
+
+const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
+
+test('pipelined requests are served one after the other, in order', async (t) => {
+  let atOnce = 0
+  let most = 0
+  const order: string[] = []
+  const { port, underWay } = await startServer(t, {
+    serve(_req, res, { target }) {
+      most = Math.max(most, ++atOnce)
+      order.push(target.path)
+      setImmediate(() => {
+        atOnce--
+        res.end(target.path)
+      })
+    }
+  })
+  const count = 3_000
+  const bytes = Array.from({ length: count }, (_, n) => `GET /${n} HTTP/1.1\r\nHost: a\r\n\r\n`).join('')
+  const text = await sendRaw(port, bytes, 2_000)
+  t.equal(statuses(text).length, count)
+  t.equal(most, 1)
+  t.same(
+    order,
+    Array.from({ length: count }, (_, n) => `/${n}`)
+  )
+  await until(() => underWay() === 0)
+})
+
+test('a request behind one that takes long waits, and its body arrives', async (t) => {
+  const bodies: string[] = []
+  const { port } = await startServer(t, {
+    serve(req, res) {
+      let body = ''
+      req.on('data', (chunk: Buffer) => {
+        body += chunk.toString()
+      })
+      req.on('end', () => {
+        bodies.push(body)
+        setTimeout(() => res.end('done'), 20)
+      })
+    }
+  })
+  const post = (body: string) => `POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
+  const large = 'x'.repeat(500_000)
+  t.same(statuses(await sendRaw(port, post('a') + post('b') + post(large) + post('c'), 2_000)), [200, 200, 200, 200])
+  t.same(
+    bodies.map((body) => body.length),
+    [1, 1, 500_000, 1]
+  )
+})
+
+test('nothing behind the last response of a connection is served', async (t) => {
+  const paths: string[] = []
+  const { port } = await startServer(t, {
+    serve(_req, res, { target }) {
+      paths.push(target.path)
+      res.setHeader('connection', 'close')
+      setImmediate(() => res.end())
+    }
+  })
+  const text = await sendRaw(port, 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n', 500)
+  t.same(statuses(text), [200])
+  t.same(paths, ['/1'])
+})
+
+test('100 Continue is sent when the body is read, and never before a refusal', async (t) => {
+  const { port } = await startServer(t, {
+    serve(req, res, { target }) {
+      if (target.path === '/no') {
+        res.writeHead(401, { connection: 'close' }).end()
+        return
+      }
+      req.resume()
+      req.on('end', () => res.end('read'))
+    }
+  })
+  const head = (path: string) => `POST ${path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`
+  t.same(statuses(await sendRaw(port, head('/no'), 500)), [401])
+  t.same(statuses(await sendRaw(port, `${head('/yes')}{}`, 500)), [100, 200])
+  const refused = await sendRaw(port, head('/../x'), 500)
+  t.same(statuses(refused), [400])
+  t.match(refused, /connection: close/i, 'the next bytes could be the body or a request')
+})
+
+test('a handler that throws costs its own request, and the log has the error', async (t) => {
+  const { port, errors, records, underWay } = await startServer(t, {
+    serve(_req, res, { target }) {
+      if (target.path === '/throw') throw new Error('a fault of the gateway')
+      res.end('fine')
+    },
+    upgrade() {
+      throw new Error('a fault in an upgrade')
+    }
+  })
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
+  const text = await sendRaw(port, get('/throw') + get('/fine'), 500)
+  t.same(statuses(text), [500, 200])
+  t.match(text, /"code":"internal_error"/)
+  t.notMatch(text, /fault/)
+  t.equal(errors.length, 1)
+  t.same(
+    records.map(({ reason, status }) => [reason, status]),
+    [
+      ['internal_error', 500],
+      ['', 200]
+    ]
+  )
+  const upgrade = 'Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n'
+  t.same(statuses(await sendRaw(port, `GET /ws HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`, 500)), [500])
+  t.equal(errors.length, 2)
+  await until(() => underWay() === 0)
+})
+
+test('a refusal reaches a client that sends its whole body before it reads', async (t) => {
+  const { port } = await startServer(t, { serve: (_req, res) => void res.end() })
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  let received = ''
+  const over = new Promise((resolve) => socket.on('close', resolve))
+  socket.on('error', (error) => t.fail(`reset: ${error.message}`))
+  socket.write('POST /../x HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n')
+  for (let sent = 0; sent < 300_000; sent += 30_000) {
+    socket.write(Buffer.alloc(30_000))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  socket.on('data', (chunk) => {
+    received += chunk.toString()
+  })
+  socket.on('end', () => socket.end())
+  await over
+  t.same(statuses(received), [400])
+})
+
+test('an idle connection is served until the end of a close, and told to go', async (t) => {
+  const { port, server } = await startServer(t, {
+    serve(_req, res) {
+      res.setHeader('connection', 'close')
+      res.end('late')
+    }
+  })
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  await new Promise((resolve) => socket.once('connect', resolve))
+  await until(() => server.connections === 1)
+  const closed = server.close(10_000)
+  socket.write('GET /x HTTP/1.1\r\nHost: a\r\n\r\n')
+  const text = await new Promise<string>((resolve) => {
+    let received = ''
+    socket.on('data', (chunk) => {
+      received += chunk.toString()
+    })
+    socket.on('end', () => {
+      socket.end()
+      resolve(received)
+    })
+  })
+  t.match(text, /^HTTP\/1\.1 200 /)
+  t.match(text, /late$/)
+  await closed
+})

@@ -1,0 +1,59 @@
+/** TLS on the edge: plain HTTP gets a sentence, weak suites are not offered, a pair is taken over together. */
+import { writeFileSync } from 'node:fs'
+import { connect as connectTls } from 'node:tls'
+import { test } from 'tap'
+import { hasOpenssl } from '../support/certificates.ts'
+import { sendRaw } from '../support/gateway.ts'
+import { startServer } from '../support/http-server.ts'
+
+function handshake(port: number, options: object = {}): Promise<{ subject: string; cipher: string } | string> {
+  return new Promise((resolve) => {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options }, () => {
+      const subject = String(socket.getPeerCertificate().subject?.CN)
+      resolve({ subject, cipher: socket.getCipher().name })
+      socket.destroy()
+    })
+    socket.on('error', (error) => resolve(error.message))
+  })
+}
+
+test('plain HTTP on the TLS port gets 400 and a sentence; other bytes get nothing', async (t) => {
+  const certificate = hasOpenssl(t)?.make('edge', 'IP:127.0.0.1')
+  if (!certificate) return
+  const { port } = await startServer(t, { serve: (_req, res) => void res.end(), tls: certificate })
+  const text = await sendRaw(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', 500)
+  t.match(text, /^HTTP\/1\.1 400 /)
+  t.match(text, /use https/)
+  t.equal(await sendRaw(port, '\0\0\0\0', 500), '')
+  t.match(await handshake(port), { subject: 'edge' })
+})
+
+test('suites without forward secrecy or authenticated encryption are not offered', async (t) => {
+  const certificate = hasOpenssl(t)?.make('edge', 'IP:127.0.0.1')
+  if (!certificate) return
+  const { port } = await startServer(t, { serve: (_req, res) => void res.end(), tls: certificate })
+  const old = { maxVersion: 'TLSv1.2' as const }
+  for (const ciphers of ['AES128-SHA', 'AES128-GCM-SHA256', 'ECDHE-ECDSA-AES128-SHA', 'ECDHE-RSA-AES128-SHA256']) {
+    t.type(await handshake(port, { ...old, ciphers }), 'string', ciphers)
+  }
+  t.match(await handshake(port, old), { cipher: /^ECDHE-.*(?:GCM|POLY1305)/ })
+  t.match(await handshake(port), { cipher: /^TLS_/ })
+})
+
+test('a certificate is taken over once its key is there, too', async (t) => {
+  const certificates = hasOpenssl(t)
+  if (!certificates) return
+  const used = certificates.make('used', 'IP:127.0.0.1')
+  const next = certificates.make('next', 'IP:127.0.0.1')
+  const { port } = await startServer(t, { serve: (_req, res) => void res.end(), tls: used })
+  writeFileSync(used.certFile, next.cert)
+  t.match(await handshake(port), { subject: 'used' }, 'half of a pair changes nothing')
+  writeFileSync(used.keyFile, next.key)
+  let subject = ''
+  for (let tries = 0; tries < 200 && subject !== 'next'; tries++) {
+    const result = await handshake(port)
+    subject = typeof result === 'string' ? '' : result.subject
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  t.equal(subject, 'next')
+})
