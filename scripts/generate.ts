@@ -1,17 +1,23 @@
-/** Writes what is made from the code: config/gateway.schema.json and docs/configuration.md from the schema, the score card
- *  of docs/security.md from the corpus of the self-test. With --check it writes
- *  nothing and fails when one of them is not what it would write. */
-import { readFileSync, writeFileSync } from 'node:fs'
+/** Writes the generated files: config/gateway.schema.json and docs/configuration.md from the schema, docs/openapi from the
+ *  endpoints, the score card of docs/security.md from the corpus of the self-test. With --check it writes nothing, and fails
+ *  when a file is stale. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { publishedSchema } from '../src/config/published-schema.ts'
 import { configurationReference } from './configuration-reference.ts'
+import { openApiDocuments } from './openapi-documents.ts'
 import { withScoreCard } from './score-card.ts'
 
 const root = new URL('../', import.meta.url)
 const example = readFileSync(new URL('config/gateway.example.yaml', root), 'utf8')
 
+const openApi = await openApiDocuments()
+mkdirSync(new URL('docs/openapi/', root), { recursive: true })
+
 const files = {
   'config/gateway.schema.json': `${JSON.stringify(publishedSchema(), null, 2)}\n`,
   'docs/configuration.md': configurationReference(example),
+  'docs/openapi/edge.json': openApi.edge,
+  'docs/openapi/service.json': openApi.service,
   'docs/security.md': withScoreCard(readFileSync(new URL('docs/security.md', root), 'utf8'))
 }
 

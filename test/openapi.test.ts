@@ -1,34 +1,17 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { FastifyInstance } from 'fastify'
 import { test } from 'tap'
+import { openApiDocuments } from '../scripts/openapi-documents.ts'
 import { phoneNumberOf } from '../src/sandbox/people.ts'
-import { APP_SECRET, APPID, buildTestGateway, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
+import { APP_SECRET, APPID, buildTestGateway, SERVICE_TOKEN } from './support/gateway.ts'
+import { createChecker, type Listener, operationsOf, readDocument } from './support/openapi.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData } from './support/wechat-data.ts'
 
-interface Media {
-  readonly schema: Record<string, unknown>
-}
-interface Operation {
-  readonly summary?: string
-  readonly security?: readonly Record<string, readonly string[]>[]
-  readonly requestBody?: { readonly content: Record<string, Media> }
-  readonly parameters?: readonly { readonly name: string; readonly in: string }[]
-  readonly responses: Record<string, { readonly description: string; readonly content?: Record<string, Media> }>
-}
-interface Document {
-  readonly openapi: string
-  readonly components: { readonly schemas: Record<string, unknown> }
-  readonly paths: Record<string, Record<string, Operation>>
-}
-
+const LISTENERS: readonly Listener[] = ['edge', 'service']
 const PROBLEM = 'application/problem+json'
-
-async function readDocument(gateway: TestGateway): Promise<Document> {
-  return (await (await gateway.service('/openapi.json')).json()) as Document
-}
+const page = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8')
 
 async function build(t: Parameters<typeof startUpstream>[0]) {
   const apps = [{ appid: APPID, secret: APP_SECRET, virtualPay: { appKey: 'canary-app-key' } }]
@@ -40,31 +23,11 @@ async function build(t: Parameters<typeof startUpstream>[0]) {
   return buildTestGateway(t, (await startUpstream(t)).url, { config: { apps, service } })
 }
 
-/** What an answer breaks of the document's promises. */
-function createChecker(document: Document) {
-  const ajv = new Ajv2020({ strict: false })
-  ajv.addSchema({ $id: 'document', components: document.components })
-  const checked = new Set<string>()
-
-  async function check(method: string, path: string, response: Response): Promise<string | null> {
-    const operation = document.paths[path]?.[method.toLowerCase()]
-    if (!operation) return `${method} ${path} is not in the document`
-    const described = operation.responses[response.status]
-    if (!described) return `${method} ${path} says nothing of ${response.status}`
-    const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? ''
-    const text = await response.text()
-    if (described.content === undefined) return text === '' ? null : `${response.status} should have no content`
-    const media = described.content[type]
-    if (!media) return `${method} ${path} ${response.status} says nothing of ${type}`
-    const schema = JSON.parse(JSON.stringify(media.schema).replaceAll('"#/components', '"document#/components'))
-    const isJson = type.endsWith('json')
-    if (!ajv.validate(schema, isJson ? JSON.parse(text) : text)) return `${method} ${path}: ${ajv.errorsText()}`
-    checked.add(`${method} ${path}`)
-    return null
-  }
-
-  return { check, checked }
-}
+test('docs/openapi holds the documents that a gateway serves', async (t) => {
+  const documents = await openApiDocuments()
+  for (const listener of LISTENERS)
+    t.equal(documents[listener], page(`openapi/${listener}.json`), `${listener}: run npm run generate`)
+})
 
 test('every endpoint that is registered is in the document, and nothing else', async (t) => {
   const instances: { app: FastifyInstance; routes: string[] }[] = []
@@ -74,38 +37,107 @@ test('every endpoint that is registered is in the document, and nothing else', a
     instances.push({ app, routes })
     app.addHook('onRoute', ({ method, url }) => {
       for (const one of [method].flat())
-        if (one !== 'HEAD') routes.push(`${one} ${url.replace(/:(\w+)/g, '{$1}').replace('*', '{*}')}`)
+        if (one !== 'HEAD') routes.push(`${one} ${url.replace(/:(\w+)/g, '{$1}').replace('*', '{path}')}`)
     })
   })
   const gateway = await build(t)
-  const document = await readDocument(gateway)
-  const registered = instances.find(({ routes }) => routes.includes('GET /openapi.json'))?.routes ?? []
-  const described = Object.entries(document.paths).flatMap(([path, operations]) =>
-    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
-  )
-  t.ok(registered.length > 10)
-  t.same(described.filter((entry) => !entry.startsWith('HEAD ')).sort(), registered.sort())
+  // The edge's catch-all for the backends; forward-auth takes any method and path.
+  const isHidden = /^\S+ (?:\/|\/\{path\}|\/auth\/verify\/\{path\}|(?<!GET )\/auth\/verify)$/
+  for (const [listener, own] of [
+    ['edge', 'POST /auth/login'],
+    ['service', 'GET /openapi.json']
+  ] as const) {
+    const registered = instances.find(({ routes }) => routes.includes(own))?.routes ?? []
+    const visible = registered.filter((name) => !isHidden.test(name))
+    const described = operationsOf(await readDocument(gateway, listener)).map(([name]) => name)
+    t.ok(visible.length > 5, listener)
+    t.same(described.filter((name) => !name.startsWith('HEAD ')).sort(), visible.sort(), listener)
+  }
 })
 
-test('every operation says what it is for, what it needs and how it fails', async (t) => {
-  const document = await readDocument(await build(t))
-  for (const [path, operations] of Object.entries(document.paths)) {
-    for (const [method, operation] of Object.entries(operations)) {
-      const name = `${method} ${path}`
-      t.ok(operation.summary, name)
+test('every operation has a name of its own, and says what it is for, what it needs and how it fails', async (t) => {
+  const gateway = await build(t)
+  for (const listener of LISTENERS) {
+    const document = await readDocument(gateway, listener)
+    const operations = operationsOf(document)
+    const ids = operations.map(([, { operationId }]) => operationId)
+    t.equal(new Set(ids).size, ids.length, 'operationIds')
+    const schemes = Object.keys(document.components.securitySchemes)
+    const used = new Set(operations.flatMap(([, { security }]) => security?.flatMap(Object.keys) ?? []))
+    t.same([...used].sort(), schemes.sort(), 'security schemes')
+    for (const [name, operation] of operations) {
+      t.match(operation.operationId, /^[a-z][A-Za-z]+$/, name)
+      t.ok(operation.summary && operation.description, name)
+      t.equal(operation.tags?.length, 1, name)
+      t.ok(
+        document.tags.some((tag) => tag.name === operation.tags?.[0]),
+        `${name}: ${operation.tags}`
+      )
       const names = operation.parameters?.filter((parameter) => parameter.in === 'path').map(({ name }) => name) ?? []
-      t.same(names.sort(), [...path.matchAll(/\{([^}]+)\}/g)].map((match) => match[1]).sort(), name)
-      if (!/^\/(?:v1|wxapi)\//.test(path)) continue
-      t.match(operation.security, [{ serviceToken: [/^(?:session|admin|wxapi)$/] }], name)
-      for (const status of ['400', '401', '403'])
-        t.ok(operation.responses[status]?.content?.[PROBLEM], `${name} ${status}`)
+      t.same(names.sort(), [...name.matchAll(/\{([^}]+)\}/g)].map((match) => match[1]).sort(), name)
+      t.ok(Array.isArray(operation.security), `${name}: security`)
+      t.ok(operation.responses['400']?.content?.[PROBLEM], `${name} 400`)
+      for (const [status, { content }] of Object.entries(operation.responses)) {
+        if (Number(status) >= 400 && !name.endsWith('/readyz')) t.same(Object.keys(content ?? {}), [PROBLEM], name)
+      }
+      if (operation.security?.length) t.ok(operation.responses['401']?.content?.[PROBLEM], `${name} 401`)
+      if (/ \/(?:v1|wxapi)\//.test(name)) {
+        t.match(operation.security, [{ [`${operation.tags?.[0]}Token`]: [] }], name)
+        t.ok(operation.responses['403']?.content?.[PROBLEM], `${name} 403`)
+      }
     }
   }
 })
 
-test('what is answered is what the document says, for every operation', async (t) => {
+test('every answer of the edge is as its document says', async (t) => {
   const gateway = await build(t)
-  const document = await readDocument(gateway)
+  const { check, checked } = createChecker(await readDocument(gateway, 'edge'))
+  const { access_token: token, refresh_token: refreshToken } = await gateway.login('alice')
+  const { encryptedData, iv, rawData, signature } = await sandboxOpenData(gateway, 'alice')
+  const mint = (name: string) => gateway.sandbox.state.codes.mint({ kind: 'phone', name, appId: APPID })
+  const call = async (status: number, method: string, path: string, body?: unknown, credential?: string) => {
+    const response = await gateway.call(path, {
+      method,
+      ...(credential === undefined ? {} : { token: credential }),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
+    const found = response.status
+    t.equal(await check(method, path.replace(/\?.*/, ''), response), null, `${method} ${path} ${status}`)
+    t.equal(found, status, `${method} ${path}`)
+  }
+
+  for (const path of ['/livez', '/healthz', '/readyz', '/readyz?verbose', '/.well-known/jwks.json'])
+    await call(200, 'GET', path)
+  await call(200, 'POST', '/auth/login', { code: 'sandbox-bob' })
+  await call(401, 'POST', '/auth/login', { code: 'no-such-code' })
+  await call(200, 'POST', '/auth/refresh', { refresh_token: refreshToken })
+  await call(401, 'POST', '/auth/refresh', { refresh_token: 'x' })
+  await call(200, 'GET', '/auth/session', undefined, token)
+  await call(200, 'GET', '/auth/session?check=true', undefined, token)
+  await call(200, 'POST', '/auth/open-data', { encryptedData, iv }, token)
+  await call(200, 'POST', '/auth/open-data', { rawData, signature }, token)
+  await call(409, 'POST', '/auth/open-data', { encryptedData, iv: encryptedData.slice(0, 24) }, token)
+  await call(200, 'POST', '/auth/phone', { code: mint('alice') }, token)
+  const posts = ['/auth/login', '/auth/refresh', '/auth/open-data', '/auth/phone', '/auth/logout']
+  for (const path of posts) {
+    await call(400, 'POST', path, { all: 'yes' }, token)
+    await call(413, 'POST', path, { code: 'x'.repeat(300_000) }, token)
+  }
+  for (const path of posts.slice(2)) for (const wrong of [undefined, 'x']) await call(401, 'POST', path, {}, wrong)
+  await call(204, 'POST', '/auth/logout', undefined, token)
+  await call(401, 'GET', '/auth/session', undefined, token)
+
+  const all = operationsOf(await readDocument(gateway, 'edge')).map(([name]) => name)
+  t.same(
+    all.filter((name) => !checked.has(name)),
+    [],
+    'none was left out'
+  )
+})
+
+test('every answer of the service listener is as its document says', async (t) => {
+  const gateway = await build(t)
+  const document = await readDocument(gateway, 'service')
   const { check, checked } = createChecker(document)
   const { access_token: userToken } = await gateway.login('alice')
   const openid = gateway.sandbox.state.people.person(APPID, 'alice').openId
@@ -131,14 +163,19 @@ test('what is answered is what the document says, for every operation', async (t
     t.equal(found, status, `${method} ${path}`)
   }
 
-  for (const path of ['/openapi.json', '/livez', '/healthz', '/readyz', '/metrics'])
+  for (const path of [
+    '/openapi.json',
+    '/openapi/edge.json',
+    '/openapi/service.json',
+    '/livez',
+    '/healthz',
+    '/readyz',
+    '/metrics'
+  ])
     await expect(200, 'GET', path, path)
   await expect(200, 'GET', '/readyz', '/readyz?verbose')
-  for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
-    await expect(204, method, '/auth/verify', '/auth/verify', undefined, userToken)
-    await expect(401, method, '/auth/verify', '/auth/verify', undefined, 'none')
-    await expect(401, method, '/auth/verify/{*}', '/auth/verify/a/b', undefined, 'none')
-  }
+  await expect(204, 'GET', '/auth/verify', '/auth/verify', undefined, userToken)
+  await expect(401, 'GET', '/auth/verify', '/auth/verify', undefined, 'none')
   const posts: [string, unknown, unknown][] = [
     ['/v1/open-data', { ...user, encryptedData, iv }, { ...nobody, encryptedData, iv }],
     ['/v1/sign', { ...user, body: 'x', uri: '/xpay/x' }, { ...nobody, body: 'x' }],
@@ -166,7 +203,7 @@ test('what is answered is what the document says, for every operation', async (t
   await expect(404, 'DELETE', '/v1/sessions/{sid}', `/v1/sessions/${claims.sid}`)
   await expect(204, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/${openid}/sessions`)
   await expect(404, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/oNobodyAtAll/sessions`)
-  const wxapi = '/wxapi/{appid}/{*}'
+  const wxapi = '/wxapi/{appid}/{path}'
   for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
     await expect(403, method, wxapi, `/wxapi/${APPID}/cgi-bin/token`)
     await expect(400, method, wxapi, `/wxapi/${APPID}/a;b`)
@@ -183,29 +220,27 @@ test('what is answered is what the document says, for every operation', async (t
     await expect(status, 'GET', wxapi, `/wxapi/${APPID}/wxa/x`)
   }
 
-  const all = Object.entries(document.paths).flatMap(([path, operations]) =>
-    Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`)
-  )
+  const all = operationsOf(document).map(([name]) => name)
   t.same(
-    all.filter((entry) => !checked.has(entry) && !entry.startsWith('HEAD ')),
+    all.filter((name) => !checked.has(name) && !name.startsWith('HEAD ')),
     [],
     'none was left out'
   )
 })
 
 test('docs/service-api.md names every operation below /v1 and /wxapi with its scope, and no other', async (t) => {
-  const document = await readDocument(await build(t))
+  const document = await readDocument(await build(t), 'service')
   const described = Object.entries(document.paths)
     .filter(([path]) => /^\/(?:v1|wxapi)\//.test(path))
     .flatMap(([path, operations]) => {
       const methods = path.startsWith('/wxapi')
         ? ['ANY']
         : Object.keys(operations).map((method) => method.toUpperCase())
-      const scope = Object.values(operations)[0]?.security?.[0]?.serviceToken?.[0]
-      return methods.map((method) => `${method} ${path.replace('{*}', '{path}')} ${scope}`)
+      const scope = Object.values(operations)[0]?.tags?.[0]
+      return methods.map((method) => `${method} ${path} ${scope}`)
     })
-  const page = readFileSync(new URL('../docs/service-api.md', import.meta.url), 'utf8')
-  const named = [...page.matchAll(/^\| `([A-Z]+ \/(?:v1|wxapi)\/\S+)` \| (\w+) \|/gm)].map(
+  const text = page('service-api.md')
+  const named = [...text.matchAll(/^\| `([A-Z]+ \/(?:v1|wxapi)\/\S+)` \| (\w+) \|/gm)].map(
     (match) => `${match[1]} ${match[2]}`
   )
   t.same(named.sort(), described.sort())
@@ -214,7 +249,7 @@ test('docs/service-api.md names every operation below /v1 and /wxapi with its sc
     for (const { requestBody } of Object.values(operations)) {
       const schema = requestBody?.content['application/json']?.schema as { properties?: object } | undefined
       for (const member of Object.keys(schema?.properties ?? {}))
-        t.ok(page.includes(`\`${member}\``), `${path} ${member}`)
+        t.ok(text.includes(`\`${member}\``), `${path} ${member}`)
     }
   }
 })

@@ -1,10 +1,16 @@
-/** The scope of those own endpoints that need a user: whatever is registered inside has one. */
+/** The scope of the own endpoints that need a user. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { ApiError } from '../errors.ts'
+import { ApiError, type ErrorCode } from '../errors.ts'
 import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
+import { describeScope } from '../http/endpoints/openapi.ts'
 import { admittedOf } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
+
+/** Name of the security scheme in the document. */
+export const ACCESS_TOKEN = 'accessToken'
+
+const CODES: readonly ErrorCode[] = ['token_missing', 'token_invalid', 'token_expired', 'session_revoked']
 
 const MISSING = new ApiError(
   'token_missing',
@@ -13,15 +19,19 @@ const MISSING = new ApiError(
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Null outside the scopes that need a user. */
+    /** Null outside the scope that needs a user. */
     principal: Principal | null
   }
 }
 
-/** Registers `endpoints` in a scope where every request is authenticated before its body is read. */
+export interface AuthenticatedDeps {
+  readonly authenticator: Pick<Authenticator, 'authenticate'>
+}
+
+/** Registers `endpoints` in a scope that authenticates every request before its body is read. */
 export function addAuthenticated(
   app: FastifyInstance,
-  authenticator: Authenticator,
+  { authenticator }: AuthenticatedDeps,
   endpoints: (scope: FastifyInstance) => void
 ): void {
   app.register(async (scope) => {
@@ -35,9 +45,17 @@ export function addAuthenticated(
       request.principal = sender
     })
     acceptEmptyBodies(scope)
+    describeScope(scope, {
+      security: [{ [ACCESS_TOKEN]: [] }],
+      codes: [...CODES, 'store_unavailable'],
+      bodyCodes: BODY_CODES
+    })
     endpoints(scope)
   })
 }
+
+/** Errors of every endpoint with a body. */
+export const BODY_CODES: readonly ErrorCode[] = ['invalid_request', 'body_too_large', 'request_timeout']
 
 export function principalOf(request: FastifyRequest): Principal {
   const { principal } = request

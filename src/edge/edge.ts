@@ -1,47 +1,62 @@
 /** The own endpoints of the public edge. */
-import Fastify from 'fastify'
-import type { Parts } from '../gateway/parts.ts'
-import { useErrors } from '../http/endpoints/errors.ts'
-import { addHealth } from '../http/endpoints/health.ts'
-import { admittedOf } from '../http/request.ts'
-import type { Routing } from '../proxy/catch-all.ts'
-import { addAuthenticated } from './authenticated.ts'
-import { addLogin } from './login.ts'
-import { noEndpoint } from './no-endpoint.ts'
-import { addOpenData } from './open-data.ts'
-import { addPhone } from './phone.ts'
-import { addRefresh } from './refresh.ts'
-import { addLogout, addSession } from './session.ts'
+import type { FastifyInstance } from 'fastify'
+import type { GatewayConfig } from '../config/config.ts'
+import { createEndpoints } from '../http/endpoints/app.ts'
+import type { ErrorLog } from '../http/endpoints/errors.ts'
+import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
+import type { Platforms } from '../platforms/registry.ts'
+import { ACCESS_TOKEN, type AuthenticatedDeps, addAuthenticated } from './authenticated.ts'
+import { addKeys, type KeysDeps } from './keys.ts'
+import { addLogin, type LoginDeps } from './login.ts'
+import { addOpenData, type OpenDataDeps } from './open-data.ts'
+import { addPhone, type PhoneDeps } from './phone.ts'
+import { addRefresh, type RefreshDeps } from './refresh.ts'
+import { addLogout, addSession, type LogoutDeps, type SessionDeps } from './session.ts'
 
-/** Bytes that the body of an own endpoint may have; open data is the largest. */
-const OWN_BODY_LIMIT = 256 * 1024
+export type EdgeDeps = HealthDeps &
+  KeysDeps &
+  LoginDeps &
+  RefreshDeps &
+  AuthenticatedDeps &
+  SessionDeps &
+  LogoutDeps &
+  OpenDataDeps &
+  PhoneDeps & {
+    readonly config: Pick<GatewayConfig, 'server'>
+    readonly platforms: Pick<Platforms, 'has'>
+    readonly log: ErrorLog
+  }
 
-export async function createEdge(parts: Parts): Promise<Routing> {
-  const app = Fastify({
-    logger: false,
-    bodyLimit: OWN_BODY_LIMIT,
-    // The router sees the canonical path, as routes do.
-    rewriteUrl(raw) {
-      const { path, query } = admittedOf(raw).target
-      return path + query
-    },
-    // No value is converted to another type, and no unknown member is dropped silently.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } }
-  })
-  useErrors(app, parts.log)
-  app.addHook('onRequest', async (request) => {
-    if (request.is404) throw noEndpoint(app, admittedOf(request.raw).target.path)
-  })
-  addHealth(app, parts)
-  app.get('/.well-known/jwks.json', async () => ({ keys: parts.accessTokens.publicKeys }))
-  addLogin(app, parts)
-  addRefresh(app, parts)
-  addAuthenticated(app, parts.authenticator, (scope) => {
-    addSession(scope, parts)
-    addLogout(scope, parts)
-    if (parts.platforms.has('openData')) addOpenData(scope, parts)
-    if (parts.platforms.has('phone')) addPhone(scope, parts)
+export interface Edge {
+  readonly routing: FastifyInstance['routing']
+  /** OpenAPI. */
+  document(): object
+}
+
+const DOCUMENT = {
+  title: 'wxgate, public edge',
+  description: 'The endpoints that a mini-program calls. Every other path goes to a backend.',
+  server: 'http://127.0.0.1:8080',
+  tokens: { [ACCESS_TOKEN]: 'The access_token of /auth/login or /auth/refresh.' },
+  tags: {
+    session: 'Begin, renew and end a session.',
+    user: 'Data of the user.',
+    operation: 'For load balancers and for the verification of tokens.'
+  }
+}
+
+export async function createEdge(deps: EdgeDeps): Promise<Edge> {
+  const app = await createEndpoints({ log: deps.log, uriLimit: deps.config.server.limits.uri, document: DOCUMENT })
+  addHealth(app, deps)
+  addKeys(app, deps)
+  addLogin(app, deps)
+  addRefresh(app, deps)
+  addAuthenticated(app, deps, (scope) => {
+    addSession(scope, deps)
+    addLogout(scope, deps)
+    if (deps.platforms.has('openData')) addOpenData(scope, deps)
+    if (deps.platforms.has('phone')) addPhone(scope, deps)
   })
   await app.ready()
-  return app.routing
+  return { routing: app.routing, document: () => app.swagger() }
 }

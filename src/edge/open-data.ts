@@ -1,27 +1,57 @@
-/** POST /auth/open-data: what wx gave the mini-program in encrypted or signed form, opened or checked. */
+/** POST /auth/open-data: decrypts or checks open data that wx gave to the mini-program. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
+import { withProblems } from '../http/endpoints/openapi.ts'
+import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import { withoutIdentity } from '../identity/without-identity.ts'
 import { MAX_OPEN_DATA } from '../platforms/port.ts'
 import { principalOf } from './authenticated.ts'
 
-/** wx.getUserInfo gives all four members, and a client may send them as they came. */
-const Body = Type.Object({
-  encryptedData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
-  iv: Type.Optional(Type.String({ maxLength: 64 })),
-  rawData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
-  signature: Type.Optional(Type.String({ maxLength: 64 }))
-})
+export interface OpenDataDeps {
+  readonly openData: OpenDataReader
+  readonly config: { readonly tokens: { readonly openId: 'sealed' | 'plain' } }
+}
+
+const Body = Type.Object(
+  {
+    encryptedData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
+    iv: Type.Optional(Type.String({ maxLength: 64 })),
+    rawData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
+    signature: Type.Optional(Type.String({ maxLength: 64 }))
+  },
+  {
+    description:
+      '`encryptedData` and `iv`, or `rawData` and `signature`, as wx gave them. With all four the data is decrypted.'
+  }
+)
+
+const Answer = Type.Union(
+  [
+    Type.Object({ data: Type.Record(Type.String(), Type.Unknown()) }, { additionalProperties: false }),
+    Type.Object({ valid: Type.Boolean() }, { additionalProperties: false })
+  ],
+  {
+    description:
+      'The decrypted data, without openId and unionId unless `tokens.openid` is `plain`; or whether the signature fits.'
+  }
+)
 
 const INCOMPLETE = new ApiError(
   'invalid_request',
   'Send "encryptedData" and "iv" to have them decrypted, or "rawData" and "signature" to have them checked.'
 )
 
-export function addOpenData(app: FastifyInstance, { openData, config }: Parts): void {
-  app.post<{ Body: Static<typeof Body> }>('/auth/open-data', { schema: { body: Body } }, async (request, reply) => {
+export function addOpenData(app: FastifyInstance, { openData, config }: OpenDataDeps): void {
+  const schema = {
+    operationId: 'readOpenData',
+    summary: 'Decrypt or check open data',
+    description: 'Uses the session_key of the last login. Every failure to decrypt is one 409.',
+    tags: ['user'],
+    body: Body,
+    response: withProblems({ 200: Answer }, ['session_key_stale'])
+  }
+  app.post<{ Body: Static<typeof Body> }>('/auth/open-data', { schema }, async (request, reply) => {
     const { appId, openId } = principalOf(request)
     const { encryptedData, iv, rawData, signature } = request.body
     reply.header('cache-control', 'no-store')

@@ -1,22 +1,52 @@
-/** POST /auth/phone: the number behind a code of getPhoneNumber is stored, and the user counts as bound. */
+/** POST /auth/phone: stores the number behind a code of getPhoneNumber; the user is bound from then on. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
-import { SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
+import { withProblems } from '../http/endpoints/openapi.ts'
+import { type OpenDataReader, SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
 import type { Principal } from '../identity/principal.ts'
-import type { UserPhone } from '../identity/users.ts'
+import type { Revocations } from '../identity/revocations.ts'
+import type { UserPhone, Users } from '../identity/users.ts'
 import { MAX_OPEN_DATA, type Phone } from '../platforms/port.ts'
+import type { Platforms } from '../platforms/registry.ts'
+import type { RateLimiter } from '../routing/rate-limiter.ts'
+import type { Log } from '../telemetry/log.ts'
 import { principalOf } from './authenticated.ts'
+import { Status } from './grant.ts'
 
-/** The event of getPhoneNumber may carry all three; then the code counts. */
-const Body = Type.Object({
-  code: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,512}$' })),
-  encryptedData: Type.Optional(Type.String({ maxLength: MAX_OPEN_DATA })),
-  iv: Type.Optional(Type.String({ maxLength: 64 }))
-})
+export interface PhoneDeps {
+  readonly users: Pick<Users, 'find' | 'bindPhone'>
+  readonly loginLimiter: RateLimiter
+  readonly platforms: Pick<Platforms, 'require'>
+  readonly openData: Pick<OpenDataReader, 'decrypt'>
+  readonly revocations: Pick<Revocations, 'markBound'>
+  readonly log: Log
+  findApp(appId: string): AppConfig | undefined
+}
+
+const Body = Type.Object(
+  {
+    code: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,512}$', description: 'Of getPhoneNumber.' })),
+    encryptedData: Type.Optional(
+      Type.String({ maxLength: MAX_OPEN_DATA, description: 'Of base libraries before 2.21.2.' })
+    ),
+    iv: Type.Optional(Type.String({ maxLength: 64 }))
+  },
+  { description: '`code`, or `encryptedData` and `iv`. With all three the code counts.' }
+)
 type PhoneRequest = Static<typeof Body>
+
+const Answer = Type.Object(
+  {
+    phone: Type.Object(
+      { masked: Type.String({ description: 'Such as `138****0000`.' }), country_code: Type.String() },
+      { additionalProperties: false }
+    ),
+    user: Type.Object({ id: Type.String(), status: Status }, { additionalProperties: false })
+  },
+  { additionalProperties: false, description: 'The number is stored.' }
+)
 
 const INCOMPLETE = new ApiError(
   'invalid_request',
@@ -24,21 +54,34 @@ const INCOMPLETE = new ApiError(
 )
 const NO_USER = new ApiError('session_revoked', 'The user of this session is not known any more. Log in again.')
 
-export function addPhone(app: FastifyInstance, parts: Parts): void {
-  const { users, loginLimiter } = parts
-
-  app.post<{ Body: PhoneRequest }>('/auth/phone', { schema: { body: Body } }, async (request, reply) => {
+export function addPhone(app: FastifyInstance, deps: PhoneDeps): void {
+  const { users, loginLimiter } = deps
+  const schema = {
+    operationId: 'bindPhone',
+    summary: 'Bind the phone number of the user',
+    description: 'The answer holds the masked number only; a backend reads it from the service listener.',
+    tags: ['user'],
+    body: Body,
+    response: withProblems({ 200: Answer }, [
+      'phone_code_invalid',
+      'session_key_stale',
+      'rate_limited',
+      'wechat_misconfigured',
+      'wechat_unavailable'
+    ])
+  }
+  app.post<{ Body: PhoneRequest }>('/auth/phone', { schema }, async (request, reply) => {
     const principal = principalOf(request)
     const { appId, openId } = principal
-    const wxApp = parts.findApp(appId)
-    // A code can be used once and costs money: nothing that could be known before may go wrong after.
+    const wxApp = deps.findApp(appId)
+    // Check everything that can fail first: the code is single-use and billed.
     if (!wxApp || !(await users.find(appId, openId))) throw NO_USER
     await loginLimiter.hit(`phone:${appId}:${openId}`)
-    const { purePhoneNumber, countryCode } = await readNumber(parts, wxApp, principal, request.body)
+    const { purePhoneNumber, countryCode } = await readNumber(deps, wxApp, principal, request.body)
     const phone = { phoneNumber: purePhoneNumber, countryCode }
     const user = await users.bindPhone(appId, openId, phone)
     if (!user) throw NO_USER
-    await announce(parts, principal)
+    await announce(deps, principal)
     reply.header('cache-control', 'no-store')
     return {
       phone: { masked: maskPhone(phone), country_code: countryCode },
@@ -47,17 +90,16 @@ export function addPhone(app: FastifyInstance, parts: Parts): void {
   })
 }
 
-function readNumber(parts: Parts, wxApp: AppConfig, principal: Principal, body: PhoneRequest): Promise<Phone> {
+function readNumber(deps: PhoneDeps, wxApp: AppConfig, principal: Principal, body: PhoneRequest): Promise<Phone> {
   const { code, encryptedData, iv } = body
-  if (code !== undefined) return parts.platforms.require(wxApp.appId, 'phone').exchange(wxApp, principal.openId, code)
-  if (encryptedData !== undefined && iv !== undefined) return readLegacy(parts, principal, { encryptedData, iv })
+  if (code !== undefined) return deps.platforms.require(wxApp.appId, 'phone').exchange(wxApp, principal.openId, code)
+  if (encryptedData !== undefined && iv !== undefined) return readLegacy(deps, principal, { encryptedData, iv })
   throw INCOMPLETE
 }
 
-/** Base libraries before 2.21.2 have no code. The data names no user: that it was encrypted with this user's session_key is
- *  what ties it to them. */
+/** The data names no user: only the session_key of this user ties it to them. */
 async function readLegacy(
-  { openData, platforms }: Parts,
+  { openData, platforms }: PhoneDeps,
   principal: Principal,
   sealed: { encryptedData: string; iv: string }
 ) {
@@ -68,9 +110,9 @@ async function readLegacy(
   return phone
 }
 
-/** Tokens already out say `anonymous`. The number is stored by now and the code is spent: when the feed cannot be written,
- *  the other instances learn of it with the next refresh. */
-async function announce({ revocations, log }: Parts, { appId, openId, userId }: Principal): Promise<void> {
+/** Issued tokens say `anonymous`. A failure here does not fail the request, since the number is stored and the code is spent:
+ *  the other instances learn the status at the next refresh. */
+async function announce({ revocations, log }: PhoneDeps, { appId, openId, userId }: Principal): Promise<void> {
   try {
     await revocations.markBound(appId, openId)
   } catch (error) {
@@ -78,7 +120,7 @@ async function announce({ revocations, log }: Parts, { appId, openId, userId }: 
   }
 }
 
-/** Enough for its owner to recognise: `138****0000`. Four stars whatever they stand for. */
+/** `138****0000`: the owner recognises it. Always four stars, however many digits they replace. */
 export function maskPhone({ phoneNumber }: UserPhone): string {
   const digits = phoneNumber.replace(/\D/g, '')
   const [head, tail] = digits.length >= 11 ? [3, 4] : digits.length >= 7 ? [2, 2] : [0, 1]

@@ -1,13 +1,31 @@
 /** POST /auth/refresh: the next pair of tokens for the last refresh token. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import type { Parts } from '../gateway/parts.ts'
+import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import { recordOf } from '../http/request.ts'
+import type { Refresh } from '../login/refresh.ts'
+import { BODY_CODES } from './authenticated.ts'
+import { grantProperties } from './grant.ts'
+
+export interface RefreshDeps {
+  readonly refresh: Refresh
+}
 
 const Body = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 1024 }) })
+const Answer = Type.Object(grantProperties, { additionalProperties: false, description: 'The next pair of tokens.' })
 
-export function addRefresh(app: FastifyInstance, { refresh }: Pick<Parts, 'refresh'>): void {
-  app.post<{ Body: Static<typeof Body> }>('/auth/refresh', { schema: { body: Body } }, async (request, reply) => {
+export function addRefresh(app: FastifyInstance, { refresh }: RefreshDeps): void {
+  const schema = {
+    operationId: 'refresh',
+    summary: 'Exchange a refresh token for the next pair of tokens',
+    description:
+      'The old refresh token is dead. A repeat within ten seconds gets the same answer; any other second use ends the session.',
+    tags: ['session'],
+    security: PUBLIC,
+    body: Body,
+    response: withProblems({ 200: Answer }, ['refresh_invalid', 'refresh_reused', 'store_unavailable', ...BODY_CODES])
+  }
+  app.post<{ Body: Static<typeof Body> }>('/auth/refresh', { schema }, async (request, reply) => {
     const { clientAddress } = recordOf(request.raw)
     reply.header('cache-control', 'no-store')
     return refresh.refresh({ refreshToken: request.body.refresh_token, clientAddress })

@@ -80,8 +80,10 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   )
   const { routes, upstreams: _, server, ...rest } = config
   const own = [rest, server.loginLimit, server.limits, config.login.hook && upstreams, ...Object.values(parts.borrowed)]
-  const edgeRouting = await borrow('edge', own, () => createEdge(parts))
-  const service = await borrow('service', own, () => createService(parts))
+  const ownEndpoints = await borrow('edge', own, () => createEdge(parts))
+  const service = await borrow('service', [...own, ownEndpoints], () =>
+    createService({ ...parts, edgeDocument: ownEndpoints.document })
+  )
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
   const underWay = createUnderWay()
   const peers = await borrow('peers', [trustedProxies], () => createPeers(trustedProxies))
@@ -95,7 +97,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     edge: createEdgeHandler({
       admit: createAdmit({ limits, names, peers, observer: shared.observer }),
       peers,
-      own: edgeRouting,
+      own: ownEndpoints.routing,
       forward,
       proxy,
       lifecycle,

@@ -36,8 +36,6 @@ export interface Parts {
   readonly store: Store
   readonly storeWatch: StoreWatch
   readonly platforms: Platforms
-  /** Where api.weixin.qq.com is. */
-  readonly wechatUrl: string
   readonly users: Users
   readonly sessions: Sessions
   readonly sessionKeys: SessionKeys

@@ -1,13 +1,16 @@
-/** One line in the log for every call of a backend: who did what, about which user, and what came of it. */
+/** Writes one log line for every call with a service token: caller, subject and result. */
 import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { recordOf } from '../http/request.ts'
-import type { Log } from '../telemetry/log.ts'
+
+export interface AuditLog {
+  info(fields: object, text: string): void
+}
 
 export interface Audit {
-  /** Name of the token; null when none was acceptable. */
+  /** Name of the token; null for a credential that was not accepted. */
   caller: string | null
-  /** By appid and id: an openid is not for the log. */
+  /** The subject by appid and user id; no openid enters the log. */
   app: string | null
   user: string | null
   /** Path of WeChat's API. */
@@ -21,15 +24,15 @@ declare module 'fastify' {
   }
 }
 
-export function addAudit(app: FastifyInstance, log: Log): void {
+export function addAudit(app: FastifyInstance, log: AuditLog): void {
   app.decorateRequest('audit', null)
-  // Fastify's onResponse says nothing of a caller who left before the answer, and what they asked for may be done.
+  // Fastify's onResponse does not run for a caller that left before the answer; its call may have been carried out.
   app.addHook('onRequest', async (request, reply) => {
     reply.raw.once('close', () => write(log, request, reply.raw))
   })
 }
 
-function write(log: Log, request: FastifyRequest, { headersSent, statusCode }: ServerResponse): void {
+function write(log: AuditLog, request: FastifyRequest, { headersSent, statusCode }: ServerResponse): void {
   const { audit } = request
   if (audit === null) return
   const { reason, isGranted, clientAddress, requestId, startedAt } = recordOf(request.raw)
@@ -37,7 +40,7 @@ function write(log: Log, request: FastifyRequest, { headersSent, statusCode }: S
     event: 'service_call',
     ...audit,
     endpoint: endpointOf(request),
-    // nginx's word for a client that left before the answer.
+    // 499, as in nginx: the client left before the answer.
     status: headersSent ? statusCode : 499,
     result: !headersSent ? 'client_left' : isGranted ? 'ok' : reason
   }

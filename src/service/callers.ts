@@ -1,4 +1,4 @@
-/** Who may call the service listener: backends and operators, each with a token and the scopes it opens. */
+/** The callers of the service listener: each has a token and the scopes that it opens. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { ServiceConfig, ServiceScope } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
@@ -9,13 +9,13 @@ export interface Caller {
 }
 
 export interface Callers {
-  /** Whose credential this is; an error for none and for one that is not acceptable.
+  /** The owner of the credential, or the error for the client.
    *  @param authorization Value of the header (RFC 6750, section 2.1). */
   identify(authorization: string | undefined): Caller | ApiError
 }
 
 const MISSING = new ApiError('token_missing', 'Send "Authorization: Bearer <service token>".')
-const INVALID = new ApiError('token_invalid', 'This is none of the tokens listed under service.tokens.')
+const INVALID = new ApiError('token_invalid', 'The token is not listed under service.tokens.')
 
 export function createCallers(tokens: ServiceConfig['tokens']): Callers {
   const known = tokens.map(({ name, token, scopes }) => ({
@@ -30,7 +30,7 @@ export function createCallers(tokens: ServiceConfig['tokens']): Callers {
       if (token === undefined) return INVALID
       const digest = digestOf(token)
       let found: Caller | ApiError = INVALID
-      // Hashes have one length and tell nothing by their first bytes; all are compared, whichever it is.
+      // Hashes have one length and reveal nothing by their first bytes. All are compared, so that time reveals no position.
       for (const { digest: expected, caller } of known) if (timingSafeEqual(digest, expected)) found = caller
       return found
     }

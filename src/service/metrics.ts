@@ -1,11 +1,25 @@
 /** GET /metrics, for Prometheus. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { Parts } from '../gateway/parts.ts'
+import { PUBLIC } from '../http/endpoints/openapi.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 
-export function addMetrics(app: FastifyInstance, { metrics, groupMetrics }: Parts): void {
-  const text = { description: 'Text exposition format.', content: { 'text/plain': { schema: Type.String() } } }
-  const schema = { summary: 'Metrics for Prometheus', tags: ['operation'], response: { 200: text } }
+export interface MetricsDeps {
+  readonly metrics: Pick<Metrics, 'text' | 'contentType'>
+  /** In a worker: adds the metrics of the other workers to its own. */
+  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
+}
+
+export function addMetrics(app: FastifyInstance, { metrics, groupMetrics }: MetricsDeps): void {
+  const text = { description: 'The metrics.', content: { 'text/plain': { schema: Type.String() } } }
+  const schema = {
+    operationId: 'getMetrics',
+    summary: 'Metrics for Prometheus',
+    description: 'Text exposition format 0.0.4. With several workers: the sum of all of them.',
+    tags: ['operation'],
+    security: PUBLIC,
+    response: { 200: text }
+  }
   const own = () => metrics.text()
   app.get('/metrics', { schema }, async (_request, reply) => {
     reply.header('content-type', metrics.contentType)

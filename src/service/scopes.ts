@@ -1,11 +1,22 @@
-/** Authentication on the service listener is a matter of where an endpoint is registered. */
-import type { FastifyInstance, RouteOptions } from 'fastify'
+/** Authentication on the service listener: the scope that an endpoint is registered in. */
+import type { FastifyInstance } from 'fastify'
 import type { ServiceScope } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import { SERVICE_TOKEN, withProblems } from '../http/endpoints/openapi.ts'
+import { describeScope } from '../http/endpoints/openapi.ts'
+import { addNotFound } from '../http/endpoints/unknown-paths.ts'
 import { admittedOf } from '../http/request.ts'
 import type { Caller, Callers } from './callers.ts'
-import { NOT_FOUND } from './no-endpoint.ts'
+
+/** Names and descriptions of the security schemes in the document, one per scope. */
+export const SCHEMES = Object.fromEntries(
+  (['session', 'wxapi', 'admin'] satisfies ServiceScope[]).map((scope) => {
+    return [schemeOf(scope), `A token listed under service.tokens with the scope \`${scope}\`.`]
+  })
+)
+
+function schemeOf(scope: ServiceScope): string {
+  return `${scope}Token`
+}
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -14,8 +25,7 @@ declare module 'fastify' {
   }
 }
 
-/** Registers `endpoints` below `prefix`, where nothing is answered without a service token: not even that there is no such
- *  endpoint. */
+/** Registers `endpoints` below `prefix`, where every path needs a service token, those without an endpoint included. */
 export function addForCallers(
   app: FastifyInstance,
   prefix: string,
@@ -32,10 +42,7 @@ export function addForCallers(
         request.caller = caller
         request.audit = { ...audit, caller: caller.name }
       })
-      // In this scope, so that the hook above comes before that of no-endpoint.ts.
-      below.setNotFoundHandler(() => {
-        throw NOT_FOUND
-      })
+      addNotFound(below)
       endpoints(below)
     },
     { prefix }
@@ -53,18 +60,11 @@ export function addForScope(
     inside.addHook('onRequest', async (request) => {
       if (!request.caller?.scopes.has(scope)) throw forbidden
     })
-    inside.addHook('onRoute', (route) => describeScope(route, scope))
+    describeScope(inside, {
+      security: [{ [schemeOf(scope)]: [] }],
+      codes: ['invalid_request', 'token_missing', 'token_invalid', 'forbidden'],
+      bodyCodes: ['body_too_large']
+    })
     endpoints(inside)
   })
-}
-
-const PROBLEMS = ['invalid_request', 'token_missing', 'token_invalid', 'forbidden'] as const
-
-function describeScope(route: RouteOptions, scope: ServiceScope): void {
-  const { response, ...schema } = route.schema ?? {}
-  route.schema = {
-    ...schema,
-    security: [{ [SERVICE_TOKEN]: [scope] }],
-    response: withProblems(response, schema.body === undefined ? PROBLEMS : [...PROBLEMS, 'body_too_large'])
-  }
 }

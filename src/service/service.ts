@@ -1,78 +1,94 @@
 /** The private listener: for backends, operators and load balancers, never for the internet. */
-import Fastify, { type FastifyInstance } from 'fastify'
-import type { Parts } from '../gateway/parts.ts'
+import type { FastifyInstance } from 'fastify'
+import type { GatewayConfig } from '../config/config.ts'
+import { createEndpoints } from '../http/endpoints/app.ts'
 import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
-import { useErrors } from '../http/endpoints/errors.ts'
-import { addHealth } from '../http/endpoints/health.ts'
-import { addOpenApi, describeService } from '../http/endpoints/openapi.ts'
-import { admittedOf } from '../http/request.ts'
-import { addAudit } from './audit.ts'
+import type { ErrorLog } from '../http/endpoints/errors.ts'
+import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
+import type { Platforms } from '../platforms/registry.ts'
+import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
-import { addKickSession, addKickUser } from './kicks.ts'
-import { addMetrics } from './metrics.ts'
-import { addNoEndpoint } from './no-endpoint.ts'
-import { addOpenData } from './open-data.ts'
-import { addForCallers, addForScope } from './scopes.ts'
-import { addCheckSession, addResetSession } from './session-keys.ts'
-import { addSign } from './sign.ts'
+import { addDocuments } from './documents.ts'
+import { addKickSession, addKickUser, type KickDeps } from './kicks.ts'
+import { addMetrics, type MetricsDeps } from './metrics.ts'
+import { addOpenData, type OpenDataDeps } from './open-data.ts'
+import { addForCallers, addForScope, SCHEMES } from './scopes.ts'
+import { addCheckSession, addResetSession, type SessionKeyDeps } from './session-keys.ts'
+import { addSign, type SignDeps } from './sign.ts'
 import { addUsers } from './users.ts'
-import { addVerify } from './verify.ts'
-import { addWxapi } from './wxapi.ts'
+import { addVerify, type VerifyDeps } from './verify.ts'
+import { addWxapi, type WxapiDeps } from './wxapi.ts'
 
-const BODY_LIMIT = 256 * 1024
+export type ServiceDeps = HealthDeps &
+  MetricsDeps &
+  VerifyDeps &
+  OpenDataDeps &
+  SignDeps &
+  SessionKeyDeps &
+  KickDeps &
+  WxapiDeps & {
+    readonly config: Pick<GatewayConfig, 'server' | 'service'>
+    readonly platforms: Pick<Platforms, 'has'>
+    readonly log: ErrorLog & AuditLog
+    /** The OpenAPI document of the edge. */
+    readonly edgeDocument: () => object
+  }
 
-export interface ServiceStage {
+export interface Service {
   readonly routing: FastifyInstance['routing']
+  /** OpenAPI. */
+  document(): object
 }
 
-export async function createService(parts: Parts): Promise<ServiceStage> {
-  const app = Fastify({
-    logger: false,
-    bodyLimit: BODY_LIMIT,
-    // The router sees the canonical path.
-    rewriteUrl(raw) {
-      const { path, query } = admittedOf(raw).target
-      return path + query
-    },
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    // Fastify would refuse longer ones in its own words; the target as a whole is limited at the front door.
-    routerOptions: { maxParamLength: parts.config.server.limits.uri }
-  })
-  useErrors(app, parts.log)
-  addAudit(app, parts.log)
-  addNoEndpoint(app)
-  await describeService(app)
-  addOpenApi(app)
-  addHealth(app, parts)
-  addMetrics(app, parts)
-  addVerify(app, parts)
-  addCalls(app, parts)
+const DOCUMENT = {
+  title: 'wxgate, service listener',
+  description: 'For backends and operators. It listens on a private address and never on the internet.',
+  server: 'http://127.0.0.1:9090',
+  tokens: SCHEMES,
+  tags: {
+    session: 'Data, signatures and session_key of a user.',
+    admin: 'End sessions.',
+    wxapi: 'The API of WeChat.',
+    operation: 'For load balancers, proxies and monitoring.'
+  }
+}
+
+export async function createService(deps: ServiceDeps): Promise<Service> {
+  const { config, log } = deps
+  const app = await createEndpoints({ log, uriLimit: config.server.limits.uri, document: DOCUMENT })
+  addAudit(app, log)
+  const document = () => app.swagger()
+  addDocuments(app, { edge: deps.edgeDocument, service: document })
+  addHealth(app, deps)
+  addMetrics(app, deps)
+  addVerify(app, deps)
+  addCalls(app, deps)
   await app.ready()
-  return { routing: app.routing }
+  return { routing: app.routing, document }
 }
 
-/** Everything that needs a service token, by the scope it needs. */
-function addCalls(app: FastifyInstance, parts: Parts): void {
-  const { platforms } = parts
-  const callers = createCallers(parts.config.service.tokens)
+/** The endpoints that need a service token, by scope. */
+function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
+  const { platforms } = deps
+  const callers = createCallers(deps.config.service.tokens)
   addForCallers(app, '/v1', callers, (v1) => {
     acceptEmptyBodies(v1)
     addForScope(v1, 'session', (scope) => {
-      if (platforms.has('openData')) addOpenData(scope, parts)
-      if (platforms.has('signatures')) addSign(scope, parts)
+      if (platforms.has('openData')) addOpenData(scope, deps)
+      if (platforms.has('signatures')) addSign(scope, deps)
       if (platforms.has('sessionKeys')) {
-        addCheckSession(scope, parts)
-        addResetSession(scope, parts)
+        addCheckSession(scope, deps)
+        addResetSession(scope, deps)
       }
-      addUsers(scope, parts)
+      addUsers(scope, deps)
     })
     addForScope(v1, 'admin', (scope) => {
-      addKickUser(scope, parts)
-      addKickSession(scope, parts)
+      addKickUser(scope, deps)
+      addKickSession(scope, deps)
     })
   })
   if (!platforms.has('egress')) return
   addForCallers(app, '/wxapi', callers, (wxapi) => {
-    addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, parts))
+    addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, deps))
   })
 }

@@ -1,12 +1,18 @@
-/** POST /v1/sign: signatures that a backend would otherwise hold session_key or the virtual-payment key for. */
+/** POST /v1/sign: signatures with session_key and with the key of virtual payment. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
-import { AppId, expectApp, findUser, OpenId } from './subject.ts'
+import type { SessionKeys } from '../identity/session-keys.ts'
+import type { Platforms } from '../platforms/registry.ts'
+import { AppId, expectApp, findUser, OpenId, type SubjectDeps } from './subject.ts'
+
+export interface SignDeps extends SubjectDeps {
+  readonly sessionKeys: Pick<SessionKeys, 'current'>
+  readonly platforms: Pick<Platforms, 'require'>
+}
 
 const Body = Type.Object({
   appid: AppId,
@@ -32,25 +38,27 @@ const Answer = Type.Object(
 )
 
 const NOT_TEXT = new ApiError('invalid_request', '"body" holds half a surrogate pair, which has no UTF-8 bytes.')
-const ENV_ALONE = new ApiError('invalid_request', '"env" says which key makes pay_sig: send "uri" along.')
+const ENV_ALONE = new ApiError('invalid_request', '"env" chooses the key of pay_sig: send "uri" along.')
 
-export function addSign(app: FastifyInstance, parts: Parts): void {
+export function addSign(app: FastifyInstance, deps: SignDeps): void {
   const schema = {
+    operationId: 'sign',
     summary: 'Sign a request to WeChat with the session_key of a user',
+    description: 'The login-state signature over exactly the bytes of `body`; with `uri` also that of virtual payment.',
     tags: ['session'],
     body: Body,
     response: withProblems({ 200: Answer }, ['session_key_stale', 'store_unavailable'])
   }
   app.post<{ Body: Static<typeof Body> }>('/sign', { schema }, async (request) => {
     const { appid, openid, body, uri, env } = request.body
-    const wxApp = expectApp(parts, request, appid)
+    const wxApp = expectApp(deps, request, appid)
     if (!body.isWellFormed()) throw NOT_TEXT
     if (env !== undefined && uri === undefined) throw ENV_ALONE
     const appKey = uri === undefined ? null : expectAppKey(wxApp, env ?? 0)
-    await findUser(parts, request, wxApp, openid)
-    const sessionKey = await parts.sessionKeys.current(wxApp.appId, openid)
+    await findUser(deps, request, wxApp, openid)
+    const sessionKey = await deps.sessionKeys.current(wxApp.appId, openid)
     if (sessionKey === null) throw SESSION_KEY_STALE
-    const signatures = parts.platforms.require(wxApp.appId, 'signatures')
+    const signatures = deps.platforms.require(wxApp.appId, 'signatures')
     return {
       signature: signatures.loginState(sessionKey, body),
       ...(uri === undefined || appKey === null ? {} : { pay_sig: signatures.payment(appKey, uri, body) })

@@ -3,8 +3,13 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
-import type { User } from '../identity/users.ts'
+import type { User, Users } from '../identity/users.ts'
+
+/** Finds the subject of a call. */
+export interface SubjectDeps {
+  readonly users: Pick<Users, 'find'>
+  findApp(appId: string): AppConfig | undefined
+}
 
 export const AppId = Type.String({ maxLength: 64, description: 'AppID of a mini-program configured here.' })
 export const OpenId = Type.String({ pattern: '^[A-Za-z0-9_-]{6,128}$', description: 'As in the header X-OpenId.' })
@@ -12,16 +17,20 @@ export const OpenId = Type.String({ pattern: '^[A-Za-z0-9_-]{6,128}$', descripti
 const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
 
 /** 400 for an appid that is not configured. */
-export function expectApp({ findApp }: Pick<Parts, 'findApp'>, request: FastifyRequest, appId: string): AppConfig {
+export function expectApp(
+  { findApp }: Pick<SubjectDeps, 'findApp'>,
+  request: FastifyRequest,
+  appId: string
+): AppConfig {
   const app = findApp(appId)
   if (!app) throw UNKNOWN_APP
   if (request.audit) request.audit.app = app.appId
   return app
 }
 
-/** Notes the user for the log; null when nobody with that openid ever logged in. */
+/** Notes the user for the log. Null for an openid that never logged in. */
 export async function findUser(
-  { users }: Pick<Parts, 'users'>,
+  { users }: Pick<SubjectDeps, 'users'>,
   request: FastifyRequest,
   app: AppConfig,
   openId: string

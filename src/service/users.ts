@@ -1,10 +1,9 @@
-/** GET /v1/users/{appid}/{openid}: what is known of a user. */
+/** GET /v1/users/{appid}/{openid}: the record of a user. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
-import { AppId, expectApp, findUser, OpenId } from './subject.ts'
+import { AppId, expectApp, findUser, OpenId, type SubjectDeps } from './subject.ts'
 
 export const UserPath = Type.Object({ appid: AppId, openid: OpenId })
 export const UNKNOWN_USER = new ApiError('not_found', 'No user with this openid has logged in.')
@@ -32,17 +31,19 @@ const Answer = Type.Object(
   { additionalProperties: false, description: 'The user.' }
 )
 
-export function addUsers(app: FastifyInstance, parts: Parts): void {
+export function addUsers(app: FastifyInstance, deps: SubjectDeps): void {
   const schema = {
+    operationId: 'getUser',
     summary: 'The record of a user',
+    description: 'The record of one user in one mini-program.',
     tags: ['session'],
     params: UserPath,
     response: withProblems({ 200: Answer }, ['not_found', 'store_unavailable'])
   }
   app.get<{ Params: Static<typeof UserPath> }>('/users/:appid/:openid', { schema }, async (request, reply) => {
     const { appid, openid } = request.params
-    const wxApp = expectApp(parts, request, appid)
-    const user = await findUser(parts, request, wxApp, openid)
+    const wxApp = expectApp(deps, request, appid)
+    const user = await findUser(deps, request, wxApp, openid)
     if (!user) throw UNKNOWN_USER
     reply.header('cache-control', 'no-store')
     const { phone } = user

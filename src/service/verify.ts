@@ -1,37 +1,43 @@
-/** /auth/verify: forward-auth for nginx auth_request, Caddy, Traefik, Envoy and HAProxy. 204 with the identity headers for
- *  the client's Authorization, else the error it would have met on the edge. */
-import type { IncomingMessage } from 'node:http'
+/** /auth/verify: forward-auth for nginx auth_request, Caddy, Traefik, Envoy and HAProxy. Looks at the client's Authorization
+ *  alone: 204 with the identity headers, or the error of the edge. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
-import { withProblems } from '../http/endpoints/openapi.ts'
+import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import { admittedOf } from '../http/request.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
 import { identityHeaders } from '../identity/identity-headers.ts'
+import type { Revocations } from '../identity/revocations.ts'
+
+export interface VerifyDeps {
+  readonly authenticator: Pick<Authenticator, 'authenticate'>
+  readonly revocations: Pick<Revocations, 'statusOf'>
+}
 
 const MISSING = new ApiError(
   'token_missing',
   'This path needs "Authorization: Bearer <access token>". Log in with wx.login first.'
 )
 
-export function addVerify(app: FastifyInstance, { authenticator, revocations }: Parts): void {
-  const verify = (request: { raw: IncomingMessage }) => {
-    // What is asked about is the credential alone. X-Forwarded-Uri and its kin say nothing here: whoever reaches this
-    // listener could send them.
-    const sender = authenticator.authenticate(admittedOf(request.raw).headers.authorization)
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+export function addVerify(app: FastifyInstance, { authenticator, revocations }: VerifyDeps): void {
+  /** Name and value in turns. X-Forwarded-Uri and its kin play no part: anyone who reaches this listener can send them. */
+  function verify(authorization: string | undefined): string[] {
+    const sender = authenticator.authenticate(authorization)
     if (sender === null) throw MISSING
     if (sender instanceof ApiError) throw sender
-    const headers = identityHeaders(sender, 'wxgate', revocations.statusOf(sender))
-    const pairs: Record<string, string> = {}
-    for (let index = 0; index + 1 < headers.length; index += 2)
-      pairs[headers[index] as string] = headers[index + 1] as string
-    return pairs
+    return identityHeaders(sender, 'wxgate', revocations.statusOf(sender))
   }
+
   const schema = {
-    summary: "Whose access token is this? For a proxy's forward-auth",
-    description: 'Asked with the Authorization header of a client. The answer carries the identity headers.',
+    operationId: 'verify',
+    summary: 'The identity behind an access token, for the forward-auth of a proxy',
+    description:
+      'Send the Authorization header of a client. Other methods, and any path below this one, get the same answer; a body is not read.',
     tags: ['operation'],
-    response: withProblems({ 204: Type.Null({ description: 'Acceptable: X-OpenId, X-AppId and so on are set.' }) }, [
+    security: PUBLIC,
+    response: withProblems({ 204: Type.Null({ description: 'Accepted: X-OpenId, X-AppId and so on are set.' }) }, [
       'token_missing',
       'token_invalid',
       'token_expired',
@@ -40,20 +46,23 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
     ])
   }
   app.register(async (scope) => {
-    // Whoever sends the method of the original request sends its Content-Type too, with its body or without: Fastify shall
-    // parse neither.
-    scope.addHook('onRequest', async ({ raw }) => {
-      raw.headers = {}
-    })
-    // Envoy sends the method and, behind a prefix, the path of the original request.
+    // A proxy may repeat the method and the Content-Type of the original request, with its body or without.
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
     for (const url of ['/auth/verify', '/auth/verify/*']) {
-      scope.route({
-        method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
-        url,
-        schema,
-        handler: async (request, reply) =>
-          reply.code(204).headers(verify(request)).header('cache-control', 'no-store').send()
-      })
+      for (const method of METHODS) {
+        scope.route({
+          method,
+          url,
+          schema: method === 'GET' && !url.endsWith('*') ? schema : { hide: true },
+          handler: async (request, reply) => {
+            const headers = verify(admittedOf(request.raw).headers.authorization)
+            for (let index = 0; index + 1 < headers.length; index += 2)
+              reply.header(headers[index] as string, headers[index + 1])
+            return reply.code(204).header('cache-control', 'no-store').send()
+          }
+        })
+      }
     }
   })
 }

@@ -1,19 +1,28 @@
-/** ANY /wxapi/{appid}/{path}: api.weixin.qq.com for backends, with the access token that they need not hold. */
+/** ANY /wxapi/{appid}/{path}: forwards a backend's call to api.weixin.qq.com with the app's access token. */
 import { pipeline } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { ApiError, toApiError } from '../errors.ts'
-import type { Parts } from '../gateway/parts.ts'
+import { ApiError } from '../errors.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { type AdmittedRequest, admittedOf } from '../http/request.ts'
 import type { EgressAnswer, EgressCall, EgressCapability } from '../platforms/port.ts'
-import { AppId, expectApp } from './subject.ts'
+import type { Platforms } from '../platforms/registry.ts'
+import { AppId, expectApp, type SubjectDeps } from './subject.ts'
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
-/** A body announced as no larger is held back until WeChat has accepted the token; of those that announce nothing, JSON. */
+export interface WxapiDeps extends Pick<SubjectDeps, 'findApp'> {
+  readonly platforms: Pick<Platforms, 'require'>
+  readonly config: { readonly server: { readonly limits: { readonly bodyIdleTimeout: number } } }
+}
+
+/** HEAD comes before GET, or Fastify would add one of its own. */
+const METHODS = ['HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+/** Bytes. A body with a Content-Length up to this is held until WeChat has accepted the token; a larger one is streamed. */
 const REPLAYABLE = 1024 * 1024
+/** Bytes of a body without a Content-Length. The largest upload of WeChat's API is 10 MB. */
+const MAX_CHUNKED = 20 * 1024 * 1024
+
 const Params = Type.Object({
   appid: AppId,
   '*': Type.String({ description: 'Path of api.weixin.qq.com, such as wxa/msg_sec_check.' })
@@ -22,49 +31,58 @@ const Params = Type.Object({
 const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com after the appid.')
 const AMBIGUOUS = new ApiError('bad_path', 'The path can be read in more than one way. Send it in its plain form.')
 const CREDENTIAL = new ApiError('forbidden', 'The answer of this call is a credential, which stays in the gateway.')
+const TOO_LARGE = new ApiError('body_too_large', 'A body without a Content-Length may have 20 MiB. Send its length.')
 
-export function addWxapi(app: FastifyInstance, parts: Parts): void {
-  // Bodies are passed on as they come, whatever they are.
+export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
+  // Fastify parses no body: any type passes.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  const anything = Type.Unknown({ description: "WeChat's answer, with WeChat's status, as it came." })
+  const anything = { '*/*': { schema: {} } }
+  const answer = { description: "WeChat's answer, with WeChat's status and headers.", content: anything }
   const schema = {
     summary: 'Call api.weixin.qq.com with the access token of a mini-program',
     description:
-      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call made once more, unless the body is larger than 1 MiB, or has no Content-Length and is no JSON.',
+      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call made once more, unless the body has a Content-Length of more than 1 MiB. A body without a Content-Length may have 20 MiB.',
     tags: ['wxapi'],
     params: Params,
-    response: withProblems({ 200: anything, default: anything }, [
+    response: withProblems({ 200: answer, default: answer }, [
       'bad_path',
       'not_found',
+      'body_too_large',
+      'request_timeout',
       'rate_limited',
       'wechat_misconfigured',
       'wechat_unavailable',
       'store_unavailable'
     ])
   }
-  app.route<{ Params: Static<typeof Params> }>({
-    method: METHODS,
-    url: '/:appid/*',
-    schema,
-    handler: async (request, reply) => {
-      const wxApp = expectApp(parts, request, request.params.appid)
-      const egress = parts.platforms.require(wxApp.appId, 'egress')
-      const context = admittedOf(request.raw)
-      const path = pathOf(context, egress)
-      if (request.audit) request.audit.path = path.slice(0, 200)
-      const left = new AbortController()
-      reply.raw.once('close', () => left.abort())
-      const body = await readBody(request, context, parts.config.server.limits.bodyIdleTimeout)
-      const { method, target, headers } = context
-      const call = { method, path, query: target.query, body, signal: left.signal }
-      const { kept, contentLength } = headers
-      return passOn(reply, await egress.forward(wxApp, { ...call, headers: kept, contentLength }))
-    }
-  })
+  const handler = async (request: FastifyRequest<{ Params: Static<typeof Params> }>, reply: FastifyReply) => {
+    const wxApp = expectApp(deps, request, request.params.appid)
+    const egress = deps.platforms.require(wxApp.appId, 'egress')
+    const admitted = admittedOf(request.raw)
+    const path = pathOf(admitted, egress)
+    if (request.audit) request.audit.path = path.slice(0, 200)
+    const left = new AbortController()
+    reply.raw.once('close', () => left.abort())
+    const body = await readBody(request, admitted, deps.config.server.limits.bodyIdleTimeout)
+    const { method, target, headers } = admitted
+    const call = { method, path, query: target.query, body, signal: left.signal }
+    const { kept, contentLength } = headers
+    return passOn(reply, await egress.forward(wxApp, { ...call, headers: kept, contentLength }))
+  }
+  for (const method of METHODS) {
+    const operationId = `callWeChat${method[0]}${method.slice(1).toLowerCase()}`
+    const hasBody = method !== 'GET' && method !== 'HEAD'
+    app.route<{ Params: Static<typeof Params> }>({
+      method,
+      url: '/:appid/*',
+      schema: { operationId, ...schema, ...(hasBody ? { body: { content: anything } } : {}) },
+      handler
+    })
+  }
 }
 
-/** Decided on the canonical path and nothing else, whatever the router made of it. */
+/** Judges the canonical path; the parameter of the router plays no part. */
 function pathOf({ target }: AdmittedRequest, egress: EgressCapability): string {
   const [, path] = /^\/wxapi\/[^/]+(\/.*)$/.exec(target.path) ?? []
   if (path === undefined) throw NO_PATH
@@ -74,22 +92,17 @@ function pathOf({ target }: AdmittedRequest, egress: EgressCapability): string {
   return path
 }
 
-async function readBody(
-  { raw, headers }: FastifyRequest,
-  { headers: read, method }: AdmittedRequest,
-  idle: number
-): Promise<EgressCall['body']> {
-  const length = read.contentLength ?? 0
-  if ((length === 0 && !read.isChunked) || method === 'GET' || method === 'HEAD') return null
+/** WeChat answers 412 to chunked requests: a body without a Content-Length is read to its end first. */
+async function readBody({ raw }: FastifyRequest, admitted: AdmittedRequest, idle: number): Promise<EgressCall['body']> {
+  const { headers, method } = admitted
+  const length = headers.contentLength ?? 0
+  if ((length === 0 && !headers.isChunked) || method === 'GET' || method === 'HEAD') return null
   const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
-  const isJson = /^(?:application\/(?:[\w.-]+\+)?json|text\/plain)\b/i.test(headers['content-type'] ?? '')
-  if (length === 0 ? !isJson : length > REPLAYABLE) return body
-  try {
-    const { head, rest } = await readAhead(body, (size) => size > REPLAYABLE)
-    return rest ?? head
-  } catch (error) {
-    throw toApiError(error)
-  }
+  if (length > REPLAYABLE) return body
+  const { head, rest } = await readAhead(body, (size) => size > MAX_CHUNKED)
+  if (rest === null) return head
+  rest.destroy()
+  throw TOO_LARGE
 }
 
 function passOn(reply: FastifyReply, { status, headers, body }: EgressAnswer): FastifyReply {
@@ -97,7 +110,7 @@ function passOn(reply: FastifyReply, { status, headers, body }: EgressAnswer): F
   const { raw } = reply
   raw.writeHead(status, headers)
   if (body.rest === null) raw.end(body.head)
-  // Half an answer must not look like a whole one: a failure on the way ends the connection.
+  // A failure ends the connection, so that half an answer never looks whole.
   else pipeline(body.rest, raw, () => {})
   return reply
 }

@@ -1,6 +1,6 @@
 /** Answers every error of a Fastify handler with a problem document. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ApiError, PROBLEM_TYPE, StoreError, toApiError, toProblem } from '../../errors.ts'
+import { ApiError, StoreError, toApiError } from '../../errors.ts'
 import { sendProblem } from '../answer/send-problem.ts'
 import { type GatewayRequest, recordOf } from '../request.ts'
 
@@ -9,7 +9,6 @@ export interface ErrorLog {
   error(fields: object, text: string): void
 }
 
-const NOT_FOUND = new ApiError('not_found', 'The gateway has no such endpoint.')
 const TOO_LARGE = new ApiError('body_too_large', 'The request body is larger than this endpoint accepts.')
 const NOT_JSON = new ApiError('invalid_request', 'Send the body as application/json.')
 const INVALID_JSON = new ApiError('invalid_request', 'The body is not valid JSON for this endpoint.')
@@ -18,23 +17,14 @@ export function useErrors(app: FastifyInstance, log: ErrorLog): void {
   const answer = (request: FastifyRequest, reply: FastifyReply, error: ApiError) => {
     const record = recordOf(request.raw)
     record.refused(error.code)
-    if (error === TOO_LARGE) {
-      // Fastify closes the connection while the client is still sending: the reset would take the answer with it.
-      reply.hijack()
-      sendProblem(request.raw as GatewayRequest, reply.raw, error, record.requestId)
-      return reply
-    }
+    // Fastify would close the connection of a client that is still sending, and the reset would take the answer with it.
+    reply.hijack()
+    sendProblem(request.raw as GatewayRequest, reply.raw, error, record.requestId)
     return reply
-      .code(error.status)
-      .headers(error.headers)
-      .header('cache-control', 'no-store')
-      .header('content-type', PROBLEM_TYPE)
-      .send(JSON.stringify(toProblem(error, record.requestId)))
   }
   // Fastify parses text/plain by default; then the answer would blame the value and not the type.
   app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error, request, reply) => answer(request, reply, translate(error, log)))
-  app.setNotFoundHandler((request, reply) => answer(request, reply, NOT_FOUND))
 }
 
 function translate(error: unknown, log: ErrorLog): ApiError {

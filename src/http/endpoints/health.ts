@@ -1,32 +1,70 @@
 /** GET /livez, /healthz and /readyz, the same on both listeners. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import type { Parts } from '../../gateway/parts.ts'
+import { PUBLIC } from './openapi.ts'
 
-type Watched = Pick<Parts, 'lifecycle' | 'revocations' | 'storeWatch'>
+export interface HealthDeps {
+  readonly lifecycle: { readonly isReady: boolean; readonly isGroupReady: boolean; readonly isDraining: boolean }
+  readonly revocations: {
+    /** False once the revocation feed has not been read for longer than its grace. */
+    readonly isTrusted: boolean
+    /** Milliseconds since the feed was read to its end. */
+    age(): number
+  }
+  readonly storeWatch: { isWritable(): boolean }
+}
 
-export function addHealth(app: FastifyInstance, parts: Watched): void {
-  const { lifecycle, revocations } = parts
-  for (const path of ['/livez', '/healthz']) app.get(path, { schema: LIVE }, async () => ({ status: 'ok' }))
+const STATUS = { type: 'string', description: '`ok`, or the reason in one word.' }
+const Status = Type.Object({ status: Type.Unsafe<string>(STATUS) }, { description: 'Yes.' })
+const Readiness = (description: string) =>
+  Type.Object(
+    {
+      status: Type.Unsafe<string>(STATUS),
+      checks: Type.Optional(
+        Type.Record(Type.String(), Type.Unknown(), { description: 'With `?verbose`: one entry per part.' })
+      )
+    },
+    { description }
+  )
 
-  app.get<{ Querystring: { verbose?: string } }>('/readyz', { schema: READY }, async (request, reply) => {
+export function addHealth(app: FastifyInstance, deps: HealthDeps): void {
+  const { lifecycle, revocations } = deps
+  for (const [path, operationId] of [
+    ['/livez', 'getLiveness'],
+    ['/healthz', 'getHealth']
+  ] as const) {
+    const schema = {
+      operationId,
+      summary: 'Whether the process is alive',
+      description: 'Answers as long as the process runs, also while it drains.',
+      tags: ['operation'],
+      security: PUBLIC,
+      response: { 200: Status }
+    }
+    app.get(path, { schema }, async () => ({ status: 'ok' }))
+  }
+
+  const schema = {
+    operationId: 'getReadiness',
+    summary: 'Whether this instance wants requests',
+    description: '503 while it starts, while it drains, and once the store has been away for longer than its grace.',
+    tags: ['operation'],
+    security: PUBLIC,
+    querystring: Type.Object({
+      verbose: Type.Optional(Type.String({ description: 'Any value, or none: adds `checks`.' }))
+    }),
+    response: { 200: Readiness('Yes.'), 503: Readiness('No.') }
+  }
+  app.get<{ Querystring: { verbose?: string } }>('/readyz', { schema }, async (request, reply) => {
     const isReady = lifecycle.isReady && lifecycle.isGroupReady && !lifecycle.isDraining && revocations.isTrusted
     const hasStarted = lifecycle.isReady && lifecycle.isGroupReady
     const status = isReady ? 'ok' : lifecycle.isDraining ? 'draining' : hasStarted ? 'degraded' : 'starting'
     reply.code(isReady ? 200 : 503).header('cache-control', 'no-store')
-    return request.query.verbose === undefined ? { status } : { status, checks: checks(parts) }
+    return request.query.verbose === undefined ? { status } : { status, checks: checks(deps) }
   })
 }
 
-const Status = Type.Object(
-  { status: Type.String(), checks: Type.Optional(Type.Record(Type.String(), Type.Unknown())) },
-  { description: 'In a word.' }
-)
-const LIVE = { summary: 'Is the process alive?', tags: ['operation'], response: { 200: Status } }
-const READY = { summary: 'Should it get requests?', tags: ['operation'], response: { 200: Status, 503: Status } }
-
-/** What is behind the answer, for a person. */
-function checks({ lifecycle, revocations, storeWatch }: Watched) {
+function checks({ lifecycle, revocations, storeWatch }: HealthDeps) {
   const age = revocations.age()
   const isWell = age < 2_000 && storeWatch.isWritable()
   return {

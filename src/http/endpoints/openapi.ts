@@ -1,12 +1,24 @@
-/** The OpenAPI document of the service listener, made from the schemas of its endpoints. It describes what is answered; it
- *  takes nothing away and changes nothing on the way. */
+/** OpenAPI documents, made from the schemas of the endpoints. A schema describes the answer and changes nothing in it. */
 import swagger from '@fastify/swagger'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { catalogue, type ErrorCode, PROBLEM_TYPE } from '../../errors.ts'
 
-/** Name of the security scheme. */
-export const SERVICE_TOKEN = 'serviceToken'
+/** For the schema of an endpoint that needs no credential. */
+export const PUBLIC: Security = []
+
+type Security = readonly Readonly<Record<string, readonly string[]>>[]
+
+export interface DocumentOptions {
+  readonly title: string
+  readonly description: string
+  /** The default address of the listener. */
+  readonly server: string
+  /** Names and descriptions of the bearer tokens. */
+  readonly tokens: Readonly<Record<string, string>>
+  /** Names and descriptions of the groups of endpoints. */
+  readonly tags: Readonly<Record<string, string>>
+}
 
 const Problem = Type.Object(
   {
@@ -25,37 +37,73 @@ const Problem = Type.Object(
   }
 )
 
-/** Called before any endpoint is registered. */
-export async function describeService(app: FastifyInstance): Promise<void> {
+/** Call it before the first endpoint is registered. After `ready`, `app.swagger()` gives the document: every endpoint with
+ *  a tag. */
+export async function describeEndpoints(app: FastifyInstance, options: DocumentOptions): Promise<void> {
+  const { title, description, server, tokens, tags } = options
   app.addSchema(Problem)
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  const schemes = Object.entries(tokens).map(([name, meaning]) => {
+    return [name, { type: 'http', scheme: 'bearer', description: meaning }] as const
+  })
   await app.register(swagger, {
+    hideUntagged: true,
     openapi: {
       openapi: '3.1.0',
       info: {
-        title: 'wxgate, service listener',
-        description: 'For backends and operators. It listens on a private address and never on the internet.',
-        version: '1'
+        title,
+        description,
+        version: '1',
+        contact: { name: 'The operator of this gateway' },
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
       },
-      components: {
-        securitySchemes: {
-          [SERVICE_TOKEN]: { type: 'http', scheme: 'bearer', description: 'A token listed under service.tokens.' }
-        }
-      }
+      servers: [{ url: server, description: 'The default address.' }],
+      tags: Object.entries(tags).map(([name, meaning]) => ({ name, description: meaning })),
+      components: { securitySchemes: Object.fromEntries(schemes) }
     },
+    transform: ({ schema, url }) => describe(schema ?? {}, url),
+    transformObject: (document) => withOptionalBodies('openapiObject' in document ? document.openapiObject : {}),
     refResolver: { buildLocalReference: (schema, _base, _fragment, index) => String(schema.$id ?? `def-${index}`) }
   })
 }
 
-/** GET /openapi.json */
-export function addOpenApi(app: FastifyInstance): void {
-  const response = { 200: Type.Object({ openapi: Type.String() }, { description: 'This document.' }) }
-  app.get('/openapi.json', { schema: { summary: 'This document', tags: ['operation'], response } }, async () =>
-    app.swagger()
-  )
+/** The errors of admission, which every endpoint shares. */
+const ADMISSION: readonly ErrorCode[] = ['bad_header', 'headers_too_large']
+
+function describe(schema: FastifySchema, url: string) {
+  const described = { ...schema, response: withProblems(schema.response, ADMISSION) }
+  return url.includes('*') ? nameWildcard(described, url) : { schema: described, url }
 }
 
-/** The responses of an endpoint together with those for the errors named. */
+/** Fastify's wildcard is the parameter "*", which is no name in OpenAPI. */
+function nameWildcard(schema: FastifySchema, url: string) {
+  const { params } = schema as { params?: { properties?: Record<string, unknown>; required?: string[] } }
+  const { '*': path, ...properties } = params?.properties ?? {}
+  const required = params?.required?.map((name) => (name === '*' ? 'path' : name))
+  return {
+    schema: { ...schema, params: { ...params, properties: { ...properties, path }, required } },
+    url: url.replace('*', ':path')
+  }
+}
+
+interface Operation {
+  readonly requestBody?: { required?: boolean; readonly content: Record<string, { schema?: { anyOf?: object[] } }> }
+}
+
+/** The schema of a body that may be left out allows null, as the parsers of empty bodies give it. */
+function withOptionalBodies<T extends { readonly paths?: object }>(document: T): T {
+  const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path as object)) as Operation[]
+  for (const { requestBody } of operations) {
+    const media = requestBody?.content['application/json']
+    const [nothing, schema] = media?.schema?.anyOf ?? []
+    if (!requestBody || !media || !schema || !nothing || !('type' in nothing) || nothing.type !== 'null') continue
+    requestBody.required = false
+    media.schema = schema
+  }
+  return document
+}
+
+/** The responses of an endpoint together with those for `codes`. */
 export function withProblems(responses: unknown, codes: readonly ErrorCode[]): Record<string, unknown> {
   const described: Record<string, unknown> = { ...(responses as Record<string, unknown> | undefined) }
   for (const code of codes) {
@@ -68,4 +116,17 @@ export function withProblems(responses: unknown, codes: readonly ErrorCode[]): R
     }
   }
   return described
+}
+
+/** Every endpoint that is registered in `scope` from now on needs `security` and can fail with `codes`; one that reads a
+ *  body with `bodyCodes` as well. */
+export function describeScope(
+  scope: FastifyInstance,
+  { security, codes, bodyCodes }: { security: Security; codes: readonly ErrorCode[]; bodyCodes: readonly ErrorCode[] }
+): void {
+  scope.addHook('onRoute', (route) => {
+    const { response, ...schema } = route.schema ?? {}
+    const all = schema.body === undefined ? codes : [...codes, ...bodyCodes]
+    route.schema = { ...schema, security, response: withProblems(response, all) }
+  })
 }

@@ -1,22 +1,30 @@
-/** The answer for a path without an endpoint, or without one for the method. It comes after those who ask have shown their
- *  token, and before anything is read of a body that nobody wants. */
+/** The answer for a path without an endpoint, or without one for the method: 404, or 405 with Allow. */
 import type { FastifyInstance } from 'fastify'
-import { ApiError } from '../errors.ts'
-import { admittedOf } from '../http/request.ts'
+import { ApiError } from '../../errors.ts'
+import { admittedOf } from '../request.ts'
 
-export const NOT_FOUND = new ApiError('not_found', 'The service listener has no such endpoint.')
+const NOT_FOUND = new ApiError('not_found', 'The gateway has no such endpoint.')
 
-/** Called before any endpoint is registered. */
-export function addNoEndpoint(app: FastifyInstance): void {
+/** Call it before the first endpoint is registered. The answer comes after the onRequest hooks, which authenticate, and before
+ *  the body is read. */
+export function answerUnknownPaths(app: FastifyInstance): void {
   const known: { path: RegExp; methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ url, method }) => {
     known.push({ path: patternOf(url), methods: [method].flat() })
   })
+  addNotFound(app)
   app.addHook('preParsing', async (request) => {
     if (!request.is404) return
-    const path = admittedOf(request.raw).target.path
+    const { path } = admittedOf(request.raw).target
     const methods = known.filter((endpoint) => endpoint.path.test(path)).flatMap((endpoint) => endpoint.methods)
     throw methods.length === 0 ? NOT_FOUND : notAllowed([...new Set(methods)].sort().join(', '))
+  })
+}
+
+/** Gives the scope a 404 route of its own, so that its onRequest hooks run for unknown paths too. */
+export function addNotFound(scope: FastifyInstance): void {
+  scope.setNotFoundHandler(() => {
+    throw NOT_FOUND
   })
 }
 
