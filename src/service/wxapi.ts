@@ -106,9 +106,10 @@ async function readBody({ raw }: FastifyRequest, admitted: AdmittedRequest, idle
 }
 
 function passOn(reply: FastifyReply, { status, headers, body }: EgressAnswer): FastifyReply {
-  reply.hijack()
   const { raw } = reply
+  // First: a throw here still becomes an answer.
   raw.writeHead(status, headers)
+  reply.hijack()
   if (body.rest === null) raw.end(body.head)
   // A failure ends the connection, so that half an answer never looks whole.
   else pipeline(body.rest, raw, () => {})

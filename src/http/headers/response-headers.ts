@@ -51,14 +51,16 @@ export function createResponseHeaders(): ResponseHeaders {
         if (fate === 'content-length') {
           if (contentLength !== undefined) return null
           contentLength = value
-          // RFC 9110, section 8.6: a 204 has none.
-          if (status === 204) continue
+          continue
         }
         headers.push(name, value)
       }
       const nominated = connection === '' ? null : nominatedBy(connection)
-      if (nominated === null && edits.remove.length === 0 && isEmpty(edits.set)) return headers
-      return edit(headers, nominated, edits)
+      const isEdited = nominated !== null || edits.remove.length > 0 || !isEmpty(edits.set)
+      const result = isEdited ? edit(headers, nominated, edits) : headers
+      // Last: after it Node's writeHead refuses a Content-Disposition beyond ASCII. RFC 9110, section 8.6: a 204 has none.
+      if (contentLength !== undefined && status !== 204) result.push('content-length', contentLength)
+      return result
     }
   }
 }
