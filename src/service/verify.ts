@@ -46,22 +46,18 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
     ])
   }
   app.register(async (scope) => {
-    // A proxy may repeat the method and the Content-Type of the original request, with its body or without.
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    // Answers before Fastify looks at a body: a proxy may repeat the method and the Content-Type of the original request.
+    scope.addHook('onRequest', async (request, reply) => {
+      const headers = verify(admittedOf(request.raw).headers.authorization)
+      for (let index = 0; index + 1 < headers.length; index += 2) {
+        reply.header(headers[index] as string, headers[index + 1])
+      }
+      return reply.code(204).header('cache-control', 'no-store').send()
+    })
     for (const url of ['/auth/verify', '/auth/verify/*']) {
       for (const method of METHODS) {
-        scope.route({
-          method,
-          url,
-          schema: method === 'GET' && !url.endsWith('*') ? schema : { hide: true },
-          handler: async (request, reply) => {
-            const headers = verify(admittedOf(request.raw).headers.authorization)
-            for (let index = 0; index + 1 < headers.length; index += 2)
-              reply.header(headers[index] as string, headers[index + 1])
-            return reply.code(204).header('cache-control', 'no-store').send()
-          }
-        })
+        const isDescribed = method === 'GET' && !url.endsWith('*')
+        scope.route({ method, url, schema: isDescribed ? schema : { hide: true }, handler: async () => null })
       }
     }
   })
