@@ -1,9 +1,9 @@
-/** Uploads, downloads and sockets of the mini-program client: the token goes with them, and so does the way back from a
- *  refusal. */
+/** Uploads, downloads and sockets of the mini-program client. */
 import { type Test, test } from 'tap'
 import type { Client, SocketOptions } from '../miniprogram/miniprogram_dist/index.d.ts'
 import { type EchoSocket, startEchoSocket } from './support/echo-socket.ts'
 import { HOUR, rejection, startPhone, times } from './support/phone.ts'
+import { idle } from './support/timers.ts'
 
 test('an upload carries the token, and is sent again only when the gateway refused it', async (t) => {
   const { client, wx, wire, clock, upstream } = await startPhone(t)
@@ -29,7 +29,7 @@ test('an upload carries the token, and is sent again only when the gateway refus
   })
 })
 
-test('a download carries the token, and an error is not taken for the file', async (t) => {
+test('a download carries the token, and an error of the gateway is no file', async (t) => {
   const { client, wx, wire, clock, upstream } = await startPhone(t, {
     handler: (_req, res) => res.writeHead(200, { 'content-type': 'image/png' }).end('PNG bytes')
   })
@@ -155,7 +155,7 @@ test('a socket that is closed before it is open stays closed', async (t) => {
   socket.close()
   t.equal(await closed, 1000)
   await client.login()
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await idle()
   t.equal(echo.seen.length, 0)
 })
 

@@ -1,9 +1,9 @@
-/** What the mini-program client does with data that wx has encrypted with session_key, and with phone numbers. */
+/** Open data and phone numbers of the mini-program client. */
 import { type Test, test } from 'tap'
 import { APPID } from './support/gateway.ts'
-import { HOUR, type Phone, rejection, startPhone } from './support/phone.ts'
+import { HOUR, type Phone, problem, rejection, startPhone } from './support/phone.ts'
 
-/** As wx would hand it to the mini-program now. */
+/** Data as wx gives it to the mini-program. */
 async function encrypt(phone: Phone, more: object = {}) {
   const response = await fetch(`${phone.gateway.sandboxUrl}/sandbox/open-data`, {
     method: 'POST',
@@ -75,17 +75,32 @@ test('a phone number is bound by its code, without wx.login or wx.checkSession',
   t.equal((await phone.client.bindPhone('sandbox-phone-alice-a2')).user.status, 'bound')
 })
 
+test('a phone code that WeChat refuses costs no login', async (t) => {
+  const phone = await start(t)
+  phone.wire.fault = ({ path }) => (path === '/auth/phone' ? problem(400, 'phone_code_invalid', 'none') : null)
+  t.match(await rejection(phone.client.bindPhone('spent')), { code: 'phone_code_invalid', status: 400, action: 'none' })
+  phone.wire.fault = ({ path }) => (path === '/auth/phone' ? problem(401, 'code_used', 'login') : null)
+  t.match(
+    await rejection(phone.client.bindPhone('spent')),
+    { code: 'code_used' },
+    'as version 0.1.0 of the gateway says'
+  )
+  t.equal(phone.wx.calls.login, 1)
+  t.equal(phone.wire.count('/auth/phone'), 2)
+  t.ok(phone.client.currentUser())
+})
+
 test('a phone code that is spent or unknown is an error, and no login can help', async (t) => {
   const phone = await start(t)
   await phone.client.bindPhone('sandbox-phone-alice-b1')
   const refused = await rejection(phone.client.bindPhone('sandbox-phone-alice-b1'))
-  t.match(refused, { code: /^code_(used|invalid)$/, status: 401 })
+  t.match(refused, { code: /^(phone_code_invalid|code_used|code_invalid)$/ })
   t.equal(phone.wx.calls.login, 1)
   t.ok(phone.client.currentUser())
   t.equal(phone.wire.count('/auth/phone'), 2)
 })
 
-test('a user who refuses to give a number is no request', async (t) => {
+test('a refused phone number sends no request', async (t) => {
   const phone = await start(t)
   const detail = { errMsg: 'getPhoneNumber:fail user deny', errno: 103 }
   t.match(await rejection(phone.client.bindPhone(detail)), { code: 'phone_refused', ...detail })

@@ -1,7 +1,7 @@
-/** The mini-program client against the real gateway: how it comes by a session, keeps it, and loses it. */
+/** Logins and refreshes of the mini-program client against the real gateway. */
 import { test } from 'tap'
-import { APPID, OTHER_APPID } from './support/gateway.ts'
-import { HOUR, problem, rejection, startPhone, times } from './support/phone.ts'
+import { HOUR, rejection, startPhone, times } from './support/phone.ts'
+import { idle } from './support/timers.ts'
 
 test('50 calls on a fresh install log in once', async (t) => {
   const { client, wire, wx, upstream } = await startPhone(t)
@@ -39,7 +39,7 @@ test('50 calls with a token that is about to expire wait for one refresh, and no
   t.equal(wire.requests.length, 51)
 })
 
-test('a token that has a while to go is used when it cannot be renewed', async (t) => {
+test('a token that is still valid is used when it cannot be renewed', async (t) => {
   const { client, wire, program } = await startPhone(t)
   await client.login()
   program.clockError = 2 * HOUR - 30_000
@@ -49,17 +49,17 @@ test('a token that has a while to go is used when it cannot be renewed', async (
   t.match(await rejection(client.request({ url: '/api/a' })), { code: 'network' })
 })
 
-test('a call that waited for its place leaves with the token of then', async (t) => {
+test('a call leaves the queue with the newest token', async (t) => {
   const { client, wire, wx, upstream } = await startPhone(t)
   await client.login()
   wire.fault = ({ path }) => (path === '/api/slow' ? 'hang' : null)
   const slow = times(10, () => client.request({ url: '/api/slow' }))
   const ended = Promise.all(slow.map((call) => rejection(call)))
-  while (wire.count('/api/slow') < 10) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (wire.count('/api/slow') < 10) await idle()
   const waiting = client.request({ url: '/api/a' })
   const login = client.login({ force: true })
-  while (wx.calls.login < 2) await new Promise((resolve) => setTimeout(resolve, 1))
-  await new Promise((resolve) => setTimeout(resolve, 10))
+  while (wx.calls.login < 2) await idle()
+  await idle()
   for (const call of slow.slice(0, 1)) call.abort()
   await login
   await waiting
@@ -167,7 +167,7 @@ test('a spent or unknown code costs exactly one more wx.login', async (t) => {
   t.equal(wire.count('/auth/login'), 4)
 })
 
-test('a login that WeChat refuses is told to everybody who waits, and not tried again', async (t) => {
+test('a login that WeChat refuses fails every call that waits, and is not repeated', async (t) => {
   const { client, wx, wire } = await startPhone(t)
   wx.codes.push('sandbox-errcode-40226')
   const errors = await Promise.all(times(20, () => rejection(client.request({ url: '/api/a' }))))
@@ -177,172 +177,13 @@ test('a login that WeChat refuses is told to everybody who waits, and not tried 
   t.match(await rejection(client.request({ url: '/api/a' })), { code: 'login_failed', errMsg: /^login:fail/ })
 })
 
-test('however often a login is asked for, WeChat sees four in a second', async (t) => {
+test('wx.login is called at most four times in a second', async (t) => {
   const { client, wx } = await startPhone(t)
   for (let count = 0; count < 6; count++) await client.login({ force: true })
-  t.equal(wx.calls.login, 6, 'the stand-in fails the test where it is more than four in a second')
+  t.equal(wx.calls.login, 6, 'the test wx fails the test when there are more than four in a second')
 })
 
-test('a session survives the end of the mini-program', async (t) => {
-  const { client, restart, wx, wire } = await startPhone(t)
-  const user = await client.login()
-  t.equal(user.is_new, true)
-  const again = restart()
-  t.same({ ...again.currentUser() }, { id: user.id, status: 'anonymous' }, 'who is no longer new')
-  t.equal((await again.request({ url: '/api/a' })).statusCode, 200)
-  t.equal(wx.calls.login, 1)
-  t.equal(wire.count('/auth/refresh'), 0)
-})
-
-test('a storage that holds nonsense, or does not work, costs a login and nothing else', async (t) => {
-  const { client, restart, wx } = await startPhone(t)
-  await client.login()
-  const [key] = [...wx.storage.keys()]
-  const stored = wx.storage.get(key ?? '') ?? ''
-  const good = JSON.parse(stored)
-  const broken = [
-    '"text"',
-    'null',
-    '[]',
-    '{}',
-    '5',
-    JSON.stringify({ ...good, version: 99 }),
-    JSON.stringify({ ...good, session: null }),
-    JSON.stringify({ ...good, session: { ...good.session, accessToken: 'a\r\nb' } }),
-    JSON.stringify({ ...good, session: { ...good.session, user: null } }),
-    JSON.stringify({ ...good, session: { ...good.session, expiresAt: 'soon' } }),
-    JSON.stringify({ ...good, base: 'https://other.example' })
-  ]
-  for (const [index, text] of broken.entries()) {
-    wx.storage.set(key ?? '', text)
-    t.equal(restart().currentUser(), null, `nonsense ${index}`)
-  }
-  const wrong = { ...good.session, accessToken: 'x', refreshToken: 'y' }
-  wx.storage.set(key ?? '', JSON.stringify({ ...good, session: wrong }))
-  t.equal((await restart().request({ url: '/api/a' })).statusCode, 200, 'tokens that are none')
-  wx.isStorageBroken = true
-  const client2 = restart()
-  t.equal((await client2.request({ url: '/api/a' })).statusCode, 200)
-  t.equal((await client2.request({ url: '/api/a' })).statusCode, 200)
-  t.same({ ...(await client2.logout()) }, { ended: true })
-  t.equal(wx.calls.login, 3)
-})
-
-test('logout ends the session here and at the gateway', async (t) => {
-  const { client, restart, wx, gateway } = await startPhone(t)
-  const ends: unknown[] = []
-  const stop = client.onSessionEnd((end) => ends.push(end.code))
-  await client.login()
-  const token = JSON.parse([...wx.storage.values()][0] ?? '').session.accessToken
-  t.equal((await gateway.call('/auth/session', { token })).status, 200)
-  t.equal((await client.logout()).ended, true)
-  t.equal(wx.storage.size, 0)
-  t.equal(client.currentUser(), null)
-  t.equal(restart().currentUser(), null)
-  t.equal((await gateway.call('/auth/session', { token })).status, 401)
-  t.same(ends, ['logout'])
-  stop()
-  t.equal((await client.logout()).ended, true, 'without a session there is nothing to do')
-  await client.login()
-  await client.logout({ all: true })
-  t.same(ends, ['logout'], 'a listener that was taken away hears nothing')
-})
-
-test('logout with an expired token ends the session at the gateway as well', async (t) => {
-  const { client, wire, clock } = await startPhone(t)
-  await client.login()
-  clock.advance(3 * HOUR)
-  t.equal((await client.logout({ all: true })).ended, true)
-  t.equal(wire.count('/auth/logout'), 2)
-  t.equal(wire.count('/auth/refresh'), 1)
-})
-
-test('logout clears the phone when there is no network, and says that the gateway does not know', async (t) => {
-  const { client, wx, wire } = await startPhone(t)
-  await client.login()
-  wire.fault = () => 'lose-request'
-  const leaving = client.logout()
-  t.equal(wx.storage.size, 0, 'at once')
-  t.equal((await leaving).ended, false)
-  t.equal(client.currentUser(), null)
-})
-
-test('a call that waits while the user logs out does not log in again', async (t) => {
-  const { client, wx, wire, clock } = await startPhone(t)
-  await client.login()
-  clock.advance(3 * HOUR)
-  const answer = rejection(client.request({ url: '/api/a' }))
-  while (wire.count('/api/a') === 0) await new Promise((resolve) => setTimeout(resolve, 1))
-  t.equal((await client.logout()).ended, true)
-  t.match(await answer, { code: 'logged_out' })
-  t.equal(wx.storage.size, 0)
-  t.equal(wx.calls.login, 1)
-  t.equal((await client.request({ url: '/api/a' })).statusCode, 200, 'the next call logs in')
-  t.equal(wx.calls.login, 2)
-})
-
-test('a refresh that is refused after the user logged out does not log in again', async (t) => {
-  const { client, wx, wire, clock } = await startPhone(t)
-  await client.login()
-  clock.advance(3 * HOUR)
-  let leaving: Promise<unknown> | undefined
-  wire.fault = ({ path }) => {
-    if (path !== '/auth/refresh') return null
-    leaving = client.logout()
-    return problem(401, 'refresh_invalid', 'login')
-  }
-  t.match(await rejection(client.request({ url: '/api/a' })), { code: 'logged_out' })
-  wire.fault = () => null
-  await leaving
-  t.equal(wx.calls.login, 1)
-  t.equal(wx.storage.size, 0)
-})
-
-test('a login under way when the user logs out is not kept', async (t) => {
-  const { client, wx, wire } = await startPhone(t)
-  const login = rejection(client.login())
-  const leaving = client.logout()
-  t.match(await login, { code: 'logged_out' })
-  t.equal((await leaving).ended, true)
-  t.equal(wire.count('/auth/logout'), 1, 'the session it made is ended')
-  t.equal(wx.storage.size, 0)
-})
-
-test("several clients share one session, one login, and WeChat's limits", async (t) => {
-  const { client, program, wire, wx, clock } = await startPhone(t)
-  const other = program.createClient({ baseUrl: `${wire.url}/` })
-  const load = () =>
-    Promise.all(times(40, (index) => (index % 2 ? client : other).request({ url: '/api/a', data: { index } })))
-  await load()
-  t.equal(wx.calls.login, 1)
-  t.equal(wx.peak, 10)
-  clock.advance(3 * HOUR)
-  await load()
-  t.equal(wire.count('/auth/refresh'), 1)
-  const apart = program.createClient({ baseUrl: wire.url, storageKey: 'another' })
-  await apart.login()
-  t.equal(wx.storage.size, 2)
-  await client.logout()
-  t.equal(other.currentUser(), null)
-  t.ok(apart.currentUser())
-})
-
-test('the appid is sent where the gateway serves several mini-programs', async (t) => {
-  const { client, restart } = await startPhone(t, {
-    config: {
-      apps: [
-        { appid: APPID, name: 'shop', secret: 'canary-appsecret-0123456789abcdef' },
-        { appid: OTHER_APPID, name: 'staff', secret: 'canary-appsecret-0123456789abcdef' }
-      ]
-    }
-  })
-  t.match(await rejection(client.login()), { code: 'invalid_request', status: 400 })
-  const staff = restart({ appid: OTHER_APPID })
-  await staff.login()
-  t.equal((await staff.session()).appid, OTHER_APPID)
-})
-
-test('a storm of refusals and restarts of the network leaves one session', async (t) => {
+test('repeated losses of the network leave one session', async (t) => {
   const { client, wire, wx, clock } = await startPhone(t)
   await client.login()
   clock.advance(3 * HOUR)

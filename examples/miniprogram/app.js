@@ -2,7 +2,7 @@ const client = require('./client')
 
 App({
   onLaunch() {
-    // Early, so that the first page need not wait. Every call would log in by itself.
+    // Logs in early, so that the first page does not wait. Every call logs in by itself when there is no session.
     client.login().catch(() => {})
   }
 })

@@ -1,5 +1,5 @@
-// Without an AppID of your own the developer tools hand out codes that nobody can exchange. The sandbox of wxgate, which
-// stands in for WeChat, knows these. A real mini-program does not need this file.
+// Codes for the sandbox of wxgate, which stands in for WeChat: without your own AppID the developer tools give codes that
+// WeChat does not know. A real mini-program does not need this file.
 
 let count = 0
 
@@ -8,7 +8,7 @@ function nextCode(kind, user) {
   return `sandbox-${kind}${user}-${Date.now()}x${count}`
 }
 
-/** wx, but for wx.login and wx.checkSession. */
+/** Replaces wx.login and wx.checkSession. */
 function sandboxWx(user) {
   const own = Object.create(wx)
   own.login = ({ success }) => success({ code: nextCode('', user), errMsg: 'login:ok' })
@@ -16,7 +16,7 @@ function sandboxWx(user) {
   return own
 }
 
-/** What the button of getPhoneNumber would have given. */
+/** Makes the event detail of a getPhoneNumber button. */
 function sandboxPhone(user) {
   return { code: nextCode('phone-', user), errMsg: 'getPhoneNumber:ok' }
 }

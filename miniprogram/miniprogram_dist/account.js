@@ -105,13 +105,12 @@ function createAccount(_a) {
     function logIn(from) {
         return __awaiter(this, void 0, void 0, function () {
             var grant;
-            var _a;
-            return __generator(this, function (_b) {
-                switch (_b.label) {
+            return __generator(this, function (_a) {
+                switch (_a.label) {
                     case 0: return [4 /*yield*/, calls.logIn()];
                     case 1:
-                        grant = _b.sent();
-                        return [2 /*return*/, save(toSession(grant, (_a = grant.user) !== null && _a !== void 0 ? _a : { id: '', status: 'anonymous' }), from)];
+                        grant = _a.sent();
+                        return [2 /*return*/, save(toSession(grant, grant.user), from)];
                 }
             });
         });

@@ -120,7 +120,7 @@ function createClient(settings, shared) {
                     case 1:
                         answer = _a.sent();
                         result = answer;
-                        if (result.statusCode === 200 && typeof result.data === 'object')
+                        if (result.statusCode === 200 && typeof result.data === 'object' && result.data)
                             return [2 /*return*/, result.data];
                         throw (0, errors_1.createError)({
                             code: 'invalid_response',

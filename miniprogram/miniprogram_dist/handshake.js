@@ -19,10 +19,9 @@ var wx_call_1 = require("./wx-call");
 var TIMEOUT_MS = 60000;
 /** Returns the function that gives the handshake up: no event follows. */
 function startHandshake(wx, options, events) {
-    var _a;
     var task = null;
     var state = 'connecting';
-    var cancelTimer = (0, timers_1.after)(((_a = options.timeout) !== null && _a !== void 0 ? _a : TIMEOUT_MS) + wx_call_1.GRACE_MS, function () {
+    var cancelTimer = (0, timers_1.after)((options.timeout || TIMEOUT_MS) + wx_call_1.GRACE_MS, function () {
         return lose({ errMsg: 'connectSocket:fail timeout' });
     });
     function giveUp() {

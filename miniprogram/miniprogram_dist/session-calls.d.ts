@@ -10,7 +10,9 @@ export interface Grant {
     readonly user?: User;
 }
 export interface SessionCalls {
-    logIn(): Promise<Grant>;
+    logIn(): Promise<Grant & {
+        readonly user: User;
+    }>;
     refresh(session: Session): Promise<Grant>;
     /** Resolves with the gateway's error when it refuses this session's access token; null when it accepts the token or
      *  cannot be asked. */

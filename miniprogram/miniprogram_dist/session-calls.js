@@ -133,19 +133,19 @@ function createSessionCalls(options) {
     }
     function logInWith(code) {
         return __awaiter(this, void 0, void 0, function () {
-            var app, grant, _a;
-            var _b;
-            return __generator(this, function (_c) {
-                switch (_c.label) {
+            var app, grant, _a, user;
+            return __generator(this, function (_b) {
+                switch (_b.label) {
                     case 0:
                         app = appId === '' ? {} : { appid: appId };
                         _a = toGrant;
                         return [4 /*yield*/, post('/auth/login', __assign({ code: code, attempt: (0, attempt_1.createAttempt)() }, app))];
                     case 1:
-                        grant = _a.apply(void 0, [_c.sent()]);
-                        if (typeof ((_b = grant.user) === null || _b === void 0 ? void 0 : _b.id) !== 'string')
+                        grant = _a.apply(void 0, [_b.sent()]);
+                        user = grant.user;
+                        if (typeof (user === null || user === void 0 ? void 0 : user.id) !== 'string')
                             throw notAGrant();
-                        return [2 /*return*/, grant];
+                        return [2 /*return*/, __assign(__assign({}, grant), { user: user })];
                 }
             });
         });

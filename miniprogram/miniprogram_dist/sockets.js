@@ -73,6 +73,7 @@ function openSocket(dependencies, options) {
     var listeners = createListeners();
     var giveBack = null;
     var giveUp = null;
+    var cancelClose = null;
     var task = null;
     var isClosed = false;
     function finish(close) {
@@ -80,6 +81,7 @@ function openSocket(dependencies, options) {
             return;
         isClosed = true;
         giveUp === null || giveUp === void 0 ? void 0 : giveUp();
+        cancelClose === null || cancelClose === void 0 ? void 0 : cancelClose();
         giveBack === null || giveBack === void 0 ? void 0 : giveBack();
         (0, listeners_1.tell)(listeners.close, close);
     }
@@ -183,7 +185,7 @@ function openSocket(dependencies, options) {
             if (closing === void 0) { closing = {}; }
             var _c = closing.code, code = _c === void 0 ? 1000 : _c, _d = closing.reason, reason = _d === void 0 ? '' : _d;
             if (task && !isClosed) {
-                (0, timers_1.after)(CLOSE_TIMEOUT_MS, function () { return finish({ code: code, reason: reason }); });
+                cancelClose = (0, timers_1.after)(CLOSE_TIMEOUT_MS, function () { return finish({ code: code, reason: reason }); });
                 return task.close(closing);
             }
             finish({ code: code, reason: reason });

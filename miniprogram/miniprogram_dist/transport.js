@@ -78,7 +78,7 @@ function createTransport(wx, requests) {
                         chunks = [];
                         return [4 /*yield*/, (0, wx_call_1.callWx)({
                                 name: what.kind,
-                                timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : timeout + wx_call_1.GRACE_MS,
+                                timeoutMs: timeout ? timeout + wx_call_1.GRACE_MS : DEFAULT_TIMEOUT_MS,
                                 start: function (callbacks, extend) {
                                     var _a, _b, _c;
                                     task = start(what, header, callbacks);

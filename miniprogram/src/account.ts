@@ -84,7 +84,7 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
 
   async function logIn(from: Visit): Promise<Session> {
     const grant = await calls.logIn()
-    return save(toSession(grant, grant.user ?? { id: '', status: 'anonymous' }), from)
+    return save(toSession(grant, grant.user), from)
   }
 
   async function refreshOrLogIn(present: Session, from: Visit): Promise<Session> {

@@ -52,7 +52,7 @@ function createClient(settings: Settings, shared: Shared): Client {
     const options = { url: urls.resolve(path), method, ...(data ? { data } : {}) }
     const answer = await exchange.perform({ kind: 'request', options }, { auth: 'required', needsSessionKey })
     const result = answer as WxRequestResult
-    if (result.statusCode === 200 && typeof result.data === 'object') return result.data as Result
+    if (result.statusCode === 200 && typeof result.data === 'object' && result.data) return result.data as Result
     throw createError({
       code: 'invalid_response',
       status: result.statusCode,

@@ -21,7 +21,7 @@ export function startHandshake(wx: Wx, options: WxSocketOptions, events: SocketE
   let task: WxSocketTask | null = null
   let state: 'connecting' | 'open' | 'over' = 'connecting'
 
-  const cancelTimer = after((options.timeout ?? TIMEOUT_MS) + GRACE_MS, () =>
+  const cancelTimer = after((options.timeout || TIMEOUT_MS) + GRACE_MS, () =>
     lose({ errMsg: 'connectSocket:fail timeout' })
   )
 

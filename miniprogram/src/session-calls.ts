@@ -19,7 +19,7 @@ export interface Grant {
 }
 
 export interface SessionCalls {
-  logIn(): Promise<Grant>
+  logIn(): Promise<Grant & { readonly user: User }>
   refresh(session: Session): Promise<Grant>
   /** Resolves with the gateway's error when it refuses this session's access token; null when it accepts the token or
    *  cannot be asked. */
@@ -76,11 +76,12 @@ export function createSessionCalls(options: SessionCallsOptions): SessionCalls {
     return toGrant(await post('/auth/refresh', { refresh_token: refreshToken, attempt }))
   }
 
-  async function logInWith(code: string): Promise<Grant> {
+  async function logInWith(code: string): Promise<Grant & { readonly user: User }> {
     const app = appId === '' ? {} : { appid: appId }
     const grant = toGrant(await post('/auth/login', { code, attempt: createAttempt(), ...app }))
-    if (typeof grant.user?.id !== 'string') throw notAGrant()
-    return grant
+    const { user } = grant
+    if (typeof user?.id !== 'string') throw notAGrant()
+    return { ...grant, user }
   }
 
   return {

@@ -31,6 +31,7 @@ export function openSocket(dependencies: SocketDependencies, options: SocketOpti
   const listeners = createListeners()
   let giveBack: (() => void) | null = null
   let giveUp: (() => void) | null = null
+  let cancelClose: (() => void) | null = null
   let task: WxSocketTask | null = null
   let isClosed = false
 
@@ -38,6 +39,7 @@ export function openSocket(dependencies: SocketDependencies, options: SocketOpti
     if (isClosed) return
     isClosed = true
     giveUp?.()
+    cancelClose?.()
     giveBack?.()
     tell(listeners.close, close)
   }
@@ -114,7 +116,7 @@ export function openSocket(dependencies: SocketDependencies, options: SocketOpti
     close(closing = {}) {
       const { code = 1000, reason = '' } = closing
       if (task && !isClosed) {
-        after(CLOSE_TIMEOUT_MS, () => finish({ code, reason }))
+        cancelClose = after(CLOSE_TIMEOUT_MS, () => finish({ code, reason }))
         return task.close(closing)
       }
       finish({ code, reason })

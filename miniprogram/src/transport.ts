@@ -65,7 +65,7 @@ export function createTransport(wx: Wx, requests: Queue): Transport {
     let task: WxTask | undefined
     const result = await callWx<WxResult>({
       name: what.kind,
-      timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : timeout + GRACE_MS,
+      timeoutMs: timeout ? timeout + GRACE_MS : DEFAULT_TIMEOUT_MS,
       start(callbacks, extend) {
         task = start(what, header, callbacks)
         task?.onHeadersReceived?.((head) => {

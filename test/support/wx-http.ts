@@ -44,6 +44,23 @@ export function sendHttp({ agent, url, method, header, body, signal, onHead, onC
   })
 }
 
+/** Follows redirects with the same headers, as the base library does. */
+export async function follow(
+  first: string,
+  isManual: boolean,
+  send: (url: string, isFirst: boolean) => Promise<HttpAnswer>
+): Promise<HttpAnswer> {
+  let url = first
+  for (let hop = 0; ; hop++) {
+    const answer = await send(url, hop === 0)
+    const location = Object.entries(answer.header).find(([name]) => name.toLowerCase() === 'location')?.[1]
+    if (isManual || hop >= 5 || location === undefined || answer.statusCode < 300 || answer.statusCode > 399) {
+      return answer
+    }
+    url = new URL(location, url).href
+  }
+}
+
 /** Puts `data` of a GET into the query, and of other methods into the body in the form that content-type names. */
 export function encodeRequest(method: string, { url, data }: WxRequestOptions, header: Record<string, string>) {
   const given = Object.entries(header).find(([name]) => name.toLowerCase() === 'content-type')?.[1]
@@ -77,4 +94,25 @@ export function encodeMultipart({ name, filePath, formData = {} }: WxUploadOptio
   )
   const body = Buffer.concat([Buffer.from(parts.join('')), file, Buffer.from(`\r\n--${boundary}--\r\n`)])
   return { body, type: `multipart/form-data; boundary=${boundary}` }
+}
+
+/** Gives the body in the form that `dataType` and `responseType` name. */
+export function decode(body: Buffer, dataType: string, responseType: string): unknown {
+  if (responseType === 'arraybuffer') return toArrayBuffer(body)
+  const text = body.toString('utf8')
+  if (dataType !== 'json') return text
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+export function toArrayBuffer(bytes: Buffer): ArrayBuffer {
+  return new Uint8Array(bytes).buffer
+}
+
+/** With enableChunked the body arrives in chunks only. */
+export function isChunked(options: object): boolean {
+  return (options as WxRequestOptions).enableChunked === true
 }

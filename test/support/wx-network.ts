@@ -9,7 +9,17 @@ import type {
   WxTask,
   WxUploadOptions
 } from '../../miniprogram/miniprogram_dist/index.d.ts'
-import { encodeMultipart, encodeRequest, type HttpAnswer, type HttpSend, sendHttp } from './wx-http.ts'
+import {
+  decode,
+  encodeMultipart,
+  encodeRequest,
+  follow,
+  type HttpAnswer,
+  type HttpSend,
+  isChunked,
+  sendHttp,
+  toArrayBuffer
+} from './wx-http.ts'
 
 const METHODS = ['OPTIONS', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT']
 const MAX_PARALLEL = 10
@@ -83,7 +93,6 @@ export function createWxNetwork({ domains, interruptAfter, files, forbid }: WxNe
       clearTimeout(hidden)
       interrupts.delete(interrupt)
     }
-    // Callbacks never run within the call.
     setImmediate(() => {
       send(watch).then(
         (answer) => {
@@ -139,23 +148,6 @@ export function createWxNetwork({ domains, interruptAfter, files, forbid }: WxNe
       complete?.(failure)
     })
     return null
-  }
-
-  /** The base library follows redirects with the headers it was given. */
-  async function follow(
-    first: string,
-    isManual: boolean,
-    send: (url: string, isFirst: boolean) => Promise<HttpAnswer>
-  ): Promise<HttpAnswer> {
-    let url = first
-    for (let hop = 0; ; hop++) {
-      const answer = await send(url, hop === 0)
-      const location = Object.entries(answer.header).find(([name]) => name.toLowerCase() === 'location')?.[1]
-      if (isManual || hop >= 5 || location === undefined || answer.statusCode < 300 || answer.statusCode > 399) {
-        return answer
-      }
-      url = new URL(location, url).href
-    }
   }
 
   function describe(kind: Sent['kind'], options: Network, { statusCode, header, body }: HttpAnswer) {
@@ -245,23 +237,3 @@ export interface Callbacks {
 type Watch = Required<Pick<HttpSend, 'signal' | 'onHead' | 'onChunk'>>
 
 const idleTask: WxTask = { abort() {} }
-
-function decode(body: Buffer, dataType: string, responseType: string): unknown {
-  if (responseType === 'arraybuffer') return toArrayBuffer(body)
-  const text = body.toString('utf8')
-  if (dataType !== 'json') return text
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
-function toArrayBuffer(bytes: Buffer): ArrayBuffer {
-  return new Uint8Array(bytes).buffer
-}
-
-/** With enableChunked the body arrives in chunks only. */
-function isChunked(options: object): boolean {
-  return (options as WxRequestOptions).enableChunked === true
-}

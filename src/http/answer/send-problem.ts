@@ -58,6 +58,8 @@ export function writeProblem(socket: Duplex, error: ApiError, requestId: string)
 
 /** Reads and drops what the other side still sends, and destroys the connection when it has closed it or a limit is over. */
 export function closeSoon(socket: Duplex & { readonly bytesRead?: number }): void {
+  // Its close event may be over already: it would never end the timer.
+  if (socket.destroyed) return
   const startedAt = performance.now()
   let quietSince = startedAt
   let bytesRead = socket.bytesRead

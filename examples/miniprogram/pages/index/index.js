@@ -13,7 +13,7 @@ Page({
 
   async load() {
     await this.attempt(async () => {
-      // Both at once: the client logs in at most once for them.
+      // The client logs in once for both.
       const [products, orders] = await Promise.all([
         client.request({ url: '/api/products', auth: 'public' }),
         client.request({ url: '/api/orders' })
@@ -47,7 +47,7 @@ Page({
     try {
       await work()
     } catch (error) {
-      // A WxgateError says what happened in words; with `requestId` the gateway's operator finds the rest.
+      // `detail` of a WxgateError is a sentence for people. `requestId` names the request in the gateway's log.
       this.setData({ message: error.detail || error.message })
     }
     const user = client.currentUser()

@@ -21,7 +21,7 @@ Page({
     await this.attempt(() => client.login())
   },
 
-  // The event of the button is handed on as it is. Nothing else that talks to WeChat may come before it.
+  // Passes the event's detail on unchanged. No other call of WeChat comes before it.
   async bindPhone(event) {
     await this.attempt(async () => {
       const { phone } = await client.bindPhone(sandboxUser ? sandboxPhone(sandboxUser) : event.detail)
