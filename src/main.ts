@@ -17,6 +17,7 @@ const io: ProcessIo = {
   cwd: process.cwd(),
   log: { fd: 1, stream: process.stdout, isTerminal: process.stdout.isTTY === true },
   onHangup: signals.onHangup,
+  onFault: (listener) => void process.on('uncaughtException', listener),
   signalled: signals.signalled
 }
 

@@ -16,6 +16,8 @@ export interface ProcessIo extends CliIo {
   readonly log: LogTarget
   /** Calls `listener` at every SIGHUP. */
   onHangup(listener: () => void): void
+  /** Calls `listener` for an error that nothing caught. Without a listener it ends the process. */
+  onFault(listener: (error: unknown) => void): void
   /** Resolves at the next SIGTERM or SIGINT. */
   signalled(): Promise<EndSignal>
 }

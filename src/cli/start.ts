@@ -70,6 +70,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     ...(link ? { groupMetrics: link.groupMetrics, isWorker: platform() === 'linux' } : {})
   })
   const urls = await listen(gateway, config)
+  // The guard ends a request whose handler throws. Anything beyond it must not end the requests of others.
+  io.onFault((error) => log.error({ err: error }, 'an error outside of every request; the process goes on'))
   if (link) link.say({ type: 'listening', ...urls })
   else log.info({ ...urls, wechat: sandboxUrl === null ? config.wechat.apiBase : 'sandbox' }, 'wxgate is listening')
   void gateway.ready().then(() => {
