@@ -1,3 +1,4 @@
+import { createDecipheriv } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'tap'
@@ -100,7 +101,34 @@ test('keys and tokens can be ended, time moved and everything reset', async (t) 
   t.match((await login('sandbox-alice-1')).json, { openid: String })
 })
 
-test('a control call that makes no sense is told so', async (t) => {
+test('a unionid can change and vanish for a known openid', async (t) => {
+  const { post, login } = await buildSandbox(t)
+  const { json: before } = await login('sandbox-alice')
+  await post('/sandbox/users', { appid: APP, user: 'alice', unionid: '' })
+  const { json: without } = await login('sandbox-alice')
+  await post('/sandbox/users', { appid: APP, openid: String(before.openid), unionid: 'uOther' })
+  const { json: other } = await login('sandbox-alice')
+  t.same([without.openid, other.openid], [before.openid, before.openid])
+  t.same([without.unionid, other.unionid], [undefined, 'uOther'])
+  t.equal((await post('/sandbox/users', { appid: APP, user: 'alice' })).status, 400)
+})
+
+test('any bytes can be encrypted as open data', async (t) => {
+  const { post, login } = await buildSandbox(t)
+  const { json } = await login('sandbox-alice')
+  const plaintext = Buffer.from('{"nickName":"a\x01\xff"}', 'latin1')
+  const sealed = await post('/sandbox/open-data', {
+    appid: APP,
+    user: 'alice',
+    plaintext: plaintext.toString('base64')
+  })
+  const key = Buffer.from(String(json.session_key), 'base64')
+  const decipher = createDecipheriv('aes-128-cbc', key, Buffer.from(String(sealed.json.iv), 'base64'))
+  const bytes = decipher.update(Buffer.from(String(sealed.json.encryptedData), 'base64'))
+  t.same(Buffer.concat([bytes, decipher.final()]), plaintext)
+})
+
+test('a wrong control call is refused with its reason', async (t) => {
   const { post, get, send } = await buildSandbox(t)
   const bad: readonly (readonly [string, unknown])[] = [
     ['/sandbox/codes', {}],

@@ -1,4 +1,4 @@
-/** Access tokens as WeChat keeps them: stable_token and the older token live apart and do not end each other. */
+/** Access tokens as WeChat keeps them: stable_token and the older /cgi-bin/token do not end each other's tokens. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { createBoundedMap } from './bounded-map.ts'
@@ -16,16 +16,16 @@ export interface IssuedToken {
 }
 
 export interface AccessTokenOffice {
-  /** The same token with what is left of it; another one in its last five minutes, both good for five more. `force`
-   *  ends the old one at once, at most 20 times a day and 30 s apart; more often it does nothing. */
+  /** The same token with its remaining seconds; a new one in its last five minutes, both valid for five more. `force`
+   *  ends the old one at once, at most 20 times a day and 30 s apart; else it has no effect. */
   stable(appId: string, force: boolean): IssuedToken
-  /** The older endpoint: another token each time, the one before it is good for five more minutes. */
+  /** /cgi-bin/token: a new token each time; the one before it is valid for five more minutes. */
   plain(appId: string): IssuedToken
-  /** The appid, or the errcode for a token that is none (any more). */
+  /** The appid, or the errcode for an invalid token. */
   check(token: string): string | number
-  /** Makes the app's tokens fail with 42001, as if their time were over. */
+  /** Makes the app's tokens fail with 42001, as expired ones do. */
   expire(appId: string): void
-  /** Makes the app's tokens fail with 40001, as if somebody else had fetched newer ones. */
+  /** Makes the app's tokens fail with 40001, as replaced ones do. */
   kill(appId: string): void
   clear(): void
 }

@@ -1,11 +1,11 @@
-/** Answers as api.weixin.qq.com gives them: status 200 whatever happened, JSON under text/plain. */
+/** Answers as api.weixin.qq.com gives them: status 200 in every case, JSON as text/plain. */
 import { randomBytes } from 'node:crypto'
 
 export interface Answer {
   readonly status: number
   readonly contentType: string
   readonly body: string | Buffer
-  /** For the call log; null where the body is no JSON of WeChat's. */
+  /** For the call log; null where the body is not JSON of WeChat. */
   readonly errcode: number | null
 }
 
@@ -17,6 +17,7 @@ const MESSAGES: ReadonlyMap<number, string> = new Map([
   [40013, 'invalid appid'],
   [40014, 'invalid access_token'],
   [40029, 'invalid code'],
+  [40037, 'invalid template_id'],
   [40097, 'invalid args'],
   [40125, 'invalid appsecret'],
   [40163, 'code been used'],
@@ -30,20 +31,28 @@ const MESSAGES: ReadonlyMap<number, string> = new Map([
   [42001, 'access_token expired'],
   [43001, 'require GET method'],
   [43002, 'require POST method'],
+  [43101, 'user refuse to accept the msg'],
   [45009, 'reach max api daily quota limit'],
   [45011, 'api minute-quota reach limit, mustslower, retry next minute'],
   [47001, 'data format error'],
+  [47003, 'argument invalid'],
+  [50004, 'forbid use token api'],
+  [50007, 'account frozen'],
+  [61010, 'code is expired'],
   [87007, 'session_key is not existed or expired'],
   [87008, 'invalid sig_method'],
-  [87009, 'invalid signature']
+  [87009, 'invalid signature'],
+  [89503, 'this ip needs the confirmation of an administrator'],
+  [89506, 'the administrator refused this ip, wait 24 hours'],
+  [89507, 'the administrator refused this ip, wait 1 hour']
 ])
 
-/** JSON under the content type that WeChat uses for it. */
+/** JSON with the content type of WeChat. */
 export function succeed(fields: Record<string, unknown>): Answer {
   return { status: 200, contentType: 'text/plain', body: JSON.stringify(fields), errcode: 0 }
 }
 
-/** A refusal: still status 200, with the trace id that WeChat ends every errmsg with. */
+/** Status 200 with errcode, and an errmsg that ends in a trace id. */
 export function refuse(errcode: number): Answer {
   const errmsg = `${MESSAGES.get(errcode) ?? 'error of the sandbox'}, rid: ${traceId()}`
   return { status: 200, contentType: 'text/plain', body: JSON.stringify({ errcode, errmsg }), errcode }
@@ -53,7 +62,10 @@ export function image(body: Buffer): Answer {
   return { status: 200, contentType: 'image/png', body, errcode: 0 }
 }
 
-/** For the sandbox's own endpoints, which are ordinary HTTP. */
+/** WeChat's front servers refuse every chunked request. */
+export const LENGTH_REQUIRED: Answer = { status: 412, contentType: 'text/html', body: '', errcode: null }
+
+/** For the sandbox's own endpoints, which use HTTP statuses. */
 export function control(status: number, body: unknown): Answer {
   return { status, contentType: 'application/json', body: `${JSON.stringify(body)}\n`, errcode: null }
 }

@@ -1,4 +1,4 @@
-/** A Map that forgets its oldest entries, so that no caller can fill the memory. */
+/** A Map with a limit: it drops its oldest entries. */
 
 const LIMIT = 200_000
 

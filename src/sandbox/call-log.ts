@@ -1,4 +1,4 @@
-/** What the sandbox was asked, for tests to look at: newest 1,000 calls, credentials masked. */
+/** The newest 1,000 calls for tests, credentials masked. */
 import type { SandboxRequest } from './request.ts'
 
 const KEPT = 1000
@@ -14,7 +14,7 @@ export interface LoggedCall {
   readonly params: Readonly<Record<string, unknown>>
   /** Names only. */
   readonly headers: readonly string[]
-  /** What was decided; null when nothing of WeChat's was answered. */
+  /** Errcode of the answer; null for an answer other than WeChat's. */
   readonly errcode: number | null
   readonly fault: string | null
 }
@@ -23,7 +23,7 @@ export interface CallLog {
   add(request: SandboxRequest, at: number, errcode: number | null, fault: string | null): void
   /** Oldest first. */
   list(path?: string): readonly LoggedCall[]
-  /** Since the start or the last clearing, forgotten calls included. */
+  /** Since the start or the last clear, dropped calls included. */
   counts(): { readonly total: number; readonly byPath: Readonly<Record<string, number>> }
   clear(): void
 }
@@ -36,7 +36,7 @@ export function createCallLog(): CallLog {
   return {
     add(request, at, errcode, fault) {
       total += 1
-      // Only a hostile caller gets here with more paths than WeChat has.
+      // WeChat has fewer paths than this limit.
       if (byPath.has(request.path) || byPath.size < KEPT) byPath.set(request.path, (byPath.get(request.path) ?? 0) + 1)
       if (calls.length >= 2 * KEPT) calls = calls.slice(-KEPT)
       const { method, path, headers } = request

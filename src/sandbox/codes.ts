@@ -1,11 +1,11 @@
-/** Codes of wx.login and getPhoneNumber: what a code stands for, and that it works once, for five minutes. */
+/** Codes of wx.login and getPhoneNumber: each stands for a user, works once and for five minutes. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { createBoundedMap } from './bounded-map.ts'
 import { type Fault, parseFault } from './faults.ts'
 
 const LIFE = 5 * 60 * 1000
-/** A fault that was not understood, such as `fault-hnag`, must not look like a login that went well. */
+/** First words of faults. A misspelt fault such as `fault-hnag` must not be a user name. */
 const NO_NAMES: ReadonlySet<string> = new Set(['fault', 'errcode', 'slow', 'status'])
 
 export type CodeKind = 'login' | 'phone'
@@ -19,7 +19,7 @@ export interface PhoneFields {
 export interface MintOptions {
   readonly kind: CodeKind
   readonly name: string
-  /** Null: whichever mini-program uses it first. */
+  /** Null: the first mini-program that uses it. */
   readonly appId: string | null
   /** Milliseconds. */
   readonly ttl?: number
@@ -35,9 +35,9 @@ export type CodeVerdict = Redeemed | 'unknown' | 'used' | 'other-app'
 
 export interface Codes {
   mint(options: MintOptions): string
-  /** What the text of a code asks to go wrong, without using the code up. */
+  /** The fault that the text of a code asks for. The code stays unused. */
   faultOf(code: string): Fault | null
-  /** Uses the code. `admits` may turn the holder down, which leaves the code as it was. */
+  /** Uses the code. It stays unused where `admits` rejects its user. */
   redeem(kind: CodeKind, appId: string, code: string, admits?: (name: string) => boolean): CodeVerdict
   clear(): void
 }
@@ -96,9 +96,8 @@ export function createCodes(clock: Clock): Codes {
   }
 }
 
-/** Reads a code that spells out what it stands for:
- *  `sandbox-` [`phone-`] [fault `-`] name [`-` anything]. With `anything` it is a code for one use, without it may be
- *  used again and again. A fault alone is enough; its user is then called `fault`. */
+/** Reads `sandbox-` [`phone-`] [fault `-`] name [`-` anything]. A code with `anything` works once, any other always. The
+ *  user of a fault without a name is called `fault`. */
 function spell(code: string): Spelled | null {
   const match = /^sandbox-(phone-)?([A-Za-z0-9_-]{1,200})$/.exec(code)
   if (!match?.[2]) return null

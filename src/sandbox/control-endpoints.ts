@@ -1,4 +1,4 @@
-/** The sandbox's own endpoints under /sandbox/: minting codes, planning faults, looking at calls. */
+/** The sandbox's own endpoints under /sandbox/: codes, faults, open data, users, the clock and the call log. */
 import { createHash } from 'node:crypto'
 import type { AccessTokenOffice } from './access-tokens.ts'
 import { type Answer, control } from './answers.ts'
@@ -30,7 +30,7 @@ const WHICH_USER = 'user must be 1 to 64 letters, digits or underscores, or open
 const MAX_MINTED = 10_000
 const YEAR = 366 * 86_400_000
 
-/** Null for a path that is none of its own. */
+/** Null for a path outside /sandbox/ and /livez. */
 export function createControlEndpoints(world: ControlledWorld): (request: SandboxRequest) => Answer | null {
   const endpoints: Readonly<Record<string, Endpoint>> = {
     'GET /livez': () => control(200, { status: 'ok' }),
@@ -38,6 +38,7 @@ export function createControlEndpoints(world: ControlledWorld): (request: Sandbo
     'POST /sandbox/phone-codes': (fields) => mintPhoneCode(world, fields),
     'POST /sandbox/open-data': (fields) => openData(world, fields),
     'POST /sandbox/session-keys': (fields) => changeSessionKey(world, fields),
+    'POST /sandbox/users': (fields) => changeUser(world, fields),
     'POST /sandbox/access-tokens': (fields) => changeAccessTokens(world, fields),
     'POST /sandbox/clock': (fields) => advance(world, fields),
     'POST /sandbox/faults': (fields) => planFault(world, fields),
@@ -68,7 +69,7 @@ function after(action: () => void): Answer {
   return control(200, { ok: true })
 }
 
-/** A whole number from `least` to `most`; `otherwise` where it is left out, null where it is something else. */
+/** A whole number from `least` to `most`; `otherwise` without the field, null for any other value. */
 function whole(fields: Fields, name: string, least: number, most: number, otherwise: number): number | null {
   const value = fields[name]
   if (value === undefined) return otherwise
@@ -104,7 +105,7 @@ function mintPhoneCode(world: ControlledWorld, fields: Fields): Answer {
   })
 }
 
-/** The name of the user meant by `user` or by `openid` and `appid`. */
+/** Name of the user given by `user`, or by `openid` and `appid`. */
 function userOf(world: ControlledWorld, fields: Fields): string | null {
   const name = text(fields, 'user')
   if (name !== '') return NAME.test(name) ? name : null
@@ -125,14 +126,16 @@ function openData(world: ControlledWorld, fields: Fields): Answer {
   const profile = { nickName: name, gender: 0, language: 'zh_CN', city: '', province: '', country: '', avatarUrl: '' }
   const sensitive = fields.kind === 'phone' ? phoneInfo(name) : { openId, ...profile, unionId }
   const rawData = text(fields, 'rawData') || JSON.stringify(given ?? profile)
+  const json = JSON.stringify({ ...(given ?? sensitive), watermark, ...watermarkOf(given) })
+  const plaintext = fields.plaintext === undefined ? json : Buffer.from(text(fields, 'plaintext'), 'base64')
   return control(200, {
-    ...encryptOpenData(key, JSON.stringify({ ...(given ?? sensitive), watermark, ...watermarkOf(given) })),
+    ...encryptOpenData(key, plaintext),
     rawData,
     signature: createHash('sha1').update(rawData).update(key).digest('hex')
   })
 }
 
-/** A watermark in the given data is kept as it is, to try wrong ones. */
+/** A watermark in the given data replaces the right one. */
 function watermarkOf(data: unknown): { watermark?: unknown } {
   return typeof data === 'object' && data !== null && 'watermark' in data ? { watermark: data.watermark } : {}
 }
@@ -146,6 +149,16 @@ function changeSessionKey(world: ControlledWorld, fields: Fields): Answer {
   else if (fields.action === 'rotate') world.people.rotateSessionKey(appId, openId)
   else return wrong('action must be expire or rotate')
   return control(200, { ok: true })
+}
+
+function changeUser(world: ControlledWorld, fields: Fields): Answer {
+  const appId = text(fields, 'appid')
+  const name = userOf(world, fields)
+  const { unionid } = fields
+  if (appId === '' || name === null) return wrong('appid and user (or openid) are needed')
+  if (typeof unionid !== 'string') return wrong('unionid must be a text, empty for none')
+  world.people.setUnionId(appId, name, unionid)
+  return control(200, { ...world.people.person(appId, name) })
 }
 
 function changeAccessTokens(world: ControlledWorld, fields: Fields): Answer {

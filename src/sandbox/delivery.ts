@@ -1,4 +1,4 @@
-/** Puts an answer on the wire, or does to it what was planned. */
+/** Sends an answer, or applies a fault to it. */
 import type { ServerResponse } from 'node:http'
 import type { Answer } from './answers.ts'
 import { bend, type Fault, isShape, type LostFault, type ShapeFault } from './faults.ts'
@@ -7,7 +7,7 @@ const DRIP_PAUSE = 100
 const HUGE = 5 * 1024 * 1024
 const HTML = { contentType: 'text/html', body: '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>' }
 
-/** Ends at once; what takes time goes on by itself until it is done or the caller has left. */
+/** Returns at once. Slow answers go on until they are sent or the caller closes. */
 export function deliver(response: ServerResponse, answer: Answer, fault: Fault | null): void {
   if (response.destroyed) return
   if (fault === null) send(response, answer)

@@ -1,4 +1,4 @@
-/** What can be made to go wrong: the words for it, and the queue of what goes wrong next. */
+/** Faults: their words, and the queue of planned ones. */
 
 /** `errcode` replaces the answer. `lost` kinds replace what is sent. `shape` kinds bend a good answer. */
 export type Fault =
@@ -28,8 +28,7 @@ const SHAPES = [
 
 const MAX_DELAY = 600_000
 
-/** Reads a fault from the start of `text`, optionally after `fault-`; `rest` is what follows the next `-`. Null when it
- *  does not begin with one. */
+/** Reads a fault from the start of `text`, optionally after `fault-`; `rest` follows the next `-`. Null without a fault. */
 export function parseFault(text: string): { fault: Fault; rest: string } | null {
   const source = /^fault-(.+)$/.exec(text)?.[1] ?? text
   for (const kind of [...SHAPES, ...LOST]) {
@@ -51,7 +50,7 @@ export function isShape(fault: Fault): fault is { readonly kind: ShapeFault } {
   return (SHAPES as readonly string[]).includes(fault.kind)
 }
 
-/** All the words, for messages and the list of the control endpoint. */
+/** Every word, for messages and the control endpoint. */
 export const FAULT_WORDS: readonly string[] = ['errcode-N', 'slow-MS', 'status-N', ...LOST, ...SHAPES]
 
 export interface PlannedFault {
@@ -59,17 +58,17 @@ export interface PlannedFault {
   readonly path: string
   readonly fault: Fault
   readonly appId: string | null
-  /** How many calls it hits; Infinity until it is removed. */
+  /** Number of calls that it hits; Infinity: until it is removed. */
   readonly times: number
-  /** How many calls pass before the first. */
+  /** Number of calls that pass before the first. */
   readonly skip: number
-  /** The call is carried out (a code is spent, a key rotated), and only its answer is lost. */
+  /** The call takes effect (a code is spent, a key rotated), and only its answer is lost. */
   readonly after: boolean
 }
 
 export interface FaultPlan {
   add(planned: PlannedFault): void
-  /** The fault for this call, and counts it. */
+  /** Takes the fault for this call; null without one. */
   next(path: string, appId: string | null): PlannedFault | null
   list(): readonly PlannedFault[]
   clear(): void

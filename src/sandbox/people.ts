@@ -1,29 +1,31 @@
-/** The users of the sandbox: who a name is in each mini-program, and the one session_key each has there. */
+/** The users of the sandbox: ids by mini-program and name, and the session_key of each. */
 import { createHash, randomBytes } from 'node:crypto'
 import { createBoundedMap } from './bounded-map.ts'
 
 export interface Person {
   readonly name: string
-  /** Stable for (appid, name), on every machine. */
+  /** The same for (appid, name) on every machine. */
   readonly openId: string
-  /** Stable for the name, the same in all mini-programs. */
+  /** The same for the name in all mini-programs; empty while the mini-program is not bound to an Open Platform account. */
   readonly unionId: string
 }
 
 export interface SessionKeys {
   readonly current: string | null
-  /** Pushed out by the current one; WeChat no longer knows it. */
+  /** Replaced by the current one; WeChat no longer accepts it. */
   readonly previous: string | null
 }
 
 export interface People {
   person(appId: string, name: string): Person
-  /** Null for an openid that no call or login has produced yet. */
+  /** Null for an openid that no call has produced. */
   byOpenId(appId: string, openId: string): Person | null
   sessionKeys(appId: string, openId: string): SessionKeys
-  /** A new key; the old one is worth nothing from here on. */
+  /** Gives a new key. The old one is no longer valid. */
   rotateSessionKey(appId: string, openId: string): string
   expireSessionKey(appId: string, openId: string): void
+  /** Binds the user to another Open Platform account; empty: to none, so that answers have no unionid. */
+  setUnionId(appId: string, name: string, unionId: string): void
   clear(): void
 }
 
@@ -70,6 +72,8 @@ export function createPeople(): People {
       keys.set(id(appId, openId), { current: null, previous })
     },
 
+    setUnionId: (appId, name, unionId) => void people.set(id(appId, name), { ...person(appId, name), unionId }),
+
     clear() {
       for (const map of [people, names, keys]) map.clear()
     }
@@ -80,7 +84,7 @@ function digest(text: string): string {
   return createHash('sha256').update(`wxgate sandbox ${text}`).digest('base64url')
 }
 
-/** A mainland number that is always the same for a name. */
+/** A mainland number, always the same for a name. */
 export function phoneNumberOf(name: string): string {
   const number = createHash('sha256').update(`phone ${name}`).digest().readUInt32BE(0) % 100_000_000
   return `138${String(number).padStart(8, '0')}`

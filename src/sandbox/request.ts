@@ -1,8 +1,8 @@
-/** An incoming call, read whole and in a form that no handler can trip over. */
+/** An incoming call, read whole. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
-/** Bytes of a body that are looked at; more is only counted and hashed. */
+/** Bytes of a body that are kept; further ones are counted and hashed. */
 const KEPT_BODY = 1024 * 1024
 
 export interface SandboxRequest {
@@ -10,13 +10,14 @@ export interface SandboxRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly headers: readonly string[]
+  readonly isChunked: boolean
   /** Null unless the body is a JSON object. */
   readonly json: Readonly<Record<string, unknown>> | null
   readonly bodyBytes: number
   readonly bodySha256: string
 }
 
-/** Null when the caller left before its request was complete. */
+/** Null when the caller closed before its request was complete. */
 export async function readRequest(incoming: IncomingMessage): Promise<SandboxRequest | null> {
   const target = incoming.url ?? '/'
   const mark = target.indexOf('?')
@@ -37,6 +38,7 @@ export async function readRequest(incoming: IncomingMessage): Promise<SandboxReq
     path: mark < 0 ? target : target.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
     headers: Object.keys(incoming.headers),
+    isChunked: incoming.headers['transfer-encoding'] !== undefined,
     json: bodyBytes > 0 && bodyBytes <= KEPT_BODY ? parse(Buffer.concat(chunks)) : null,
     bodyBytes,
     bodySha256: hash.digest('hex')
@@ -52,7 +54,7 @@ function parse(body: Buffer): Readonly<Record<string, unknown>> | null {
   }
 }
 
-/** A non-empty text among the fields, else `''`. */
+/** A field that is a text, else `''`. */
 export function text(fields: Readonly<Record<string, unknown>> | null, name: string): string {
   const value = fields !== null && Object.hasOwn(fields, name) ? fields[name] : undefined
   return typeof value === 'string' ? value : ''

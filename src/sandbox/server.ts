@@ -1,10 +1,9 @@
-/** A stand-in for api.weixin.qq.com: its endpoints over HTTP, and /sandbox/* to say how they should behave. */
+/** A stand-in for api.weixin.qq.com: its endpoints over HTTP, and /sandbox/* to control them. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
-import type { Log } from '../telemetry/log.ts'
 import { type AccessTokenOffice, createAccessTokenOffice } from './access-tokens.ts'
-import { type Answer, control, refuse } from './answers.ts'
+import { type Answer, control, LENGTH_REQUIRED, refuse } from './answers.ts'
 import { type CallLog, createCallLog } from './call-log.ts'
 import { type Codes, createCodes } from './codes.ts'
 import { createControlEndpoints } from './control-endpoints.ts'
@@ -14,20 +13,24 @@ import { createPeople, type People } from './people.ts'
 import { readRequest, type SandboxRequest, text } from './request.ts'
 import { createWeChatEndpoints } from './wechat-endpoints.ts'
 
+export interface SandboxLog {
+  error(fields: Readonly<Record<string, unknown>>, message: string): void
+}
+
 export interface SandboxOptions {
   readonly clock: Clock
-  readonly log?: Log
-  /** The only mini-programs there are, with their secrets. Left out, any appid is welcome with any secret that does not
-   *  begin with `wrong`. */
+  readonly log?: SandboxLog
+  /** The known mini-programs and their secrets. Without it every appid is accepted with any secret that does not begin
+   *  with `wrong`. */
   readonly apps?: Iterable<{ readonly appid: string; readonly secret: string }>
-  /** Milliseconds before every answer of WeChat's. */
+  /** Milliseconds before every answer of a WeChat endpoint. */
   readonly latency?: number
 }
 
 export interface Sandbox {
   /** Port 0 takes a free one. */
   listen(port: number, host?: string): Promise<{ readonly url: string; readonly port: number }>
-  /** Breaks off what is under way. */
+  /** Closes all connections. */
   close(): Promise<void>
   /** The same as the control endpoints, for tests in the same process. */
   readonly state: SandboxState
@@ -39,10 +42,10 @@ export interface SandboxState {
   readonly accessTokens: AccessTokenOffice
   readonly faults: FaultPlan
   readonly calls: CallLog
-  /** The sandbox's own time, ahead of the clock by what was asked for at /sandbox/clock. */
+  /** Time of the sandbox: the clock plus the advances of /sandbox/clock. */
   readonly now: () => number
   readonly advanceClock: (by: number) => void
-  /** Back to the first moment. */
+  /** Restores the initial state. */
   readonly reset: () => void
 }
 
@@ -55,8 +58,13 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = await readRequest(incoming)
     if (!request) return
+    response.setHeader('date', new Date(state.now()).toUTCString())
     const controlled = answerControl(request)
     if (controlled) return deliver(response, controlled, null)
+    if (request.isChunked) {
+      state.calls.add(request, state.now(), null, null)
+      return deliver(response, LENGTH_REQUIRED, null)
+    }
     if (latency > 0) await new Promise((resolve) => setTimeout(resolve, latency))
     const planned = state.faults.next(request.path, appIdOf(request))
     const answer = answerOrFault(request, planned)
@@ -70,7 +78,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       if (planned.after) answerWeChat(request)
       return refuse(planned.fault.errcode)
     }
-    // Without `after` WeChat never gets to the call: nothing is spent.
+    // Without `after` the call does not take effect.
     if (planned && !planned.after && isLost(planned.fault)) return NOTHING
     return answerWeChat(request)
   }
@@ -117,7 +125,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
 
 const NOTHING: Answer = { status: 200, contentType: 'text/plain', body: '{}', errcode: null }
 
-/** Faults that leave nothing of the answer. */
+/** Faults that replace the whole answer. */
 function isLost(fault: Fault): boolean {
   return !isShape(fault) && !['slow', 'drip', 'array'].includes(fault.kind)
 }

@@ -1,4 +1,4 @@
-/** The endpoints of api.weixin.qq.com that the sandbox knows, each as WeChat's page describes it. */
+/** The endpoints of api.weixin.qq.com that the sandbox plays. */
 import { createHmac } from 'node:crypto'
 import type { AccessTokenOffice } from './access-tokens.ts'
 import { type Answer, image, refuse, succeed } from './answers.ts'
@@ -17,7 +17,7 @@ export interface WeChatWorld {
 }
 
 type Endpoint = (request: SandboxRequest) => Answer
-/** What a call with an access token is given: whose token it is. */
+/** A call with an access token, and the appid of that token. */
 type AppEndpoint = (request: SandboxRequest, appId: string) => Answer
 
 /** One transparent pixel. */
@@ -26,7 +26,7 @@ const PIXEL = Buffer.from(
   'base64'
 )
 
-/** Answers any path: those without an entry of their own take an access token and echo what came. */
+/** Answers any path. A path without an entry takes an access token and echoes the call. */
 export function createWeChatEndpoints(world: WeChatWorld): Endpoint {
   const open: Readonly<Record<string, readonly ['GET' | 'POST', Endpoint]>> = {
     '/sns/jscode2session': ['GET', (request) => exchangeCode(world, request)],
@@ -62,7 +62,7 @@ function wrongMethod(expected: string): Answer {
   return refuse(expected === 'GET' ? 43001 : 43002)
 }
 
-/** Missing and wrong credentials, in the order in which WeChat complains. */
+/** Errcode for missing and wrong credentials, in WeChat's order; 0 for valid ones. */
 function refuseApp(world: WeChatWorld, appId: string, secret: string): number {
   if (appId === '') return 41002
   if (secret === '') return 41004
@@ -83,7 +83,7 @@ function exchangeCode(world: WeChatWorld, { query }: SandboxRequest): Answer {
   if (typeof verdict === 'string') return refuse(40029)
   const { openId, unionId } = world.people.person(appId, verdict.name)
   const sessionKey = world.people.rotateSessionKey(appId, openId)
-  return succeed({ session_key: sessionKey, openid: openId, unionid: unionId })
+  return succeed({ session_key: sessionKey, openid: openId, ...(unionId === '' ? {} : { unionid: unionId }) })
 }
 
 function plainToken(world: WeChatWorld, { query }: SandboxRequest): Answer {
@@ -117,7 +117,7 @@ function signedUser(world: WeChatWorld, { query }: SandboxRequest, appId: string
 
 function checkSession(world: WeChatWorld, request: SandboxRequest, appId: string): Answer {
   const user = signedUser(world, request, appId)
-  // WeChat's page for this call knows one refusal for every key that is not the current one.
+  // WeChat has one errcode here for every key other than the current one.
   if (typeof user === 'number') return refuse(user === 87007 ? 87009 : user)
   return succeed({ errcode: 0, errmsg: 'ok' })
 }
@@ -144,7 +144,7 @@ function phoneNumber(world: WeChatWorld, { json }: SandboxRequest, appId: string
   return succeed({ errcode: 0, errmsg: 'ok', phone_info: { ...info, watermark } })
 }
 
-/** The number of a user, and whatever of it was asked to be different. */
+/** Number of a user; `fields` replace parts of it. */
 export function phoneInfo(name: string, fields: PhoneFields = {}): Record<string, unknown> {
   const number = phoneNumberOf(name)
   return { phoneNumber: number, purePhoneNumber: number, countryCode: '86', ...fields }
@@ -165,7 +165,7 @@ function sendMessage(world: WeChatWorld, { json }: SandboxRequest, appId: string
   return succeed({ errcode: 0, errmsg: 'ok' })
 }
 
-/** An image when all is well, JSON when not: nobody may take this answer for JSON beforehand. */
+/** An image on success, JSON on error: the caller cannot assume JSON. */
 function drawCode({ json }: SandboxRequest): Answer {
   return json === null || text(json, 'scene') === '' ? refuse(40097) : image(PIXEL)
 }
