@@ -195,22 +195,6 @@ test('latency is waited out before every answer of WeChat', async (t) => {
   t.ok(performance.now() - began >= 55)
 })
 
-test('a chunked request is answered 412 on every path and does nothing; the same bytes with a length are taken', async (t) => {
-  const { url, token, sandbox } = await buildSandbox(t)
-  const access_token = await token()
-  const body = () => new Blob(['{"grant_type":"client_credential","appid":"wx1","secret":"sandbox"}']).stream()
-  for (const path of ['/cgi-bin/stable_token', `/wxa/img_sec_check?access_token=${access_token}`]) {
-    const chunked = await fetch(url + path, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
-    t.equal(chunked.status, 412, path)
-    const framed = await fetch(url + path, { method: 'POST', body: await new Response(body()).text() })
-    t.equal(framed.status, 200, path)
-  }
-  t.same(
-    sandbox.state.calls.list('/wxa/img_sec_check').map(({ errcode }) => errcode),
-    [null, 0]
-  )
-})
-
 test('the code of developer tools without an AppID is an invalid code', async (t) => {
   const { login } = await buildSandbox(t)
   t.match((await login('the code is a mock one')).json, { errcode: 40029 })

@@ -62,9 +62,6 @@ export function image(body: Buffer): Answer {
   return { status: 200, contentType: 'image/png', body, errcode: 0 }
 }
 
-/** WeChat's front servers refuse every chunked request. */
-export const LENGTH_REQUIRED: Answer = { status: 412, contentType: 'text/html', body: '', errcode: null }
-
 /** For the sandbox's own endpoints, which use HTTP statuses. */
 export function control(status: number, body: unknown): Answer {
   return { status, contentType: 'application/json', body: `${JSON.stringify(body)}\n`, errcode: null }

@@ -10,7 +10,6 @@ export interface SandboxRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly headers: readonly string[]
-  readonly isChunked: boolean
   /** Null unless the body is a JSON object. */
   readonly json: Readonly<Record<string, unknown>> | null
   readonly bodyBytes: number
@@ -38,7 +37,6 @@ export async function readRequest(incoming: IncomingMessage): Promise<SandboxReq
     path: mark < 0 ? target : target.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
     headers: Object.keys(incoming.headers),
-    isChunked: incoming.headers['transfer-encoding'] !== undefined,
     json: bodyBytes > 0 && bodyBytes <= KEPT_BODY ? parse(Buffer.concat(chunks)) : null,
     bodyBytes,
     bodySha256: hash.digest('hex')

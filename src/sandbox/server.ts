@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
 import { type AccessTokenOffice, createAccessTokenOffice } from './access-tokens.ts'
-import { type Answer, control, LENGTH_REQUIRED, refuse } from './answers.ts'
+import { type Answer, control, refuse } from './answers.ts'
 import { type CallLog, createCallLog } from './call-log.ts'
 import { type Codes, createCodes } from './codes.ts'
 import { createControlEndpoints } from './control-endpoints.ts'
@@ -61,10 +61,6 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     response.setHeader('date', new Date(state.now()).toUTCString())
     const controlled = answerControl(request)
     if (controlled) return deliver(response, controlled, null)
-    if (request.isChunked) {
-      state.calls.add(request, state.now(), null, null)
-      return deliver(response, LENGTH_REQUIRED, null)
-    }
     if (latency > 0) await new Promise((resolve) => setTimeout(resolve, latency))
     const planned = state.faults.next(request.path, appIdOf(request))
     const answer = answerOrFault(request, planned)
