@@ -1,4 +1,4 @@
-/** The flags and variables by which every command that needs a configuration finds it. */
+/** Flags and variables that name the configuration, for every command that needs one. */
 import { type LoadResult, loadConfig } from '../config/load.ts'
 import { didYouMean } from '../config/problem.ts'
 import { type Allowance, allowances } from '../config/section.ts'
@@ -15,7 +15,7 @@ export interface ConfigArguments {
   readonly allow?: readonly string[] | undefined
 }
 
-/** Flags beat the environment. Throws a {@link UsageError} for a name that nothing is called by. */
+/** Flags beat the environment. Throws a {@link UsageError} for an unknown allowance. */
 export function loadConfigFrom({ config, allow }: ConfigArguments, { env, cwd }: CliIo): LoadResult {
   return loadConfig({
     file: configFile({ config }, env),

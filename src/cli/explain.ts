@@ -1,4 +1,4 @@
-/** `wxgate explain`: what would happen to a request, said by the code that would do it. Nothing is sent anywhere. */
+/** `wxgate explain`: shows the way of a request through the code that would serve it. Sends nothing. */
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { parseArgs } from 'node:util'
@@ -14,18 +14,18 @@ import { refuseCommandLine } from './usage.ts'
 
 const USAGE = `Usage: wxgate explain METHOD PATH [-c FILE] [-H 'Name: value']… [--from ADDRESS] [--format text|json]
 
-Says what would happen to a request: which route it takes and why, who it would come from, what the upstream would
-receive and what it would not. Nothing is sent. A token given with -H 'Authorization: Bearer …' is verified with the
-secrets of the file; whether its session was ended cannot be known here.
+Shows the way of a request: its route and why, its user, what the upstream would receive and what is stripped. Sends
+nothing. A token given with -H 'Authorization: Bearer …' is verified with the secrets of the file; the state of its
+session is not known here.
 
-  -c, --config  the configuration (gateway.yaml, or what WXGATE_CONFIG says)
+  -c, --config  the configuration (default: WXGATE_CONFIG, else gateway.yaml)
   -H, --header  a header of the request, any number of times
   --from        the address that the connection comes from (192.0.2.1)
   --format      text (default) or json
   --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
 
-/** 0 whenever there is an answer, be it a refusal; 2 when the command line or the configuration is wrong. */
+/** 0 for every answer, refusals included; 2 for an invalid command line or configuration. */
 export async function run(args: readonly string[], io: CliIo): Promise<number> {
   try {
     const { values, positionals } = parseArgs({
@@ -76,7 +76,7 @@ function readHeader(line: string): [string, string] {
   return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]
 }
 
-/** Explaining creates nothing: where the gateway has not made its secret yet, one that nobody knows stands in. */
+/** Creates no secret file: before the gateway's first start a random secret replaces the word `generated`. */
 function withSecret(config: GatewayConfig): { config: GatewayConfig; isSecretKnown: boolean } {
   const file = generatedSecretFile(config.store)
   const isSecretKnown = !config.secrets.includes('generated') || (file !== null && existsSync(file))

@@ -1,4 +1,4 @@
-/** An explanation for a person. */
+/** An explanation as text. */
 import type { ExplainedRoute, Explanation } from './explanation.ts'
 
 export function formatExplanation(explanation: Explanation): string {
@@ -41,8 +41,8 @@ function describe({ path, methods, place, upstream, auth }: ExplainedRoute): str
   return `${path}${methods === null ? '' : ` [${methods.join(', ')}]`}  ${place}  ${auth}, to ${upstream}`
 }
 
-/** What came from the command line shall not reach a terminal as commands of its own. */
+/** Text from the command line must not reach a terminal as control sequences. */
 function printable(line: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are replaced
   return line.replace(/[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, '?')
 }

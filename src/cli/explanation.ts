@@ -1,4 +1,4 @@
-/** What would happen to a request: the parts of a gateway that never listens are asked, one after the other. */
+/** The way of a request, asked of the parts of a gateway that never listens. */
 import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
@@ -32,7 +32,7 @@ export interface ExplainedRequest {
 export interface ExplainedRoute {
   readonly path: string
   readonly methods: readonly string[] | null
-  /** Where it stands: `gateway.yaml:14`. */
+  /** Its place in the file: `gateway.yaml:14`. */
   readonly place: string
   readonly upstream: string
   readonly auth: RouteConfig['auth']
@@ -48,7 +48,7 @@ export interface Explanation {
   /** Null when the target was refused. */
   readonly path: string | null
   readonly route: ExplainedRoute | null
-  /** Why it is this route, or none. */
+  /** The reason for this route, or for no route. */
   readonly why: string
   /** Other routes that cover the path, the most specific first. */
   readonly alsoCovering: readonly ExplainedRoute[]
@@ -59,7 +59,7 @@ export interface Explanation {
     readonly notes: readonly string[]
   }
   readonly outcome: 'forwarded' | 'own' | 'refused'
-  /** Null where the upstream, or an endpoint of the gateway, has the last word. */
+  /** Null where the upstream or an endpoint of the gateway answers. */
   readonly answer: { readonly status: number; readonly code: string; readonly detail: string } | null
   readonly upstream: {
     readonly name: string
@@ -84,11 +84,11 @@ export interface ExplainOptions {
   /** Line of each route in the file. */
   readonly routeLines: readonly number[]
   readonly clock: Clock
-  /** False when the gateway has not made its secret yet. */
+  /** False before the gateway made its secret. */
   readonly isSecretKnown: boolean
 }
 
-/** Opens nothing that others could see: state is in memory, and nothing is sent. */
+/** Keeps its state in memory and sends nothing. */
 export async function explain(
   config: GatewayConfig,
   request: ExplainedRequest,

@@ -1,4 +1,4 @@
-/** `wxgate validate`: everything that is wrong with a configuration. Creates and changes nothing. */
+/** `wxgate validate`: lists every fault of a configuration. Creates and changes nothing. */
 import { parseArgs } from 'node:util'
 import { formatProblem, type Problem } from '../config/problem.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
@@ -7,15 +7,15 @@ import { refuseCommandLine } from './usage.ts'
 
 const USAGE = `Usage: wxgate validate [-c FILE] [--strict] [--format text|json] [--allow NAME[,NAME]]
 
-Checks a configuration and lists everything that is wrong with it.
+Checks a configuration and lists all its faults.
 
-  -c, --config  the file (gateway.yaml, or what WXGATE_CONFIG says)
+  -c, --config  the file (default: WXGATE_CONFIG, else gateway.yaml)
   --strict      warnings count as errors
   --format      text (default) or json
   --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
 
-/** 0 when the file is fine, 2 when it or the command line is not. */
+/** 0 for a valid file, 2 for an invalid file or command line. */
 export async function run(args: readonly string[], io: CliIo): Promise<number> {
   try {
     const { values } = parseArgs({

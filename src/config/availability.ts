@@ -1,5 +1,5 @@
-/** What gateway.yaml can already say and this version cannot yet do. Delete the line here when it is implemented: the
- *  check, the published schema and the documentation follow. `[]` is any entry of a list, `*` any key of a map. */
+/** Keys of gateway.yaml that this version does not implement. Delete the line of a key that becomes available: the check,
+ *  the published schema and the documentation follow. `[]` is any entry of a list, `*` any key of a map. */
 export const notAvailable: readonly string[] = [
   'apps[].push',
   'apps[].pay',
@@ -8,7 +8,7 @@ export const notAvailable: readonly string[] = [
   'upstreams.*.retries.budget'
 ]
 
-/** Steps of such a path: `apps[].push` is apps, [], push. */
+/** `apps[].push` as steps: apps, [], push. */
 export function patternSteps(pattern: string): string[] {
   return pattern.replaceAll('[]', '.[]').split('.')
 }

@@ -1,4 +1,4 @@
-/** The strict check against the schema: everything wrong at once, in words, each with its place. */
+/** The strict check against the schema: reports every fault at once, each with its place. */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { Written } from './config.ts'
 import { didYouMean, type Path, pointer, quote } from './problem.ts'
@@ -11,7 +11,7 @@ let compiled: ValidateFunction | undefined
 
 function validator(): ValidateFunction {
   if (compiled === undefined) {
-    // The schema is ours and a test checks it; leaving out these two halves the time that a start takes here.
+    // A test checks the schema itself. Without these two steps the check takes half the time at a start.
     const quick = { validateSchema: false, code: { optimize: false } }
     const ajv = new Ajv({
       allErrors: true,
@@ -30,12 +30,12 @@ function validator(): ValidateFunction {
 function isInRange(range: { min: string; max: string }, text: string): boolean {
   const parse = (value: string) => parseDuration(value) ?? parseSize(value)
   const value = parse(text)
-  // What has no value at all is for the pattern to refuse.
+  // The pattern refuses text without a value.
   return value === null || (value >= (parse(range.min) ?? 0) && value <= (parse(range.max) ?? Number.POSITIVE_INFINITY))
 }
 
-/** Fills in defaults, reports what is wrong, and takes it out: what remains is of the right type. Nothing is reported for
- *  the places in `known`, where something was already found to be wrong. */
+/** Fills in defaults, reports invalid values and removes them, so that the rest has the right type.
+ *  @param known Places that were reported before; they are removed without a report. */
 export function check(tree: unknown, known: ReadonlySet<string>, report: Report): Draft<Written> {
   const validate = validator()
   validate(tree)
@@ -45,7 +45,7 @@ export function check(tree: unknown, known: ReadonlySet<string>, report: Report)
   const seen = new Set<string>()
   const wrong: Path[] = []
   for (const error of validate.errors ?? []) {
-    // What is wrong with each alternative says less than that none of them fits.
+    // One report for the union says more than one for each alternative.
     if ([...unions].some((union) => error.schemaPath.startsWith(`${union}/`))) continue
     const path = subject(error, tree)
     const place = pointer(path)
@@ -61,7 +61,7 @@ export function check(tree: unknown, known: ReadonlySet<string>, report: Report)
   return (isMapping(tree) ? tree : {}) as Draft<Written>
 }
 
-/** The place that an error is about: for a key too many or missing, that key. */
+/** The place of an error; for an unknown or missing key, that key. */
 function subject(error: ErrorObject, tree: unknown): Path {
   const path = stepsOf(error.instancePath, tree)
   if (error.keyword === 'additionalProperties') return [...path, String(error.params.additionalProperty)]
@@ -109,7 +109,7 @@ interface Words {
   readonly hint?: string | undefined
 }
 
-/** Never repeats a value of the file: it may be a secret in the wrong place. */
+/** Never repeats a value of the file, because it may be a secret in the wrong place. */
 function describe(error: ErrorObject): Words {
   const schema = (error.parentSchema ?? {}) as JsonSchema
   const form = schema['x-form']

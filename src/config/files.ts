@@ -1,4 +1,4 @@
-/** Reading the files that a configuration names. */
+/** Reads the files that a configuration names. */
 import { readFileSync, statSync } from 'node:fs'
 import { platform } from 'node:os'
 
@@ -15,7 +15,7 @@ export class FileError extends Error {}
 
 const LARGEST = 1024 * 1024
 
-/** Only regular files: a pipe or a device could keep the reader waiting for ever. */
+/** Reads regular files only: a pipe or a device could block the reader for ever. */
 export const readFile: ReadFile = (path) => {
   const stat = statSync(path)
   if (!stat.isFile()) throw new FileError('not a regular file')

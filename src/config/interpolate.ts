@@ -1,9 +1,9 @@
-/** `${VAR}`, `${VAR:-default}` and `$${` inside a scalar. What comes out is text and is never read as YAML again. */
+/** Fills in `${VAR}`, `${VAR:-default}` and `$${` inside a scalar. The result is text and is never parsed as YAML. */
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface Fault {
-  /** Where in the text. */
+  /** Part of the text. */
   readonly token: string
   readonly message: string
   readonly hint: string
@@ -18,7 +18,7 @@ export interface Interpolated {
 
 const NAME = '[A-Za-z_][A-Za-z0-9_]*'
 
-/** As in a POSIX shell, `:-` stands in for a variable that is unset or empty. */
+/** As in a POSIX shell, the text after `:-` replaces a variable that is unset or empty. */
 export function interpolate(text: string, env: Environment): Interpolated {
   if (!text.includes('${')) return { text, isFilled: false, faults: [] }
   const faults: Fault[] = []
@@ -31,7 +31,7 @@ export function interpolate(text: string, env: Environment): Interpolated {
       faults.push({
         token,
         message: 'a ${ that does not begin a placeholder',
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how the file is written
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of gateway.yaml
         hint: 'write ${NAME} or ${NAME:-default}, and $${ for a plain ${'
       })
       return token
@@ -51,9 +51,9 @@ export function interpolate(text: string, env: Environment): Interpolated {
   return { text: filled, isFilled, faults }
 }
 
-/** Makes placeholders harmless to YAML, where `{` and `,` inside `[…]` and `{…}` would begin and end things: each such
- *  character is replaced by a private one, so every position stays the same. A placeholder that holds a quote, a
- *  backslash or a line break is left to YAML's own rules. */
+/** Hides the punctuation of placeholders from the YAML parser: inside `[…]` and `{…}` it would end an entry. Each such
+ *  character becomes one private-use character, so every position stays the same. A placeholder that holds a quote, a
+ *  backslash or a line break follows the rules of YAML. */
 export function maskPlaceholders(text: string): { masked: string; unmask: (text: string) => string } {
   const plain = '{}[],'
   const hidden = unusedCharacters(text, plain.length)
@@ -66,7 +66,7 @@ export function maskPlaceholders(text: string): { masked: string; unmask: (text:
   return { masked, unmask: (value) => value.replace(back, (char) => plain[hidden.indexOf(char)] ?? char) }
 }
 
-/** A run of private-use characters that the text does not hold. */
+/** A run of private-use characters that do not occur in the text. */
 function unusedCharacters(text: string, count: number): string | null {
   for (let first = 0xe000; first + count <= 0xf900; first += count) {
     const run = Array.from({ length: count }, (_, index) => String.fromCharCode(first + index)).join('')

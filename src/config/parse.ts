@@ -1,4 +1,4 @@
-/** YAML text to a document with positions, or to the list of what is wrong with it as YAML. */
+/** Parses YAML text to a document with positions, or to the list of its syntax faults. */
 import { type Document, LineCounter, type ParsedNode, parseDocument } from 'yaml'
 import { maskPlaceholders } from './interpolate.ts'
 import type { Problem } from './problem.ts'
@@ -6,7 +6,7 @@ import type { Position } from './report.ts'
 
 export interface ParsedText {
   readonly root: Document.Parsed<ParsedNode>['contents']
-  /** Gives back what was masked (see {@link maskPlaceholders}). */
+  /** Undoes {@link maskPlaceholders}. */
   readonly unmask: (text: string) => string
   readonly text: string
   readonly position: (offset: number) => Position
@@ -30,7 +30,7 @@ export function parseYaml(file: string, original: string): ParseResult {
   const lineCounter = new LineCounter()
   let document: Document.Parsed<ParsedNode>
   try {
-    // Duplicate keys are found later, in a way whose cost does not grow with the square of the number of keys.
+    // read-tree.ts finds duplicate keys in linear time; the parser's own check takes quadratic time.
     document = parseDocument(masked, {
       version: '1.2',
       strict: true,
@@ -46,7 +46,7 @@ export function parseYaml(file: string, original: string): ParseResult {
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
 
-  // Tags are dealt with where they stand.
+  // read-tree.ts reports tags at their place.
   const faults = [...document.errors, ...document.warnings.filter((warning) => warning.code !== 'TAG_RESOLVE_FAILED')]
   if (faults.length > 0) {
     const problems = faults.slice(0, MOST_PROBLEMS).map((fault) => {
@@ -72,7 +72,7 @@ function describe(code: string, message: string): { message: string; hint?: stri
     case 'BLOCK_AS_IMPLICIT_KEY':
       return { message: 'a second ": " in one line', hint: 'put the value in quotes' }
     default:
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not reach a terminal
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach a terminal
       return { message: `not valid YAML: ${message.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 200)}` }
   }
 }

@@ -1,9 +1,9 @@
-/** Certificates and keys, as far as they can be judged before anybody connects. */
+/** Checks certificates and keys before the first connection. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 
 export type PemPart = 'ca' | 'cert' | 'key'
 
-/** What is wrong with each part that is there. */
+/** The faults of each part that is present. */
 export function pemFaults(pem: Readonly<Partial<Record<PemPart, string | undefined>>>): [PemPart, string][] {
   const faults: [PemPart, string][] = []
   const read = <T>(part: PemPart, parse: (text: string) => T | string): T | null => {
@@ -35,7 +35,7 @@ function readKey(text: string): KeyObject | string {
     return createPrivateKey(text)
   } catch {
     return text.includes('ENCRYPTED')
-      ? 'must hold a private key that is not encrypted: nobody is there to give a passphrase'
+      ? 'must hold a private key that is not encrypted: the gateway cannot ask for a passphrase'
       : 'must hold a private key in PEM that can be read'
   }
 }

@@ -1,4 +1,4 @@
-/** What is wrong with a configuration file, where, and what was probably meant. */
+/** A fault of a configuration file, with its place and a hint. */
 
 export type Path = readonly (string | number)[]
 
@@ -11,7 +11,7 @@ export interface Problem {
   /** `routes[2].auth`; empty for the file as a whole. Never holds a value of the file. */
   readonly path: string
   readonly message: string
-  /** What was probably meant, or what to do. */
+  /** The probable meaning, or the next step. */
   readonly hint?: string
 }
 
@@ -33,7 +33,7 @@ export function formatPath(path: Path): string {
   return text
 }
 
-/** A name out of the file, made safe for a terminal and short. */
+/** A name out of the file, shortened and safe for a terminal. */
 export function quote(name: string): string {
   const short = name.length > 60 ? `${name.slice(0, 57)}...` : name
   return JSON.stringify(short).replace(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (char) => {
@@ -41,13 +41,13 @@ export function quote(name: string): string {
   })
 }
 
-/** A JSON pointer (RFC 6901), which is how Ajv names places. */
+/** A JSON pointer (RFC 6901), as Ajv names places. */
 export function pointer(path: Path): string {
   return path.map((step) => `/${String(step).replace(/~/g, '~0').replace(/\//g, '~1')}`).join('')
 }
 
-/** The candidate that `word` was most likely meant to be; undefined when none is near. Upper and lower case, `_` and `-`
- *  do not count, so `access_ttl` finds `accessTtl`. */
+/** The candidate nearest to `word`; undefined when no candidate is near. Upper and lower case, `_` and `-` do not count, so
+ *  `access_ttl` finds `accessTtl`. */
 export function nearestName(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = fold(word)
   if (wanted === '' || wanted.length > 64) return undefined
@@ -75,7 +75,7 @@ function fold(name: string): string {
   return name.toLowerCase().replace(/[\s_-]/g, '')
 }
 
-/** Insertions, deletions, replacements, and neighbours that changed places, each counted as one. */
+/** Optimal string alignment distance: insertions, deletions, replacements and swaps of neighbours count one each. */
 function editDistance(a: string, b: string): number {
   let older: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)

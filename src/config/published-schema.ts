@@ -1,10 +1,10 @@
-/** The schema as editors and people read it: placeholders are allowed wherever a value is more than plain text. */
+/** The schema for editors: a placeholder is valid in the place of every scalar. */
 import { notAvailable } from './availability.ts'
 import { checkedSchema, type JsonSchema } from './schema.ts'
 
 const placeholder: JsonSchema = { type: 'string', pattern: '\\$\\{' }
 
-/** config/gateway.schema.json, and what `wxgate schema` prints. */
+/** Content of config/gateway.schema.json and output of `wxgate schema`. */
 export function publishedSchema(): Readonly<Record<string, unknown>> {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
@@ -46,7 +46,7 @@ function describe(description: string, fallback: unknown, path: string): string 
   return `${description}${standard}${isAvailable(path) ? '' : ' Not available yet in this version.'}`
 }
 
-/** A default as one would write it. */
+/** A default as gateway.yaml writes it. */
 export function written(value: unknown): string {
   return Array.isArray(value) ? `[${value.join(', ')}]` : String(value)
 }
@@ -55,7 +55,7 @@ function withoutPrivate(schema: JsonSchema): JsonSchema {
   const plain: JsonSchema = Object.fromEntries(Object.entries(schema).filter(([key]) => !key.startsWith('x-')))
   const numbers = plain.enum?.filter((word) => /^[0-9]+$/.test(String(word))) ?? []
   if (plain.enum === undefined || numbers.length === 0) return plain
-  // Without quotes, a status code is a number to YAML; the check takes either.
+  // YAML reads an unquoted status code as a number; the check accepts both.
   const { type, ...untyped } = plain
   return { ...untyped, enum: [...plain.enum, ...numbers.map(Number)] }
 }

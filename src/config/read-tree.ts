@@ -1,5 +1,5 @@
-/** A YAML document to plain values: aliases followed, placeholders filled in, secrets read from their files. It remembers
- *  where every value stood, and which values could not be had. */
+/** Reads a YAML document to plain values: follows aliases, fills in placeholders, reads secrets from their files. Keeps
+ *  the place of every value and the list of values that could not be read. */
 import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar } from 'yaml'
 import type { ReadFile } from './files.ts'
 import { type Environment, interpolate } from './interpolate.ts'
@@ -10,9 +10,9 @@ import type { JsonSchema } from './schema.ts'
 import { readSecretFile } from './secret-file.ts'
 
 export interface Tree {
-  /** Objects have no prototype. A value that could not be had is undefined. */
+  /** Objects have no prototype. A value that could not be read is undefined. */
   readonly value: unknown
-  /** JSON pointers of the values that could not be had; a problem was reported for each. */
+  /** JSON pointers of the values that could not be read; each was reported. */
   readonly broken: ReadonlySet<string>
   readonly report: Report
 }
@@ -33,7 +33,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
     for (let length = path.length; length >= 0; length--) {
       const place = places.get(pointer(path.slice(0, length)))
       if (place === undefined) continue
-      // Something missing is reported at the key of what should hold it.
+      // A missing part is reported at the key of the mapping that should hold it.
       return parsed.position(length === path.length ? place[part] : place.key)
     }
     return { line: 1, column: 1 }
@@ -132,7 +132,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
     return schema?.['x-secret'] === true ? secretOf(result, path, schema['x-public'] === true) : result
   }
 
-  /** `{ file: PATH }` where a secret is wanted; any other mapping is left for the check to refuse. */
+  /** Reads `{ file: PATH }` in the place of a secret. The check refuses any other mapping. */
   const secretOf = (map: Record<string, unknown>, path: Path, isPublic: boolean): unknown => {
     if (Object.keys(map).join() !== 'file') return map
     if (broken.has(pointer([...path, 'file']))) return broken.add(pointer(path)) && undefined
@@ -154,7 +154,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
       if (/^-?(0|[1-9][0-9]*)$/.test(node.source ?? '') && Number.isSafeInteger(node.value)) return node.value
       return fail(path, parsed.position(start), 'must be a whole number', 'plain digits without a leading 0')
     }
-    // A status code in a list of words, such as retries.on.
+    // An unquoted status code in a list of words, such as retries.on.
     if (typeof node.value === 'number' && schema?.enum?.includes(node.source)) return node.source
     if (typeof node.value !== 'string') return node.value
     const { text, isFilled, faults } = interpolate(parsed.unmask(node.value), source.env)
@@ -164,7 +164,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
       fail(path, parsed.position(isInside ? offset : start), fault.message, fault.hint)
     }
     if (faults.length > 0) return undefined
-    // Only a scalar without quotes can be anything but text, with or without a placeholder.
+    // Quotes make a scalar text, with or without a placeholder.
     return isFilled && node.type === 'PLAIN' ? coerce(text, kinds) : text
   }
 
@@ -173,7 +173,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
 
 function coerce(text: string, kinds: ReadonlySet<string>): unknown {
   if (kinds.has('integer') && /^-?(0|[1-9][0-9]{0,15})$/.test(text)) return Number(text)
-  // YAML 1.2, section 10.3.2: what counts as true or false in the file counts as such out of a variable.
+  // YAML 1.2, section 10.3.2: a variable is a boolean in the same spellings as the file itself.
   if (kinds.has('boolean') && /^(?:true|True|TRUE|false|False|FALSE)$/.test(text)) return /^t/i.test(text)
   return text
 }

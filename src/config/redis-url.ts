@@ -1,4 +1,4 @@
-/** Reads a Redis URL: one server, a Cluster, or servers found through Sentinel.
+/** Reads a Redis URL: one server, a Cluster, or servers that Sentinel names.
  *
  *  `redis[s]://[user:password@]host[:port][/db][?prefix=…&ca=FILE]`
  *  `redis[s]+cluster://[user:password@]host[:port],host[:port]…[?prefix=…]`

@@ -1,4 +1,4 @@
-/** Collects problems on the way through a file. */
+/** Collects the problems of a file. */
 import { formatPath, type Path, type Problem } from './problem.ts'
 
 export interface Position {
@@ -6,13 +6,13 @@ export interface Position {
   readonly column: number
 }
 
-/** Where a value, or the key that introduces it, stands; for something that is not in the file, what would hold it. */
+/** Position of a value or of its key; for a missing value, of the mapping that should hold it. */
 export type Locate = (path: Path, part: 'key' | 'value') => Position
 
 export interface Report {
   error(path: Path, message: string, hint?: string, part?: 'key' | 'value'): void
   warn(path: Path, message: string, hint?: string, part?: 'key' | 'value'): void
-  /** An error at a place that the caller knows. */
+  /** An error at a given position. */
   errorAt(position: Position, path: Path, message: string, hint?: string): void
   warnAt(position: Position, path: Path, message: string, hint?: string): void
   /** The line of a path, for messages about two places. */

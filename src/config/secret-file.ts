@@ -5,12 +5,12 @@ import type { Path } from './problem.ts'
 import type { Report } from './report.ts'
 
 export interface FileSource {
-  /** What relative paths start from: where the configuration file is. */
+  /** Base of relative paths: the folder of the configuration file. */
   readonly directory: string
   readonly readFile: ReadFile
 }
 
-/** The content without the one newline that editors put at the end; null when it is of no use, which was reported. */
+/** The content without one newline at its end; null after a report. */
 export function readSecretFile(file: string, source: FileSource, path: Path, report: Report): string | null {
   const result = file.includes('\0')
     ? { ok: false as const, reason: 'there is no such file' }
