@@ -4,15 +4,15 @@ import { checkedSchema, type JsonSchema } from '../src/config/schema.ts'
 
 const introduction = `# gateway.yaml
 
-The reference of every key. This page is made from the schema by \`node scripts/generate.ts\`; editors get the same from
+The reference of every key. The schema makes this page by \`node scripts/generate.ts\`; editors get the same from
 \`config/gateway.schema.json\` when the file begins with
 
 \`\`\`yaml
 # yaml-language-server: $schema=./config/gateway.schema.json
 \`\`\`
 
-\`wxgate validate\` lists everything that is wrong with a file, each with line, column and a hint. It reads, and creates
-nothing.
+\`wxgate validate\` lists every fault of a file with line, column and a hint, and checks that a sqlite store can be written.
+It reads, and creates nothing.
 
 ## How values are written
 
@@ -23,7 +23,7 @@ not set are errors. Only \`apps\`, \`secrets\`, \`upstreams\` and \`routes\` hav
 |---|---|
 | duration | a whole number and \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`: \`10ms\`, \`30s\`, \`2h\`, \`30d\` |
 | size | a whole number and \`b\`, \`kb\`, \`mb\` or \`gb\`, 1 kb being 1024 bytes: \`64kb\`, \`10mb\` |
-| text | as it is; in quotes where YAML would take it for something else: \`"1900000001"\` |
+| text | plain; in quotes where YAML would read another type: \`"1900000001"\` |
 | secret | text, or \`{ file: PATH }\`: the content of the file without the newline at its end |
 | boolean | \`true\` or \`false\`; \`yes\`, \`no\`, \`on\` and \`off\` are text |
 
@@ -33,17 +33,33 @@ Paths are relative to where gateway.yaml is.
 
 \`\${VAR}\` in a value is replaced by the environment variable; it is an error when there is none. \`\${VAR:-default}\` takes
 the default when the variable is unset or empty; a default ends at the first \`}\`. \`$\${\` is a plain \`\${\`. Variables are
-filled in after the file was parsed, in values and never in keys, so what a variable holds cannot change the structure of
-the file. A value without quotes becomes a number or a boolean where one is wanted: \`port: \${PORT:-8080}\`.
+filled in after the file was parsed, in values and never in keys, so the content of a variable cannot change the structure
+of the file. A value without quotes becomes a number or a boolean where one is wanted: \`port: \${PORT:-8080}\`.
 
-### Words with a meaning of their own
+### Words with a special meaning
 
 - \`secrets: [generated]\`: a random secret, made at the first start and kept in \`wxgate.secret\` (mode 0600) beside the
-  sqlite file; with a store in memory it is forgotten at a restart. Not for Redis, which instances share.
+  sqlite file; with a store in memory it is lost at a restart. Refused with Redis, because instances share it.
 - \`apps[].secret: sandbox\`: an app that exists in the sandbox only. When all apps do, \`wechat.apiBase\` becomes \`sandbox\`.
 
-With \`NODE_ENV=production\` the sandbox, a generated secret and a store in memory are refused, unless asked for by name:
-\`--allow sandbox,generated-secrets,memory-store\` or the same in \`WXGATE_ALLOW\`.
+### Defaults from the environment
+
+Some keys have an environment variable, such as \`WXGATE_STORE\` for \`store\`. It is the default where the file leaves the key
+out; a key in the file wins. The container image sets \`WXGATE_STORE\` to its volume.
+
+### Settings that need permission by name
+
+\`--allow NAME,NAME\` or \`WXGATE_ALLOW\` permits them. With \`NODE_ENV=production\` the first three are refused without
+permission; the others are warnings, which \`wxgate validate --strict\` counts as errors.
+
+| Name | Permits |
+|---|---|
+| \`sandbox\` | the stand-in for WeChat |
+| \`generated-secrets\` | \`secrets: [generated]\` |
+| \`memory-store\` | \`store: memory\` |
+| \`service-public\` | a service listener that other machines can reach |
+| \`plain-redis\` | \`redis://\` to another machine |
+| \`public-catch-all\` | a public or optional route above a stricter one on the same upstream |
 `
 
 /** @param example A whole gateway.yaml; each section of the page quotes its part. */
@@ -85,7 +101,9 @@ function keys(schema: JsonSchema, path: string): Key[] {
 }
 
 function row(path: string, schema: JsonSchema, isRequired: boolean): string {
-  const description = `${schema.description ?? ''}${isAvailable(path) ? '' : ' **Not available yet in this version.**'}`
+  const variable =
+    schema['x-env'] === undefined ? '' : ` Default from the variable \`${schema['x-env']}\`, where it is set.`
+  const description = `${schema.description ?? ''}${variable}${isAvailable(path) ? '' : ' **Not available yet in this version.**'}`
   const cells = [`\`${path}\``, type(schema), standard(schema, isRequired), description]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }

@@ -9,9 +9,13 @@ const lint = (...routes: string[]) =>
   warnings(configText({ upstreams, routes: routes.map((route) => `\n  - { ${route} }`).join('') }))
 
 const normal: Record<string, string[]> = {
-  'a public catch-all above a protected prefix': [
-    'path: /, upstream: orders, auth: public',
+  'a public catch-all above a protected prefix of another upstream': [
+    'path: /, upstream: other, auth: public',
     'path: /api, upstream: orders'
+  ],
+  'a public catch-all that takes other methods than the protected prefix': [
+    'path: /, upstream: orders, auth: public, methods: [GET]',
+    'path: /api, upstream: orders, methods: [POST]'
   ],
   'a public exception inside a protected prefix': [
     'path: /api, upstream: orders',
@@ -50,6 +54,14 @@ for (const [title, routes] of Object.entries(normal)) {
 }
 
 const risky: Record<string, [string[], RegExp]> = {
+  'a public catch-all above a protected prefix of one upstream': [
+    ['path: /, upstream: orders, auth: public', 'path: /api, upstream: orders', 'path: /admin, upstream: orders'],
+    /^gateway\.yaml:5:13 routes\[0\]\.path: this public route \(line 5\) covers the stricter "\/api" on line 6 on the same upstream: .*--allow public-catch-all/
+  ],
+  'an optional prefix above a protected prefix of one target': [
+    ['path: /api, upstream: orders, auth: optional', 'path: /api/admin, upstream: alias'],
+    /this optional route \(line 5\) covers the stricter "\/api\/admin" on line 6/
+  ],
   'a public route whose stripped prefix lays a protected path open': [
     ['path: /open, upstream: orders, stripPrefix: /open, auth: public', 'path: /admin, upstream: orders'],
     /^gateway\.yaml:5:13 routes\[0\]\.path: "\/open\/admin" reaches by this public route \(line 5\) what the upstream knows as "\/admin", which "\/admin" on line 6 \(required\) protects$/
@@ -75,7 +87,7 @@ const risky: Record<string, [string[], RegExp]> = {
     /this route \(line 6\) differs from "\/Admin" on line 5 only in case/
   ],
   'encoded slashes on a public route beside a protected one': [
-    ['path: /, upstream: orders, auth: public, allow: { encodedSlash: true }', 'path: /admin, upstream: orders'],
+    ['path: /open, upstream: orders, auth: public, allow: { encodedSlash: true }', 'path: /admin, upstream: orders'],
     /allow\.encodedSlash on this public route \(line 5\) lets a path through .* "\/admin" on line 6/
   ],
   'double encoding on a public route beside a protected one': [
@@ -94,3 +106,8 @@ for (const [title, [routes, says]] of Object.entries(risky)) {
     t.match(found[0], says)
   })
 }
+
+test('a public catch-all above a protected prefix can be allowed by name', async (t) => {
+  const routes = '[{ path: /, upstream: orders, auth: public }, { path: /api, upstream: orders }]'
+  t.same(warnings(configText({ routes }), { allow: new Set(['public-catch-all']) }), [])
+})

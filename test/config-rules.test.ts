@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'tap'
 import { configText, files, load, PEM, problems, SECRET } from './support/config.ts'
 
+const TOKEN = 'hT5wQz8Lr2Nk6Yv0'
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
 
 const rejected: readonly { title: string; text: string; says: readonly RegExp[] }[] = [
@@ -134,7 +135,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     title: 'service tokens that are alike',
     text: configText(
       {},
-      `service: { tokens: [{ name: a, token: ${SECRET}, scopes: [pay] }, { name: a, token: ${SECRET}, scopes: [pay] }] }`
+      `service: { tokens: [{ name: a, token: ${TOKEN}, scopes: [pay] }, { name: a, token: ${TOKEN}, scopes: [pay] }] }`
     ),
     says: [/is the name of another token, on line 5/, /tokens\[1\]\.token: is the same as the one on line 5/]
   },

@@ -123,7 +123,7 @@ test('the example of the reference is right, in the check and in editors', async
     mode: 0o600
   })
   const env = {
-    ORDERS_SERVICE_TOKEN: SECRET,
+    ORDERS_SERVICE_TOKEN: 'hT5wQz8Lr2Nk6Yv0',
     WXGATE_SECRET: SECRET,
     SHOP_APPSECRET: 'a',
     SHOP_PAY_KEY: 'b',

@@ -40,9 +40,9 @@ test('every problem is reported at once, in the order of the file', async (t) =>
   const text =
     'version: 2\nserver: { prot: 1 }\ntokens: { accessTtl: 1 }\nroutes: [{ path: /a, upstream: b, auth: requird }]\n'
   t.same(problems(text), [
-    'gateway.yaml:1:1 secrets: is missing',
-    'gateway.yaml:1:1 apps: is missing',
-    'gateway.yaml:1:1 upstreams: is missing',
+    'gateway.yaml:1:1 secrets: is missing (write ["${WXGATE_SECRET}"])',
+    'gateway.yaml:1:1 apps: is missing (write [{ appid: wx1234567890abcdef, secret: "${WECHAT_APPSECRET}" }])',
+    'gateway.yaml:1:1 upstreams: is missing (write { orders: { targets: [{ url: http://10.0.0.5:3000 }] } })',
     'gateway.yaml:1:10 version: must be 1',
     'gateway.yaml:2:11 server.prot: unknown key (did you mean "port"?)',
     'gateway.yaml:3:22 tokens.accessTtl: must be a duration such as 10ms, 30s, 5m, 2h or 30d (write it with a unit, such as 30s)',
@@ -52,10 +52,10 @@ test('every problem is reported at once, in the order of the file', async (t) =>
 
 test('a variable is filled in after parsing, and what it holds is never read as YAML', async (t) => {
   const hostile = 'x}, admin: [1]\n# y: "z" ${HOME} *a &b !!c'
-  const result = load(configText({ apps: '[{ appid: wx1234567890abcdef, secret: ${S}, name: "a ${S} b" }]' }), {
+  const result = load(configText({ apps: '[{ appid: wx1234567890abcdef, secret: s3cret, name: "a ${S} b" }]' }), {
     env: { S: hostile }
   })
-  t.match(result, { ok: true, config: { apps: [{ secret: hostile, name: `a ${hostile} b` }] } })
+  t.match(result, { ok: true, config: { apps: [{ name: `a ${hostile} b` }] } })
 })
 
 test('a placeholder may stand in a flow collection, with a default that holds its punctuation', async (t) => {
@@ -113,12 +113,14 @@ test('an alias stands for a copy of what it names', async (t) => {
 test('Y13 a secret in a file loses one newline, and is refused when empty', async (t) => {
   const readFile = files({
     '/etc/wxgate/keys/a': { text: `${SECRET}\r\n` },
-    '/run/secrets/b': { text: `${SECRET}-old\n\n` },
+    '/run/secrets/b': { text: `${SECRET}-old\n` },
+    '/etc/wxgate/two': { text: `${SECRET}-two\n\n` },
     '/etc/wxgate/empty': { text: '\n' },
     '/etc/wxgate/open': { text: `${SECRET}-open`, mode: 0o644 }
   })
   const text = configText({ secrets: '[{ file: keys/a }, { file: ${DIR}/b }]' })
-  t.match(load(text, { readFile, env: { DIR: '/run/secrets' } }), { config: { secrets: [SECRET, `${SECRET}-old\n`] } })
+  t.match(load(text, { readFile, env: { DIR: '/run/secrets' } }), { config: { secrets: [SECRET, `${SECRET}-old`] } })
+  t.match(problems(configText({ secrets: '[{ file: two }]' }), { readFile }), [/secrets\[0\]: ends in a line feed/])
   t.same(problems(configText({ secrets: '[{ file: empty }]' }), { readFile }), [
     'gateway.yaml:1:19 secrets[0].file: the file is empty'
   ])

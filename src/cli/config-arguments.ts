@@ -1,6 +1,6 @@
 /** Flags and variables that name the configuration, for every command that needs one. */
-import { type LoadResult, loadConfig } from '../config/load.ts'
-import { didYouMean } from '../config/problem.ts'
+import { type LoadOptions, type LoadResult, loadConfig } from '../config/load.ts'
+import { didYouMean, type Problem, quote } from '../config/problem.ts'
 import { type Allowance, allowances } from '../config/section.ts'
 import type { CliIo } from './io.ts'
 
@@ -15,15 +15,35 @@ export interface ConfigArguments {
   readonly allow?: readonly string[] | undefined
 }
 
-/** Flags beat the environment. Throws a {@link UsageError} for an unknown allowance. */
-export function loadConfigFrom({ config, allow }: ConfigArguments, { env, cwd }: CliIo): LoadResult {
-  return loadConfig({
-    file: configFile({ config }, env),
-    cwd,
-    env,
-    production: env.NODE_ENV === 'production',
-    allow: new Set(readAllowances(allow?.join(',') ?? env.WXGATE_ALLOW ?? ''))
-  })
+/** Help for the two flags, for the usage text of a command. */
+export const CONFIG_USAGE = `  -c, --config  the configuration (default: WXGATE_CONFIG, else gateway.yaml)
+  --allow       settings that need permission by name (default: WXGATE_ALLOW):
+                ${allowances.join(', ')}
+`
+
+/** Flags beat the environment. Throws a {@link UsageError} for an unknown allowance.
+ *  @param checks Checks beside those of every command. */
+export function loadConfigFrom(
+  { config, allow }: ConfigArguments,
+  { env, cwd }: CliIo,
+  checks: Pick<LoadOptions, 'writeFault'> = {}
+): LoadResult {
+  const file = configFile({ config }, env)
+  const allowed = new Set(readAllowances(allow?.join(',') ?? env.WXGATE_ALLOW ?? ''))
+  const isProduction = env.NODE_ENV === 'production'
+  const result = loadConfig({ ...checks, file, cwd, env, production: isProduction, allow: allowed })
+  return { ...result, warnings: [...modeWarnings(env, file), ...result.warnings] }
+}
+
+const MODES = ['production', 'development', 'test']
+
+/** A misspelt NODE_ENV would leave the rules of production out. */
+function modeWarnings({ NODE_ENV: mode }: CliIo['env'], file: string): Problem[] {
+  if (mode === undefined || mode === '' || MODES.includes(mode)) return []
+  const message = `NODE_ENV is ${quote(mode)}, which is unknown: the rules of production do not apply`
+  return [
+    { file, line: 1, column: 1, path: '', message, hint: didYouMean(mode, MODES) ?? `known are ${MODES.join(', ')}` }
+  ]
 }
 
 export function configFile({ config }: ConfigArguments, env: CliIo['env']): string {

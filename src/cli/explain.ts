@@ -6,7 +6,7 @@ import { systemClock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { generatedSecretFile, newSecret, resolveGeneratedSecret } from '../config/generated-secret.ts'
 import { formatProblem } from '../config/problem.ts'
-import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { CONFIG_USAGE, configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import { type ExplainedRequest, explain } from './explanation.ts'
 import { formatExplanation } from './explanation-text.ts'
 import type { CliIo } from './io.ts'
@@ -18,11 +18,9 @@ Shows the way of a request: its route and why, its user, what the upstream would
 nothing. A token given with -H 'Authorization: Bearer …' is verified with the secrets of the file; the state of its
 session is not known here.
 
-  -c, --config  the configuration (default: WXGATE_CONFIG, else gateway.yaml)
-  -H, --header  a header of the request, any number of times
+${CONFIG_USAGE}  -H, --header  a header of the request, any number of times
   --from        the address that the connection comes from (192.0.2.1)
   --format      text (default) or json
-  --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
 
 /** 0 for every answer, refusals included; 2 for an invalid command line or configuration. */

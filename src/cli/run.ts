@@ -8,7 +8,7 @@ import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
 import { openLog } from '../telemetry/log.ts'
-import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { CONFIG_USAGE, configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
 import { describeStartError } from './listen-errors.ts'
 import { logWarnings, start, startSandbox } from './start.ts'
@@ -20,9 +20,7 @@ const USAGE = `Usage: wxgate run [-c FILE] [--allow NAME[,NAME]]
 
 Runs the gateway until SIGTERM or SIGINT; a second signal ends it at once.
 
-  -c, --config  the configuration (WXGATE_CONFIG, or gateway.yaml)
-  --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
-`
+${CONFIG_USAGE}`
 
 /** 0 after a drain, 1 when it could not start or failed while running, 2 for a wrong command line or configuration. */
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {

@@ -1,7 +1,8 @@
 /** `wxgate validate`: lists every fault of a configuration. Creates and changes nothing. */
 import { parseArgs } from 'node:util'
+import { writeFault } from '../config/files.ts'
 import { formatProblem, type Problem } from '../config/problem.ts'
-import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { CONFIG_USAGE, configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import type { CliIo } from './io.ts'
 import { refuseCommandLine } from './usage.ts'
 
@@ -9,10 +10,8 @@ const USAGE = `Usage: wxgate validate [-c FILE] [--strict] [--format text|json] 
 
 Checks a configuration and lists all its faults.
 
-  -c, --config  the file (default: WXGATE_CONFIG, else gateway.yaml)
-  --strict      warnings count as errors
+${CONFIG_USAGE}  --strict      warnings count as errors
   --format      text (default) or json
-  --allow       what NODE_ENV=production would refuse: sandbox, generated-secrets, memory-store (or WXGATE_ALLOW)
 `
 
 /** 0 for a valid file, 2 for an invalid file or command line. */
@@ -33,7 +32,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     }
     if (values.format !== 'text' && values.format !== 'json') throw new Error('--format must be text or json')
     const file = configFile(values, io.env)
-    const result = loadConfigFrom(values, io)
+    const result = loadConfigFrom(values, io, { writeFault })
     const errors = result.ok ? [] : result.problems
     const isValid = result.ok && !(values.strict && result.warnings.length > 0)
     if (values.format === 'json') writeJson(io, isValid, errors, result.warnings)

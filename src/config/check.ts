@@ -1,9 +1,11 @@
 /** The strict check against the schema: reports every fault at once, each with its place. */
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { Written } from './config.ts'
-import { didYouMean, type Path, pointer, quote } from './problem.ts'
+import { type Path, pointer } from './problem.ts'
 import type { Report } from './report.ts'
-import { checkedSchema, type JsonSchema } from './schema.ts'
+import { checkedSchema } from './schema.ts'
+import { describeSchemaFault } from './schema-fault.ts'
+import { secretTextFault } from './secret-text.ts'
 import type { Draft } from './section.ts'
 import { parseDuration, parseSize } from './units.ts'
 
@@ -22,6 +24,7 @@ function validator(): ValidateFunction {
       ...quick
     })
     ajv.addKeyword({ keyword: 'x-range', type: 'string', validate: isInRange, errors: false })
+    ajv.addKeyword({ keyword: 'x-line', type: 'string', validate: isOneLine, errors: false })
     compiled = ajv.compile(checkedSchema)
   }
   return compiled
@@ -32,6 +35,10 @@ function isInRange(range: { min: string; max: string }, text: string): boolean {
   const value = parse(text)
   // The pattern refuses text without a value.
   return value === null || (value >= (parse(range.min) ?? 0) && value <= (parse(range.max) ?? Number.POSITIVE_INFINITY))
+}
+
+function isOneLine(_: unknown, text: string): boolean {
+  return secretTextFault(text) === null
 }
 
 /** Fills in defaults, reports invalid values and removes them, so that the rest has the right type.
@@ -53,7 +60,7 @@ export function check(tree: unknown, known: ReadonlySet<string>, report: Report)
     if (error.keyword !== 'required') wrong.push(path)
     if (seen.has(place)) continue
     seen.add(place)
-    const { message, hint } = describe(error)
+    const { message, hint } = describeSchemaFault(error, path)
     report.error(path, message, hint, error.keyword === 'additionalProperties' ? 'key' : 'value')
   }
   for (const path of wrong) remove(tree, path)
@@ -102,99 +109,4 @@ function remove(tree: unknown, path: Path): void {
 
 function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-interface Words {
-  readonly message: string
-  readonly hint?: string | undefined
-}
-
-/** Never repeats a value of the file, because it may be a secret in the wrong place. */
-function describe(error: ErrorObject): Words {
-  const schema = (error.parentSchema ?? {}) as JsonSchema
-  const form = schema['x-form']
-  switch (error.keyword) {
-    case 'additionalProperties':
-      return unknownKey(String(error.params.additionalProperty), schema)
-    case 'required':
-      return { message: 'is missing' }
-    case 'type':
-      return {
-        message: `must be ${form ?? choice(schema) ?? kinds[schema.type ?? ''] ?? schema.type}`,
-        hint: typeHint(error.data, schema)
-      }
-    case 'enum':
-    case 'const':
-    case 'anyOf':
-    case 'pattern':
-      return {
-        message: `must be ${form ?? choice(schema)}`,
-        hint: valueHint(error.data, schema)
-      }
-    case 'x-range':
-      return { message: `must be from ${schema['x-range']?.min} to ${schema['x-range']?.max}` }
-    case 'minimum':
-    case 'maximum':
-      return { message: `must be from ${schema.minimum} to ${schema.maximum}` }
-    case 'minLength':
-      return { message: 'must not be empty' }
-    case 'maxLength':
-      return { message: `must have at most ${error.params.limit} characters` }
-    case 'minItems':
-      return { message: 'must have at least one entry' }
-    case 'maxItems':
-      return { message: `must have at most ${error.params.limit} entries` }
-    case 'uniqueItems':
-      return { message: `has the same entry twice, at [${error.params.j}] and [${error.params.i}]` }
-    default:
-      return { message: `is not valid (${error.keyword})` }
-  }
-}
-
-function choice(schema: JsonSchema): string | undefined {
-  return schema.enum && `one of ${schema.enum.join(', ')}`
-}
-
-const kinds: Readonly<Record<string, string>> = {
-  object: 'a mapping of keys to values',
-  array: 'a list',
-  string: 'text',
-  integer: 'a whole number',
-  number: 'a number',
-  boolean: 'true or false'
-}
-
-function unknownKey(key: string, schema: JsonSchema): Words {
-  const placeholder = key.includes('${') ? 'placeholders are filled in values, not in keys' : undefined
-  if (schema.properties === undefined)
-    return { message: schema['x-keys'] ?? `unknown key ${quote(key)}`, hint: placeholder }
-  return { message: 'unknown key', hint: placeholder ?? didYouMean(key, Object.keys(schema.properties)) }
-}
-
-function typeHint(data: unknown, schema: JsonSchema): string | undefined {
-  if (data === null) return 'the value is empty: leave the key out to get the default'
-  if (schema.type === 'boolean' && typeof data === 'string') {
-    if (/^(true|false)$/i.test(data)) return 'take the quotes away'
-    if (/^(y|yes|n|no|on|off)$/i.test(data)) return 'use true or false'
-  }
-  if (schema.type === 'integer' && typeof data === 'string' && /^[0-9]+$/.test(data)) return 'take the quotes away'
-  if (schema.type === 'array' && typeof data !== 'object') return 'put it in [ ]'
-  if (typeof data !== 'number' && typeof data !== 'boolean') return undefined
-  if (schema['x-unit'] === 'duration') return 'write it with a unit, such as 30s'
-  if (schema['x-unit'] === 'size') return 'write it with a unit, such as 64kb'
-  return schema.type === 'string' && schema.enum === undefined ? 'put the value in quotes' : undefined
-}
-
-function valueHint(data: unknown, schema: JsonSchema): string | undefined {
-  if (typeof data === 'number' && schema['x-secret'] === true) return 'put the value in quotes'
-  if (typeof data !== 'string') return undefined
-  if (schema.enum !== undefined) return didYouMean(data, schema.enum.map(String))
-  if (schema['x-unit'] === 'duration' && /^[0-9]+$/.test(data)) return 'write it with a unit, such as 30s'
-  if (schema['x-unit'] === 'size' && /^[0-9]+$/.test(data)) return 'write it with a unit, such as 64kb'
-  if (schema['x-unit'] !== undefined && parseLoosely(data)) return 'whole numbers and small letters, without a space'
-  return undefined
-}
-
-function parseLoosely(text: string): boolean {
-  return /^\s*[0-9]+(\.[0-9]+)?\s*[a-z]+\s*$/i.test(text)
 }

@@ -9,7 +9,7 @@ import { checkRouteAccess } from './sections/route-access.ts'
 import { checkRouteConflicts } from './sections/route-conflicts.ts'
 import { checkRouteHeaders } from './sections/route-headers.ts'
 import { checkRoutes, resolveRoute, routes } from './sections/routes.ts'
-import { checkSecrets, secrets } from './sections/secrets.ts'
+import { checkCredentials, checkSecrets, secrets } from './sections/secrets.ts'
 import { checkServer, resolveServer, server } from './sections/server.ts'
 import { checkService, resolveService, service } from './sections/service.ts'
 import { resolveSessions, sessions } from './sections/sessions.ts'
@@ -53,6 +53,7 @@ const rules: readonly ((draft: Draft<Written>, context: RuleContext) => void)[] 
   checkServer,
   checkService,
   checkSecrets,
+  checkCredentials,
   checkApps,
   checkWechat,
   checkTokens,

@@ -1,6 +1,7 @@
 /** Reads the files that a configuration names. */
-import { readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { platform } from 'node:os'
+import { dirname } from 'node:path'
 
 export interface FileContent {
   readonly content: Uint8Array
@@ -51,7 +52,28 @@ const reasons: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EISDIR: 'it is a directory',
-  ELOOP: 'too many symbolic links'
+  ELOOP: 'too many symbolic links',
+  EROFS: 'the file system is read-only'
+}
+
+/** The reason why this process cannot create or write a file and its folders; null when it can. Creates nothing. */
+export function writeFault(path: string): string | null {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat !== undefined && !stat.isFile()) return 'it is not a regular file'
+    if (stat !== undefined) accessSync(path, constants.R_OK | constants.W_OK)
+    const folder = existingFolder(dirname(path))
+    if (!statSync(folder).isDirectory()) return `${folder} is not a folder`
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return null
+  } catch (error) {
+    return `${reason(error)} (${existingFolder(dirname(path))})`
+  }
+}
+
+/** The nearest folder above that exists. */
+function existingFolder(folder: string): string {
+  return existsSync(folder) || folder === dirname(folder) ? folder : existingFolder(dirname(folder))
 }
 
 function reason(error: unknown): string {

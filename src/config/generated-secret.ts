@@ -1,18 +1,28 @@
 /** The secret behind the word `generated`: random, made once, kept beside the sqlite store. */
 import { randomBytes } from 'node:crypto'
-import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { GatewayConfig } from './config.ts'
 import { GENERATED } from './sections/secrets.ts'
 
-/** Remembers the secret of a store in memory, which has no file, from one reload to the next. */
+/** Keeps the secret of a store in memory, which has no file, from one reload to the next. */
 export interface GeneratedSecretMemory {
   secret: string | null
 }
 
-/** A configuration without the word. Creates the file, mode 0600, at the first start; of any number of processes that
- *  start at the same time all get the same secret. Throws when the file cannot be read, written, or holds no secret.
- *  Loading a configuration never calls it, so validating one creates nothing. */
+/** Replaces the word with the secret. Creates the file, mode 0600, at the first start; processes that start at the same
+ *  time get the same secret. Throws when the file cannot be read or written, holds no secret, or belongs to another user.
+ *  Loading a configuration never calls this, so `validate` creates nothing. */
 export function resolveGeneratedSecret(
   config: GatewayConfig,
   memory: GeneratedSecretMemory = { secret: null }
@@ -24,7 +34,7 @@ export function resolveGeneratedSecret(
   return { ...config, secrets: config.secrets.map((written) => (written === GENERATED ? secret : written)) }
 }
 
-/** Where the secret is kept; null for a store without a file. */
+/** The file of the secret; null for a store without a file. */
 export function generatedSecretFile(store: string): string | null {
   return store.startsWith('sqlite:') ? join(dirname(store.slice('sqlite:'.length)), 'wxgate.secret') : null
 }
@@ -37,8 +47,8 @@ export function newSecret(): string {
 function readOrCreate(file: string): string {
   const existing = read(file)
   if (existing !== null) return existing
-  mkdirSync(dirname(file), { recursive: true })
-  // Written whole under another name first: a process that finds the file finds all of it.
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  // Written as a whole under another name: a process that finds the file finds all of it.
   const draft = `${file}.${randomBytes(6).toString('hex')}`
   writeFileSync(draft, `${newSecret()}\n`, { mode: 0o600, flag: 'wx' })
   try {
@@ -49,22 +59,31 @@ function readOrCreate(file: string): string {
     unlinkSync(draft)
   }
   const created = read(file)
-  if (created === null) throw new Error(`The secret in ${file} disappeared while it was being made`)
+  if (created === null) throw new Error(`The secret in ${file} was removed during the start`)
   return created
 }
 
 function read(file: string): string | null {
-  let text: string
+  let handle: number
   try {
-    text = readFileSync(file, 'utf8').trim()
-    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
+    handle = openSync(file, 'r')
   } catch (error) {
     if (isCode(error, 'ENOENT')) return null
     throw error
   }
-  if (text.length < 32)
-    throw new Error(`${file} holds no secret: put one of at least 32 characters there, or delete it`)
-  return text
+  try {
+    const { uid, mode } = fstatSync(handle)
+    // Another user could know the secret, or change it. root can do both in any case.
+    const own = process.geteuid?.()
+    if (own !== undefined && uid !== own && uid !== 0)
+      throw new Error(`${file} belongs to another user (uid ${uid}): delete it, or change its owner to uid ${own}`)
+    if ((mode & 0o077) !== 0) fchmodSync(handle, 0o600)
+    const text = readFileSync(handle, 'utf8').trim()
+    if (text.length >= 32) return text
+    throw new Error(`${file} holds no secret: write one of at least 32 characters there, or delete it`)
+  } finally {
+    closeSync(handle)
+  }
 }
 
 function isCode(error: unknown, code: string): boolean {

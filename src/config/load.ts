@@ -3,13 +3,14 @@ import { dirname, resolve } from 'node:path'
 import { notAvailable, patternSteps } from './availability.ts'
 import { check } from './check.ts'
 import { checkRules, type GatewayConfig, resolveConfig, type Written } from './config.ts'
+import { fillFromEnvironment } from './environment-defaults.ts'
 import { type ReadFile, readFile, readText } from './files.ts'
 import type { Environment } from './interpolate.ts'
 import { type ParsedText, parseYaml } from './parse.ts'
 import { type Path, type Problem, pointer } from './problem.ts'
 import { readTree, type Tree } from './read-tree.ts'
 import { checkedSchema } from './schema.ts'
-import type { Draft } from './section.ts'
+import type { Draft, RuleContext } from './section.ts'
 
 export interface LoadOptions {
   /** Path as the user gave it; problems repeat it. */
@@ -20,6 +21,8 @@ export interface LoadOptions {
   readonly text?: string
   readonly env: Environment
   readonly readFile?: ReadFile
+  /** See {@link RuleContext}; default: not checked. */
+  readonly writeFault?: (path: string) => string | null
   /** NODE_ENV=production: settings such as the sandbox are refused unless `allow` names them. */
   readonly production: boolean
   readonly allow: ReadonlySet<string>
@@ -67,10 +70,11 @@ function load(options: LoadOptions): LoadResult {
 function understand(parsed: ParsedText, options: LoadOptions & { directory: string; readFile: ReadFile }): LoadResult {
   const tree = readTree(parsed, checkedSchema, options)
   const { report } = tree
+  fillFromEnvironment(tree.value, checkedSchema, options.env, report)
   const known = new Set([...tree.broken, ...refuseUnavailable(tree)])
   const draft = check(tree.value, known, report)
-  const { directory, readFile, allow, production: isProduction } = options
-  checkRules(draft, { report, isProduction, allow, directory, readFile })
+  const { directory, readFile, allow, production: isProduction, writeFault = () => null } = options
+  checkRules(draft, { report, isProduction, allow, directory, readFile, writeFault })
   const [problems, warnings] = [report.errors(), report.warnings()]
   if (problems.length > 0) return { ok: false, problems, warnings, draft }
   const config = resolveConfig(draft as Written, directory)

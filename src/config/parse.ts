@@ -3,6 +3,7 @@ import { type Document, LineCounter, type ParsedNode, parseDocument } from 'yaml
 import { maskPlaceholders } from './interpolate.ts'
 import type { Problem } from './problem.ts'
 import type { Position } from './report.ts'
+import { describeYamlFault } from './yaml-fault.ts'
 
 export interface ParsedText {
   readonly root: Document.Parsed<ParsedNode>['contents']
@@ -49,8 +50,10 @@ export function parseYaml(file: string, original: string): ParseResult {
   // read-tree.ts reports tags at their place.
   const faults = [...document.errors, ...document.warnings.filter((warning) => warning.code !== 'TAG_RESOLVE_FAILED')]
   if (faults.length > 0) {
+    const lines = text.split(/\r\n|\r|\n/)
     const problems = faults.slice(0, MOST_PROBLEMS).map((fault) => {
-      return { file, ...position(fault.pos[0]), path: '', ...describe(fault.code, unmask(fault.message)) }
+      const place = position(fault.pos[0])
+      return { file, ...place, path: '', ...describeYamlFault(fault.code, unmask(fault.message), lines, place.line) }
     })
     return { ok: false, problems: withoutRepeats(problems) }
   }
@@ -59,22 +62,6 @@ export function parseYaml(file: string, original: string): ParseResult {
   }
   if (document.contents === null) return whole('the file is empty')
   return { ok: true, parsed: { root: document.contents, unmask, text, position } }
-}
-
-function describe(code: string, message: string): { message: string; hint?: string } {
-  switch (code) {
-    case 'MULTIPLE_DOCS':
-      return { message: 'the file holds more than one YAML document', hint: 'remove everything from this line on' }
-    case 'TAB_AS_INDENT':
-      return { message: 'tabs cannot indent in YAML', hint: 'use spaces' }
-    case 'RESOURCE_EXHAUSTION':
-      return { message: 'the nesting is too deep' }
-    case 'BLOCK_AS_IMPLICIT_KEY':
-      return { message: 'a second ": " in one line', hint: 'put the value in quotes' }
-    default:
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach a terminal
-      return { message: `not valid YAML: ${message.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 200)}` }
-  }
 }
 
 function withoutRepeats(problems: readonly Problem[]): Problem[] {

@@ -15,6 +15,7 @@ export function pathFault(path: string): PathFault | null {
 }
 
 function faultOf(path: string): string | null {
+  if (isPattern(path)) return 'is a prefix: it takes no parameters, wildcards, operators or regular expressions'
   if (!path.startsWith('/')) return 'must start with "/"'
   const canonical = canonicalPath(path)
   if (canonical instanceof PathRefusal) return canonical.reason.replace(/^The/, 'the')
@@ -22,13 +23,34 @@ function faultOf(path: string): string | null {
   if (canonical.needs !== 0)
     return 'must not hold ";", %2F, %3B, %3F, %23 or %25xx, which servers read in different ways'
   if (path !== '/' && path.endsWith('/')) return 'must not end in "/"'
-  if (path !== canonical.path) return 'is not in its canonical form'
-  return path.includes('*') ? 'must not hold "*": a path is a prefix already, and there are no wildcards' : null
+  return path === canonical.path ? null : 'is not in its canonical form'
+}
+
+/** Patterns of other routers: `/:id`, `/{id}`, `/<id>`, `/[id]`, `/*`, `^/api/.*$`, `~ /api`, `PathPrefix(…)`. */
+function isPattern(path: string): boolean {
+  return (
+    /[*{}<>[\]|`]/.test(path) ||
+    /^(?:[\^~=]|!?[A-Z][A-Za-z]+[(=])/.test(path) ||
+    /\/:[A-Za-z_]/.test(path) ||
+    /\.\+|\\[dwsb]|\(\?|\([^()]+\)[?+]|[^/]\$$/.test(path)
+  )
+}
+
+/** The part of a pattern before its first parameter or expression. */
+function literalPart(pattern: string): string {
+  const path = pattern.replace(/^(?:[!A-Za-z]+[(=][`'"]?|[\s^~=*]+)/, '').replace(/[`'")$]+$/, '')
+  const segments = path.replace(/^\//, '').split('/')
+  const end = segments.findIndex((segment) => /[*{}<>[\]|`^$()\\]|^:|\.\+|\.$/.test(segment))
+  return segments.slice(0, end < 0 ? undefined : end).join('/')
 }
 
 /** The nearest path without a fault. */
 function repaired(path: string): string | null {
-  const plain = `/${path}`
+  const isRoot = /^\/?\**$/.test(path)
+  const text = isPattern(path) ? literalPart(path) : path.replace(/^[a-z]+:\/\/[^/]*/i, '')
+  // A root that was not written would open every path.
+  if (text === '' && !isRoot) return null
+  const plain = `/${text}`
     .replace(/[?#].*$/s, '')
     .replace(/[/\\]+/g, '/')
     .replace(/(.)\/$/, '$1')

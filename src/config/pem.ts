@@ -22,6 +22,21 @@ export function pemFaults(pem: Readonly<Partial<Record<PemPart, string | undefin
   return faults
 }
 
+/** The gap of a certificate chain in PEM; null for a chain that clients accept, and for a self-signed certificate. */
+export function chainGap(text: string): string | null {
+  const chain = (text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []).map(readCertificate)
+  const [leaf, ...issuers] = chain.filter((certificate) => typeof certificate !== 'string')
+  if (leaf === undefined || leaf.checkIssued(leaf)) return null
+  // Public authorities issue by an intermediate, never by a root.
+  if (issuers.length === 0)
+    return 'the chain lacks its intermediate certificate: Android and WeChat refuse it; use the file with the full chain'
+  const isOrdered = [leaf, ...issuers].every((certificate, index, all) => {
+    const next = all[index + 1]
+    return next === undefined || certificate.checkIssued(next)
+  })
+  return isOrdered ? null : 'the certificates are not in order: each must be issued by the one below it'
+}
+
 function readCertificate(text: string): X509Certificate | string {
   try {
     return new X509Certificate(text)

@@ -71,7 +71,8 @@ export function didYouMean(word: string, candidates: Iterable<string>): string |
   return name === undefined ? undefined : `did you mean ${quote(name)}?`
 }
 
-function fold(name: string): string {
+/** A name without case, blanks, "_" and "-". */
+export function fold(name: string): string {
   return name.toLowerCase().replace(/[\s_-]/g, '')
 }
 

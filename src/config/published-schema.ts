@@ -20,7 +20,7 @@ export function isAvailable(path: string): boolean {
 function publish(schema: JsonSchema, path: string): JsonSchema {
   const { description, default: fallback, ...shape } = schema
   const head: JsonSchema = {}
-  if (description !== undefined) head.description = describe(description, fallback, path)
+  if (description !== undefined) head.description = describe(description, schema, path)
   if (fallback !== undefined) head.default = fallback
   if (shape.anyOf !== undefined) {
     return {
@@ -40,10 +40,15 @@ function publish(schema: JsonSchema, path: string): JsonSchema {
   return isScalar && !isFreeText ? { ...head, anyOf: [plain, placeholder] } : { ...head, ...plain }
 }
 
-function describe(description: string, fallback: unknown, path: string): string {
+function describe(description: string, schema: JsonSchema, path: string): string {
+  const fallback = schema.default
   const isSection = typeof fallback === 'object' && Object.keys(fallback ?? {}).length === 0
-  const standard = fallback === undefined || isSection ? '' : ` Default: ${written(fallback)}.`
+  const standard = fallback === undefined || isSection ? '' : ` Default: ${written(fallback)}${orVariable(schema)}.`
   return `${description}${standard}${isAvailable(path) ? '' : ' Not available yet in this version.'}`
+}
+
+function orVariable(schema: JsonSchema): string {
+  return schema['x-env'] === undefined ? '' : `, or the environment variable ${schema['x-env']}`
 }
 
 /** A default as gateway.yaml writes it. */

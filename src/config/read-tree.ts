@@ -165,13 +165,15 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
     }
     if (faults.length > 0) return undefined
     // Quotes make a scalar text, with or without a placeholder.
-    return isFilled && node.type === 'PLAIN' ? coerce(text, kinds) : text
+    return isFilled && node.type === 'PLAIN' ? coerce(text, schema) : text
   }
 
   return { value: read(parsed.root, schema, [], 0, false), broken, report }
 }
 
-function coerce(text: string, kinds: ReadonlySet<string>): unknown {
+/** Text without quotes as the type that the schema names. */
+export function coerce(text: string, schema: JsonSchema | undefined): unknown {
+  const kinds = wanted(schema)
   if (kinds.has('integer') && /^-?(0|[1-9][0-9]{0,15})$/.test(text)) return Number(text)
   // YAML 1.2, section 10.3.2: a variable is a boolean in the same spellings as the file itself.
   if (kinds.has('boolean') && /^(?:true|True|TRUE|false|False|FALSE)$/.test(text)) return /^t/i.test(text)

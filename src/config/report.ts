@@ -17,6 +17,8 @@ export interface Report {
   warnAt(position: Position, path: Path, message: string, hint?: string): void
   /** The line of a path, for messages about two places. */
   line(path: Path): number
+  /** Notes the source of a value that is not in the file; messages about it name the source. */
+  origin(path: Path, source: string): void
   readonly errors: () => Problem[]
   readonly warnings: () => Problem[]
 }
@@ -24,9 +26,13 @@ export interface Report {
 export function createReport(file: string, locate: Locate): Report {
   const errors: Problem[] = []
   const warnings: Problem[] = []
-  const add = (list: Problem[], position: Position, path: Path, message: string, hint: string | undefined) => {
+  const origins = new Map<string, string>()
+  const add = (list: Problem[], position: Position, at: Path, text: string, hint: string | undefined) => {
     const { line, column } = position
-    list.push({ file, line, column, path: formatPath(path), message, ...(hint === undefined ? {} : { hint }) })
+    const path = formatPath(at)
+    const source = origins.get(path)
+    const message = source === undefined ? text : `${text}, in ${source}`
+    list.push({ file, line, column, path, message, ...(hint === undefined ? {} : { hint }) })
   }
   return {
     error: (path, message, hint, part = 'value') => add(errors, locate(path, part), path, message, hint),
@@ -34,6 +40,7 @@ export function createReport(file: string, locate: Locate): Report {
     errorAt: (position, path, message, hint) => add(errors, position, path, message, hint),
     warnAt: (position, path, message, hint) => add(warnings, position, path, message, hint),
     line: (path) => locate(path, 'value').line,
+    origin: (path, source) => void origins.set(formatPath(path), source),
     errors: () => inOrder(errors),
     warnings: () => inOrder(warnings)
   }

@@ -23,6 +23,8 @@ export interface JsonSchema {
   'x-unit'?: 'duration' | 'size'
   'x-range'?: { min: string; max: string }
   'x-secret'?: boolean
+  'x-line'?: boolean
+  'x-env'?: string
   'x-public'?: boolean
 }
 

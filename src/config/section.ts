@@ -3,8 +3,15 @@ import type { ReadFile } from './files.ts'
 import type { Path } from './problem.ts'
 import type { Report } from './report.ts'
 
-/** Settings that production refuses unless they are allowed by name. */
-export const allowances = ['sandbox', 'generated-secrets', 'memory-store'] as const
+/** Settings that must be allowed by name: production refuses the first three, the others are warnings. */
+export const allowances = [
+  'sandbox',
+  'generated-secrets',
+  'memory-store',
+  'service-public',
+  'plain-redis',
+  'public-catch-all'
+] as const
 export type Allowance = (typeof allowances)[number]
 
 /** Input of a rule beside the sections that it reads. */
@@ -15,6 +22,8 @@ export interface RuleContext {
   /** Base of relative paths: the folder of the configuration file. */
   readonly directory: string
   readonly readFile: ReadFile
+  /** The reason why a file cannot be created or written; null: it can, or this is not checked. */
+  readonly writeFault: (path: string) => string | null
 }
 
 /** A checked value that may be incomplete: parts that are missing or invalid are undefined and were reported. */
@@ -52,6 +61,13 @@ export function reportRepeats(
 
 export function refuseInProduction(context: RuleContext, path: Path, message: string, allowance: Allowance): void {
   if (!context.isProduction || context.allow.has(allowance)) return
-  const hint = `to allow it: --allow ${allowance} or WXGATE_ALLOW=${allowance}`
-  context.report.error(path, `${message} when NODE_ENV=production`, hint)
+  context.report.error(path, `${message} when NODE_ENV=production`, allowHint(allowance))
+}
+
+export function warnUnlessAllowed(context: RuleContext, path: Path, message: string, allowance: Allowance): void {
+  if (!context.allow.has(allowance)) context.report.warn(path, message, allowHint(allowance))
+}
+
+function allowHint(allowance: Allowance): string {
+  return `to allow it: --allow ${allowance} or WXGATE_ALLOW=${allowance}`
 }

@@ -1,6 +1,7 @@
 /** Building blocks of the schema. Keys that begin with `x-` serve the strict check and are not published: `x-form`
- *  completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`, and
- *  `x-public` allows every user to read that file. */
+ *  completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`, `x-public`
+ *  allows every user to read that file, `x-line` refuses characters that a shell or an editor left in a secret, and
+ *  `x-env` names the environment variable that is the default. */
 import { type TObject, type TProperties, Type } from 'typebox'
 import { durationPattern, sizePattern } from './units.ts'
 
@@ -51,17 +52,22 @@ export function size(description: string, fallback?: string, range: Range = {}) 
   })
 }
 
-/** Text, or `{ file: PATH }`. The type is text, because the file is read before the check. */
+/** One line of text, or `{ file: PATH }`. The type is text, because the file is read before the check. */
 export function secret(description: string) {
+  return textOrFile(description, { 'x-line': true })
+}
+
+/** The same for a private key in PEM, which has many lines. */
+export function privatePem(description: string) {
   return textOrFile(description, {})
 }
 
-/** The same for a value that every user may read, such as a certificate. */
+/** The same for PEM that every user may read, such as a certificate. */
 export function publicPem(description: string) {
   return textOrFile(description, { 'x-public': true })
 }
 
-function textOrFile(description: string, more: { 'x-public'?: boolean }) {
+function textOrFile(description: string, more: { 'x-public'?: boolean; 'x-line'?: boolean }) {
   return Type.Unsafe<string>({
     description,
     anyOf: [
@@ -84,14 +90,17 @@ export function text(description: string, fallback?: string) {
   return Type.String({ description, minLength: 1, maxLength: 2048, ...withDefault(fallback) })
 }
 
-/** Address of a listener. */
-export function host(fallback: string) {
-  return matching('Address to listen on.', '^[A-Za-z0-9.:_%-]{1,253}$', 'a host name or an IP address', fallback)
+/** Address of a listener.
+ *  @param variable Environment variable that is the default. */
+export function host(fallback: string, variable: string) {
+  const pattern = '^[A-Za-z0-9.:_%-]{1,253}$'
+  const schema = matching('Address to listen on.', pattern, 'a host name or an IP address', fallback)
+  return { ...schema, 'x-env': variable }
 }
 
 /** Port of a listener. */
-export function port(fallback: number) {
-  return integer('Port to listen on; 0 takes any free one.', 0, 65_535, fallback)
+export function port(fallback: number, variable: string) {
+  return { ...integer('Port to listen on; 0 takes any free one.', 0, 65_535, fallback), 'x-env': variable }
 }
 
 export function flag(description: string, fallback: boolean) {

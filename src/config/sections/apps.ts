@@ -1,7 +1,7 @@
 /** `apps`: the mini-programs and their credentials. */
 import { type Static, Type } from 'typebox'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
-import { mapping, matching, publicPem, secret, text } from '../terms.ts'
+import { mapping, matching, privatePem, publicPem, secret, text } from '../terms.ts'
 
 /** As `apps[].secret`: an app of the sandbox only. As `wechat.apiBase`: the built-in stand-in for WeChat. */
 export const SANDBOX = 'sandbox'
@@ -29,7 +29,7 @@ const pay = mapping('WeChat Pay of a merchant, API v3.', {
     'a merchant number: 4 to 32 digits in quotes'
   ),
   serialNo: text('Serial number of the merchant certificate.'),
-  privateKey: secret('Private key of the merchant in PEM.'),
+  privateKey: privatePem('Private key of the merchant in PEM.'),
   apiV3Key: secret('APIv3 key, 32 characters.'),
   upstream: text('Upstream that receives the payment results.'),
   path: text('Path there.'),

@@ -5,7 +5,7 @@ import { covers, withoutPrefix } from '../../http/path/prefix.ts'
 import { pathFault } from '../path-fault.ts'
 import { quote } from '../problem.ts'
 import type { Report } from '../report.ts'
-import { entries, type RuleContext } from '../section.ts'
+import { entries, type RuleContext, warnUnlessAllowed } from '../section.ts'
 import type { RoutesDraft } from './routes.ts'
 import type { UpstreamsDraft } from './upstreams.ts'
 
@@ -30,7 +30,8 @@ interface Guard {
 const strictness = { public: 0, optional: 1, required: 2 } as const
 const words = ['public', 'optional', 'required', 'required with claims'] as const
 
-export function checkRouteConflicts(draft: RoutesDraft & UpstreamsDraft, { report }: RuleContext): void {
+export function checkRouteConflicts(draft: RoutesDraft & UpstreamsDraft, context: RuleContext): void {
+  const { report } = context
   const routes = readRoutes(draft)
   const spellings = new Map<string, Guard[]>()
   for (const route of routes) {
@@ -43,6 +44,8 @@ export function checkRouteConflicts(draft: RoutesDraft & UpstreamsDraft, { repor
     // One example for each is enough to act on.
     stricter.some((strict) => sideDoor(lax, strict, routes, report))
     if (stricter[0] !== undefined) laterDecoding(lax, stricter[0], report)
+    const inside = stricter.find((strict) => isCatchAll(lax, strict))
+    if (inside !== undefined) catchAll(lax, inside, context)
   }
 }
 
@@ -70,11 +73,30 @@ function readRoutes(draft: RoutesDraft & UpstreamsDraft): Guard[] {
 }
 
 function warn(route: Guard, other: Guard, message: string, report: Report): void {
-  const [line, otherLine] = [report.line(['routes', route.index, 'path']), report.line(['routes', other.index, 'path'])]
-  const text = message
-    .replace('{line}', `line ${line}`)
-    .replace('{other}', () => `${quote(other.path)} on line ${otherLine}`)
-  report.warn(['routes', route.index, 'path'], text)
+  report.warn(['routes', route.index, 'path'], withLines(route, other, message, report))
+}
+
+function withLines(route: Guard, other: Guard, message: string, report: Report): string {
+  const [line, otherLine] = [route, other].map(({ index }) => report.line(['routes', index, 'path']))
+  return message.replace('{line}', `line ${line}`).replace('{other}', () => `${quote(other.path)} on line ${otherLine}`)
+}
+
+/** Whether a route without a token covers a stricter one of the same upstream. */
+function isCatchAll(lax: Guard, strict: Guard): boolean {
+  const isOpen = lax.strictness < strictness.required
+  return (
+    isOpen &&
+    lax.folded !== strict.folded &&
+    covers(lax.folded, strict.folded) &&
+    commonMethod(lax, strict) !== undefined
+  )
+}
+
+/** The gateway holds a request to every reading of its path that it knows; a router may know one more. */
+function catchAll(lax: Guard, strict: Guard, context: RuleContext): void {
+  const message = `this ${words[lax.strictness]} route ({line}) covers the stricter {other} on the same upstream: a router there that reads paths leniently may take other paths for it; give open paths a prefix of their own`
+  const text = withLines(lax, strict, message, context.report)
+  warnUnlessAllowed(context, ['routes', lax.index, 'path'], text, 'public-catch-all')
 }
 
 /** Two spellings of one path for an upstream that ignores case. */

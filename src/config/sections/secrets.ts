@@ -1,15 +1,16 @@
 /** `secrets`: the keys that sign and encrypt. */
 import { type Static, Type } from 'typebox'
+import { checkStrength, KEYGEN } from '../secret-text.ts'
 import { type Draft, entries, type RuleContext, refuseInProduction, reportRepeats } from '../section.ts'
 import { secret } from '../terms.ts'
+import { type AppsDraft, SANDBOX } from './apps.ts'
+import type { ServiceDraft } from './service.ts'
 import { isRedis, type StoreDraft } from './store.ts'
 
 /** Stands for a secret that is made at the first start. */
 export const GENERATED = 'generated'
 
 const SHORTEST = 32
-const FEWEST_CHARACTERS = 8
-const KEYGEN = 'wxgate keygen prints a good one'
 
 export const secrets = Type.Array(
   secret(
@@ -35,11 +36,23 @@ export function checkSecrets(draft: SecretsDraft & StoreDraft, context: RuleCont
   for (const [index, secret] of written) {
     const path = ['secrets', index]
     if (secret === GENERATED) checkGenerated(index, draft, context)
-    else if (secret.length < SHORTEST) report.error(path, `must have at least ${SHORTEST} characters`, KEYGEN)
-    else if (new Set(secret).size < FEWEST_CHARACTERS) {
-      const message = `can be guessed: it has fewer than ${FEWEST_CHARACTERS} different characters`
-      report.error(path, message, KEYGEN)
-    }
+    else checkStrength(secret, SHORTEST, path, report)
+  }
+}
+
+/** One value for two purposes: the owner of the one gets the other. */
+export function checkCredentials(draft: SecretsDraft & AppsDraft & ServiceDraft, { report }: RuleContext): void {
+  const owners = new Map<string, string>()
+  for (const [index, secret] of entries(draft.secrets)) owners.set(secret, `secrets[${index}]`)
+  for (const [index, { secret }] of entries(draft.apps)) {
+    if (secret === undefined || secret === SANDBOX) continue
+    const owner = owners.get(secret)
+    if (owner?.startsWith('secrets')) report.error(['apps', index, 'secret'], `is the same as ${owner}`, KEYGEN)
+    else owners.set(secret, `apps[${index}].secret`)
+  }
+  for (const [index, { token }] of entries(draft.service?.tokens)) {
+    const owner = token === undefined ? undefined : owners.get(token)
+    if (owner !== undefined) report.error(['service', 'tokens', index, 'token'], `is the same as ${owner}`, KEYGEN)
   }
 }
 

@@ -1,8 +1,10 @@
 /** `server`: the public edge. */
 import { resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
-import { rangeFault } from '../../http/addresses.ts'
-import { type PemPart, pemFaults } from '../pem.ts'
+import { coveredShare, rangeFault } from '../../http/addresses.ts'
+import { chainGap, type PemPart, pemFaults } from '../pem.ts'
+import type { Path } from '../problem.ts'
+import type { Report } from '../report.ts'
 import { readSecretFile } from '../secret-file.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
 import { duration, fileReference, host, integer, mapping, oneOf, port, section, size } from '../terms.ts'
@@ -23,8 +25,8 @@ const limits = section('Limits of a request and a connection.', {
 })
 
 export const server = section('The public edge.', {
-  host: host('0.0.0.0'),
-  port: port(8080),
+  host: host('0.0.0.0', 'WXGATE_HOST'),
+  port: port(8080, 'WXGATE_PORT'),
   workers: Type.Unsafe<number | 'auto'>({
     anyOf: [Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal('auto')],
     description:
@@ -63,11 +65,28 @@ export type ServerDraft = Draft<{ server: Static<typeof server> }>
 export type LimitsConfig = DeepReadonly<ReturnType<typeof resolveServer>>['limits']
 
 export function checkServer(draft: ServerDraft, context: RuleContext): void {
-  for (const [index, range] of entries(draft.server?.trustedProxies)) {
-    const fault = rangeFault(range)
-    if (fault !== null) context.report.error(['server', 'trustedProxies', index], fault)
-  }
+  checkTrustedProxies(draft, context.report)
   checkTls(draft, context)
+}
+
+/** Shares of all addresses that are a mistake, and probably one: a /4 of IPv4 is 1/16. */
+const REFUSED_SHARE = 1 / 2
+const DOUBTFUL_SHARE = 1 / 16
+
+function checkTrustedProxies({ server }: ServerDraft, report: Report): void {
+  const path: Path = ['server', 'trustedProxies']
+  const valid: string[] = []
+  for (const [index, range] of entries(server?.trustedProxies)) {
+    const fault = rangeFault(range)
+    if (fault === null) valid.push(range)
+    else report.error([...path, index], fault)
+  }
+  for (const [family, share] of Object.entries(coveredShare(valid))) {
+    if (share < DOUBTFUL_SHARE) continue
+    const message = `together the ranges trust ${Math.floor(share * 100)}% of all ${family === 'ipv4' ? 'IPv4' : 'IPv6'} addresses`
+    if (share < REFUSED_SHARE) report.warn(path, message, 'name the addresses of your proxies only')
+    else report.error(path, `${message}, so anybody could choose the client address`)
+  }
 }
 
 /** The listener reads the files again; here they must exist and fit together. */
@@ -82,6 +101,8 @@ function checkTls(draft: ServerDraft, { report, directory, readFile }: RuleConte
     if (text !== null) pem[part] = text
   }
   for (const [part, fault] of pemFaults(pem)) report.error(['server', 'tls', part, 'file'], fault)
+  const gap = pem.cert === undefined ? null : chainGap(pem.cert)
+  if (gap !== null) report.warn(['server', 'tls', 'cert', 'file'], gap)
 }
 
 export function resolveServer(written: Static<typeof server>, directory: string) {

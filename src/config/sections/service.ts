@@ -2,15 +2,23 @@
 import { type Static, Type } from 'typebox'
 import { isLoopback, isSameListener } from '../../http/addresses.ts'
 import type { Path } from '../problem.ts'
-import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
+import { checkStrength } from '../secret-text.ts'
+import {
+  type DeepReadonly,
+  type Draft,
+  entries,
+  type RuleContext,
+  reportRepeats,
+  warnUnlessAllowed
+} from '../section.ts'
 import { host, mapping, matching, port, secret, section, someOf } from '../terms.ts'
 import type { ServerDraft } from './server.ts'
 
 export const service = section(
   'The private listener for backends and operators. It must not be reachable from the internet.',
   {
-    host: host('127.0.0.1'),
-    port: port(9090),
+    host: host('127.0.0.1', 'WXGATE_SERVICE_HOST'),
+    port: port(9090, 'WXGATE_SERVICE_PORT'),
     tokens: Type.Array(
       mapping('A caller.', {
         name: matching(
@@ -37,17 +45,15 @@ export function checkService(draft: ServiceDraft & ServerDraft, context: RuleCon
   checkTokens(draft, context)
 }
 
-function checkAddress({ server, service }: ServiceDraft & ServerDraft, { report }: RuleContext): void {
+function checkAddress({ server, service }: ServiceDraft & ServerDraft, context: RuleContext): void {
   const { host, port } = service ?? {}
   if (host !== undefined && !isLoopback(host)) {
-    report.warn(
-      ['service', 'host'],
-      'the service listener can be reached from other machines: keep it out of reach of the internet'
-    )
+    const message = 'the service listener can be reached from other machines: keep it out of reach of the internet'
+    warnUnlessAllowed(context, ['service', 'host'], message, 'service-public')
   }
   if (port === undefined || port === 0 || port !== server?.port) return
   if (server.host !== undefined && host !== undefined && isSameListener(server.host, host)) {
-    report.error(['service', 'port'], 'is the port of the public edge (server.port)')
+    context.report.error(['service', 'port'], 'is the port of the public edge (server.port)')
   }
 }
 
@@ -67,11 +73,9 @@ function checkTokens(draft: ServiceDraft, { report }: RuleContext): void {
   for (const [index, { token }] of tokens) {
     if (token === undefined) continue
     const path = pathOf(index, 'token')
-    if (token.length < SHORTEST_TOKEN) {
-      report.error(path, `must have at least ${SHORTEST_TOKEN} characters`, 'wxgate keygen prints a good one')
-    }
     // RFC 6750, section 2.1: the characters that can follow "Bearer" in a header.
-    else if (!/^[\x21-\x7e]+$/.test(token)) report.error(path, 'must be printable ASCII without spaces')
+    if (!/^[\x21-\x7e]+$/.test(token)) report.error(path, 'must be printable ASCII without spaces')
+    else checkStrength(token, SHORTEST_TOKEN, path, report)
   }
 }
 

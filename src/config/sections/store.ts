@@ -5,13 +5,14 @@ import { Type } from 'typebox'
 import { isLoopback } from '../../http/addresses.ts'
 import { didYouMean } from '../problem.ts'
 import { parseRedisUrl } from '../redis-url.ts'
-import { type Draft, type RuleContext, refuseInProduction } from '../section.ts'
+import { type Draft, type RuleContext, refuseInProduction, warnUnlessAllowed } from '../section.ts'
 import { secret } from '../terms.ts'
 import type { ServerDraft } from './server.ts'
 
 export const store = Type.Unsafe<string>({
   ...secret('Place of the sessions: `memory`, `sqlite:PATH`, `redis://…` or `rediss://…`.'),
-  default: 'sqlite:./data/wxgate.db'
+  default: 'sqlite:./data/wxgate.db',
+  'x-env': 'WXGATE_STORE'
 })
 
 export type StoreDraft = Draft<{ store: Static<typeof store> }>
@@ -22,13 +23,29 @@ export function checkStore({ store, server }: StoreDraft & ServerDraft, context:
     checkMemory(server?.workers, context)
     return
   }
+  const shape = shapeHint(store)
   const fault = storeFault(store)
   const scheme = store.split(':', 1)[0] ?? ''
   if (fault !== null) {
-    context.report.error(['store'], fault, schemes.includes(`${scheme}:`) ? undefined : didYouMean(scheme, schemes))
+    const hint = shape ?? (schemes.includes(`${scheme}:`) ? undefined : didYouMean(scheme, schemes))
+    context.report.error(['store'], fault, hint)
   } else if (/^redis(?:\+\w+)?:/.test(store) && isRemote(store)) {
-    context.report.warn(['store'], 'sessions travel in clear to Redis', 'use rediss: outside a private network')
+    const message = 'sessions travel in clear to Redis: use rediss: outside a private network'
+    warnUnlessAllowed(context, ['store'], message, 'plain-redis')
+  } else if (store.startsWith('sqlite:')) {
+    const reason = context.writeFault(resolve(context.directory, store.slice('sqlite:'.length)))
+    if (reason === null) return
+    context.report.error(['store'], `the file cannot be written: ${reason}`, 'name a folder that this user can write')
   }
+}
+
+/** The right shape for a store that looks like a file, a Redis server or another database. */
+function shapeHint(store: string): string | undefined {
+  if (/^(?:sqlite3:|file:|sqlite:\/\/|[./~]|[\w-]+\.(?:db|sqlite3?)$)/.test(store))
+    return 'write sqlite:./data/wxgate.db'
+  if (/^(?:redis:(?!\/\/)|redis$|[\w.-]+:\d+$|\[)/.test(store)) return 'write redis://redis.internal:6379'
+  if (/^(?:in-?memory|ram|none|mem|:memory:|sqlite::memory:)$/i.test(store)) return 'write memory'
+  return undefined
 }
 
 function checkMemory(workers: number | 'auto' | undefined, context: RuleContext): void {

@@ -1,0 +1,203 @@
+/** The right shape of each section, and keys of other gateways with the wxgate key that replaces them. A place is a path
+ *  of the schema: `[]` is any entry of a list, `*` any name. */
+import { fold, type Path } from './problem.ts'
+
+const TARGETS = '{ targets: [{ url: http://10.0.0.5:3000 }] }'
+
+// biome-ignore-start lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
+/** A valid value for each place. */
+export const shapes: Readonly<Record<string, string>> = {
+  server: '{ host: 0.0.0.0, port: 8080 }',
+  'server.trustedProxies': '[10.0.0.0/8]',
+  'server.tls': '{ cert: { file: tls/cert.pem }, key: { file: tls/key.pem } }',
+  'server.tls.cert': '{ file: tls/cert.pem }',
+  'server.tls.key': '{ file: tls/key.pem }',
+  'server.drain': '{ delay: 5s, timeout: 30s }',
+  'server.limits': '{ body: 10mb, headersTimeout: 15s }',
+  'server.loginLimit': '{ max: 60, window: 1m, by: ip }',
+  service: '{ host: 127.0.0.1, port: 9090 }',
+  'service.tokens': '[{ name: orders, token: "${ORDERS_SERVICE_TOKEN}", scopes: [session] }]',
+  'service.tokens[]': '{ name: orders, token: "${ORDERS_SERVICE_TOKEN}", scopes: [session] }',
+  'service.tokens[].scopes': '[session, wxapi]',
+  secrets: '["${WXGATE_SECRET}"]',
+  wechat: '{ apiBase: https://api.weixin.qq.com, timeout: 5s }',
+  apps: '[{ appid: wx1234567890abcdef, secret: "${WECHAT_APPSECRET}" }]',
+  'apps[]': '{ appid: wx1234567890abcdef, secret: "${WECHAT_APPSECRET}" }',
+  'apps[].virtualPay': '{ appKey: "${PAY_APP_KEY}" }',
+  tokens: '{ accessTtl: 2h, refreshTtl: 30d }',
+  sessions: '{ sessionKeyTtl: 2h }',
+  login: '{ hook: { upstream: accounts, path: /login } }',
+  'login.hook': '{ upstream: accounts, path: /login }',
+  'login.hook.claims': '[roles, level]',
+  store: 'sqlite:./data/wxgate.db',
+  logging: '{ level: info, format: json }',
+  upstreams: `{ orders: ${TARGETS} }`,
+  'upstreams.*': TARGETS,
+  'upstreams.*.targets': '[{ url: http://10.0.0.5:3000 }]',
+  'upstreams.*.targets[]': '{ url: http://10.0.0.5:3000 }',
+  'upstreams.*.timeouts': '{ connect: 2s, response: 30s }',
+  'upstreams.*.retries': '{ attempts: 1, on: [connect] }',
+  'upstreams.*.retries.on': '[connect, reset]',
+  'upstreams.*.tls': '{ ca: { file: tls/ca.pem } }',
+  routes: '[{ path: /api, upstream: orders }]',
+  'routes[]': '{ path: /api, upstream: orders }',
+  'routes[].methods': '[GET, POST]',
+  'routes[].apps': '[wx1234567890abcdef]',
+  'routes[].rateLimit': '{ max: 100, window: 1m, by: user }',
+  'routes[].requestHeaders': '{ set: { X-Source: mini-program } }',
+  'routes[].responseHeaders': '{ remove: [Server] }',
+  'routes[].identity': '{ headers: cloudrun }',
+  'routes[].allow': '{ matrixParams: true }',
+  'routes[].require': '{ roles: [admin] }',
+  'routes[].inject': '{ X-Level: level }'
+}
+// biome-ignore-end lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
+
+const ROUTE_UPSTREAM = `upstream: orders, with upstreams: { orders: ${TARGETS} }`
+const NO_HOSTS = 'routes are matched by path and method only; put a gateway per host behind a proxy that reads the host'
+
+/** Foreign keys by place: names in any spelling, and the hint. */
+const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, write: string])[]>> = {
+  '': [
+    ['listen port host address bind http https', `write server: ${shapes.server}`],
+    ['tls ssl certificate', `write server: { tls: ${shapes['server.tls']} }`],
+    ['location locations rules paths proxy forward', `write routes: ${shapes.routes}`],
+    ['backend backends services targets servers clusters', `write upstreams: ${shapes.upstreams}`],
+    ['redis database db storage sqlite', 'write store: redis://redis.internal:6379'],
+    ['weixin miniprogram miniprograms appid', `write apps: ${shapes.apps}`],
+    ['jwt auth token session', `write tokens: ${shapes.tokens}`],
+    ['admin management internal', `write service: ${shapes.service}`]
+  ],
+  server: [
+    ['listen address bind addr listenAddress', `write server: ${shapes.server}`],
+    ['ssl https certificate certificates sslCertificate certFile keyFile', `write tls: ${shapes['server.tls']}`],
+    ['trustProxy trustedIps realIp setRealIpFrom forwardedHeaders proxies', 'write trustedProxies: [10.0.0.0/8]'],
+    ['workerProcesses processes cluster threads', 'write workers: auto'],
+    ['clientMaxBodySize maxBodySize bodyLimit bodySize maxRequestSize', 'write limits: { body: 10mb }'],
+    ['timeout timeouts readTimeout clientHeaderTimeout', 'write limits: { headersTimeout: 15s, bodyIdleTimeout: 60s }'],
+    ['keepalive keepAliveTimeout idleTimeout', 'write limits: { keepAliveTimeout: 72s }'],
+    ['shutdown gracePeriod gracefulShutdown shutdownTimeout', `write drain: ${shapes['server.drain']}`],
+    ['rateLimit limit', `write loginLimit: ${shapes['server.loginLimit']}, or rateLimit on a route`]
+  ],
+  'server.tls': [
+    ['certificate certFile crt chain fullchain sslCertificate', `write cert: ${shapes['server.tls.cert']}`],
+    ['privateKey keyFile certificateKey sslCertificateKey', `write key: ${shapes['server.tls.key']}`]
+  ],
+  service: [['listen address bind', `write service: ${shapes.service}`]],
+  'service.tokens[]': [
+    ['scope role roles permissions', `write scopes: ${shapes['service.tokens[].scopes']}`],
+    ['key secret value password', `write token: \${ORDERS_SERVICE_TOKEN}`],
+    ['id user username', 'write name: orders']
+  ],
+  'apps[]': [
+    ['id appIds clientId', 'write appid: wx1234567890abcdef'],
+    ['appSecret key clientSecret secretKey', `write secret: \${WECHAT_APPSECRET}`]
+  ],
+  'upstreams.*': [
+    [
+      'url urls uri server servers target host hosts port nodes backends address addresses endpoints',
+      `write ${TARGETS}`
+    ],
+    ['lb loadBalance loadBalancer algorithm strategy policy', 'write balance: roundRobin'],
+    [
+      'timeout connectTimeout readTimeout proxyReadTimeout responseTimeout',
+      `write timeouts: ${shapes['upstreams.*.timeouts']}`
+    ],
+    ['retry maxRetries', `write retries: ${shapes['upstreams.*.retries']}`],
+    ['ssl https', `write tls: ${shapes['upstreams.*.tls']}`],
+    ['weight', 'write targets: [{ url: http://10.0.0.5:3000, weight: 2 }]']
+  ],
+  'upstreams.*.targets[]': [
+    ['host port address server uri target addr', `write url: http://10.0.0.5:3000`],
+    ['scheme protocol', 'write it in front of the URL: https://10.0.0.5:3000']
+  ],
+  'routes[]': [
+    ['url uri target targets backend service proxyPass proxy destination to forward', `write ${ROUTE_UPSTREAM}`],
+    ['prefix pathPrefix location match paths rule predicates pattern route', 'write path: /api'],
+    ['host hosts domain domains hostname serverName', NO_HOSTS],
+    ['method verbs verb', `write methods: ${shapes['routes[].methods']}`],
+    ['stripPath rewrite rewriteTarget filters middlewares plugins replacePath', 'write stripPrefix: /api'],
+    [
+      'public anonymous noAuth skipAuth authRequired authentication protected secured',
+      'write auth: public, or auth: required'
+    ],
+    ['limit limits rate throttle limitReq requestsPerMinute', `write rateLimit: ${shapes['routes[].rateLimit']}`],
+    [
+      'headers header addHeaders setHeaders proxySetHeader',
+      `write requestHeaders: ${shapes['routes[].requestHeaders']}`
+    ],
+    ['role roles claim claims permissions scopes authorities', `write require: ${shapes['routes[].require']}`],
+    ['clientMaxBodySize maxBodySize bodySize', 'write bodyLimit: 1mb'],
+    ['timeouts readTimeout proxyReadTimeout responseTimeout', 'write timeout: 10s'],
+    ['app appid appIds', `write apps: ${shapes['routes[].apps']}`],
+    ['websocket websockets ws upgrade', 'leave it out: WebSockets pass without a setting'],
+    ['priority order', 'leave it out: the longest path wins'],
+    ['name id', 'leave it out: the path names the route']
+  ],
+  'routes[].rateLimit': [
+    ['limit rate count average requests burst requestsPerMinute', 'write max: 100'],
+    ['period interval per duration seconds time', 'write window: 1m'],
+    ['key source keyBy', 'write by: user']
+  ]
+}
+
+/** Words of other products for a value of a place. */
+const foreignWords: Readonly<Record<string, readonly (readonly [words: string, write: string])[]>> = {
+  'routes[].auth': [
+    ['none no off false anonymous open skip disabled all permitAll', 'public'],
+    ['true yes on jwt bearer token login strict user authenticated', 'required']
+  ],
+  'upstreams.*.balance': [
+    ['rr round random weighted weightedRoundRobin', 'roundRobin'],
+    ['leastConn leastConnections leastRequest leastTime', 'leastRequests'],
+    ['ipHash consistent consistentHash source sticky ringHash maglev', 'hash']
+  ],
+  'logging.level': [
+    ['warning', 'warn'],
+    ['none off quiet', 'silent'],
+    ['verbose all finest', 'trace'],
+    ['critical emerg alert crit', 'fatal'],
+    ['notice', 'info']
+  ],
+  'logging.format': [
+    ['text plain console human', 'pretty'],
+    ['ndjson structured logfmt', 'json'],
+    ['common nginx apache main', 'combined']
+  ],
+  'routes[].rateLimit.by': [
+    ['openid token account session sub userId', 'user'],
+    ['client address remoteAddr remoteIp clientIp', 'ip']
+  ],
+  'server.loginLimit.by': [['client address remoteAddr user', 'ip']],
+  'tokens.algorithm': [
+    ['ed25519', 'EdDSA'],
+    ['RS256 RS384 RS512 PS256 ES384 ES512', 'ES256'],
+    ['HS384 HS512 hmac', 'HS256']
+  ],
+  'tokens.openid': [
+    ['encrypted hidden true', 'sealed'],
+    ['clear open visible false', 'plain']
+  ]
+}
+
+/** The place of a path: `routes[2].auth` is `routes[].auth`. */
+export function placeOf(path: Path): string {
+  return path
+    .map((step, index) => (typeof step === 'number' ? '[]' : index === 1 && path[0] === 'upstreams' ? '*' : step))
+    .join('.')
+    .replaceAll('.[]', '[]')
+}
+
+/** The hint for a key of another gateway. */
+export function foreignKey(place: string, key: string): string | undefined {
+  return lookUp(foreignKeys[place], key)
+}
+
+/** The word to write in place of a word of another product. */
+export function foreignWord(place: string, word: string): string | undefined {
+  return lookUp(foreignWords[place], word)
+}
+
+function lookUp(table: readonly (readonly [string, string])[] | undefined, word: string): string | undefined {
+  return table?.find(([names]) => names.split(' ').some((name) => fold(name) === fold(word)))?.[1]
+}
