@@ -147,7 +147,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
   {
     title: 'a guessable secret',
     text: configText({ secrets: `[${'a'.repeat(40)}]` }),
-    says: [/can be guessed: it has fewer than 8/]
+    says: [/can be guessed: it has too few different/]
   },
   {
     title: 'one secret twice',

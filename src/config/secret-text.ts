@@ -69,15 +69,19 @@ export function checkStrength(secret: string, shortest: number, path: Path, repo
     return
   }
   const reason = guessableReason(secret)
-  if (reason !== null) report.error(path, `can be guessed: ${reason}`, KEYGEN)
-  else if (hasCommonWords(secret)) report.warn(path, 'can be guessed: it consists of common words', KEYGEN)
+  if (reason !== null) report.warn(path, `can be guessed: ${reason}`, KEYGEN)
 }
 
+/** The reason why a secret can be guessed; null for one that looks random. */
 function guessableReason(text: string): string | null {
-  if (new Set(text).size < FEWEST_CHARACTERS) return `it has fewer than ${FEWEST_CHARACTERS} different characters`
+  if (hasFewCharacters(text)) return `it has fewer than ${FEWEST_CHARACTERS} different characters`
   if (isRepetition(text)) return 'it repeats a shorter text'
   if (isSequence(text)) return 'its characters follow one another'
-  return null
+  return hasCommonWords(text) ? 'it consists of common words' : null
+}
+
+export function hasFewCharacters(text: string): boolean {
+  return new Set(text).size < FEWEST_CHARACTERS
 }
 
 function hasCommonWords(text: string): boolean {

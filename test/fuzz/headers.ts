@@ -104,7 +104,7 @@ const FROM_US = ['x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'tracep
 
 export function createHeaderFuzzer(read: typeof readRequestHeaders = readRequestHeaders): Fuzzer<HeaderInput> {
   const config = readTestConfig({
-    ...defaultConfig('http://127.0.0.1:1'),
+    ...defaultConfig('http://127.0.0.1:9'),
     routes: [{ path: '/', upstream: 'app', requestHeaders: { set: { 'X-Set': 'ours' } } }]
   })
   const [first] = config.routes

@@ -126,5 +126,5 @@ function tableWith(allow: object): RouteTable<RouteConfig> {
     { path: '/admin', upstream: 'app', auth: 'required' },
     { path: '/', upstream: 'app', auth: 'public', allow }
   ]
-  return createRouteTable(readTestConfig({ ...defaultConfig('http://127.0.0.1:1'), routes }).routes)
+  return createRouteTable(readTestConfig({ ...defaultConfig('http://127.0.0.1:9'), routes }).routes)
 }

@@ -1,6 +1,6 @@
 /** `secrets`: the keys that sign and encrypt. */
 import { type Static, Type } from 'typebox'
-import { checkStrength, KEYGEN } from '../secret-text.ts'
+import { checkStrength, hasFewCharacters, KEYGEN } from '../secret-text.ts'
 import { type Draft, entries, type RuleContext, refuseInProduction, reportRepeats } from '../section.ts'
 import { secret } from '../terms.ts'
 import { type AppsDraft, SANDBOX } from './apps.ts'
@@ -36,23 +36,25 @@ export function checkSecrets(draft: SecretsDraft & StoreDraft, context: RuleCont
   for (const [index, secret] of written) {
     const path = ['secrets', index]
     if (secret === GENERATED) checkGenerated(index, draft, context)
-    else checkStrength(secret, SHORTEST, path, report)
+    else if (secret.length >= SHORTEST && hasFewCharacters(secret)) {
+      report.error(path, 'can be guessed: it has too few different characters', KEYGEN)
+    } else checkStrength(secret, SHORTEST, path, report)
   }
 }
 
-/** One value for two purposes: the owner of the one gets the other. */
+/** Warns of one value for two purposes: the holder of a service token could sign access tokens. */
 export function checkCredentials(draft: SecretsDraft & AppsDraft & ServiceDraft, { report }: RuleContext): void {
   const owners = new Map<string, string>()
   for (const [index, secret] of entries(draft.secrets)) owners.set(secret, `secrets[${index}]`)
   for (const [index, { secret }] of entries(draft.apps)) {
     if (secret === undefined || secret === SANDBOX) continue
     const owner = owners.get(secret)
-    if (owner?.startsWith('secrets')) report.error(['apps', index, 'secret'], `is the same as ${owner}`, KEYGEN)
+    if (owner?.startsWith('secrets')) report.warn(['apps', index, 'secret'], `is the same as ${owner}`, KEYGEN)
     else owners.set(secret, `apps[${index}].secret`)
   }
   for (const [index, { token }] of entries(draft.service?.tokens)) {
     const owner = token === undefined ? undefined : owners.get(token)
-    if (owner !== undefined) report.error(['service', 'tokens', index, 'token'], `is the same as ${owner}`, KEYGEN)
+    if (owner !== undefined) report.warn(['service', 'tokens', index, 'token'], `is the same as ${owner}`, KEYGEN)
   }
 }
 
