@@ -1,6 +1,16 @@
 /** The word `generated` among the secrets. */
 import { spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -72,4 +82,29 @@ test('with a store in memory the generated secret outlives a reload, and nothing
   const first = resolveGeneratedSecret(config('memory'), memory).secrets
   t.same(resolveGeneratedSecret(config('memory'), memory).secrets, first)
   t.notSame(resolveGeneratedSecret(config('memory')).secrets, first)
+})
+
+test('a new folder of the secret is closed to other users, whatever the umask', async (t) => {
+  const path = folder(t)
+  const umask = process.umask(0)
+  try {
+    resolveGeneratedSecret(config(`sqlite:${path}/a/b/wxgate.db`))
+  } finally {
+    process.umask(umask)
+  }
+  const modes = ['a', 'a/b', 'a/b/wxgate.secret'].map((name) => statSync(join(path, name)).mode & 0o777)
+  t.same(modes, [0o700, 0o700, 0o600])
+})
+
+test('a secret file of another user is refused', async (t) => {
+  const path = folder(t)
+  const file = join(path, 'wxgate.secret')
+  writeFileSync(file, SECRET, { mode: 0o600 })
+  // A file of root is accepted from every user.
+  if (process.geteuid?.() === 0) chownSync(file, 12_345, 12_345)
+  const { uid } = statSync(file)
+  const written = config(`sqlite:${path}/wxgate.db`)
+  const memory = { secret: null }
+  t.throws(() => resolveGeneratedSecret(written, memory, uid + 1), /belongs to another user \(uid \d+\): delete it/)
+  t.same(resolveGeneratedSecret(written, memory, uid).secrets, [SECRET])
 })

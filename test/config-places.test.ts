@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { pathFault } from '../src/config/path-fault.ts'
 import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
-import { configText, load, problems } from './support/config.ts'
+import { configText, load, problems, warnings } from './support/config.ts'
 
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
 const target = (url: string) => configText({ upstreams: `{ orders: { targets: [{ url: ${JSON.stringify(url)} }] } }` })
@@ -115,6 +115,67 @@ test('Y14 a target is a plain http or https origin, and no link-local address', 
     t.same(problems(target(url)), [], url)
   }
   t.match(load(target('http://H.example:80/')), { config: { upstreams: [{ targets: [{ url: 'http://h.example' }] }] } })
+})
+
+test('a target that is the gateway itself is refused', async (t) => {
+  const circle = (url: string, listeners: string) =>
+    problems(configText({ upstreams: `{ orders: { targets: [{ url: ${JSON.stringify(url)} }] } }` }, listeners))
+  const everywhere = 'server: { host: 0.0.0.0, port: 8080 }'
+  const both = 'server: { host: "::", port: 8080 }\nservice: { host: 127.0.0.1, port: 9090 }'
+  const own: [url: string, listeners: string][] = [
+    ['http://127.0.0.1:8080', everywhere],
+    ['http://localhost:8080', everywhere],
+    ['http://127.9.9.9:8080', everywhere],
+    ['http://0.0.0.0:8080', everywhere],
+    ['https://localhost:8080', everywhere],
+    ['http://[::1]:8080', both],
+    ['http://127.0.0.1:9090', both],
+    ['http://localhost:9090', both],
+    ['http://10.0.0.7:8080', 'server: { host: 10.0.0.7 }'],
+    ['http://gateway.internal:8080', 'server: { host: gateway.internal }'],
+    ['http://localhost', 'server: { port: 80 }'],
+    ['https://localhost', 'server: { port: 443 }']
+  ]
+  for (const [url, listeners] of own)
+    t.match(
+      circle(url, listeners),
+      [/targets\[0\]\.url: is the address of the gateway itself \((server|service)\.port\)/],
+      url
+    )
+  const others: [url: string, listeners: string][] = [
+    ['http://127.0.0.1:3000', everywhere],
+    ['http://orders:8080', everywhere],
+    ['http://10.0.0.5:8080', everywhere],
+    ['http://[::1]:8080', everywhere],
+    ['http://127.0.0.2:8080', 'server: { host: 127.0.0.1 }'],
+    ['http://10.0.0.8:8080', 'server: { host: 10.0.0.7 }'],
+    ['http://localhost:8080', 'server: { port: 0 }']
+  ]
+  for (const [url, listeners] of others) t.same(circle(url, listeners), [], url)
+})
+
+test('trusted proxies that are half of all addresses together are refused, and a large part is a warning', async (t) => {
+  const trust = (...ranges: string[]) => configText({}, `server: { trustedProxies: ${JSON.stringify(ranges)} }`)
+  const refused = [
+    ['0.0.0.0/1', '128.0.0.0/1'],
+    ['0.0.0.0/1'],
+    ['::/1', '8000::/1'],
+    ['2000::/4'],
+    ['::ffff:0.0.0.0/97'],
+    ['64.0.0.0/2', '128.0.0.0/2', '10.0.0.0/8'],
+    Array.from({ length: 128 }, (_, index) => `${index * 2}.0.0.0/8`)
+  ]
+  for (const ranges of refused)
+    t.match(
+      problems(trust(...ranges)),
+      [/server\.trustedProxies: together the ranges trust (5\d|100)% of all/],
+      ranges[0]
+    )
+  t.match(warnings(trust('16.0.0.0/4')), [/trust 6% of all IPv4 addresses \(name the addresses of your proxies only\)/])
+  t.match(warnings(trust('2400::/6')), [/trust 12% of all IPv6 addresses/])
+  const usual = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fd00::/8', '2606:4700::/32', '::1', '100.64.0.0/10']
+  t.same(problems(trust(...usual)), [])
+  t.same(warnings(trust(...usual)), [])
 })
 
 test('a path that the file may hold is one that requests are brought to', async (t) => {

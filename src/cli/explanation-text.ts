@@ -43,6 +43,5 @@ function describe({ path, methods, place, upstream, auth }: ExplainedRoute): str
 
 /** Text from the command line must not reach a terminal as control sequences. */
 function printable(line: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are replaced
-  return line.replace(/[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g, '?')
+  return line.replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, '?')
 }

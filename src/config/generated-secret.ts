@@ -22,14 +22,16 @@ export interface GeneratedSecretMemory {
 
 /** Replaces the word with the secret. Creates the file, mode 0600, at the first start; processes that start at the same
  *  time get the same secret. Throws when the file cannot be read or written, holds no secret, or belongs to another user.
- *  Loading a configuration never calls this, so `validate` creates nothing. */
+ *  Loading a configuration never calls this, so `validate` creates nothing.
+ *  @param user The user of this process; undefined where the system has no user ids. */
 export function resolveGeneratedSecret(
   config: GatewayConfig,
-  memory: GeneratedSecretMemory = { secret: null }
+  memory: GeneratedSecretMemory = { secret: null },
+  user: number | undefined = process.geteuid?.()
 ): GatewayConfig {
   if (!config.secrets.includes(GENERATED)) return config
   const file = generatedSecretFile(config.store)
-  memory.secret = file === null ? (memory.secret ?? newSecret()) : readOrCreate(file)
+  memory.secret = file === null ? (memory.secret ?? newSecret()) : readOrCreate(file, user)
   const { secret } = memory
   return { ...config, secrets: config.secrets.map((written) => (written === GENERATED ? secret : written)) }
 }
@@ -44,8 +46,8 @@ export function newSecret(): string {
   return randomBytes(32).toString('base64')
 }
 
-function readOrCreate(file: string): string {
-  const existing = read(file)
+function readOrCreate(file: string, user: number | undefined): string {
+  const existing = read(file, user)
   if (existing !== null) return existing
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   // Written as a whole under another name: a process that finds the file finds all of it.
@@ -58,12 +60,12 @@ function readOrCreate(file: string): string {
   } finally {
     unlinkSync(draft)
   }
-  const created = read(file)
+  const created = read(file, user)
   if (created === null) throw new Error(`The secret in ${file} was removed during the start`)
   return created
 }
 
-function read(file: string): string | null {
+function read(file: string, user: number | undefined): string | null {
   let handle: number
   try {
     handle = openSync(file, 'r')
@@ -74,9 +76,8 @@ function read(file: string): string | null {
   try {
     const { uid, mode } = fstatSync(handle)
     // Another user could know the secret, or change it. root can do both in any case.
-    const own = process.geteuid?.()
-    if (own !== undefined && uid !== own && uid !== 0)
-      throw new Error(`${file} belongs to another user (uid ${uid}): delete it, or change its owner to uid ${own}`)
+    if (user !== undefined && uid !== user && uid !== 0)
+      throw new Error(`${file} belongs to another user (uid ${uid}): delete it, or change its owner to uid ${user}`)
     if ((mode & 0o077) !== 0) fchmodSync(handle, 0o600)
     const text = readFileSync(handle, 'utf8').trim()
     if (text.length >= 32) return text

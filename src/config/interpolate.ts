@@ -31,8 +31,7 @@ export function interpolate(text: string, env: Environment): Interpolated {
       faults.push({
         token,
         message: 'a ${ that does not begin a placeholder',
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of gateway.yaml
-        hint: 'write ${NAME} or ${NAME:-default}, and $${ for a plain ${'
+        hint: `write \${NAME} or \${NAME:-default}, and $\${ for a plain \${`
       })
       return token
     }

@@ -111,7 +111,8 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
       const offset = key?.range?.[0] ?? start
       const name = keyText(key)
       if (name === null) {
-        fail(path, parsed.position(offset), 'a key that is not a plain word')
+        const hint = 'a template such as {{ … }} must be filled in before; quotes make a value text'
+        fail(path, parsed.position(offset), 'a key that is not a plain word', isMap(key) ? hint : undefined)
         continue
       }
       const first = seen.get(name)

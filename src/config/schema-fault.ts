@@ -108,6 +108,8 @@ function typeHint(data: unknown, schema: JsonSchema, place: string): string | un
     return shape === undefined ? missing : `${missing}, or ${shape}, or indent its lines below the key`
   }
   if (typeof data === 'string') return textHint(data, schema) ?? shape
+  if (typeof data === 'object' && schema.type === 'array')
+    return Object.keys(data).map(mappingHint).find(Boolean) ?? shape
   if (typeof data === 'number' || typeof data === 'boolean') {
     if (schema['x-unit'] !== undefined) return unitHint(schema)
     const word = foreignWord(place, String(data))
@@ -150,5 +152,4 @@ function methodHint(data: string, place: string): string | undefined {
   return /^(\*|any|all)$/i.test(data) ? 'leave methods out: the default is all methods' : didYouMean(data, METHODS)
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of gateway.yaml
-const VARIABLE = 'a variable is written ${NAME}'
+const VARIABLE = `a variable is written \${NAME}`

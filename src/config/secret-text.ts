@@ -8,8 +8,7 @@ export interface SecretFault {
 }
 
 const QUOTES = '"\'`“”‘’'
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are refused
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200b\ufeff]/
+const INVISIBLE = /[\p{Cc}\u2028\u2029\u200b\ufeff]/u
 const names: Readonly<Record<string, string>> = {
   '\r': 'a carriage return (\\r)',
   '\n': 'a line feed (\\n)',
@@ -24,8 +23,7 @@ const names: Readonly<Record<string, string>> = {
 /** Null for a text without a trace of its way into the file. */
 export function secretTextFault(text: string): SecretFault | null {
   if (isVariableName(text)) {
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of gateway.yaml
-    return { message: 'is the name of a variable, not its value', hint: 'write ${NAME}, with braces' }
+    return { message: 'is the name of a variable, not its value', hint: `write \${NAME}, with braces` }
   }
   if (/^(?:<[^<>]*>|\{\{.*\}\})$/.test(text)) return { message: 'is a placeholder, not a value' }
   const [first, last] = [text.charAt(0), text.charAt(text.length - 1)]

@@ -4,7 +4,6 @@ import { fold, type Path } from './problem.ts'
 
 const TARGETS = '{ targets: [{ url: http://10.0.0.5:3000 }] }'
 
-// biome-ignore-start lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
 /** A valid value for each place. */
 export const shapes: Readonly<Record<string, string>> = {
   server: '{ host: 0.0.0.0, port: 8080 }',
@@ -16,14 +15,14 @@ export const shapes: Readonly<Record<string, string>> = {
   'server.limits': '{ body: 10mb, headersTimeout: 15s }',
   'server.loginLimit': '{ max: 60, window: 1m, by: ip }',
   service: '{ host: 127.0.0.1, port: 9090 }',
-  'service.tokens': '[{ name: orders, token: "${ORDERS_SERVICE_TOKEN}", scopes: [session] }]',
-  'service.tokens[]': '{ name: orders, token: "${ORDERS_SERVICE_TOKEN}", scopes: [session] }',
+  'service.tokens': `[{ name: orders, token: "\${ORDERS_SERVICE_TOKEN}", scopes: [session] }]`,
+  'service.tokens[]': `{ name: orders, token: "\${ORDERS_SERVICE_TOKEN}", scopes: [session] }`,
   'service.tokens[].scopes': '[session, wxapi]',
-  secrets: '["${WXGATE_SECRET}"]',
+  secrets: `["\${WXGATE_SECRET}"]`,
   wechat: '{ apiBase: https://api.weixin.qq.com, timeout: 5s }',
-  apps: '[{ appid: wx1234567890abcdef, secret: "${WECHAT_APPSECRET}" }]',
-  'apps[]': '{ appid: wx1234567890abcdef, secret: "${WECHAT_APPSECRET}" }',
-  'apps[].virtualPay': '{ appKey: "${PAY_APP_KEY}" }',
+  apps: `[{ appid: wx1234567890abcdef, secret: "\${WECHAT_APPSECRET}" }]`,
+  'apps[]': `{ appid: wx1234567890abcdef, secret: "\${WECHAT_APPSECRET}" }`,
+  'apps[].virtualPay': `{ appKey: "\${PAY_APP_KEY}" }`,
   tokens: '{ accessTtl: 2h, refreshTtl: 30d }',
   sessions: '{ sessionKeyTtl: 2h }',
   login: '{ hook: { upstream: accounts, path: /login } }',
@@ -51,7 +50,6 @@ export const shapes: Readonly<Record<string, string>> = {
   'routes[].require': '{ roles: [admin] }',
   'routes[].inject': '{ X-Level: level }'
 }
-// biome-ignore-end lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
 
 const ROUTE_UPSTREAM = `upstream: orders, with upstreams: { orders: ${TARGETS} }`
 const NO_HOSTS = 'routes are matched by path and method only; put a gateway per host behind a proxy that reads the host'
@@ -65,6 +63,7 @@ const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, wr
     ['backend backends services targets servers clusters', `write upstreams: ${shapes.upstreams}`],
     ['redis database db storage sqlite', 'write store: redis://redis.internal:6379'],
     ['weixin miniprogram miniprograms appid', `write apps: ${shapes.apps}`],
+    ['log logs logger', `write logging: ${shapes.logging}`],
     ['jwt auth token session', `write tokens: ${shapes.tokens}`],
     ['admin management internal', `write service: ${shapes.service}`]
   ],

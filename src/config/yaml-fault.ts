@@ -115,7 +115,7 @@ function hinted(hint: string | undefined): { hint?: string } {
   return hint === undefined ? {} : { hint }
 }
 
+/** Control characters must not reach a terminal. */
 function printable(message: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters must not reach a terminal
-  return message.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').slice(0, 200)
+  return message.replace(/\p{Cc}+/gu, ' ').slice(0, 200)
 }

@@ -14,8 +14,12 @@ export interface Certificate {
 
 export interface Certificates {
   /** Self-signed; `name` as openssl has it: `DNS:a.example` or `IP:127.0.0.1`. */
-  make(file: string, name: string): Certificate
+  make(file: string, name: string, kind?: 'ec' | 'rsa'): Certificate
+  /** Issued by another certificate, with the right to issue further ones. */
+  issue(file: string, issuer: Certificate): Certificate
 }
+
+const KEYS = { ec: ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'], rsa: ['rsa:2048'] }
 
 /** Null, with a comment, when this machine has no openssl; in CI that is a failure. */
 export function hasOpenssl(t: Test): Certificates | null {
@@ -26,16 +30,18 @@ export function hasOpenssl(t: Test): Certificates | null {
   }
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-certificates-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const create = (file: string, kind: 'ec' | 'rsa', rest: readonly string[]): Certificate => {
+    const certFile = join(folder, `${file}.crt`)
+    const keyFile = join(folder, `${file}.key`)
+    const result = spawnSync('openssl', [
+      ...['req', '-x509', '-newkey', ...KEYS[kind], '-nodes', '-days', '2', '-subj', `/CN=${file}`],
+      ...[...rest, '-keyout', keyFile, '-out', certFile]
+    ])
+    if (result.status !== 0) throw new Error(`openssl: ${result.stderr}`)
+    return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
+  }
   return {
-    make(file, name) {
-      const certFile = join(folder, `${file}.crt`)
-      const keyFile = join(folder, `${file}.key`)
-      const result = spawnSync('openssl', [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-        ...['-subj', `/CN=${file}`, '-addext', `subjectAltName=${name}`, '-keyout', keyFile, '-out', certFile]
-      ])
-      if (result.status !== 0) throw new Error(`openssl: ${result.stderr}`)
-      return { certFile, keyFile, cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
-    }
+    make: (file, name, kind = 'ec') => create(file, kind, ['-addext', `subjectAltName=${name}`]),
+    issue: (file, { certFile, keyFile }) => create(file, 'ec', ['-CA', certFile, '-CAkey', keyFile])
   }
 }

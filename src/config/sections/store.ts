@@ -41,6 +41,7 @@ export function checkStore({ store, server }: StoreDraft & ServerDraft, context:
 
 /** The right shape for a store that looks like a file, a Redis server or another database. */
 function shapeHint(store: string): string | undefined {
+  if (store.startsWith('sqlite:///')) return 'write sqlite:/data/wxgate.db'
   if (/^(?:sqlite3:|file:|sqlite:\/\/|[./~]|[\w-]+\.(?:db|sqlite3?)$)/.test(store))
     return 'write sqlite:./data/wxgate.db'
   if (/^(?:redis:(?!\/\/)|redis$|[\w.-]+:\d+$|\[)/.test(store)) return 'write redis://redis.internal:6379'
@@ -77,9 +78,7 @@ export function isRedis(store: string): boolean {
 
 function storeFault(store: string): string | null {
   if (/^sqlite:[^\0]+$/.test(store)) {
-    return /^sqlite::memory:|^sqlite:\/\//.test(store)
-      ? 'must name a file after sqlite:, such as sqlite:./data/wxgate.db'
-      : null
+    return /^sqlite::memory:|^sqlite:\/\//.test(store) ? 'must name a file after sqlite:' : null
   }
   try {
     if (parseRedisUrl(store) !== null) return null

@@ -1,0 +1,122 @@
+/** The environment: defaults for keys that the file leaves out, NODE_ENV, and permissions by name. */
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import type { CliIo } from '../src/cli/io.ts'
+import { run as validate } from '../src/cli/validate.ts'
+import { writeFault } from '../src/config/files.ts'
+import { configText, load, problems, warnings } from './support/config.ts'
+
+async function callValidate(args: readonly string[], env: CliIo['env'], cwd: string) {
+  let output = ''
+  const write = (text: string) => {
+    output += text
+  }
+  return { status: await validate(args, { stdout: write, stderr: write, env, cwd }), output }
+}
+
+function folder(t: Test, text: string): string {
+  const path = mkdtempSync(join(tmpdir(), 'wxgate-environment-'))
+  t.teardown(() => {
+    chmodSync(path, 0o700)
+    rmSync(path, { recursive: true })
+  })
+  writeFileSync(join(path, 'gateway.yaml'), text)
+  return path
+}
+
+test('a variable is the default of a key that the file leaves out', async (t) => {
+  const env = {
+    WXGATE_STORE: 'sqlite:/data/wxgate.db',
+    WXGATE_HOST: '127.0.0.1',
+    WXGATE_PORT: '8081',
+    WXGATE_SERVICE_HOST: '::1',
+    WXGATE_SERVICE_PORT: '9091',
+    WXGATE_LOG_LEVEL: 'warn'
+  }
+  t.match(load(configText(), { env }), {
+    ok: true,
+    config: {
+      store: 'sqlite:/data/wxgate.db',
+      server: { host: '127.0.0.1', port: 8081 },
+      service: { host: '::1', port: 9091 },
+      logging: { level: 'warn' }
+    }
+  })
+  t.match(load(configText({}, 'server: { workers: 2 }\nlogging: { access: false }'), { env }), {
+    config: { server: { port: 8081, workers: 2 }, logging: { level: 'warn', access: false } }
+  })
+})
+
+test('a key in the file wins over its variable, and an empty variable counts for nothing', async (t) => {
+  const text = configText({}, 'store: redis://127.0.0.1\nserver: { port: 80 }')
+  t.match(load(text, { env: { WXGATE_STORE: 'memory', WXGATE_PORT: '81' } }), {
+    config: { store: 'redis://127.0.0.1', server: { port: 80 } }
+  })
+  t.match(load(configText(), { env: { WXGATE_STORE: '', WXGATE_PORT: '' } }), {
+    config: { store: 'sqlite:/etc/wxgate/data/wxgate.db', server: { port: 8080 } }
+  })
+})
+
+test('a problem with a variable names the variable', async (t) => {
+  t.match(problems(configText(), { env: { WXGATE_PORT: 'http' } }), [
+    /server\.port: must be a whole number, in the environment variable WXGATE_PORT/
+  ])
+  t.match(problems(configText(), { env: { WXGATE_STORE: 'data/x.db' } }), [
+    /store: must be memory, .*, in the environment variable WXGATE_STORE/
+  ])
+  t.match(warnings(configText(), { env: { WXGATE_SERVICE_HOST: '0.0.0.0' } }), [
+    /service\.host: .*, in the environment variable WXGATE_SERVICE_HOST \(to allow it: --allow service-public/
+  ])
+  t.match(problems(configText({}, 'server: 1'), { env: { WXGATE_PORT: '81' } }), [/server: must be a mapping/])
+})
+
+test('each warning that can be meant is accepted by its name, with --strict too', async (t) => {
+  const texts = {
+    'service-public': configText({}, 'service: { host: 0.0.0.0 }'),
+    'plain-redis': configText({}, 'store: redis://redis.internal'),
+    'public-catch-all': configText({
+      routes: '[{ path: /, upstream: orders, auth: public }, { path: /admin, upstream: orders }]'
+    })
+  }
+  for (const [name, text] of Object.entries(texts)) {
+    const cwd = folder(t, text)
+    t.match(await callValidate(['--strict'], {}, cwd), { status: 2, output: new RegExp(`--allow ${name}`) }, name)
+    t.match(await callValidate(['--strict', '--allow', name], {}, cwd), { status: 0 }, name)
+    t.match(await callValidate(['--strict'], { WXGATE_ALLOW: name }, cwd), { status: 0 }, name)
+  }
+})
+
+test('an unknown NODE_ENV is a warning', async (t) => {
+  const cwd = folder(t, configText({ apps: '[{ appid: wx1234, secret: sandbox }]' }))
+  for (const mode of ['prod', 'Production', 'staging', 'PRODUCTION', 'live']) {
+    const says = /NODE_ENV is ".*", which is unknown: the rules of production do not apply/
+    t.match(await callValidate([], { NODE_ENV: mode }, cwd), { status: 0, output: says }, mode)
+    t.match(await callValidate(['--strict'], { NODE_ENV: mode }, cwd), { status: 2 }, mode)
+  }
+  t.match(await callValidate([], { NODE_ENV: 'prod' }, cwd), { output: /did you mean "production"\?/ })
+  for (const mode of ['development', 'test', ''])
+    t.match(await callValidate(['--strict'], { NODE_ENV: mode }, cwd), { status: 0 }, mode)
+  t.match(await callValidate([], { NODE_ENV: 'production' }, cwd), { status: 2, output: /the sandbox is refused/ })
+})
+
+test('validate refuses a sqlite store that cannot be written, and creates nothing', async (t) => {
+  const cwd = folder(t, configText({}, 'store: sqlite:gateway.yaml/x/wxgate.db'))
+  t.match(await callValidate([], {}, cwd), { status: 2, output: /store: the file cannot be written: .*gateway\.yaml/ })
+  const good = folder(t, configText())
+  t.match(await callValidate([], {}, good), { status: 0 })
+  t.same(readdirSync(good), ['gateway.yaml'])
+  mkdirSync(join(good, 'data/wxgate.db'), { recursive: true })
+  t.match(await callValidate([], {}, good), { status: 2, output: /it is not a regular file/ })
+  t.match(load(configText({}, 'store: sqlite:/proc/x/wxgate.db')), { ok: true }, 'loading alone does not ask the disk')
+})
+
+test('a folder without write permission is named with the reason', async (t) => {
+  const path = folder(t, '')
+  chmodSync(path, 0o500)
+  const fault = writeFault(join(path, 'data/wxgate.db'))
+  // root may write everywhere.
+  t.equal(fault, process.geteuid?.() === 0 ? null : `permission denied (${path})`)
+  t.match(writeFault('/proc/nowhere/wxgate.db'), process.geteuid?.() === 0 ? null : /permission denied \(\/proc\)/)
+})
