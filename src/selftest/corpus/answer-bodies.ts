@@ -155,6 +155,10 @@ export const ANSWER_BODIES: readonly AnswerRow[] = [
     }),
     before: 'HTTP/1.1 200 OK\r\n',
     after: '\r\nX-Empty:\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nfine',
-    cases: ['Content-Disposition: attachment; filename="\xe6\x8a\xa5\xe8\xa1\xa8.xlsx"\r\nContent-Length: 4']
+    cases: [
+      'Content-Length: 4\r\nContent-Disposition: attachment; filename="\xe6\x8a\xa5\xe8\xa1\xa8.xlsx"',
+      'Content-Disposition: attachment; filename="\xe6\x8a\xa5\xe8\xa1\xa8.xlsx"\r\nContent-Length: 4',
+      'Trailer: X-A\r\nContent-Length: 4\r\nContent-Disposition: attachment; filename="\xe6\x8a\xa5\xe8\xa1\xa8.xlsx"'
+    ]
   }
 ]

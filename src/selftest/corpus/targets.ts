@@ -27,6 +27,13 @@ const rows = [
       http:///{name} file://{host}{route} evil.invalid:80{route} http://evil.invalid{route}?http://{host}/`
   },
   {
+    id: 'P43',
+    rule: 'an absolute form with the authority of the Host header is read as its path (RFC 9112, 3.2.2)',
+    sources: ['RFC 9112, 3.2.2', 'Http11Probe'],
+    expected: NO_TOKEN,
+    cases: 'P|http://{host}{route} HTTP://{host}{route}/x http://{host}{route}?http://evil.invalid/'
+  },
+  {
     id: 'P44',
     rule: 'the path of an absolute form is read as strictly as any other',
     sources: ['RFC 9112, 3.2.2'],
