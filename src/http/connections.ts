@@ -17,6 +17,8 @@ export class ClientConnection {
   response: ServerResponse | null | undefined = undefined
   /** Responses to requests that came before the one under way was answered, in order. */
   readonly waiting: ServerResponse[] = []
+  /** The newest request was answered before it had been read whole: the answer to a fault in the rest of it. */
+  isAnswered = false
   /** The parse error of this connection was answered; nothing else is. */
   isOver = false
   #peer: Peer | null = null

@@ -144,6 +144,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
 
   function begin(req: GatewayRequest, res: ServerResponse, client: ClientConnection): void {
     client.response = res
+    client.isAnswered = false
     active++
     handler.enter()
     req.owner = handler
@@ -175,6 +176,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     req.owner?.leave()
     if (client?.response !== this) return
     client.response = null
+    client.isAnswered = !req.complete
     const next = client.waiting.shift()
     if (next === undefined) return
     if (client.waiting.length === 0) req.socket.resume()

@@ -165,3 +165,19 @@ test('an idle connection is served until the end of a close, and told to go', as
   t.match(text, /late$/)
   await closed
 })
+
+test('a request that was refused gets no second answer when the rest of it is broken', async (t) => {
+  const { port } = await startServer(t, { serve: (_req, res) => void res.end() })
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  let received = ''
+  socket.on('data', (chunk) => {
+    received += chunk.toString()
+  })
+  socket.write('POST /../x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello')
+  await until(() => received.includes('request_id'))
+  const over = new Promise((resolve) => socket.on('close', resolve))
+  socket.end()
+  await over
+  t.same(statuses(received), [400])
+})

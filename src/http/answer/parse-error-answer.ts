@@ -26,7 +26,7 @@ export function createParseErrorAnswer({ newRequestId, onWritten }: ParseErrorOp
     if (connection.isOver) return
     connection.isOver = true
     const last = connection.waiting.at(-1) ?? connection.response ?? null
-    if (last === null && !socket.writable) socket.destroy()
+    if (last === null && (connection.isAnswered || !socket.writable)) socket.destroy()
     else if (last === null) write(socket, error)
     // The request after it is broken: the answers before come first.
     else if (last.req.complete) last.once('close', () => write(socket, error))

@@ -139,7 +139,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   const isChunked = transferEncoding !== undefined
   if (isChunked) {
     // RFC 9112, section 6.1: other codings, both framings at once, and chunks from HTTP/1.0 are how requests are smuggled.
-    if (transferEncoding?.trim().toLowerCase() !== 'chunked') return FRAMING
+    if (!/^[ \t]*chunked[ \t]*$/i.test(transferEncoding ?? '')) return FRAMING
     if (contentLength !== undefined || options.httpVersion === '1.0') return FRAMING
   }
   if (contentLength !== undefined && !/^\d{1,15}$/.test(contentLength)) return FRAMING
