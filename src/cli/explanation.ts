@@ -1,12 +1,10 @@
 /** The way of a request, asked of the parts of a gateway that never listens. */
-import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
 import { createGeneration, namesOfRoutes } from '../gateway/generation.ts'
 import { createShared } from '../gateway/shared.ts'
 import { createAdmit, Refusal } from '../http/admit.ts'
-import { toClientError } from '../http/answer/parse-errors.ts'
 import { ClientConnection } from '../http/connections.ts'
 import { createHeaderNames } from '../http/headers/header-names.ts'
 import type { RequestHeaders, Stripped } from '../http/headers/request-headers.ts'
@@ -19,15 +17,7 @@ import { upstreamPath } from '../proxy/upstream-head.ts'
 import type { Decision } from '../routing/authorize.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { createLog } from '../telemetry/log.ts'
-
-export interface ExplainedRequest {
-  readonly method: string
-  readonly target: string
-  /** Name and value in turns. */
-  readonly rawHeaders: readonly string[]
-  /** Address of the peer. */
-  readonly from: string
-}
+import { type ExplainedRequest, unreadable } from './explained-request.ts'
 
 export interface ExplainedRoute {
   readonly path: string
@@ -173,22 +163,6 @@ function ask(
 /** The table holds a copy of each route together with its plan. */
 function isSameRoute({ path, methods }: RouteConfig, route: RouteConfig | null): boolean {
   return route !== null && path === route.path && methods === route.methods
-}
-
-/** The error of Node's parser, which would not let the request through. */
-function unreadable({ method, target, rawHeaders }: ExplainedRequest, uriLimit: number): ApiError | null {
-  const say = (code: string) => toClientError(Object.assign(new Error(code), { code }), uriLimit)
-  if (!METHODS.includes(method)) return say('HPE_INVALID_METHOD')
-  if (/[^\x21-\x7e]/.test(target) || target === '') return say('HPE_INVALID_URL')
-  try {
-    for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-      validateHeaderName(rawHeaders[index] ?? '')
-      validateHeaderValue(rawHeaders[index] ?? '', rawHeaders[index + 1] ?? '')
-    }
-    return null
-  } catch {
-    return say('HPE_INVALID_HEADER_TOKEN')
-  }
 }
 
 function whyRoute(
