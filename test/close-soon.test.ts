@@ -1,0 +1,21 @@
+import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
+import { test } from 'tap'
+import { closeSoon } from '../src/http/answer/send-problem.ts'
+
+const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+
+test('a connection that closes ends the timer of its lingering close, before the call or after it', async (t) => {
+  const before = timers()
+  const closed = new PassThrough()
+  closed.destroy()
+  await once(closed, 'close')
+  closeSoon(closed)
+  t.equal(timers(), before, 'closed before the call')
+  const open = new PassThrough()
+  closeSoon(open)
+  t.equal(timers(), before + 1)
+  open.destroy()
+  await once(open, 'close')
+  t.equal(timers(), before, 'closed after the call')
+})
