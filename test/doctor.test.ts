@@ -1,0 +1,223 @@
+/** `wxgate doctor`: what it finds out about the world around a configuration, and what it tells to do. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { checkTargets } from '../src/cli/doctor/targets.ts'
+import { checkWeChat } from '../src/cli/doctor/wechat.ts'
+import { run } from '../src/cli/doctor.ts'
+import { systemClock } from '../src/clock.ts'
+import { chainFaults } from '../src/crypto/certificate-chain.ts'
+import type { Fault } from '../src/sandbox/faults.ts'
+import { createSandbox } from '../src/sandbox/server.ts'
+import { hasOpenssl } from './support/certificates.ts'
+import { APP_SECRET, APPID, defaultConfig, OTHER_APPID } from './support/gateway.ts'
+import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { startUpstream } from './support/upstream.ts'
+
+async function doctor(file: string): Promise<{ status: number; lines: string[]; stderr: string }> {
+  let [stdout, stderr] = ['', '']
+  const status = await run(['-c', file], {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    env: {},
+    cwd: '/'
+  })
+  return { status, lines: stdout.trim().split('\n'), stderr }
+}
+
+async function startSandbox(t: Test) {
+  const sandbox = createSandbox({ clock: systemClock, apps: [{ appid: APPID, secret: APP_SECRET }] })
+  const { url } = await sandbox.listen(0, '127.0.0.1')
+  t.teardown(() => sandbox.close())
+  return { sandbox, url }
+}
+
+async function fileFor(t: Test, upstream: string, changes: Record<string, unknown> = {}) {
+  const [port, servicePort] = [await freePort(), await freePort()]
+  return writeConfig(t, {
+    ...defaultConfig(upstream),
+    server: { host: '127.0.0.1', port },
+    service: { host: '127.0.0.1', port: servicePort },
+    ...changes
+  })
+}
+
+test('a configuration that fits the world is fine, and nothing is created or changed', async (t) => {
+  const { url } = await startSandbox(t)
+  const upstream = await startUpstream(t)
+  const { folder, file } = await fileFor(t, upstream.url, {
+    wechat: { apiBase: url },
+    store: 'sqlite:./data/wxgate.db'
+  })
+  const { status, lines, stderr } = await doctor(file)
+  t.equal(stderr, '')
+  t.same(
+    lines.filter((line) => !line.startsWith('ok ')),
+    []
+  )
+  t.equal(status, 0)
+  for (const subject of ['app shop', 'clock', 'store', 'upstream app', 'server 127.0.0.1', 'service 127.0.0.1']) {
+    t.ok(
+      lines.some((line) => line.includes(` ${subject}`)),
+      subject
+    )
+  }
+  t.same(readdirSync(folder), ['gateway.yaml'])
+  t.equal(upstream.seen.length, 0, 'a target without a health path gets a connection and no request')
+})
+
+test('each thing that is wrong fails in a line of its own that tells what to do', async (t) => {
+  const { url } = await startSandbox(t)
+  const taken = createTcpServer().listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await new Promise((resolve) => taken.once('listening', resolve))
+  const { port } = taken.address() as AddressInfo
+  const { file } = await fileFor(t, `http://127.0.0.1:${await freePort()}`, {
+    wechat: { apiBase: url },
+    apps: [{ appid: APPID, name: 'shop', secret: 'not-the-secret-of-this-app' }],
+    store: `redis://127.0.0.1:${await freePort()}`,
+    server: { host: '127.0.0.1', port }
+  })
+  const { status, lines } = await doctor(file)
+  t.equal(status, 1)
+  const failed = lines.filter((line) => line.startsWith('FAILED '))
+  for (const [subject, message, advice] of [
+    ['app shop', '40125', 'compare appid and AppSecret'],
+    ['store', 'cannot be used', 'check address, password'],
+    ['upstream app', 'ECONNREFUSED', 'start the backend'],
+    [`server 127.0.0.1:${port}`, 'in use by another program', 'change server.port']
+  ] as const) {
+    const line = failed.find((text) => text.includes(` ${subject}`)) ?? ''
+    t.match(line, message, subject)
+    t.match(line, `To do: ${advice}`, subject)
+  }
+  t.equal(failed.length, 4)
+  t.notMatch(lines.join('\n'), 'not-the-secret', 'no secret is told')
+})
+
+test('a refused address is named, with the list that it belongs on', async (t) => {
+  const { sandbox, url } = await startSandbox(t)
+  const app = { appId: APPID, name: null, secret: APP_SECRET, virtualPay: null }
+  const check = () => checkWeChat({ apiBase: url, timeout: 5_000, apps: [app], now: Date.now })
+  t.match((await check())[0], { status: 'ok' })
+  const next = (fault: Fault) =>
+    sandbox.state.faults.add({ path: '/cgi-bin/stable_token', fault, appId: null, times: 1, skip: 0, after: false })
+  next({ kind: 'errcode', errcode: 40164 })
+  t.match((await check())[0], { status: 'failed', message: /40164/, advice: /IP allow list/ })
+  next({ kind: 'html' })
+  t.match((await check())[0], { status: 'failed', message: /no usable answer/ })
+})
+
+test("an app that WeChat refuses does not hide another's result, and answers come in the order of the file", async (t) => {
+  const { url } = await startSandbox(t)
+  const apps = [
+    { appId: OTHER_APPID, name: 'unknown', secret: 'x', virtualPay: null },
+    { appId: APPID, name: 'shop', secret: APP_SECRET, virtualPay: null }
+  ]
+  t.match(await checkWeChat({ apiBase: url, timeout: 5_000, apps, now: Date.now }), [
+    { status: 'failed', subject: 'app unknown' },
+    { status: 'ok', subject: 'app shop' },
+    { status: 'ok', subject: 'clock' }
+  ])
+})
+
+test("a clock that is away from WeChat's fails, in both directions", async (t) => {
+  const { url } = await startSandbox(t)
+  const apps = [{ appId: APPID, name: null, secret: APP_SECRET, virtualPay: null }]
+  for (const [offsetMs, status] of [
+    [0, 'ok'],
+    [3_000, 'ok'],
+    [60_000, 'failed'],
+    [-60_000, 'failed']
+  ] as const) {
+    const findings = await checkWeChat({ apiBase: url, timeout: 5_000, apps, now: () => Date.now() + offsetMs })
+    t.match(findings[1], { subject: 'clock', status }, String(offsetMs))
+  }
+})
+
+test('a health path is asked, and another status than success fails', async (t) => {
+  const server = createServer((request, response) => {
+    response.statusCode = request.url === '/healthz' ? 204 : 500
+    response.end()
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => server.close())
+  await new Promise((resolve) => server.once('listening', resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const tls = { ca: null, cert: null, key: null, serverName: null, insecureSkipVerify: false }
+  const upstream = (path: string) => ({
+    name: 'app',
+    targets: [{ url }],
+    timeouts: { connect: 5_000, response: 5_000 },
+    tls,
+    healthCheck: { path }
+  })
+  t.match(await checkTargets([upstream('/healthz')], Date.now()), [{ status: 'ok', message: '/healthz answers 204' }])
+  t.match(await checkTargets([upstream('/broken')], Date.now()), [{ status: 'failed', message: '/broken answers 500' }])
+})
+
+test('a port that a running gateway has is fine', async (t) => {
+  const upstream = await startUpstream(t)
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const { file } = await fileFor(t, upstream.url, {
+    server: { host: '127.0.0.1', port, drain: { delay: '1ms', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: servicePort }
+  })
+  startProcess(t, ['run', '-c', file])
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
+  const { status, lines } = await doctor(file)
+  t.equal(status, 0)
+  t.equal(lines.filter((line) => line.includes('a gateway answers here')).length, 2)
+})
+
+test('certificate chains: an incomplete one fails, an end that is near is a warning', async (t) => {
+  const certificates = hasOpenssl(t)
+  if (!certificates) return
+  const { cert, certFile } = certificates.make('self', 'DNS:a.example')
+  const now = Date.now()
+  t.same(
+    chainFaults(cert, now).map(({ kind }) => kind),
+    ['expiring', 'selfSigned'],
+    'openssl made it for two days'
+  )
+  t.match(chainFaults(cert, now + 3 * 86_400_000), [{ kind: 'expired' }, { kind: 'selfSigned' }])
+  t.match(chainFaults(cert, now - 3 * 86_400_000), [{ kind: 'notYetValid' }, { kind: 'selfSigned' }])
+  t.same(chainFaults('no certificate', now), [{ kind: 'unreadable' }])
+
+  const chain = makeChain(join(certFile, '..'))
+  t.same(chainFaults(`${chain.leaf}${chain.intermediate}${chain.root}`, now), [], 'with a root of its own')
+  t.same(chainFaults(chain.leaf, now), [{ kind: 'incomplete', issuer: 'Intermediate' }])
+  t.same(chainFaults(`${chain.leaf}${chain.root}`, now), [{ kind: 'incomplete', issuer: 'Intermediate' }])
+  t.same(chainFaults(`${chain.leaf}${chain.intermediate}`, now), [{ kind: 'incomplete', issuer: 'Root' }])
+})
+
+/** A leaf, its issuer and the root of that, each for a year. */
+function makeChain(folder: string): { leaf: string; intermediate: string; root: string } {
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, encoding: 'utf8', stdio: 'pipe' })
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  openssl('req', '-x509', ...key, '-days', '365', '-subj', '/CN=Root', '-keyout', 'root.key', '-out', 'root.crt')
+  writeFileSync(join(folder, 'ca.ext'), 'basicConstraints=CA:TRUE\n')
+  const issue = (name: string, subject: string, issuer: string, ...extra: string[]) => {
+    openssl('req', ...key, '-subj', `/CN=${subject}`, '-keyout', `${name}.key`, '-out', `${name}.csr`)
+    const signer = ['-CA', `${issuer}.crt`, '-CAkey', `${issuer}.key`, '-CAcreateserial']
+    openssl('x509', '-req', '-in', `${name}.csr`, ...signer, '-days', '365', ...extra, '-out', `${name}.crt`)
+    return execFileSync('cat', [join(folder, `${name}.crt`)], { encoding: 'utf8' })
+  }
+  const intermediate = issue('intermediate', 'Intermediate', 'root', '-extfile', 'ca.ext')
+  const leaf = issue('leaf', 'a.example', 'intermediate')
+  return { leaf, intermediate, root: execFileSync('cat', [join(folder, 'root.crt')], { encoding: 'utf8' }) }
+}
+
+test('a file that is not valid is exit 2 and no check runs; a file that is absent names where it was looked for', async (t) => {
+  const { folder, file } = writeConfig(t, { version: 1, routes: [] })
+  t.match(await doctor(file), { status: 2, lines: [''], stderr: /gateway\.yaml:1/ })
+  const missing = join(folder, 'none.yaml')
+  t.notOk(existsSync(missing))
+  t.match(await doctor(missing), { status: 2, stderr: missing })
+})
