@@ -43,6 +43,7 @@ async function fileFor(t: Test, upstream: string, changes: Record<string, unknow
   const [port, servicePort] = [await freePort(), await freePort()]
   return writeConfig(t, {
     ...defaultConfig(upstream),
+    upstreams: { app: { targets: [{ url: upstream }], timeouts: { connect: '30s' } } },
     server: { host: '127.0.0.1', port },
     service: { host: '127.0.0.1', port: servicePort },
     ...changes
@@ -53,7 +54,7 @@ test('a configuration that fits the world is fine, and nothing is created or cha
   const { url } = await startSandbox(t)
   const upstream = await startUpstream(t)
   const { folder, file } = await fileFor(t, upstream.url, {
-    wechat: { apiBase: url },
+    wechat: { apiBase: url, timeout: '30s' },
     store: 'sqlite:./data/wxgate.db'
   })
   const { status, lines, stderr } = await doctor(file)
@@ -80,7 +81,7 @@ test('each thing that is wrong fails in a line of its own that tells what to do'
   await new Promise((resolve) => taken.once('listening', resolve))
   const { port } = taken.address() as AddressInfo
   const { file } = await fileFor(t, `http://127.0.0.1:${await freePort()}`, {
-    wechat: { apiBase: url },
+    wechat: { apiBase: url, timeout: '30s' },
     apps: [{ appid: APPID, name: 'shop', secret: 'not-the-secret-of-this-app' }],
     store: `redis://127.0.0.1:${await freePort()}`,
     server: { host: '127.0.0.1', port }
@@ -92,7 +93,7 @@ test('each thing that is wrong fails in a line of its own that tells what to do'
     ['app shop', '40125', 'compare appid and AppSecret'],
     ['store', 'cannot be used', 'check address, password'],
     ['upstream app', 'ECONNREFUSED', 'start the backend'],
-    [`server 127.0.0.1:${port}`, 'in use by another program', 'change server.port']
+    [`server 127.0.0.1:${port}`, 'in use by another program', 'stop it, or change server.port']
   ] as const) {
     const line = failed.find((text) => text.includes(` ${subject}`)) ?? ''
     t.match(line, message, subject)
@@ -105,7 +106,7 @@ test('each thing that is wrong fails in a line of its own that tells what to do'
 test('a refused address is named, with the list that it belongs on', async (t) => {
   const { sandbox, url } = await startSandbox(t)
   const app = { appId: APPID, name: null, secret: APP_SECRET, virtualPay: null }
-  const check = () => checkWeChat({ apiBase: url, timeout: 5_000, apps: [app], now: Date.now })
+  const check = () => checkWeChat({ apiBase: url, timeout: 30_000, apps: [app], now: Date.now })
   t.match((await check())[0], { status: 'ok' })
   const next = (fault: Fault) =>
     sandbox.state.faults.add({ path: '/cgi-bin/stable_token', fault, appId: null, times: 1, skip: 0, after: false })
@@ -121,7 +122,7 @@ test("an app that WeChat refuses does not hide another's result, and answers com
     { appId: OTHER_APPID, name: 'unknown', secret: 'x', virtualPay: null },
     { appId: APPID, name: 'shop', secret: APP_SECRET, virtualPay: null }
   ]
-  t.match(await checkWeChat({ apiBase: url, timeout: 5_000, apps, now: Date.now }), [
+  t.match(await checkWeChat({ apiBase: url, timeout: 30_000, apps, now: Date.now }), [
     { status: 'failed', subject: 'app unknown' },
     { status: 'ok', subject: 'app shop' },
     { status: 'ok', subject: 'clock' }
@@ -137,7 +138,7 @@ test("a clock that is away from WeChat's fails, in both directions", async (t) =
     [60_000, 'failed'],
     [-60_000, 'failed']
   ] as const) {
-    const findings = await checkWeChat({ apiBase: url, timeout: 5_000, apps, now: () => Date.now() + offsetMs })
+    const findings = await checkWeChat({ apiBase: url, timeout: 30_000, apps, now: () => Date.now() + offsetMs })
     t.match(findings[1], { subject: 'clock', status }, String(offsetMs))
   }
 })
@@ -154,7 +155,7 @@ test('a health path is asked, and another status than success fails', async (t) 
   const upstream = (path: string) => ({
     name: 'app',
     targets: [{ url }],
-    timeouts: { connect: 5_000, response: 5_000 },
+    timeouts: { connect: 30_000, response: 30_000 },
     tls,
     healthCheck: { path }
   })
@@ -170,7 +171,7 @@ test('a port that a running gateway has is fine', async (t) => {
     service: { host: '127.0.0.1', port: servicePort }
   })
   startProcess(t, ['run', '-c', file])
-  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200, 90_000), 200)
   const { status, lines } = await doctor(file)
   t.equal(status, 0)
   t.equal(lines.filter((line) => line.includes('a gateway answers here')).length, 2)
@@ -191,10 +192,11 @@ test('certificate chains: an incomplete one fails, an end that is near is a warn
   t.same(chainFaults('no certificate', now), [{ kind: 'unreadable' }])
 
   const chain = makeChain(join(certFile, '..'))
-  t.same(chainFaults(`${chain.leaf}${chain.intermediate}${chain.root}`, now), [], 'with a root of its own')
-  t.same(chainFaults(chain.leaf, now), [{ kind: 'incomplete', issuer: 'Intermediate' }])
-  t.same(chainFaults(`${chain.leaf}${chain.root}`, now), [{ kind: 'incomplete', issuer: 'Intermediate' }])
-  t.same(chainFaults(`${chain.leaf}${chain.intermediate}`, now), [{ kind: 'incomplete', issuer: 'Root' }])
+  const later = Date.now() + 60_000
+  t.same(chainFaults(`${chain.leaf}${chain.intermediate}${chain.root}`, later), [], 'with a root of its own')
+  t.same(chainFaults(chain.leaf, later), [{ kind: 'incomplete', issuer: 'Intermediate' }])
+  t.same(chainFaults(`${chain.leaf}${chain.root}`, later), [{ kind: 'incomplete', issuer: 'Intermediate' }])
+  t.same(chainFaults(`${chain.leaf}${chain.intermediate}`, later), [{ kind: 'incomplete', issuer: 'Root' }])
 })
 
 /** A leaf, its issuer and the root of that, each for a year. */

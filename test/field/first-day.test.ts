@@ -1,0 +1,197 @@
+/** The first day of a new user: wrong commands, files to start from, warnings, a reload of the demo. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Test, t as tap, test } from 'tap'
+import { runCommand } from '../../src/cli/commands.ts'
+import type { ProcessIo } from '../../src/cli/io.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { formatProblem } from '../../src/config/problem.ts'
+import { defaultConfig, SECRET } from '../support/gateway.ts'
+import { blocksOf, readDocument } from '../support/markdown.ts'
+import { freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
+import { until } from '../support/raw-client.ts'
+import { startUpstream } from '../support/upstream.ts'
+
+const PATIENCE = 90_000
+tap.setTimeout(300_000)
+
+function temporaryFolder(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-first-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function command(cwd: string, ...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  let [stdout, stderr] = ['', '']
+  const io: ProcessIo = {
+    stdout: (text) => {
+      stdout += text
+    },
+    stderr: (text) => {
+      stderr += text
+    },
+    env: {},
+    cwd,
+    log: { fd: 1, stream: process.stdout, isTerminal: false },
+    onHangup() {},
+    signalled: () => new Promise(() => {})
+  }
+  const { status } = await runCommand(argv, io, new AbortController().signal)
+  return { status, stdout, stderr }
+}
+
+test('a wrong command line names what was probably meant', async (t) => {
+  const folder = temporaryFolder(t)
+  for (const [line, said] of [
+    ['valdate', 'unknown command "valdate", did you mean "validate"?'],
+    ['Run', 'unknown command "Run", did you mean "run"?'],
+    ['run gateway.yaml', "unexpected argument 'gateway.yaml', name the file with -c gateway.yaml"],
+    ['doctor --confg x.yaml', 'unknown option \'--confg\', did you mean "--config"?'],
+    ['dev', '--to is missing: name your backend, such as --to http://127.0.0.1:3000'],
+    ['dev --to http://127.0.0.1:3000 --path api', '--path must start with "/"'],
+    ['dev --to localhost:3000', '--to '],
+    ['echo --port http', '--port must be 0 to 65535, not "http"']
+  ] as const) {
+    const { status, stdout, stderr } = await command(folder, ...line.split(' '))
+    t.equal(status, 2, line)
+    t.equal(stdout, '')
+    t.ok(stderr.includes(said), stderr)
+    t.match(stderr, 'Usage: wxgate')
+  }
+  t.match(await command(folder, '--help'), { status: 0, stdout: /^Usage: wxgate COMMAND/ })
+  t.match(await command(folder), { status: 2, stderr: /^Usage: wxgate COMMAND/ })
+})
+
+test('init writes files that are valid once they are filled in, and overwrites nothing', async (t) => {
+  const folder = temporaryFolder(t)
+  t.match(await command(folder, 'init'), { status: 0, stdout: /gateway\.yaml: written\n\.env\.example: written/ })
+  const [yaml, example] = ['gateway.yaml', '.env.example'].map((name) => readFileSync(join(folder, name), 'utf8'))
+  const names = [...(example ?? '').matchAll(/^(\w+)=/gm)].map(([, name = '']) => name)
+  const needed = [...(yaml ?? '').matchAll(/^(?! *#).*\$\{(\w+)\}/gm)].map(([, name = '']) => name)
+  for (const name of needed) t.ok(names.includes(name), `${name} is in .env.example`)
+  const env = { WXGATE_SECRET: SECRET, WECHAT_APPID: 'wx1234567890abcdef', WECHAT_APPSECRET: 'sandbox' }
+  const load = (changed: string) =>
+    loadConfig({ file: 'gateway.yaml', text: changed, env, production: false, allow: new Set() })
+  const loaded = load(yaml ?? '')
+  t.same(loaded.ok ? loaded.warnings : loaded.problems.map(formatProblem), [])
+  // What is commented out is valid too.
+  const full = load(
+    (yaml ?? '')
+      .replaceAll(/^( *)# (?=( *(trustedProxies|tokens|- |methods|upstream: b|auth)))/gm, '$1')
+      .replace(/\$\{BACKEND_SERVICE_TOKEN\}/, 'a-token-of-sixteen-characters')
+  )
+  t.same(full.ok ? [] : full.problems.map(formatProblem), [])
+
+  writeFileSync(join(folder, 'gateway.yaml'), 'mine')
+  t.match(await command(folder, 'init'), { status: 0, stdout: /gateway\.yaml: exists and is left as it is/ })
+  t.equal(readFileSync(join(folder, 'gateway.yaml'), 'utf8'), 'mine')
+})
+
+test('variables fill keys that a file leaves out, and never those that it has', (t) => {
+  const minimal = blocksOf(readDocument('README.md'), 'yaml')[0]?.text ?? ''
+  const env = {
+    WXGATE_SECRET: SECRET,
+    WECHAT_APPID: 'wx1234567890abcdef',
+    WECHAT_APPSECRET: 'sandbox',
+    WXGATE_STORE: 'sqlite:/data/wxgate.db',
+    WXGATE_PORT: '8181',
+    WXGATE_SERVICE_HOST: '0.0.0.0'
+  }
+  const load = (text: string, variables: Record<string, string> = env) =>
+    loadConfig({ file: 'gateway.yaml', text, env: variables, production: false, allow: new Set() })
+  const filled = load(minimal)
+  t.match(filled, {
+    ok: true,
+    config: {
+      store: 'sqlite:/data/wxgate.db',
+      server: { port: 8181, host: '0.0.0.0' },
+      service: { host: '0.0.0.0', port: 9090 }
+    }
+  })
+  t.match(load(`${minimal}store: 'memory:'\nserver: { port: 8282 }\n`), {
+    config: { store: /^memory/, server: { port: 8282 } }
+  })
+  t.match(load(minimal, { ...env, WXGATE_PORT: 'http' }), { ok: false, problems: [{ path: 'server.port' }] })
+  t.match(load(minimal, { ...env, WXGATE_PORT: '' }), { config: { server: { port: 8080 } } })
+  t.end()
+})
+
+test('every line of the log is JSON, warnings of the configuration included, at the start and at a reload', async (t) => {
+  const upstream = await startUpstream(t)
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const { file } = writeConfig(t, {
+    ...defaultConfig(upstream.url),
+    server: { host: '127.0.0.1', port, drain: { delay: '1ms', timeout: '1s' } },
+    service: { host: '0.0.0.0', port: servicePort }
+  })
+  const gateway = startProcess(t, ['run', '-c', file])
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200, PATIENCE), 200, gateway.output())
+  const warnings = () => gateway.output().split('"the configuration has a warning"').length - 1
+  await until(() => warnings() > 0, PATIENCE)
+  const before = warnings()
+  gateway.child.kill('SIGHUP')
+  await until(() => warnings() === 2 * before, PATIENCE)
+  gateway.child.kill('SIGTERM')
+  t.equal(await gateway.exited, 0)
+  const lines = gateway.output().trim().split('\n')
+  for (const line of lines) t.doesNotThrow(() => JSON.parse(line), line)
+  t.match(
+    lines.find((line) => line.includes('the sandbox stands in for WeChat')),
+    '"level":40'
+  )
+  t.match(
+    lines.find((line) => line.includes('has a warning')),
+    'service.host'
+  )
+})
+
+test('SIGHUP keeps the logins of a demo whose secret is generated and whose store is in memory', async (t) => {
+  const [port, servicePort, ordersPort] = [await freePort(), await freePort(), await freePort()]
+  const demo = startProcess(t, ['demo'], {
+    WXGATE_HOST: '127.0.0.1',
+    WXGATE_PORT: String(port),
+    WXGATE_SERVICE_PORT: String(servicePort),
+    ORDERS_PORT: String(ordersPort),
+    ORDERS_DB: ':memory:',
+    WXGATE_STORE: 'memory:'
+  })
+  const url = `http://127.0.0.1:${port}`
+  t.equal(await untilStatus(`${url}/readyz`, 200, PATIENCE), 200, demo.output())
+  const login = await fetch(`${url}/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"code":"sandbox-alice"}'
+  })
+  const { access_token: token } = (await login.json()) as { access_token: string }
+  const orders = async () =>
+    (await fetch(`${url}/api/orders`, { headers: { authorization: `Bearer ${token}`, connection: 'close' } })).status
+  t.equal(await orders(), 200)
+  demo.child.kill('SIGHUP')
+  await until(() => demo.output().includes('the configuration was reloaded'), PATIENCE)
+  t.equal(await orders(), 200)
+  demo.child.kill('SIGTERM')
+  t.equal(await demo.exited, 0)
+  t.notMatch(demo.output(), 'draining', 'nothing was under way, so it ended at once')
+})
+
+test('a port in use names the variable that the port is read from', async (t) => {
+  const upstream = await startUpstream(t)
+  const { file } = writeConfig(t, {})
+  const config = { ...defaultConfig(upstream.url), server: { host: '127.0.0.1' }, service: { port: 0 } }
+  const lines = Object.entries(config).map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
+  const variable = `$\{MY_PORT:-1}`
+  writeFileSync(
+    file,
+    lines.join('\n').replace('server: {"host":"127.0.0.1"}', `server:\n  host: 127.0.0.1\n  port: ${variable}`)
+  )
+  const taken = String(new URL(upstream.url).port)
+  const gateway = startProcess(t, ['run', '-c', file], { MY_PORT: taken })
+  t.equal(await gateway.exited, 1)
+  t.ok(
+    gateway
+      .output()
+      .includes(`127.0.0.1:${taken} is in use. Stop what listens there, or set MY_PORT (server.port in ${file}).`),
+    gateway.output()
+  )
+})
