@@ -8,7 +8,6 @@ import type { ProcessIo } from '../../src/cli/io.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import { defaultConfig, SECRET } from '../support/gateway.ts'
-import { blocksOf, readDocument } from '../support/markdown.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
 import { until } from '../support/raw-client.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -35,6 +34,7 @@ async function command(cwd: string, ...argv: string[]): Promise<{ status: number
     cwd,
     log: { fd: 1, stream: process.stdout, isTerminal: false },
     onHangup() {},
+    onFault() {},
     signalled: () => new Promise(() => {})
   }
   const { status } = await runCommand(argv, io, new AbortController().signal)
@@ -86,35 +86,6 @@ test('init writes files that are valid once they are filled in, and overwrites n
   writeFileSync(join(folder, 'gateway.yaml'), 'mine')
   t.match(await command(folder, 'init'), { status: 0, stdout: /gateway\.yaml: exists and is left as it is/ })
   t.equal(readFileSync(join(folder, 'gateway.yaml'), 'utf8'), 'mine')
-})
-
-test('variables fill keys that a file leaves out, and never those that it has', (t) => {
-  const minimal = blocksOf(readDocument('README.md'), 'yaml')[0]?.text ?? ''
-  const env = {
-    WXGATE_SECRET: SECRET,
-    WECHAT_APPID: 'wx1234567890abcdef',
-    WECHAT_APPSECRET: 'sandbox',
-    WXGATE_STORE: 'sqlite:/data/wxgate.db',
-    WXGATE_PORT: '8181',
-    WXGATE_SERVICE_HOST: '0.0.0.0'
-  }
-  const load = (text: string, variables: Record<string, string> = env) =>
-    loadConfig({ file: 'gateway.yaml', text, env: variables, production: false, allow: new Set() })
-  const filled = load(minimal)
-  t.match(filled, {
-    ok: true,
-    config: {
-      store: 'sqlite:/data/wxgate.db',
-      server: { port: 8181, host: '0.0.0.0' },
-      service: { host: '0.0.0.0', port: 9090 }
-    }
-  })
-  t.match(load(`${minimal}store: 'memory:'\nserver: { port: 8282 }\n`), {
-    config: { store: /^memory/, server: { port: 8282 } }
-  })
-  t.match(load(minimal, { ...env, WXGATE_PORT: 'http' }), { ok: false, problems: [{ path: 'server.port' }] })
-  t.match(load(minimal, { ...env, WXGATE_PORT: '' }), { config: { server: { port: 8080 } } })
-  t.end()
 })
 
 test('every line of the log is JSON, warnings of the configuration included, at the start and at a reload', async (t) => {
@@ -178,7 +149,7 @@ test('SIGHUP keeps the logins of a demo whose secret is generated and whose stor
 test('a port in use names the variable that the port is read from', async (t) => {
   const upstream = await startUpstream(t)
   const { file } = writeConfig(t, {})
-  const config = { ...defaultConfig(upstream.url), server: { host: '127.0.0.1' }, service: { port: 0 } }
+  const config = { ...defaultConfig('http://127.0.0.1:9'), server: { host: '127.0.0.1' }, service: { port: 0 } }
   const lines = Object.entries(config).map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
   const variable = `$\{MY_PORT:-1}`
   writeFileSync(
