@@ -1,8 +1,6 @@
 /** Access tokens that somebody made up, bent or misplaced. Rows J01 to J28 of the attack corpus, for every algorithm, over
  *  the wire; jose is asked about each token with the same key and rules, and may never be stricter than we are. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { createLocalJWKSet, exportJWK, type JSONWebKeySet, jwtVerify } from 'jose'
 import { type Test, t as tap, test } from 'tap'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
@@ -15,6 +13,7 @@ import { deriveSigningKeys, type SigningAlgorithm } from '../src/identity/tokens
 import { createTestClock } from './support/clock.ts'
 import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID, SECRET, type TestGateway } from './support/gateway.ts'
 import { ALGORITHMS, createMint, encode, hmacToken, joseAccepts, type Members, type Mint } from './support/jwt.ts'
+import { startServer } from './support/listen.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const clock = createTestClock(Math.floor(Date.now() / 1000) * 1000)
@@ -182,13 +181,11 @@ attack('J04 a token with "crit" is refused', async (t, kit) => {
 
 attack('J05 keys that a token brings or points at are neither used nor fetched', async (t, kit) => {
   let fetched = 0
-  const server = createServer((_req, res) => {
+  const server = await startServer(t, (_req, res) => {
     fetched++
     res.end('{"keys":[]}')
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`
+  const url = `${server}/keys`
   const own = generateKeyPairSync('ed25519')
   const jwk = await exportJWK(own.publicKey)
   const secret = Buffer.alloc(32, 7)

@@ -8,7 +8,8 @@ import { type Test, test } from 'tap'
 import { startEchoSocket } from './support/echo-socket.ts'
 import { APPID, buildTestGateway } from './support/gateway.ts'
 import { freePort } from './support/process.ts'
-import { openClient, until } from './support/raw-client.ts'
+import { openClient } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 import { startUpstream, type TestUpstream } from './support/upstream.ts'
 
 const PAGE = readFileSync(new URL('../docs/forward-auth.md', import.meta.url), 'utf8')

@@ -1,29 +1,18 @@
 /** What goes through: bodies untouched and unbuffered in both directions, each request to the right target, and nothing
  *  left running when one side leaves. */
 import { createHash, randomBytes } from 'node:crypto'
-import { createServer, request as httpRequest, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { request as httpRequest, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import { type Test, test } from 'tap'
 import { valuesOf } from './support/attack.ts'
 import { APPID, buildTestGateway, next, type TestGateway } from './support/gateway.ts'
+import { startServer } from './support/listen.ts'
 import { freePort } from './support/process.ts'
-import { get, openClient, until } from './support/raw-client.ts'
+import { get, openClient } from './support/raw-client.ts'
 import { ok, startRawUpstream } from './support/raw-upstream.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const MB = 1024 * 1024
-
-/** An HTTP server that gets requests as they come, bodies unread. */
-async function startServer(t: Test, handler: (req: IncomingMessage, res: ServerResponse) => void) {
-  const server = createServer(handler)
-  server.on('clientError', (_error, socket) => socket.destroy())
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
-}
 
 const routes = (...more: Record<string, unknown>[]) => ({
   config: { routes: [{ path: '/public', upstream: 'app', auth: 'public', bodyLimit: '1gb' }, ...more] }
@@ -31,7 +20,7 @@ const routes = (...more: Record<string, unknown>[]) => ({
 
 test('a body of 200 MB goes up and comes down without being held in memory', async (t) => {
   let slowest: ServerResponse | undefined
-  const { url } = await startServer(t, (req, res) => {
+  const url = await startServer(t, (req, res) => {
     const hash = createHash('sha256')
     let bytes = 0
     req.on('data', (chunk: Buffer) => {
@@ -84,8 +73,7 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
   download.end()
   const [stream] = (await next(download, 'response')) as [IncomingMessage]
   // A slow consumer: nothing is read for a while, and the upstream notices.
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  t.equal(slowest?.writableNeedDrain, true, 'the upstream waits for the client')
+  await until(() => slowest?.writableNeedDrain === true)
   let received = 0
   for await (const chunk of stream) received += (chunk as Buffer).length
   t.equal(received, 200 * MB)
@@ -95,47 +83,48 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
 
 test('an event reaches the client as it is sent, and a silent event stream is left alone', async (t) => {
   let stream: ServerResponse | undefined
-  const { url } = await startServer(t, (_req, res) => {
-    stream = res
-    res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' })
+  const url = await startServer(t, (req, res) => {
+    const isEvents = req.url === '/public/events'
+    if (isEvents) stream = res
+    res.writeHead(200, { 'content-type': isEvents ? 'text/event-stream; charset=utf-8' : 'text/plain' })
     res.write('data: 1\n\n')
   })
   const gateway = await buildTestGateway(t, url, {
     config: { upstreams: { app: { targets: [{ url }], timeouts: { idle: '100ms' } } } }
   })
-  const start = performance.now()
   const client = await openClient(t, gateway.port)
   client.send(get('/public/events'))
   await until(() => client.pending.includes('data: 1'))
-  t.ok(performance.now() - start < 250)
-  // Longer than the coarsest timer in between would need to notice.
-  await new Promise((resolve) => setTimeout(resolve, 1_700))
+  // Two other silent responses, one after the other, are ended by the idle timeout meanwhile.
+  for (let round = 0; round < 2; round++) {
+    const plain = await openClient(t, gateway.port)
+    plain.send(get('/public/plain'))
+    await plain.closed
+  }
   t.notOk(client.isClosed)
-  const sent = performance.now()
   stream?.write('data: 2\n\n')
   await until(() => client.pending.includes('data: 2'))
-  t.ok(performance.now() - sent < 100)
   client.close()
-  const closed = performance.now()
   await next(stream as ServerResponse, 'close')
-  t.ok(performance.now() - closed < 100, 'the upstream hears at once that the client has left')
 })
 
 test('a head whose body takes its time is sent at once', async (t) => {
-  const { url } = await startServer(t, (_req, res) => {
+  let answering: ServerResponse | undefined
+  const url = await startServer(t, (_req, res) => {
+    answering = res
     res.writeHead(200, { 'x-early': 'yes' })
     res.flushHeaders()
-    setTimeout(() => res.end('late'), 200)
   })
   const gateway = await buildTestGateway(t, url)
   const client = await openClient(t, gateway.port)
   client.send(get('/public/x'))
-  await until(() => client.pending.includes('x-early: yes'), 150)
+  await until(() => client.pending.includes('x-early: yes'))
+  answering?.end('late')
   t.equal((await client.response()).body, 'late')
 })
 
 test('a body goes through byte for byte, whatever it claims to be', async (t) => {
-  const upstream = await startServer(t, (req, res) => {
+  const url = await startServer(t, (req, res) => {
     const chunks: Buffer[] = []
     req.on('data', (chunk: Buffer) => chunks.push(chunk))
     req.on('end', () => {
@@ -151,7 +140,7 @@ test('a body goes through byte for byte, whatever it claims to be', async (t) =>
       res.end(Buffer.concat(chunks))
     })
   })
-  const gateway = await buildTestGateway(t, upstream.url)
+  const gateway = await buildTestGateway(t, url)
   const every = Buffer.from(Array.from({ length: 256 }, (_, index) => index)).toString('latin1')
   const cases: readonly (readonly [string, string])[] = [
     ['application/json', '{"__proto__":{}}x'],
@@ -335,25 +324,24 @@ test('S11 pipelined requests keep their own identities', async (t) => {
 
 test('U05 a client that leaves ends the upstream request, wherever it stood', async (t) => {
   const reached: string[] = []
-  const ended: { path: string; at: number }[] = []
-  const { url } = await startServer(t, (req, res) => {
+  const ended: string[] = []
+  const url = await startServer(t, (req, res) => {
     const path = req.url ?? ''
     reached.push(path)
-    res.on('close', () => ended.push({ path, at: performance.now() }))
+    res.on('close', () => ended.push(path))
     if (path.endsWith('body')) res.write('some')
     req.resume()
   })
-  const gateway = await buildTestGateway(t, url)
+  // No timeout ends a request within this test.
+  const timeouts = { response: '10m', idle: '10m' }
+  const gateway = await buildTestGateway(t, url, { config: { upstreams: { app: { targets: [{ url }], timeouts } } } })
   const leave = async (path: string, bytes: string) => {
     const client = await openClient(t, gateway.port)
     client.send(bytes)
     await until(() => reached.includes(path))
     if (path.endsWith('body')) await until(() => client.pending.includes('some'))
-    const left = performance.now()
     client.close()
-    await until(() => ended.some((entry) => entry.path === path))
-    const took = (ended.find((entry) => entry.path === path)?.at ?? 0) - left
-    t.ok(took < 100, `${path}: ${took.toFixed(1)} ms`)
+    await until(() => ended.includes(path))
   }
   await leave('/public/head', get('/public/head'))
   await leave('/public/body', get('/public/body'))
@@ -368,7 +356,7 @@ test('U05 a client that leaves ends the upstream request, wherever it stood', as
 })
 
 test('S16 an answer that comes before the request was read reaches the client, which may go on sending for a moment', async (t) => {
-  const { url } = await startServer(t, (req, res) => {
+  const url = await startServer(t, (req, res) => {
     res.writeHead(413, { 'content-type': 'text/plain' })
     res.end('no thanks')
     // A server that closes at once resets the connection, and may take its own answer back with that.
@@ -399,7 +387,7 @@ test('S16 an answer that comes before the request was read reaches the client, w
 test('S12 a body beyond the limit is 413, and the upstream request is given up', async (t) => {
   let aborted = 0
   let whole = 0
-  const { url } = await startServer(t, (req, res) => {
+  const url = await startServer(t, (req, res) => {
     req.on('data', () => {})
     req.on('error', () => aborted++)
     req.on('end', () => {
@@ -511,7 +499,7 @@ test('a redirect leads back through the gateway and never tells where the upstre
 })
 
 test("a route's timeout counts in place of the upstream's", async (t) => {
-  const { url } = await startServer(t, (_req, res) => setTimeout(() => res.end('late'), 1_500))
+  const url = await startServer(t, (_req, res) => setTimeout(() => res.end('late'), 1_500))
   const gateway = await buildTestGateway(t, url, {
     config: {
       upstreams: { app: { targets: [{ url }], timeouts: { response: '300ms' } } },
@@ -531,7 +519,7 @@ async function startTargets(t: Test, count: number): Promise<{ urls: string[]; h
   const open = Array<number>(count).fill(0)
   const urls: string[] = []
   for (let index = 0; index < count; index++) {
-    const { url } = await startServer(t, (req, res) => {
+    const url = await startServer(t, (req, res) => {
       hits[index] = (hits[index] ?? 0) + 1
       open[index] = (open[index] ?? 0) + 1
       res.on('close', () => {

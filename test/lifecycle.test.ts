@@ -1,7 +1,7 @@
 /** The process: how it starts, what it says, and how it leaves, seen from outside. */
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
@@ -10,22 +10,12 @@ import { type Test, test } from 'tap'
 import { commandNames } from '../src/cli/commands.ts'
 import { hasOpenssl } from './support/certificates.ts'
 import { defaultConfig, next } from './support/gateway.ts'
+import { startServer } from './support/listen.ts'
 import { freePort, startProcess, type TestProcess, untilStatus, writeConfig } from './support/process.ts'
-import { get, openClient, until } from './support/raw-client.ts'
+import { get, openClient } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 
 const MB = 1024 * 1024
-/** Longest wait for a process on a busy machine, in milliseconds. */
-const PATIENCE = 20_000
-
-async function startServer(t: Test, handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
-  const server = createServer(handler)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 interface Running extends TestProcess {
   readonly port: number
@@ -67,40 +57,46 @@ async function start(
   return { ...running, port, url, serviceUrl, file, requests }
 }
 
-test('SIGTERM: not ready at once, still serving for drain.delay, then what is under way is finished, and exit 0', async (t) => {
+test('SIGTERM: for drain.delay it is not ready and still serves', async (t) => {
+  const upstream = await startServer(t, (_req, res) => res.end('ok'))
+  const gateway = await start(t, upstream, { drain: { delay: '10m', timeout: '10m' } })
+  gateway.child.kill('SIGTERM')
+  t.equal(await untilStatus(`${gateway.url}/readyz`, 503), 503)
+  t.equal(await untilStatus(`${gateway.serviceUrl}/readyz`, 503), 503)
+  t.equal(await untilStatus(`${gateway.url}/livez`, 200), 200)
+  t.match(await (await fetch(`${gateway.url}/readyz?verbose`)).json(), { status: 'draining' })
+  const served = await fetch(`${gateway.url}/public/x`)
+  t.equal(await served.text(), 'ok')
+  t.equal(served.headers.get('connection'), 'close')
+})
+
+test('SIGTERM: after drain.delay no connection is accepted, requests under way are finished, and the exit status is 0', async (t) => {
   const held: ServerResponse[] = []
+  let uploads = 0
   const upstream = await startServer(t, (req, res) => {
     if (req.url?.endsWith('/slow')) held.push(res)
     else if (req.method === 'POST') {
       let size = 0
+      uploads++
       req.on('data', (chunk: Buffer) => {
         size += chunk.length
       })
       req.on('end', () => res.end(`${size} bytes`))
     } else res.end('ok')
   })
-  const gateway = await start(t, upstream, { drain: { delay: '1500ms', timeout: '10s' } })
+  const gateway = await start(t, upstream, { drain: { delay: '10ms', timeout: '10m' } })
   const idle = await openClient(t, gateway.port)
   idle.send(get('/public/x'))
   t.equal((await idle.response()).headers.connection, 'keep-alive')
   const slow = await openClient(t, gateway.port)
   slow.send(get('/public/slow'))
-  await until(() => held.length === 1, PATIENCE)
+  await until(() => held.length === 1)
   const upload = await openClient(t, gateway.port)
   upload.send('POST /public/up HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf')
+  await until(() => uploads === 1)
 
-  const signalled = performance.now()
   gateway.child.kill('SIGTERM')
-  t.equal(await untilStatus(`${gateway.url}/readyz`, 503, 1_000), 503)
-  t.equal(await untilStatus(`${gateway.serviceUrl}/readyz`, 503, 500), 503)
-  t.equal(await untilStatus(`${gateway.url}/livez`, 200, 500), 200)
-  t.match(await (await fetch(`${gateway.url}/readyz?verbose`)).json(), { status: 'draining' })
-  const served = await fetch(`${gateway.url}/public/x`)
-  t.equal(await served.text(), 'ok', 'still serving')
-  t.equal(served.headers.get('connection'), 'close')
-  t.ok(performance.now() - signalled < 1_500, 'all of this within the delay')
-
-  await until(() => idle.isClosed, PATIENCE)
+  await until(() => idle.isClosed)
   await t.rejects(openClient(t, gateway.port), 'no new connections after the delay')
   t.equal(gateway.child.exitCode, null, 'it waits for what is under way')
   upload.send('done')
@@ -112,14 +108,16 @@ test('SIGTERM: not ready at once, still serving for drain.delay, then what is un
 })
 
 test('what goes on for ever is cut at drain.timeout, and the exit status is 0', async (t) => {
+  let requests = 0
   const upstream = await startServer(t, (req, res) => {
+    requests++
     req.resume()
     if (req.url?.endsWith('/events')) res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
   })
   const gateway = await start(t, upstream, { drain: { delay: '100ms', timeout: '600ms' } })
   const events = await openClient(t, gateway.port)
   events.send(get('/public/events'))
-  await until(() => events.pending.includes('data: 1'), PATIENCE)
+  await until(() => events.pending.includes('data: 1'))
   const silent = await openClient(t, gateway.port)
   silent.send(get('/public/silent'))
   const upload = await openClient(t, gateway.port)
@@ -127,26 +125,24 @@ test('what goes on for ever is cut at drain.timeout, and the exit status is 0', 
   const unread = await openClient(t, gateway.port)
   unread.socket.pause()
   unread.send(get('/public/unread'))
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await until(() => requests === 4)
   const signalled = performance.now()
   gateway.child.kill('SIGTERM')
   t.equal(await gateway.exited, 0)
   const took = performance.now() - signalled
-  t.ok(took >= 650 && took < 2_500, `${took} ms`)
+  t.ok(took >= 650, `${took} ms`)
   await Promise.all([events.closed, silent.closed, upload.closed])
 })
 
-test('a second signal ends it at once', async (t) => {
+test('a second signal ends it without waiting for the rest of the drain', async (t) => {
   const upstream = await startServer(t, () => {})
-  const gateway = await start(t, upstream, { drain: { delay: '20s', timeout: '20s' } })
+  const gateway = await start(t, upstream, { drain: { delay: '10m', timeout: '10m' } })
   const client = await openClient(t, gateway.port)
   client.send(get('/public/x'))
   gateway.child.kill('SIGINT')
   await untilStatus(`${gateway.url}/readyz`, 503)
-  const signalled = performance.now()
   gateway.child.kill('SIGTERM')
   t.equal(await gateway.exited, 0)
-  t.ok(performance.now() - signalled < 1_000)
   t.match(gateway.output(), 'stopped at once')
 })
 
@@ -173,10 +169,8 @@ test('a reader of the log that has stopped reading holds up neither a request no
     if ((await client.response()).status === 200) answered++
   }
   t.equal(answered, 1_000)
-  const began = performance.now()
   gateway.child.kill('SIGTERM')
   t.equal(await gateway.exited, 0)
-  t.ok(performance.now() - began < 5_000, `${performance.now() - began} ms`)
 })
 
 for (const workers of [1, 2]) {
@@ -184,14 +178,13 @@ for (const workers of [1, 2]) {
     const [port, servicePort] = [await freePort(), await freePort()]
     const { folder, file } = writeConfig(t, {
       ...defaultConfig('http://127.0.0.1:9'),
-      server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '30s' } },
+      server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '10m' } },
       service: { host: '127.0.0.1', port: servicePort },
       store: 'sqlite:./state.db'
     })
-    const signalled = performance.now()
     const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGTERM'))
+    // A worker that did not hear of the signal would be ended after drain.timeout only.
     t.equal(await gateway.exited, 0)
-    t.ok(performance.now() - signalled < 20_000, 'no worker had to be ended for not hearing it')
     t.match(gateway.output(), /draining.*"msg":"stopped"/s)
   })
 
@@ -205,7 +198,7 @@ for (const workers of [1, 2]) {
     })
     const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGHUP'))
     t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
-    await until(() => gateway.output().includes('the configuration was reloaded'), PATIENCE)
+    await until(() => gateway.output().includes('the configuration was reloaded'))
     gateway.child.kill('SIGTERM')
     t.equal(await gateway.exited, 0)
   })
@@ -235,7 +228,7 @@ test('started by npm, it ends when the shell in between was ended by a signal', 
   const url = `http://127.0.0.1:${port}/readyz`
   t.equal(await untilStatus(url, 200), 200)
   shell.kill('SIGTERM')
-  t.equal(await untilStatus(url, 0, 5_000), 0)
+  t.equal(await untilStatus(url, 0), 0)
 })
 
 /** Variables with which a process signals itself as soon as it can hear it, which is long before it listens. */
@@ -336,7 +329,7 @@ test('health on both listeners, and wxgate healthcheck for containers', async (t
   writeFileSync(gateway.file, JSON.stringify({ server, routes: 'spoilt' }))
   t.equal(await check('-c', gateway.file), 0, 'the gateway goes on with the file of before')
   gateway.child.kill('SIGTERM')
-  t.equal(await untilStatus(`${gateway.url}/readyz`, 503, 2_000), 503)
+  t.equal(await untilStatus(`${gateway.url}/readyz`, 503), 503)
   t.equal(await check('-c', gateway.file), 1, 'draining')
 })
 
@@ -382,15 +375,10 @@ test('the edge speaks TLS from files, and takes over new ones when they change',
   await next(kept, 'secureConnect')
 
   put(second)
-  let now = ''
-  for (let waited = 0; now !== 'second' && waited < 10_000; waited += 100) {
-    now = await subject()
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  t.equal(now, 'second')
+  await until(async () => (await subject()) === 'second')
   t.notOk(kept.destroyed, 'a connection of before goes on')
   writeFileSync(keyFile, 'not a key')
-  await until(() => gateway.output().includes('could not be read again'), PATIENCE)
+  await until(() => gateway.output().includes('could not be read again'))
   t.equal(await subject(), 'second', 'what does not fit together is not taken over')
 
   // Plain HTTP on the TLS port, and connections that never finish a handshake, are nobody's problem.
@@ -416,7 +404,7 @@ test('the access log has one JSON line a request: what was asked, decided and wh
   await fetch(`${gateway.url}/api/orders?canary-query`, { headers: { authorization: 'Bearer canary-token' } })
   await fetch(`${gateway.url}/public/x?canary-query`)
   await fetch(`${gateway.url}/nowhere?canary-query`)
-  await until(() => gateway.requests().length === 5, PATIENCE)
+  await until(() => gateway.requests().length === 5)
   const lines = gateway.requests()
   t.match(lines[0], { method: 'POST', path: '/auth/login', route: 'none', status: 200, granted: true, reason: 'own' })
   t.match(lines[1], {
@@ -438,12 +426,14 @@ test('the access log has one JSON line a request: what was asked, decided and wh
 })
 
 test('U10 200 MB through the process, up and down, at the pace of the slower side, in little memory', async (t) => {
+  let sending: ServerResponse | undefined
   const upstream = await startServer(t, (req, res) => {
     req.resume()
     if (req.method === 'PUT') {
       req.on('end', () => res.end('done'))
       return
     }
+    sending = res
     const block = Buffer.alloc(MB)
     let left = 200
     const write = () => {
@@ -477,7 +467,8 @@ test('U10 200 MB through the process, up and down, at the pace of the slower sid
   const download = request(`${gateway.url}/public/down`)
   download.end()
   const [stream] = (await next(download, 'response')) as [IncomingMessage]
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  // The client does not read yet.
+  await until(() => sending?.writableNeedDrain === true)
   let received = 0
   for await (const chunk of stream) received += (chunk as Buffer).length
   t.equal(received, 200 * MB)
@@ -489,7 +480,7 @@ test('the combined log is what readers of Apache logs understand', async (t) => 
   const upstream = await startServer(t, (_req, res) => res.end('ok'))
   const gateway = await start(t, upstream, { drain: { delay: '1ms', timeout: '1s' } }, { format: 'combined' })
   await fetch(`${gateway.url}/public/x?canary-query`)
-  await until(() => gateway.output().includes('/public/x'), PATIENCE)
+  await until(() => gateway.output().includes('/public/x'))
   const line = gateway
     .output()
     .split('\n')

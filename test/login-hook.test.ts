@@ -1,14 +1,13 @@
 import { readFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import fc from 'fast-check'
 import { test } from 'tap'
 import { loadConfig } from '../src/config/load.ts'
 import { readHookAnswer } from '../src/login/login-hook-answer.ts'
 import { APPID, buildTestGateway, type Login, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
+import type { Teardown } from './support/listen.ts'
+import { freePort } from './support/process.ts'
 import { type Seen, startUpstream } from './support/upstream.ts'
 
-type Teardown = Parameters<typeof startUpstream>[0]
 type Answer = { status?: number; body?: unknown; after?: number; raw?: string } | 'hang' | 'reset'
 
 /** A gateway whose hook answers with what `answer` says by then; `hooks` and `calls` are what the service has seen. */
@@ -215,12 +214,8 @@ test('with onFailure: continue everybody logs in, with no claims', async (t) => 
 })
 
 test('an unreachable hook is asked at another target, and is upstream_unavailable when there is none', async (t) => {
-  const closed = createServer()
-  await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve))
-  const { port } = closed.address() as AddressInfo
-  await new Promise((resolve) => closed.close(resolve))
   const upstream = await startUpstream(t, (_req, res) => void res.end('{"claims":{"level":"gold"}}'))
-  const dead = { url: `http://127.0.0.1:${port}` }
+  const dead = { url: `http://127.0.0.1:${await freePort()}` }
   const hook = { path: '/hooks/login', claims: ['level'], timeout: '1s' }
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {

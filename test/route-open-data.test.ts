@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib'
 import { test } from 'tap'
 import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID, type TestGateway } from './support/gateway.ts'
+import type { Teardown } from './support/listen.ts'
 import { startUpstream, type TestUpstream } from './support/upstream.ts'
 import { sandboxOpenData } from './support/wechat-data.ts'
 
-type Teardown = Parameters<typeof startUpstream>[0]
 type Body = NonNullable<RequestInit['body']>
 
 const ROUTES = [

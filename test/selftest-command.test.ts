@@ -1,10 +1,9 @@
 /** `wxgate selftest` as a command: arguments, exit status, and a report without the token. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'tap'
 import { showBytes } from '../src/selftest/redaction.ts'
 import { formatReport, type Report } from '../src/selftest/report.ts'
 import { buildTestGateway } from './support/gateway.ts'
+import { freePort } from './support/process.ts'
 import { command, echo, REFUSAL, startNaive } from './support/selftest.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -46,11 +45,7 @@ test('an open route, a refused token and an unreachable gateway are not tested',
   const stale = await command(['--against', gateway.url, '--route', '/api', '--token', 'stale-token'])
   t.equal(stale.status, 2)
   t.match(stale.stderr, 'with the token /api is answered 401')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  const away = await command(['--against', `http://127.0.0.1:${port}`, '--route', '/api'])
+  const away = await command(['--against', `http://127.0.0.1:${await freePort()}`, '--route', '/api'])
   t.equal(away.status, 1)
   t.match(away.stderr, 'does not answer: ECONNREFUSED')
 })

@@ -11,7 +11,9 @@ import {
   type TestGateway,
   type TestGatewayOptions
 } from './support/gateway.ts'
-import { openClient, until } from './support/raw-client.ts'
+import type { Teardown } from './support/listen.ts'
+import { openClient } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData, sandboxPhoneCode, sandboxSessionKey } from './support/wechat-data.ts'
 
@@ -30,8 +32,6 @@ const TOKENS = [
   { name: 'desk', token: ADMIN_ONLY, scopes: ['admin'] },
   { name: 'mailer', token: WXAPI_ONLY, scopes: ['wxapi'] }
 ]
-
-type Teardown = Parameters<typeof startUpstream>[0]
 
 async function build(t: Teardown, options: TestGatewayOptions = {}) {
   const upstream = await startUpstream(t)

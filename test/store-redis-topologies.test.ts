@@ -1,7 +1,7 @@
 /** Redis with TLS, behind Sentinel, and as a Cluster: the same store, found in another way. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,6 +9,7 @@ import { type Test, test } from 'tap'
 import { openStore } from '../src/store/open.ts'
 import type { Store } from '../src/store/port.ts'
 import { createTestClock } from './support/clock.ts'
+import { listen } from './support/listen.ts'
 import { freePort } from './support/process.ts'
 import { askRedis, startRedis, startSentinel } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
@@ -142,11 +143,8 @@ async function startTalker(t: Test, answer: (command: string, socket: Socket) =>
     socket.on('data', (data) => {
       for (const command of `${data}`.split(/(?=^\*\d+\r\n)/m)) answer(command, socket)
     })
-    t.teardown(() => socket.destroy())
   })
-  t.teardown(() => server.close())
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return (server.address() as AddressInfo).port
+  return listen(t, server)
 }
 
 test('redis+cluster:// spreads the keys over all nodes, and one lost node fails only its own', async (t) => {

@@ -3,6 +3,7 @@
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
+import { listen } from './support/listen.ts'
 import { askRedis, startRedis } from './support/redis.ts'
 import { assertAway, openImpatiently as open, TIMEOUT, untilBack } from './support/store-trouble.ts'
 import { startTcpProxy } from './support/tcp-proxy.ts'
@@ -134,21 +135,12 @@ test('a dropped connection is replaced before the caller notices', async (t) => 
 })
 
 test('a server that accepts and says nothing keeps nobody waiting', async (t) => {
-  const sockets: { destroy(): void }[] = []
-  const hole = createServer((socket) => {
-    sockets.push(socket)
-    socket.on('error', () => undefined)
-  })
-  await new Promise<void>((resolve) => hole.listen(0, '127.0.0.1', resolve))
-  const address = hole.address()
-  const port = address && typeof address === 'object' ? address.port : 0
-  const { store } = await open(t, `redis://127.0.0.1:${port}`)
+  const hole = createServer((socket) => socket.on('error', () => undefined))
+  const { store } = await open(t, `redis://127.0.0.1:${await listen(t, hole)}`)
   await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
   await delay(1_000)
   await assertAway(t, store, /cannot be reached/, 20)
   await store.close()
-  for (const socket of sockets) socket.destroy()
-  hole.close()
 })
 
 test('a connection that goes silent in the middle is replaced', async (t) => {

@@ -1,12 +1,13 @@
 /** Time limits: whoever is slow, silent or greedy gets a clear answer or a closed connection, and takes nothing from those
  *  who behave. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
-import { type Test, test } from 'tap'
+import { connect, type Socket } from 'node:net'
+import { test } from 'tap'
 import { createPeerCounts } from '../src/http/connections.ts'
 import { countConnections } from './support/connections.ts'
 import { buildTestGateway } from './support/gateway.ts'
-import { get, openClient, type RawClient, until } from './support/raw-client.ts'
+import { startServer } from './support/listen.ts'
+import { get, openClient, type RawClient } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const CRLF = '\r\n'
@@ -24,16 +25,6 @@ function limits(values: Record<string, string | number>, more: Record<string, un
       ...more
     }
   }
-}
-
-async function startServer(t: Test, handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
-  const server = createServer(handler)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 /** Writes `bytes` one by one, `pause` ms apart, until the connection is closed. */
@@ -186,7 +177,7 @@ test('a client that never reads is given up, and the upstream connection with it
     })
   )
   await until(() => open === 5)
-  await until(() => open === 0, 5_000)
+  await until(() => open === 0)
   t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
   for (const client of clients) client.socket.resume()
   await Promise.all(clients.map((client) => client.closed))
@@ -203,7 +194,7 @@ test('a client that sends without ever reading is given up as well', async (t) =
   client.write(get('/public/x').repeat(200))
   t.teardown(() => client.destroy())
   await until(() => connections(gateway.port) === 1)
-  await until(() => connections(gateway.port) === 0, 5_000)
+  await until(() => connections(gateway.port) === 0)
 })
 
 test('a client that reads slowly, but reads, gets all of it', async (t) => {
@@ -270,7 +261,7 @@ test('half-closed and broken connections do not pile up', async (t) => {
     socket.write(bytes)
     await new Promise((resolve) => socket.once('end', resolve))
   }
-  await until(() => connections(gateway.port) === 0, 3_000)
+  await until(() => connections(gateway.port) === 0)
 })
 
 test('connections are counted per peer, and an IPv6 client by its /64', (t) => {
@@ -367,6 +358,6 @@ test('thousands of slow clients leave good ones their answers', async (t) => {
   t.comment(`p99 of good requests: ${quiet.toFixed(1)} ms quiet, ${p99.toFixed(1)} ms beside 1,200 slow clients`)
   t.ok(p99 < Math.max(250, 5 * quiet), `${p99} ms`)
   // Those that read are told; none of them is left after its limit.
-  await until(() => connections(gateway.port) < 20, 15_000)
+  await until(() => connections(gateway.port) < 20)
   t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
 })

@@ -4,7 +4,8 @@ import { type Test, test } from 'tap'
 import { createGuard } from '../src/http/guard.ts'
 import { createUnverifiedQueue } from '../src/http/unverified-queue.ts'
 import { buildTestGateway } from './support/gateway.ts'
-import { get, openClient, type RawClient, until } from './support/raw-client.ts'
+import { get, openClient, type RawClient } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const guard = createGuard({ error() {} })

@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createServer, request, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type RequestListener, request, type ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { judgePath, withAccessToken } from '../src/platforms/wechat/egress-paths.ts'
 import {
@@ -12,10 +11,10 @@ import {
   type TestGateway,
   type TestGatewayOptions
 } from './support/gateway.ts'
-import { until } from './support/raw-client.ts'
+import { startServer, type Teardown } from './support/listen.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
-type Teardown = Parameters<typeof startUpstream>[0]
 type Body = NonNullable<RequestInit['body']>
 
 const APPS = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
@@ -45,19 +44,13 @@ const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).di
 const callsOf = (gateway: TestGateway, path: string) => gateway.sandbox.state.calls.counts().byPath[path] ?? 0
 
 /** Something in place of WeChat that answers in its own way. */
-async function startWeChat(t: Teardown, handler: Parameters<typeof createServer>[1]) {
-  const server = createServer((req, res) => {
+async function startWeChat(t: Teardown, handler: RequestListener) {
+  return startServer(t, (req, res) => {
     if (req.url?.startsWith(TOKEN_CALL)) {
       req.resume()
       res.end(JSON.stringify({ access_token: 'canary-access-token', expires_in: 7200 }))
-    } else handler?.(req, res)
+    } else handler(req, res)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 test('a call reaches WeChat as it was made, with the access token added', async (t) => {

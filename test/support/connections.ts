@@ -1,7 +1,7 @@
 /** The server's end of connections within this process. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-import type { Teardown } from './gateway.ts'
+import type { Teardown } from './listen.ts'
 
 /** Counts from now on: how many connections a port of this process holds open. */
 export function countConnections(t: Teardown): (port: number) => number {

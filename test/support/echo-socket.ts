@@ -1,9 +1,8 @@
 /** A WebSocket service (RFC 6455) that sends back every short text message, and `bye` closes. */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Teardown } from './gateway.ts'
+import { listen, type Teardown } from './listen.ts'
 
 export interface EchoSocket {
   readonly url: string
@@ -13,11 +12,9 @@ export interface EchoSocket {
 
 export async function startEchoSocket(t: Teardown): Promise<EchoSocket> {
   const seen: IncomingMessage['headers'][] = []
-  const sockets = new Set<Duplex>()
   const server = createServer((_req, res) => res.writeHead(200).end('{}'))
   server.on('upgrade', (request, socket) => {
     seen.push(request.headers)
-    sockets.add(socket)
     const accept = createHash('sha1').update(
       `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
     )
@@ -28,13 +25,7 @@ export async function startEchoSocket(t: Teardown): Promise<EchoSocket> {
     socket.on('error', () => socket.destroy())
     socket.on('data', (frame: Buffer) => answer(socket, frame))
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-    server.closeAllConnections()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen }
+  return { url: `http://127.0.0.1:${await listen(t, server)}`, seen }
 }
 
 const CLOSE = 0x88

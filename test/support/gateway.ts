@@ -11,17 +11,13 @@ import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/port.ts'
 import { createAccessLog } from '../../src/telemetry/access-log.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import type { Teardown } from './listen.ts'
 
 export const APPID = 'wx1234567890abcdef'
 export const OTHER_APPID = 'wxfedcba0987654321'
 export const SECRET = 'test-secret-of-more-than-32-characters'
 export const APP_SECRET = 'canary-appsecret-0123456789abcdef'
 export const SERVICE_TOKEN = 'canary-service-token-0123456789'
-
-/** What `test` hands to a test function, as far as it is needed here. */
-export interface Teardown {
-  teardown(fn: () => unknown): void
-}
 
 export interface TestGatewayOptions {
   /** As in gateway.yaml; each top-level key replaces the default's. Ports are chosen here. */

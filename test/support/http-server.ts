@@ -9,7 +9,7 @@ import type { RequestRecord } from '../../src/http/record.ts'
 import type { AdmittedRequest, GatewayRequest } from '../../src/http/request.ts'
 import { createGatewayServer, type GatewayServer } from '../../src/http/server.ts'
 import { loadTls } from '../../src/http/tls-files.ts'
-import type { Teardown } from './gateway.ts'
+import type { Teardown } from './listen.ts'
 
 export interface TestServer {
   readonly server: GatewayServer

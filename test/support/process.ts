@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Teardown } from './gateway.ts'
+import type { Teardown } from './listen.ts'
+import { PATIENCE } from './until.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
@@ -72,20 +73,23 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Asks until the answer has the status, at most for `patience` milliseconds; the last status. */
-export async function untilStatus(url: string, status: number, patience = 30_000): Promise<number> {
-  const deadline = performance.now() + patience
-  let last = 0
-  while (performance.now() < deadline) {
-    last = await fetch(url).then(
-      async (response) => {
-        await response.arrayBuffer()
-        return response.status
-      },
-      () => 0
-    )
-    if (last === status) return last
+/** Asks until the answer has the status (0: no answer), at most for `PATIENCE` milliseconds. @returns The last status. */
+export async function untilStatus(url: string, status: number): Promise<number> {
+  const deadline = performance.now() + PATIENCE
+  for (;;) {
+    const last = await statusOf(url)
+    if (last === status || performance.now() > deadline) return last
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
-  return last
+}
+
+/** 0 when there is no answer. */
+export function statusOf(url: string): Promise<number> {
+  return fetch(url).then(
+    async (response) => {
+      await response.arrayBuffer()
+      return response.status
+    },
+    () => 0
+  )
 }

@@ -1,7 +1,7 @@
 /** One client connection, byte by byte: what is sent is what the test says, and answers are told apart as a strict client
  *  would. */
 import { connect, type Socket } from 'node:net'
-import type { Teardown } from './gateway.ts'
+import type { Teardown } from './listen.ts'
 
 export interface RawResponse {
   readonly status: number

@@ -1,7 +1,7 @@
 /** A business service made of bytes: it can answer in ways that no HTTP library would. */
 import { createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
-import type { Teardown } from './gateway.ts'
+import { listen, type Teardown } from './listen.ts'
 
 export interface RawUpstream {
   readonly url: string
@@ -44,16 +44,7 @@ export async function startRawUpstream(
   const server = tls ? createTlsServer(tls, onConnection) : createServer(onConnection)
   // A client that breaks the handshake off is part of the test.
   server.on('tlsClientError', () => {})
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = address && typeof address === 'object' ? address.port : 0
-  t.teardown(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        for (const socket of sockets) socket.destroy()
-      })
-  )
+  const port = await listen(t, server)
   return {
     url: `http${tls ? 's' : ''}://127.0.0.1:${port}`,
     port,

@@ -2,10 +2,7 @@
 
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.ts'
 import { createTestClock, type TestClock } from './clock.ts'
-
-interface Teardown {
-  teardown(action: () => unknown): unknown
-}
+import type { Teardown } from './listen.ts'
 
 export interface Reply {
   readonly status: number

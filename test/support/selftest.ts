@@ -1,10 +1,10 @@
 /** The self-test as a function and as a command, and servers for it to judge. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { run as runCommand } from '../../src/cli/selftest.ts'
 import { createReport, type Report } from '../../src/selftest/report.ts'
 import { runSelftest } from '../../src/selftest/run.ts'
-import type { Teardown } from './gateway.ts'
+import { listen, type Teardown } from './listen.ts'
 import type { Seen } from './upstream.ts'
 
 /** For an upstream: answers with the headers and the body that it received. */
@@ -75,10 +75,7 @@ export async function startNaive(
       }
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => server.close())
-  const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, most: () => most, count: () => count }
+  return { url: `http://127.0.0.1:${await listen(t, server)}`, most: () => most, count: () => count }
 }
 
 export const REFUSAL = 'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer\r\nContent-Length: 2\r\n\r\nno'

@@ -1,7 +1,6 @@
 /** A business service that remembers what reached it. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Teardown } from './gateway.ts'
+import { listen, type Teardown } from './listen.ts'
 
 export interface Seen {
   readonly method: string
@@ -41,13 +40,11 @@ export async function startUpstream(t: Teardown, handler?: Handler): Promise<Tes
       else res.writeHead(200, { 'content-type': 'application/json' }).end('{"ok":true}')
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  const port = await listen(t, server)
   const close = () =>
     new Promise<void>((resolve) => {
       server.close(() => resolve())
       server.closeAllConnections()
     })
-  t.teardown(close)
   return { url: `http://127.0.0.1:${port}`, port, seen, close }
 }

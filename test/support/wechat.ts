@@ -8,10 +8,7 @@ import { createMemoryStore } from '../../src/store/memory.ts'
 import type { Store } from '../../src/store/port.ts'
 import type { Log } from '../../src/telemetry/log.ts'
 import { createTestClock, type TestClock } from './clock.ts'
-
-interface Teardown {
-  teardown(action: () => unknown): unknown
-}
+import type { Teardown } from './listen.ts'
 
 export const SHOP = { appId: 'wx1234567890abcdef', secret: 'canary-appsecret-0123456789' }
 

@@ -1,7 +1,7 @@
 /** The network between a phone and the gateway: writes down what goes over it, and can lose it. */
 import { createServer, type IncomingMessage, request } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
-import type { Teardown } from './gateway.ts'
+import { connect } from 'node:net'
+import { listen, type Teardown } from './listen.ts'
 
 export interface OnWire {
   readonly method: string
@@ -88,19 +88,11 @@ export async function startWire(t: Teardown, target: string): Promise<Wire> {
     return seen
   }
 
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const wire: Wire = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://127.0.0.1:${await listen(t, server)}`,
     requests: [],
     count: (path) => wire.requests.filter((seen) => seen.path === path).length,
     fault: () => null
   }
-  t.teardown(
-    () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      })
-  )
   return wire
 }

@@ -2,7 +2,7 @@
  *  the client breaks a limit of WeChat. */
 import { WebSocket } from 'undici'
 import type { Wx, WxSocketTask } from '../../miniprogram/miniprogram_dist/index.d.ts'
-import type { Teardown } from './gateway.ts'
+import type { Teardown } from './listen.ts'
 import { createWxNetwork, type Sent } from './wx-network.ts'
 
 const MAX_SOCKETS = 5
