@@ -12,7 +12,7 @@ import { APPID, buildTestGateway, SECRET, type TestGateway } from './support/gat
 import type { Teardown } from './support/listen.ts'
 import { blocksOf, codesIn, headingsOf, linksOf, readDocument, tableOf } from './support/markdown.ts'
 import { freePort, startProcess, writeConfig } from './support/process.ts'
-import { until } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const run = promisify(execFile)
@@ -79,7 +79,7 @@ test('the command that puts a backend behind the gateway prints lines that log i
     const command = /^npx wxgate (dev --to \S+ .*)$/m.exec(readme)?.[1] ?? ''
     const args = command.replace('http://127.0.0.1:3000', upstream.url).split(' ')
     const dev = startProcess(t, [...args, '--port', String(await freePort())])
-    await until(() => dev.output().includes('Bearer $('), 60_000)
+    await until(() => dev.output().includes('Bearer $('))
     const [, call = ''] = [...dev.output().matchAll(/^ {2}(curl .*)$/gm)].map(([, line = '']) => line)
     await bash(call)
     t.match(upstream.seen.at(-1), { url: '/api', headers: { 'x-appid': 'wxsandbox00000001' } })

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { createLender } from '../src/gateway/lender.ts'
 import { buildTestGateway, defaultConfig, readTestConfig } from './support/gateway.ts'
-import { until } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 test('a part is made anew only where something that it depends on has changed', async (t) => {

@@ -11,7 +11,7 @@ import { createTestClock } from './support/clock.ts'
 import { buildTestGateway, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
 import { listen } from './support/listen.ts'
 import { freePort } from './support/process.ts'
-import { get, openClient, type RawClient } from './support/raw-client.ts'
+import { get, isRefused, openClient, type RawClient } from './support/raw-client.ts'
 import { startRawUpstream } from './support/raw-upstream.ts'
 import { until } from './support/until.ts'
 
@@ -452,12 +452,7 @@ test('a drain leaves WebSockets alone until its deadline', async (t) => {
   const gateway = await buildTestGateway(t, service.url, withDrain('1ms', '10m'))
   const client = await join(t, gateway, '/public/ws')
   const drained = gateway.gateway.drain()
-  await until(() =>
-    openClient(t, gateway.port).then(
-      () => false,
-      () => true
-    )
-  )
+  await until(() => isRefused(t, gateway.port))
   client.send('in between')
   await until(() => client.pending === 'in between')
   client.close()

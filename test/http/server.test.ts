@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'tap'
 import { sendRaw } from '../support/gateway.ts'
 import { startServer } from '../support/http-server.ts'
-import { until } from '../support/raw-client.ts'
+import { until } from '../support/until.ts'
 
 const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 

@@ -2,6 +2,7 @@
  *  would. */
 import { connect, type Socket } from 'node:net'
 import type { Teardown } from './listen.ts'
+import { PATIENCE, until } from './until.ts'
 
 export interface RawResponse {
   readonly status: number
@@ -14,7 +15,7 @@ export interface RawResponse {
 export interface RawClient {
   readonly socket: Socket
   send(bytes: string | Buffer): void
-  /** The next whole response (1xx left out); rejects when the connection ends before it is whole, or after 5 s. */
+  /** The next whole response (1xx left out); rejects when the connection ends before it is whole, or after `PATIENCE`. */
   response(method?: string): Promise<RawResponse>
   /** Takes the head of the next response, and leaves what follows. */
   head(): Promise<string>
@@ -25,9 +26,6 @@ export interface RawClient {
   readonly isClosed: boolean
   close(): void
 }
-
-/** Longest wait for an answer, in milliseconds. */
-const PATIENCE = 5_000
 
 export async function openClient(t: Teardown, port: number): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
@@ -95,6 +93,17 @@ export async function openClient(t: Teardown, port: number): Promise<RawClient> 
   }
 }
 
+/** Whether the port accepts no connection. */
+export function isRefused(t: Teardown, port: number): Promise<boolean> {
+  return openClient(t, port).then(
+    (client) => {
+      client.close()
+      return false
+    },
+    () => true
+  )
+}
+
 function parse(text: string, method: string, isClosed: boolean): { response: RawResponse; rest: string } | null {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return null
@@ -138,14 +147,4 @@ function parseChunks(text: string): { body: string; rest: string } | null {
 export function get(path: string, token?: string, more = ''): string {
   const authorization = token === undefined ? '' : `Authorization: Bearer ${token}\r\n`
   return `GET ${path} HTTP/1.1\r\nHost: a.example\r\n${authorization}${more}\r\n`
-}
-
-/** Polls until it is so; rejects after `patience` ms. */
-export async function until(isSo: () => boolean, patience = PATIENCE): Promise<number> {
-  const start = performance.now()
-  while (!isSo()) {
-    if (performance.now() - start > patience) throw new Error(`still not so after ${patience} ms: ${isSo}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  return performance.now() - start
 }
