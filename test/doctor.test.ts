@@ -171,7 +171,7 @@ test('a port that a running gateway has is fine', async (t) => {
     service: { host: '127.0.0.1', port: servicePort }
   })
   startProcess(t, ['run', '-c', file])
-  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200, 90_000), 200)
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
   const { status, lines } = await doctor(file)
   t.equal(status, 0)
   t.equal(lines.filter((line) => line.includes('a gateway answers here')).length, 2)

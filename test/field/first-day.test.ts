@@ -9,10 +9,9 @@ import { loadConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import { defaultConfig, SECRET } from '../support/gateway.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
-import { until } from '../support/raw-client.ts'
+import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
 
-const PATIENCE = 90_000
 tap.setTimeout(300_000)
 
 function temporaryFolder(t: Test): string {
@@ -97,12 +96,12 @@ test('every line of the log is JSON, warnings of the configuration included, at 
     service: { host: '0.0.0.0', port: servicePort }
   })
   const gateway = startProcess(t, ['run', '-c', file])
-  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200, PATIENCE), 200, gateway.output())
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200, gateway.output())
   const warnings = () => gateway.output().split('"the configuration has a warning"').length - 1
-  await until(() => warnings() > 0, PATIENCE)
+  await until(() => warnings() > 0)
   const before = warnings()
   gateway.child.kill('SIGHUP')
-  await until(() => warnings() === 2 * before, PATIENCE)
+  await until(() => warnings() === 2 * before)
   gateway.child.kill('SIGTERM')
   t.equal(await gateway.exited, 0)
   const lines = gateway.output().trim().split('\n')
@@ -128,7 +127,7 @@ test('SIGHUP keeps the logins of a demo whose secret is generated and whose stor
     WXGATE_STORE: 'memory:'
   })
   const url = `http://127.0.0.1:${port}`
-  t.equal(await untilStatus(`${url}/readyz`, 200, PATIENCE), 200, demo.output())
+  t.equal(await untilStatus(`${url}/readyz`, 200), 200, demo.output())
   const login = await fetch(`${url}/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -139,7 +138,7 @@ test('SIGHUP keeps the logins of a demo whose secret is generated and whose stor
     (await fetch(`${url}/api/orders`, { headers: { authorization: `Bearer ${token}`, connection: 'close' } })).status
   t.equal(await orders(), 200)
   demo.child.kill('SIGHUP')
-  await until(() => demo.output().includes('the configuration was reloaded'), PATIENCE)
+  await until(() => demo.output().includes('the configuration was reloaded'))
   t.equal(await orders(), 200)
   demo.child.kill('SIGTERM')
   t.equal(await demo.exited, 0)
