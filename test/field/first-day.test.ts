@@ -123,7 +123,7 @@ test('SIGHUP keeps the logins of a demo whose secret is generated and whose stor
     WXGATE_PORT: String(port),
     WXGATE_SERVICE_PORT: String(servicePort),
     ORDERS_PORT: String(ordersPort),
-    ORDERS_DB: ':memory:',
+    ORDERS_DB: join(temporaryFolder(t), 'orders.db'),
     WXGATE_STORE: 'memory:'
   })
   const url = `http://127.0.0.1:${port}`
