@@ -57,13 +57,14 @@ function createLogins(store: Store) {
   return (number: number, openId: string, unionId: string | null) =>
     createLogin({
       apps: [{ appId: APP_ID, secret: '' }],
-      codes: createLoginCodes({ store, timeoutMs: 5_000, repeatWindowMs: 10_000 }),
+      codes: createLoginCodes({ store, timeoutMs: 5_000, repeatWindowMs: 10_000, onForeignRepeat: () => {} }),
       limiter: createRateLimiter({ store, clock, name: 'login', max: 60, window: 60_000 }),
       limitBy: 'ip',
       exchange: async () => ({ openId, unionId, sessionKey: 'HyVFkGl5F5OQWJZZaNzBBg==' }),
       users,
       sessionKeys,
       sessions,
+      revocations: { epochOf: () => 0, hasEnded: () => false },
       hook: null,
       grants: { issue: () => grant },
       clock,
@@ -71,6 +72,7 @@ function createLogins(store: Store) {
     }).logIn({
       code: `code-${number}`,
       appId: APP_ID,
+      attempt: null,
       clientKey: `10.${number & 255}.${(number >> 8) & 255}.${number >> 16}`,
       requestId: '',
       traceparent: ''

@@ -14,8 +14,12 @@ const RESULT = { isNew: true } as LoginResult
 function build() {
   const clock = createTestClock()
   const store = createMemoryStore({ clock, log: quietLog() })
-  const open = (own: Store = store) =>
-    createLoginCodes({ store: own, timeoutMs: 60_000, repeatWindowMs: 10_000 }).open(APPID, 'code')
+  const open = (own: Store = store, attempt: string | null = null) =>
+    createLoginCodes({ store: own, timeoutMs: 60_000, repeatWindowMs: 10_000, onForeignRepeat: () => {} }).open(
+      APPID,
+      'code',
+      attempt
+    )
   return { clock, store, open }
 }
 
@@ -86,4 +90,20 @@ test('of any number of callers that find a void answer one replaces it', async (
   )
   t.equal(replaced.filter(Boolean).length, 1)
   await Promise.all(others.map((one) => one.release()))
+})
+
+test('a repeat with another attempt is code_used, before and after the first one is done', async (t) => {
+  const { store, open } = build()
+  const [first, foreign, unnamed, same] = [
+    open(store, 'attempt-of-the-sender'),
+    open(store, 'attempt-of-a-stranger'),
+    open(),
+    open(store, 'attempt-of-the-sender')
+  ]
+  t.equal(await first.take(), true)
+  await t.rejects(foreign.wait(), { code: 'code_used' })
+  await first.settle(RESULT)
+  await t.rejects(foreign.wait(), { code: 'code_used' })
+  await t.rejects(unnamed.wait(), { code: 'code_used' })
+  t.match(await same.wait(), { result: RESULT })
 })

@@ -12,10 +12,12 @@ export interface LoginDeps {
   readonly login: Login
 }
 
-/** WeChat publishes no grammar for codes; these are the characters of a URL query that need no encoding. */
 const Body = Type.Object({
-  code: Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,512}$', description: 'Of wx.login.' }),
-  appid: Type.Optional(Type.String({ maxLength: 64, description: 'Not needed where one mini-program is configured.' }))
+  code: Type.String({ minLength: 1, maxLength: 512, description: 'Of wx.login.' }),
+  appid: Type.Optional(Type.String({ maxLength: 64, description: 'Not needed where one mini-program is configured.' })),
+  attempt: Type.Optional(
+    Type.String({ minLength: 16, maxLength: 64, description: 'Random text: only its sender gets a repeat.' })
+  )
 })
 
 const Answer = Type.Object(
@@ -33,7 +35,7 @@ export function addLogin(app: FastifyInstance, { login }: LoginDeps): void {
   const schema = {
     operationId: 'login',
     summary: 'Exchange a code of wx.login for a session',
-    description: 'The same code at the same time, or again within ten seconds, gets the same answer.',
+    description: 'The same code at the same time, or again within `tokens.repeatWindow`, gets the same answer.',
     tags: ['session'],
     security: PUBLIC,
     body: Body,
@@ -50,9 +52,9 @@ export function addLogin(app: FastifyInstance, { login }: LoginDeps): void {
     ])
   }
   app.post<{ Body: Static<typeof Body> }>('/auth/login', { schema }, async (request, reply) => {
-    const { code, appid } = request.body
+    const { code, appid, attempt = null } = request.body
     const { clientAddress, requestId, traceparent } = recordOf(request.raw)
     reply.header('cache-control', 'no-store')
-    return login.logIn({ code, appId: appid, clientKey: networkKey(clientAddress), requestId, traceparent })
+    return login.logIn({ code, appId: appid, attempt, clientKey: networkKey(clientAddress), requestId, traceparent })
   })
 }

@@ -11,7 +11,12 @@ export interface RefreshDeps {
   readonly refresh: Refresh
 }
 
-const Body = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 1024 }) })
+const Body = Type.Object({
+  refresh_token: Type.String({ minLength: 1, maxLength: 1024 }),
+  attempt: Type.Optional(
+    Type.String({ minLength: 16, maxLength: 64, description: 'Random text: only its sender gets a repeat.' })
+  )
+})
 const Answer = Type.Object(grantProperties, { additionalProperties: false, description: 'The next pair of tokens.' })
 
 export function addRefresh(app: FastifyInstance, { refresh }: RefreshDeps): void {
@@ -19,15 +24,16 @@ export function addRefresh(app: FastifyInstance, { refresh }: RefreshDeps): void
     operationId: 'refresh',
     summary: 'Exchange a refresh token for the next pair of tokens',
     description:
-      'The old refresh token is dead. A repeat within ten seconds gets the same answer; any other second use ends the session.',
+      'The old refresh token is dead. A repeat within `tokens.repeatWindow` gets the same answer; any other second use ends the session.',
     tags: ['session'],
     security: PUBLIC,
     body: Body,
-    response: withProblems({ 200: Answer }, ['refresh_invalid', 'refresh_reused', 'store_unavailable', ...BODY_CODES])
+    response: withProblems({ 200: Answer }, ['refresh_invalid', 'refresh_reused', 'rate_limited', 'store_unavailable', ...BODY_CODES])
   }
   app.post<{ Body: Static<typeof Body> }>('/auth/refresh', { schema }, async (request, reply) => {
     const { clientAddress } = recordOf(request.raw)
+    const { refresh_token: refreshToken, attempt = null } = request.body
     reply.header('cache-control', 'no-store')
-    return refresh.refresh({ refreshToken: request.body.refresh_token, clientAddress })
+    return refresh.refresh({ refreshToken, attempt, clientAddress })
   })
 }

@@ -29,7 +29,7 @@ import { createServiceHandler } from '../service/handler.ts'
 import { createService } from '../service/service.ts'
 import { createUpstreams } from '../upstream/upstreams.ts'
 import type { Borrower } from './lender.ts'
-import { borrowLogin, REPEAT_WINDOW_MS } from './login-parts.ts'
+import { borrowLogin } from './login-parts.ts'
 import type { Parts } from './parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
@@ -125,7 +125,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
 async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borrower): Promise<Parts> {
   const { borrow } = borrower
   const { clock, log, store, revocations, wechatUrl, pools } = shared
-  const { accessTtl, refreshTtl, refreshMaxTtl, algorithm, issuer, openId } = config.tokens
+  const { accessTtl, refreshTtl, refreshMaxTtl, repeatWindow, algorithm, issuer, openId } = config.tokens
   const { sessionKeyTtl } = config.sessions
   const appIds = config.apps.map((app) => app.appId)
   const ring = await borrow('key-ring', [config.secrets], () => createKeyRing(config.secrets))
@@ -176,8 +176,8 @@ async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borr
     createOpenDataReader({ sessionKeys, openDataOf: (appId) => platforms.require(appId, 'openData'), clock })
   )
   const users = await borrow('users', [records], () => createUsers({ store, sealer: records, clock }))
-  const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl], () =>
-    createSessions({ store, clock, refreshTtl, refreshMaxTtl, repeatWindow: REPEAT_WINDOW_MS })
+  const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl, repeatWindow], () =>
+    createSessions({ store, clock, refreshTtl, refreshMaxTtl, repeatWindow })
   )
   const grants = await borrow('grants', [accessTokens, refreshTokens, accessTtl, refreshTtl], () =>
     createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl })

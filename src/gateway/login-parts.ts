@@ -6,13 +6,11 @@ import { createLogin, type Login } from '../login/login.ts'
 import { createLoginCodes } from '../login/login-codes.ts'
 import { createLoginHook } from '../login/login-hook.ts'
 import { createRefresh, type Refresh } from '../login/refresh.ts'
+import { createRefreshLimit } from '../login/refresh-limit.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
 import type { Borrower } from './lender.ts'
 import type { Parts } from './parts.ts'
 import type { Shared } from './shared.ts'
-
-/** A login code or refresh token gets the same answer again for this long. */
-export const REPEAT_WINDOW_MS = 10_000
 
 type Needed = Pick<Parts, 'users' | 'sessions' | 'sessionKeys' | 'grants' | 'platforms' | 'loginLimiter'> & {
   readonly sessionEnding: SessionEnding
@@ -22,7 +20,7 @@ type Needed = Pick<Parts, 'users' | 'sessions' | 'sessionKeys' | 'grants' | 'pla
 
 export async function borrowLogin(
   config: GatewayConfig,
-  { store, clock, log, metrics }: Shared,
+  { store, clock, log, metrics, revocations }: Shared,
   { borrow }: Borrower,
   parts: Needed
 ): Promise<{ login: Login; refresh: Refresh }> {
@@ -32,8 +30,13 @@ export async function borrowLogin(
   const { hook } = config.login
   const limitBy = config.server.loginLimit.by
   const timeoutMs = config.wechat.timeout + (hook?.timeout ?? 0)
-  const codes = await borrow('login-codes', [timeoutMs], () =>
-    createLoginCodes({ store, timeoutMs, repeatWindowMs: REPEAT_WINDOW_MS })
+  const { repeatWindow: repeatWindowMs } = config.tokens
+  const onForeignRepeat = (app: string) => {
+    log.warn({ event: 'login_code_reused', app }, 'a login code came a second time from another sender')
+    metrics.securityEvent('login_code_reused')
+  }
+  const codes = await borrow('login-codes', [timeoutMs, repeatWindowMs], () =>
+    createLoginCodes({ store, timeoutMs, repeatWindowMs, onForeignRepeat })
   )
   const loginHook =
     hook &&
@@ -52,17 +55,24 @@ export async function borrowLogin(
       users,
       sessionKeys,
       sessions,
+      revocations,
       hook: loginHook,
       grants,
       clock,
       onExchanged: metrics.loginDone
     })
   )
-  const refresh = await borrow('refresh', [...subjects, refreshTokens, sessionEnding], () =>
+  const limiter = await borrow('refresh-limit', [], () => createRefreshLimit(clock))
+  const appIds = new Set(apps.map((app) => app.appId))
+  const refreshParts = [...subjects, refreshTokens, sessionEnding, limiter, [...appIds]]
+  const refresh = await borrow('refresh', refreshParts, () =>
     createRefresh({
       refreshTokens,
+      limiter,
+      isConfigured: (appId) => appIds.has(appId),
       sessions,
       users,
+      revocations,
       ending: sessionEnding,
       grants,
       log,

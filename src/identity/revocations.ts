@@ -29,6 +29,10 @@ export interface Revocations {
   endUser(appId: string, openId: string, epoch: number): Promise<void>
   markBound(appId: string, openId: string): Promise<void>
   isRevoked(principal: Principal): boolean
+  /** Whether this process knows that the session was ended. */
+  hasEnded(session: Pick<Principal, 'appId' | 'openId' | 'epoch'> & { readonly id: string }): boolean
+  /** The lowest epoch of a live session of the user, as far as this process knows; 0 when unknown. */
+  epochOf(appId: string, openId: string): number
   /** The status a token carries may be older than the user's. */
   statusOf(principal: Principal): UserStatus
   /** Grows with every change; the same number means the same answers. */
@@ -63,21 +67,22 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   let version = 0
   let cursor = ''
   let lastRead = Number.NEGATIVE_INFINITY
-  let lastSweep = clock.now()
+  let lastSweep = clock.monotonic()
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
   let isAway = false
   let isTrusted = false
 
   function apply(entry: Entry): void {
-    if (entry.x <= clock.now()) return
-    if ('s' in entry) sessions.set(entry.s, entry.x)
+    // The wall clock may be wrong while the entry is read. It matters for one life at most, by monotonic time.
+    const until = clock.monotonic() + life
+    if ('s' in entry) sessions.set(entry.s, until)
     else if ('u' in entry) {
       const known = users.get(entry.a, entry.u)
       // Entries may be read again, and older ones after newer ones.
       const epoch = Math.max(entry.e, known?.epoch ?? 0)
-      users.set(entry.a, entry.u, { epoch, until: Math.max(entry.x, known?.until ?? 0) })
-    } else if ('b' in entry) bound.set(entry.a, entry.b, entry.x)
+      users.set(entry.a, entry.u, { epoch, until })
+    } else if ('b' in entry) bound.set(entry.a, entry.b, until)
     version++
   }
 
@@ -111,7 +116,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   async function poll(): Promise<void> {
     try {
       await readToEnd()
-      lastRead = clock.now()
+      lastRead = clock.monotonic()
       isTrusted = true
       if (isAway) log.info('the store answers again; revocations are up to date')
       isAway = false
@@ -123,10 +128,10 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
         log.error('the store has been away for longer than sessions.storeGrace; requests that need a login are refused')
       }
     }
-    sweep(clock.now())
+    sweep(clock.monotonic())
   }
 
-  const age = () => clock.now() - lastRead
+  const age = () => clock.monotonic() - lastRead
 
   function schedule(): void {
     if (isStopped) return
@@ -159,6 +164,8 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
       apply(entry)
       return publish(entry)
     },
+    epochOf: (appId, openId) => users.get(appId, openId)?.epoch ?? 0,
+    hasEnded: ({ id, appId, openId, epoch }) => sessions.has(id) || epoch < (users.get(appId, openId)?.epoch ?? 0),
     isRevoked(principal) {
       if (sessions.size > 0 && sessions.has(principal.sessionId)) return true
       if (users.size === 0) return false

@@ -18,6 +18,8 @@ export interface Session {
   /** Issue time of the newest tokens, and the latest end of the family; milliseconds since the epoch. */
   readonly issuedAt: number
   readonly endsAt: number
+  /** Names the sender of the last refresh; null when it sent no `attempt`, absent before the first refresh. */
+  readonly attempt?: string | null
 }
 
 export type NewSession = Pick<Session, 'appId' | 'openId' | 'unionId' | 'userId' | 'epoch' | 'claims'>
@@ -39,6 +41,13 @@ export interface FoundSession {
   readonly stored: string
 }
 
+export interface RotationRequest {
+  readonly generation: number
+  /** Of the user record: it may have come after the session began. */
+  readonly unionId: string | null
+  readonly attempt: string | null
+}
+
 export type Rotation =
   | { readonly outcome: 'rotated' | 'repeated'; readonly session: Session }
   /** A refresh token was used a second time: the family has to be ended. */
@@ -48,9 +57,9 @@ export type Rotation =
 export interface Sessions {
   begin(subject: NewSession): Promise<Session>
   find(id: string): Promise<FoundSession | null>
-  /** Moves the family on from `generation`. Of any number of racing calls one rotates; within the repeat window the others
-   *  get the same result. @param found As read before; read again where another call was faster. */
-  rotate(found: FoundSession, generation: number): Promise<Rotation>
+  /** Moves the family on from a generation. Of any number of racing calls one rotates; within the repeat window the others
+   *  get the same result if they send the same attempt. @param found As read before; read again where another call was faster. */
+  rotate(found: FoundSession, request: RotationRequest): Promise<Rotation>
   /** First step of ending a session: refuses every refresh from here on. */
   markEnded(session: Omit<EndedMark, 'ended'>, reason: EndReason): Promise<void>
   /** Last step of ending a session. */
@@ -77,18 +86,28 @@ export function createSessions(options: SessionsOptions): Sessions {
     return stored === undefined ? null : { stored, session: JSON.parse(stored) as Session | EndedMark }
   }
 
-  async function rotateOnce({ stored, session }: FoundSession, generation: number): Promise<Rotation | undefined> {
+  async function rotateOnce(
+    { stored, session }: FoundSession,
+    { generation, unionId, attempt }: RotationRequest
+  ): Promise<Rotation | undefined> {
     if (isEnded(session)) return { outcome: 'unknown' }
     const now = clock.now()
     // A token newer than the record: the store lost a write (a failover, a crash). The token's signature proves its
     // generation.
     if (generation >= session.generation) {
       if (session.endsAt <= now) return { outcome: 'unknown' }
-      const next: Session = { ...session, generation: generation + 1, issuedAt: now }
+      const next: Session = {
+        ...session,
+        unionId: unionId ?? session.unionId,
+        generation: generation + 1,
+        issuedAt: now,
+        attempt
+      }
       const isWritten = await store.compareAndSet(keyOf(session.id), stored, JSON.stringify(next), ttlOf(next))
       return isWritten ? { outcome: 'rotated', session: next } : undefined
     }
-    const isRepeat = session.generation === generation + 1 && now - session.issuedAt <= repeatWindow
+    const isLast = session.generation === generation + 1 && (session.attempt ?? null) === attempt
+    const isRepeat = isLast && repeatWindow > 0 && now - session.issuedAt <= repeatWindow
     return { outcome: isRepeat ? 'repeated' : 'reused', session }
   }
 
@@ -103,12 +122,12 @@ export function createSessions(options: SessionsOptions): Sessions {
 
     find,
 
-    rotate(first, generation) {
+    rotate(first, request) {
       let known: FoundSession | null = first
       return untilWritten('a session', async () => {
         const found = known ?? (await find(first.session.id))
         known = null
-        return found === null ? { outcome: 'unknown' } : rotateOnce(found, generation)
+        return found === null ? { outcome: 'unknown' } : rotateOnce(found, request)
       })
     },
 

@@ -50,8 +50,10 @@ export interface RecordedLogin {
 export interface Users {
   /** Finds or makes the record and notes the login. Of any number of first logins racing exactly one is told `isNew`.
    *  A user whose unionid is already known from another mini-program gets the id it has there and is not new. */
-  recordLogin(appId: string, openId: string, unionId: string | null): Promise<RecordedLogin>
+  recordLogin(appId: string, openId: string, unionId: string | null, minEpoch?: number): Promise<RecordedLogin>
   find(appId: string, openId: string): Promise<User | null>
+  /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a write. */
+  touch(appId: string, openId: string, minEpoch: number): Promise<User | null>
   /** Ends every session begun so far: those of a lower epoch than the one returned. Null when there is no such user. */
   endSessions(appId: string, openId: string): Promise<User | null>
   /** Stores the number sealed and marks the user as bound. Null when there is no such user. */
@@ -132,7 +134,11 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     return { id: known.id, isMaker: known.maker === maker }
   }
 
-  async function create(appId: string, openId: string, unionId: string | null, union: string | undefined) {
+  async function create(
+    { appId, openId, unionId }: { appId: string; openId: string; unionId: string | null },
+    union: string | undefined,
+    epoch: number
+  ) {
     const ownId = `u_${randomBytes(15).toString('base64url')}`
     const key = keyOf(appId, openId)
     const { id, isMaker } =
@@ -141,7 +147,7 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     const record: UserRecord = {
       id,
       status: 'anonymous',
-      epoch: 0,
+      epoch,
       unionid: unionId,
       phone: null,
       first_login: now,
@@ -152,11 +158,12 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
   }
 
   return {
-    async recordLogin(appId, openId, unionId) {
+    async recordLogin(appId, openId, unionId, minEpoch = 0) {
       const now = clock.now()
       const note = (record: UserRecord): UserRecord => {
         const phone = resealPhone(record.phone, keyOf(appId, openId))
-        return { ...record, unionid: unionId ?? record.unionid, phone, last_login: now }
+        const epoch = Math.max(record.epoch, minEpoch)
+        return { ...record, epoch, unionid: unionId ?? record.unionid, phone, last_login: now }
       }
       // Read together, so that a first login costs one round trip less.
       const [stored, union] = await Promise.all([
@@ -165,7 +172,7 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
       ])
       const known = stored === undefined ? null : await update(appId, openId, note, stored)
       if (!known) {
-        const created = await create(appId, openId, unionId, union)
+        const created = await create({ appId, openId, unionId }, union, minEpoch)
         if (created) return created
         // Another login of this user was a moment faster.
         const user = await update(appId, openId, note)
@@ -182,6 +189,9 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
       const stored = await store.get(keyOf(appId, openId))
       return stored === undefined ? null : toUser(appId, openId, JSON.parse(stored) as UserRecord)
     },
+
+    touch: (appId, openId, minEpoch) =>
+      update(appId, openId, (record) => (record.epoch < minEpoch ? { ...record, epoch: minEpoch } : record)),
 
     endSessions: (appId, openId) => update(appId, openId, (record) => ({ ...record, epoch: record.epoch + 1 })),
 

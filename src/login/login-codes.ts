@@ -6,7 +6,7 @@ import type { Session } from '../identity/sessions.ts'
 import type { Store } from '../store/port.ts'
 
 const POLL_INTERVAL_MS = 50
-const PENDING = 'pending'
+const PENDING = 'pending:'
 /** A claim ends after this unless its holder renews it. A killed holder, or one that never learned of its claim from a store
  *  in trouble, must not block the client's next attempt. */
 const LEASE_MS = 3_000
@@ -32,7 +32,8 @@ export interface EarlierLogin {
 }
 
 export interface LoginCodes {
-  open(appId: string, code: string): LoginCode
+  /** @param attempt Random text that binds a repeat to its sender; null when none was sent. */
+  open(appId: string, code: string, attempt: string | null): LoginCode
 }
 
 /** One code in the hands of one caller. `take`, `wait` and `replace` claim it; every claim ends with `settle`, `fail` or
@@ -54,8 +55,13 @@ export interface LoginCodesOptions {
   readonly store: Pick<Store, 'get' | 'set' | 'delete' | 'setIfAbsent' | 'compareAndSet'>
   /** Longest time of one exchange, hook included. */
   readonly timeoutMs: number
+  /** 0: a code is never answered twice. */
   readonly repeatWindowMs: number
+  /** Called when a code arrives a second time from another sender. */
+  readonly onForeignRepeat: (appId: string) => void
 }
+
+const USED = new ApiError('code_used', 'The login code was sent before, by another sender. Call wx.login again.')
 
 /** After these errors the code may still be fresh: another attempt is worthwhile. */
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
@@ -67,21 +73,24 @@ const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'upstream_unreachable'
 ])
 
-export function createLoginCodes({ store, timeoutMs, repeatWindowMs }: LoginCodesOptions): LoginCodes {
+export function createLoginCodes(options: LoginCodesOptions): LoginCodes {
+  const { store, timeoutMs, repeatWindowMs, onForeignRepeat } = options
   return {
-    open(appId, code) {
+    open(appId, code, attempt) {
       const key = `code:${createHash('sha256').update(`${appId}:${code}`).digest('base64url')}`
+      const sender = attempt === null ? '' : createHash('sha256').update(attempt).digest('base64url')
+      const pending = PENDING + sender
       let renewal: NodeJS.Timeout | undefined
 
       function hold(isClaimed: boolean): boolean {
         if (!isClaimed) return false
         renewal = setInterval(() => {
-          store.compareAndSet(key, PENDING, PENDING, LEASE_MS).catch(() => false)
+          store.compareAndSet(key, pending, pending, LEASE_MS).catch(() => false)
         }, RENEWAL_MS)
         return true
       }
 
-      const take = async () => hold(await store.setIfAbsent(key, PENDING, LEASE_MS))
+      const take = async () => hold(await store.setIfAbsent(key, pending, LEASE_MS))
 
       async function release(): Promise<void> {
         clearInterval(renewal)
@@ -89,8 +98,9 @@ export function createLoginCodes({ store, timeoutMs, repeatWindowMs }: LoginCode
       }
 
       async function keep(answer: object): Promise<void> {
+        if (repeatWindowMs === 0) return release()
         clearInterval(renewal)
-        await store.set(key, JSON.stringify(answer), repeatWindowMs)
+        await store.set(key, JSON.stringify({ sender, ...answer }), repeatWindowMs)
       }
 
       return {
@@ -101,16 +111,23 @@ export function createLoginCodes({ store, timeoutMs, repeatWindowMs }: LoginCode
           const deadline = performance.now() + timeoutMs + STORE_MARGIN_MS
           while (performance.now() < deadline) {
             const stored = await store.get(key)
-            if (stored !== undefined && stored !== PENDING) return { result: readAnswer(stored), stored }
+            if (stored !== undefined) {
+              const { sender: first, answer } = readStored(stored)
+              if (first !== sender || repeatWindowMs === 0) {
+                onForeignRepeat(appId)
+                throw USED
+              }
+              if (answer !== null) return { result: toResult(answer), stored }
+            }
             await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
             if (await take()) return null
           }
           throw new StoreError('another instance did not finish exchanging the login code')
         },
 
-        replace: async ({ stored }) => hold(await store.compareAndSet(key, stored, PENDING, LEASE_MS)),
+        replace: async ({ stored }) => hold(await store.compareAndSet(key, stored, pending, LEASE_MS)),
 
-        settle: (result) => keep(result),
+        settle: (result) => keep({ result }),
 
         async fail(error) {
           if (!(error instanceof ApiError) || TRANSIENT.has(error.code)) return release()
@@ -121,8 +138,19 @@ export function createLoginCodes({ store, timeoutMs, repeatWindowMs }: LoginCode
   }
 }
 
-function readAnswer(stored: string): LoginResult {
-  const answer = JSON.parse(stored) as LoginResult | { error: ErrorCode; detail: string }
-  if ('error' in answer) throw new ApiError(answer.error, answer.detail)
-  return answer
+interface Answer {
+  readonly result?: LoginResult
+  readonly error?: ErrorCode
+  readonly detail?: string
+}
+
+function readStored(stored: string): { sender: string; answer: Answer | null } {
+  if (stored.startsWith(PENDING)) return { sender: stored.slice(PENDING.length), answer: null }
+  const { sender = '', ...answer } = JSON.parse(stored) as Answer & { sender?: string }
+  return { sender, answer }
+}
+
+function toResult({ result, error, detail = '' }: Answer): LoginResult {
+  if (result !== undefined) return result
+  throw new ApiError(error ?? 'code_used', detail)
 }

@@ -1,6 +1,7 @@
 /** A login: a code of the mini-program becomes a session. `steps` is the protocol, one line per step. */
 import type { Clock } from '../clock.ts'
 import { ApiError, StoreError, toApiError } from '../errors.ts'
+import type { Revocations } from '../identity/revocations.ts'
 import type { SessionKeys } from '../identity/session-keys.ts'
 import { isEnded, type Sessions } from '../identity/sessions.ts'
 import type { Grant, Grants } from '../identity/tokens/grants.ts'
@@ -13,6 +14,8 @@ export interface LoginRequest {
   readonly code: string
   /** May be left out where one app is configured. */
   readonly appId: string | undefined
+  /** Random text of the sender that binds a repeat to it; null when none was sent. */
+  readonly attempt: string | null
   /** Counted by the login limit. */
   readonly clientKey: string
   readonly requestId: string
@@ -32,6 +35,7 @@ export interface LoginDeps {
   readonly users: Pick<Users, 'recordLogin' | 'find'>
   readonly sessionKeys: Pick<SessionKeys, 'save'>
   readonly sessions: Pick<Sessions, 'begin' | 'find'>
+  readonly revocations: Pick<Revocations, 'epochOf' | 'hasEnded'>
   readonly hook: LoginHook | null
   readonly grants: Grants
   readonly clock: Pick<Clock, 'now'>
@@ -50,12 +54,28 @@ const WHICH_APP = new ApiError(
 )
 const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
 
+/** WeChat publishes no grammar for codes; these are the characters of a URL query that need no encoding. */
+const CODE = /^[A-Za-z0-9_.~-]{1,512}$/
+const BAD_CODE = new ApiError(
+  'invalid_request',
+  '"code" is not a login code: it has 1 to 512 letters, digits and the characters _ . ~ -'
+)
+const MOCK_CODE = new ApiError(
+  'code_invalid',
+  'The developer tools gave a mock code, because the project has no AppID. Set the AppID in project.config.json.'
+)
+
+function checkCode(code: string): void {
+  if (/^the code is a mock one$/i.test(code.trim())) throw MOCK_CODE
+  if (!CODE.test(code)) throw BAD_CODE
+}
+
 export function createLogin(deps: LoginDeps): Login {
   const { apps, users, sessions, sessionKeys, hook, grants, clock } = deps
   const underWay = new Map<string, Promise<LoginResult>>()
 
   async function steps(app: PlatformApp, request: LoginRequest): Promise<LoginResult> {
-    const code = deps.codes.open(app.appId, request.code)
+    const code = deps.codes.open(app.appId, request.code, request.attempt)
     const earlier = await claim(code, app, request)
     if (earlier !== null) return earlier
     try {
@@ -96,14 +116,16 @@ export function createLogin(deps: LoginDeps): Login {
   }
 
   async function isAlive({ session }: LoginResult): Promise<boolean> {
+    if (deps.revocations.hasEnded(session)) return false
     const [found, user] = await Promise.all([sessions.find(session.id), users.find(session.appId, session.openId)])
     return found !== null && !isEnded(found.session) && user !== null && user.epoch <= session.epoch
   }
 
   async function record({ appId }: PlatformApp, exchanged: LoginExchange, exchangedAt: number): Promise<RecordedLogin> {
     const { openId, unionId, sessionKey } = exchanged
+    const epoch = deps.revocations.epochOf(appId, openId)
     const saved = sessionKeys.save(appId, openId, sessionKey, exchangedAt)
-    const [recorded] = await Promise.all([users.recordLogin(appId, openId, unionId), saved])
+    const [recorded] = await Promise.all([users.recordLogin(appId, openId, unionId, epoch), saved])
     return recorded
   }
 
@@ -144,8 +166,9 @@ export function createLogin(deps: LoginDeps): Login {
 
   return {
     async logIn(request) {
+      checkCode(request.code)
       const app = chooseApp(request.appId)
-      const result = await share(`${app.appId}:${request.code}`, () => steps(app, request))
+      const result = await share(`${app.appId}:${request.code}:${request.attempt ?? ''}`, () => steps(app, request))
       const { session, status, isNew, profile } = result
       // The tokens are a function of the session: every instance gives the same answer.
       const grant = grants.issue(session, status)

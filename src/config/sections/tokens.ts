@@ -1,7 +1,7 @@
 /** `tokens`: the tokens that a mini-program gets. */
 import type { Static } from 'typebox'
 import type { DeepReadonly, Draft, RuleContext } from '../section.ts'
-import { lifetime, oneOf, section, text } from '../terms.ts'
+import { duration, lifetime, oneOf, section, text } from '../terms.ts'
 import { milliseconds, parseDuration } from '../units.ts'
 
 export const tokens = section('The tokens that a mini-program gets.', {
@@ -14,6 +14,11 @@ export const tokens = section('The tokens that a mini-program gets.', {
   accessTtl: lifetime('Life of an access token.', '2h'),
   refreshTtl: lifetime('Life of a refresh token; each refresh starts it again.', '30d'),
   refreshMaxTtl: lifetime('Longest life of a session, however often it is refreshed.', '180d'),
+  repeatWindow: duration(
+    'A login code or refresh token sent again gets the same answer for this long; `0s`: never.',
+    '10s',
+    { max: '10m' }
+  ),
   openid: oneOf(
     '`sealed` encrypts the openid inside the token; `plain` lets the client read it.',
     ['sealed', 'plain'],
@@ -50,6 +55,7 @@ export function resolveTokens({ issuer, algorithm, ...written }: Static<typeof t
     accessTtl: milliseconds(written.accessTtl),
     refreshTtl: milliseconds(written.refreshTtl),
     refreshMaxTtl: milliseconds(written.refreshMaxTtl),
+    repeatWindow: milliseconds(written.repeatWindow),
     openId: written.openid
   }
 }

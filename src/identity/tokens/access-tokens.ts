@@ -62,7 +62,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   if (!signer) throw new Error('access tokens need at least one key')
   const byHeader = new Map(codecs.map((codec) => [codec.header, codec]))
   const appIds = new Set(options.appIds)
-  // Keyed by the whole header value: nothing that differs in one byte can meet another's entry.
+  // Keyed by the whole token: a spelling of the scheme is no entry of its own.
   const verified = new LRUCache<string, Principal>({ max: VERIFIED_TOKENS })
   const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
   /** Only what is refused again is worth remembering: a flood in which no token is like another would turn the memory
@@ -96,22 +96,21 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   }
 
   function verify(authorization: string): Principal | ApiError {
-    const known = verified.get(authorization)
+    const token = tokenOf(authorization)
+    if (token === null) return MALFORMED
+    const known = verified.get(token)
     if (known !== undefined) return known.expiresAt > clock.now() ? known : EXPIRED
     if (authorization.length > MAX_CREDENTIAL) return TOO_LONG
-    const refusal = refused.get(authorization)
+    const refusal = refused.get(token)
     if (refusal !== undefined) return refusal
-    const result = inspect(authorization)
-    if (!(result instanceof ApiError)) verified.set(authorization, result)
+    const result = inspect(token)
+    if (!(result instanceof ApiError)) verified.set(token, result)
     // What time decides may be decided otherwise later.
-    else if (result !== EXPIRED && result !== NOT_YET && isSeenAgain(authorization)) refused.set(authorization, result)
+    else if (result !== EXPIRED && result !== NOT_YET && isSeenAgain(token)) refused.set(token, result)
     return result
   }
 
-  function inspect(authorization: string): Principal | ApiError {
-    // The scheme is case-insensitive (RFC 9110, section 11.1); exactly one space follows it.
-    if (authorization.slice(0, 7).toLowerCase() !== 'bearer ') return MALFORMED
-    const token = authorization.slice(7)
+  function inspect(token: string): Principal | ApiError {
     const segments = SEGMENTS.exec(token)
     if (!segments) return MALFORMED
     const [, header, , signature] = segments
@@ -165,8 +164,17 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   }
 
   const publicKeys = codecs.flatMap((codec) => (codec.publicJwk ? [codec.publicJwk] : []))
-  const remembers = (authorization: string) => verified.has(authorization) || refused.has(authorization)
+  const remembers = (authorization: string) => {
+    const token = tokenOf(authorization)
+    return token === null || verified.has(token) || refused.has(token)
+  }
   return { sign, verify, remembers, publicKeys }
+}
+
+/** Null unless the scheme is Bearer: case-insensitive (RFC 9110, section 11.1), followed by exactly one space. */
+function tokenOf(authorization: string): string | null {
+  if (!authorization.startsWith('Bearer ') && authorization.slice(0, 7).toLowerCase() !== 'bearer ') return null
+  return authorization.slice(7)
 }
 
 /** FNV-1a, 32 bits. Two that share it only share a place in a cache. */

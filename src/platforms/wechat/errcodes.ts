@@ -17,6 +17,12 @@ interface Meaning {
 
 const BUSY: Meaning = { code: 'wechat_unavailable', detail: 'WeChat is busy. Try again.' }
 const NEW_CODE: Meaning = { code: 'code_invalid', detail: 'The code is not valid or has expired. Get a new one.' }
+const PHONE_CODE: Meaning = {
+  code: 'phone_code_invalid',
+  detail: 'WeChat refused the phone code: expired, used, or of another user. Let the user tap the button again.'
+}
+/** Refusals of the code that getPhoneNumber gave; 40013 means a code of another mini-program. */
+const PHONE_CODE_ERRCODES: ReadonlySet<number> = new Set([40013, 40029, 40163, 41008])
 
 function misconfigured(hint: string): Meaning {
   return { code: 'wechat_misconfigured', detail: 'WeChat refuses this gateway. Its operator has to look.', hint }
@@ -95,8 +101,7 @@ export function operatorHint(errcode: number): string | null {
 }
 
 function meaningOf(operation: Operation, errcode: number): Meaning {
-  // The access token was accepted, so this is about the code: it belongs to another mini-program.
-  if (operation === 'phone' && errcode === 40013) return NEW_CODE
+  if (operation === 'phone' && PHONE_CODE_ERRCODES.has(errcode)) return PHONE_CODE
   // Refused again after a new token was fetched: somebody else keeps replacing it.
   if ((operation === 'phone' || operation === 'session') && TOKEN_ERRCODES.has(errcode)) return BUSY
   return MEANINGS.get(errcode) ?? BUSY

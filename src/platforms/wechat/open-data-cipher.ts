@@ -1,5 +1,4 @@
 /** Open data of WeChat: decrypting `encryptedData` and checking the signature of `rawData`. */
-import { isUtf8 } from 'node:buffer'
 import { createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
 import { MAX_OPEN_DATA, type OpenData } from '../port.ts'
 
@@ -64,14 +63,29 @@ function padding(bytes: Buffer): number | null {
   return difference === 0 ? pad : null
 }
 
+/** WeChat sends raw control characters inside strings (nicknames), and text cut in the middle of a character. Both are
+ *  repaired: the watermark still decides whether the data counts. */
 function parseObject(bytes: Buffer): OpenData | null {
-  if (!isUtf8(bytes)) return null
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    const value: unknown = JSON.parse(escapeControls(bytes.toString('utf8')))
     return isObject(value) ? value : null
   } catch {
     return null
   }
+}
+
+function escapeControls(text: string): string {
+  if (!CONTROL.test(text)) return text
+  return text.replace(STRING, (literal) => literal.replace(CONTROLS, toEscape))
+}
+
+const CONTROL = /\p{Cc}/u
+const CONTROLS = /[\p{Cc}--[\u007f-\u009f]]/gv
+/** A string of JSON, with whatever characters inside. */
+const STRING = /"(?:[^"\\]|\\.)*"/gsu
+
+function toEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 function isOurs(data: OpenData, input: OpenDataInput): boolean {
