@@ -50,20 +50,23 @@ test('the openid of the session always goes along, and a code of somebody else b
   await gateway.login('mallory')
   const code = await sandboxPhoneCode(gateway, 'mallory')
   const openid = gateway.sandbox.state.people.person(APPID, 'alice').openId
-  t.match(await bind(gateway, token, { code, openid: 'oMallory' }), { status: 401, body: { code: 'code_invalid' } })
+  t.match(await bind(gateway, token, { code, openid: 'oMallory' }), {
+    status: 400,
+    body: { code: 'phone_code_invalid' }
+  })
   t.match(gateway.sandbox.state.calls.list(PHONE_CALL), [{ params: { openid, code } }])
   t.match(await stored(gateway, 'alice'), { status: 'anonymous', phone: null })
 })
 
-test('a phone code works once; a second use is code_invalid and changes nothing', async (t) => {
+test('a phone code works once; a second use is phone_code_invalid and changes nothing', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const { access_token: token } = await gateway.login('alice')
   const { access_token: other } = await gateway.login('bob')
   const code = await sandboxPhoneCode(gateway, 'alice')
   t.equal((await bind(gateway, token, { code })).status, 200)
   const before = await stored(gateway, 'alice')
-  t.match(await bind(gateway, token, { code }), { status: 401, body: { code: 'code_invalid', action: 'login' } })
-  t.match(await bind(gateway, other, { code }), { status: 401, body: { code: 'code_invalid' } })
+  t.match(await bind(gateway, token, { code }), { status: 400, body: { code: 'phone_code_invalid', action: 'none' } })
+  t.match(await bind(gateway, other, { code }), { status: 400, body: { code: 'phone_code_invalid' } })
   t.same(await stored(gateway, 'alice'), before)
   t.match(await stored(gateway, 'bob'), { status: 'anonymous', phone: null })
   t.equal(await statusIn(gateway, other), 'anonymous')

@@ -77,7 +77,7 @@ test('a repeat of a login code or refresh token with another attempt is not answ
 
 test('repeatWindow 0s answers nothing twice', async (t) => {
   const gateway = await build(t, { tokens: { repeatWindow: '0s' } })
-  const body = { code: 'sandbox-alice', appid: APPID }
+  const body = { code: 'sandbox-alice-1', appid: APPID }
   const first = await post(gateway, '/auth/login', body)
   t.equal((await post(gateway, '/auth/login', body)).code, 'code_used')
   t.equal((await refresh(gateway, first.refresh_token)).status, 200)
