@@ -28,7 +28,13 @@ export function addRefresh(app: FastifyInstance, { refresh }: RefreshDeps): void
     tags: ['session'],
     security: PUBLIC,
     body: Body,
-    response: withProblems({ 200: Answer }, ['refresh_invalid', 'refresh_reused', 'rate_limited', 'store_unavailable', ...BODY_CODES])
+    response: withProblems({ 200: Answer }, [
+      'refresh_invalid',
+      'refresh_reused',
+      'rate_limited',
+      'store_unavailable',
+      ...BODY_CODES
+    ])
   }
   app.post<{ Body: Static<typeof Body> }>('/auth/refresh', { schema }, async (request, reply) => {
     const { clientAddress } = recordOf(request.raw)
