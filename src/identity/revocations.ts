@@ -76,13 +76,14 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   function apply(entry: Entry): void {
     // The wall clock may be wrong while the entry is read. It matters for one life at most, by monotonic time.
     const until = clock.monotonic() + life
-    if ('s' in entry) sessions.set(entry.s, until)
+    // An entry that is read again is not kept longer.
+    if ('s' in entry) sessions.set(entry.s, sessions.get(entry.s) ?? until)
     else if ('u' in entry) {
       const known = users.get(entry.a, entry.u)
       // Entries may be read again, and older ones after newer ones.
       const epoch = Math.max(entry.e, known?.epoch ?? 0)
-      users.set(entry.a, entry.u, { epoch, until })
-    } else if ('b' in entry) bound.set(entry.a, entry.b, until)
+      users.set(entry.a, entry.u, { epoch, until: known?.epoch === epoch ? known.until : until })
+    } else if ('b' in entry) bound.set(entry.a, entry.b, bound.get(entry.a, entry.b) ?? until)
     version++
   }
 
