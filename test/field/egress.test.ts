@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { test } from 'tap'
+import { judgePath, withAccessToken } from '../../src/platforms/wechat/egress-paths.ts'
 import { APPID, buildTestGateway, SERVICE_TOKEN, type TestGateway } from '../support/gateway.ts'
 
 type Teardown = Parameters<typeof buildTestGateway>[0]
@@ -111,4 +112,60 @@ test('a header of WeChat with bytes beyond ASCII reaches the backend as it is, w
   t.ok(raw.includes(name.toString('latin1')))
   t.match(raw, '\r\nX-After: \xff\xfe\r\n')
   t.match(raw, /\r\n\r\nx$/)
+})
+
+test('a path whose answer is a credential is refused, with all below it, and its neighbours are not', async (t) => {
+  const { received, url } = await startWeChat(t)
+  const gateway = await build(t, url)
+  const refused = [
+    '/tcb/getqcloudtoken',
+    '/TCB/getQCloudToken',
+    '/cgi-bin/ticket/getticket',
+    '/cgi-bin/component/api_component_token',
+    '/cgi-bin/component/api_authorizer_token',
+    '/cgi-bin/openapi/rid/get',
+    '/sns/component/jscode2session'
+  ]
+  for (const path of refused) {
+    const response = await gateway.service(`/wxapi/${APPID}${path}`, { method: 'POST', token: SERVICE_TOKEN })
+    t.match(await response.json(), { status: 403, code: 'forbidden' }, path)
+  }
+  t.equal(received.length, 0)
+  const open = ['/tcb/uploadfile', '/cgi-bin/openapi/quota/get', '/cgi-bin/components', '/cgi-bin/getcallbackip']
+  for (const path of open) t.equal(judgePath(path, 0), 'plain', path)
+})
+
+test("no spelling of the caller's own access_token goes out", async (t) => {
+  const spellings = [
+    'access_token%00',
+    'access_token%00x',
+    '%00access_token',
+    'access_token%0a',
+    'access%00_token',
+    'access%2500_token',
+    '%2561ccess_token',
+    '%25252561ccess_token',
+    'access.token',
+    'access%20token',
+    'access+token',
+    'access%5btoken',
+    'access_token[0]',
+    'access_token%5B%5D',
+    'access_token.x',
+    '%EF%BD%81ccess_token',
+    'access%EF%BC%BFtoken',
+    'acce%C5%BF%C5%BF_token',
+    'ACCESS%5FTOKEN%20',
+    'access_to%E2%84%AAen',
+    '?access_token',
+    '%FFaccess_token',
+    'access_token%ff%00'
+  ]
+  for (const name of spellings) {
+    t.equal(withAccessToken(`?a=1&${name}=x&b=2`, 'T'), '?access_token=T&a=1&b=2', name)
+    t.equal(withAccessToken(`?${name}`, 'T'), '?access_token=T', `${name} without a value`)
+  }
+  for (const name of ['token', 'access', 'my_access_token', 'access_tokens', 'refresh_token', 'a%00b']) {
+    t.equal(withAccessToken(`?${name}=x`, 'T'), `?access_token=T&${name}=x`, name)
+  }
 })

@@ -1,17 +1,26 @@
-/** Which calls of api.weixin.qq.com a backend may make through the gateway, and what of their query. */
+/** Judges the path and the query of a backend's call to api.weixin.qq.com. */
 import { foldCase, lenientReading } from '../../http/path/lenient-reading.ts'
 import type { PathVerdict } from '../port.ts'
 
-/** Whose answer is a credential that only the gateway holds. What lies below is meant as well. */
+/** Paths whose answer is, or repeats, a credential of the gateway. Each stands for the paths below it too. */
 const CREDENTIALS = [
+  // session_key, and access tokens of OAuth.
   '/sns',
   '/cgi-bin/token',
   '/cgi-bin/stable_token',
+  // Tokens of a third-party platform and of the accounts that authorised it.
+  '/cgi-bin/component',
+  // jsapi_ticket.
+  '/cgi-bin/ticket',
+  // The request behind a trace id, its access_token included.
+  '/cgi-bin/openapi/rid',
+  // Keys of the cloud account.
+  '/tcb/getqcloudtoken',
   '/wxa/resetusersessionkey',
   '/wxa/business/getuserencryptkey'
 ]
 
-/** @param path Of api.weixin.qq.com, and canonical; `needs` is that of the whole target. */
+/** @param path Of api.weixin.qq.com, and canonical. @param needs Readings that the whole target needs. */
 export function judgePath(path: string, needs: number): PathVerdict {
   const reading = lenientReading(path)
   if (reading !== null) {
@@ -21,7 +30,7 @@ export function judgePath(path: string, needs: number): PathVerdict {
   return needs !== 0 || reading === null || path === '/' ? 'ambiguous' : 'plain'
 }
 
-/** The query with our access token in place of any that the caller sent, however its name was spelled.
+/** The query with our access token in place of any that the caller sent, in any spelling.
  *  @param query With its `?`, or empty. */
 export function withAccessToken(query: string, token: string): string {
   const kept = query
@@ -31,16 +40,33 @@ export function withAccessToken(query: string, token: string): string {
   return `?${[`access_token=${encodeURIComponent(token)}`, ...kept].join('&')}`
 }
 
+const MAX_LAYERS = 8
+
+/** True for every name that a server could take for access_token: encoded more than once, in another case or with look-alikes
+ *  (NFKC), with other characters in place of the underscore (PHP), cut at a control character (C), or as an array. */
 function namesAccessToken(part: string): boolean {
-  const name = part.split('=', 1)[0] ?? ''
-  return /^access_token(?:\[.*\])?$/i.test(decode(name).trim())
+  let name = part.split('=', 1)[0] ?? ''
+  for (let layer = 0; layer < MAX_LAYERS; layer++) {
+    if (isAccessToken(name)) return true
+    const decoded = decode(name)
+    if (decoded === name) return false
+    name = decoded
+  }
+  return true
+}
+
+function isAccessToken(name: string): boolean {
+  const text = foldCase(name.normalize('NFKC'))
+  const cut = [text, text.split(/[[.]/, 1)[0] ?? '', text.split(/\p{Cc}/u, 1)[0] ?? '']
+  return cut.some((one) => one.replace(/[^a-z]/g, '') === 'accesstoken')
 }
 
 function decode(text: string): string {
+  const spaced = text.replaceAll('+', ' ')
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
+    return decodeURIComponent(spaced)
   } catch {
-    // Bytes that are no UTF-8 stay as they are, the rest is decoded: %61ccess_token%ff.
-    return text.replace(/%[0-7][0-9a-f]/gi, (triplet) => String.fromCharCode(Number.parseInt(triplet.slice(1), 16)))
+    // Bytes that are no UTF-8, such as %61ccess_token%ff: each stands for itself.
+    return spaced.replace(/%[0-9a-f]{2}/gi, (triplet) => String.fromCharCode(Number.parseInt(triplet.slice(1), 16)))
   }
 }
