@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { lookup } from 'node:dns'
 import { createServer, type Server } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { type Test, test } from 'tap'
@@ -26,7 +27,7 @@ test('a base path of the API base is put in front of every call', async (t) => {
   const { log } = createTestLog()
   const clock = createTestClock(Date.UTC(2026, 10, 23))
   const { store } = await buildWeChat(t)
-  const wechat = createWeChat({ apiBase: `${url}/proxy/`, timeout: 2000, store, clock, log })
+  const wechat = createWeChat({ apiBase: `${url}/proxy/`, timeout: 2000, lookup, store, clock, log })
   t.teardown(() => wechat.close())
   await t.rejects(wechat.login(SHOP, 'sandbox-alice'), { code: 'wechat_misconfigured' })
   t.equal(sandbox.state.calls.list()[0]?.path, `/proxy${LOGIN}`)

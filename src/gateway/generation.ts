@@ -124,7 +124,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
 
 async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borrower): Promise<Parts> {
   const { borrow } = borrower
-  const { clock, log, store, revocations, wechatUrl, pools } = shared
+  const { clock, log, store, revocations, wechatUrl, pools, lookup } = shared
   const { accessTtl, refreshTtl, refreshMaxTtl, repeatWindow, algorithm, issuer, openId } = config.tokens
   const { sessionKeyTtl } = config.sessions
   const appIds = config.apps.map((app) => app.appId)
@@ -165,7 +165,7 @@ async function borrowParts(config: GatewayConfig, shared: Shared, borrower: Borr
         seal: (text: string, aad: string) => sealer.seal(text, aad),
         open: (text: string, aad: string) => sealer.open(text, aad)?.text ?? null
       }
-      return createWeChatPlatform({ apiBase: wechatUrl, timeout, store, clock, log, sealToken })
+      return createWeChatPlatform({ apiBase: wechatUrl, timeout, lookup, store, clock, log, sealToken })
     },
     (part) => part.close()
   )

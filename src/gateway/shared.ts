@@ -1,4 +1,5 @@
 /** Parts of the gateway that survive every reload. */
+import type { LookupFunction } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { createGuard, type Guard } from '../http/guard.ts'
@@ -12,9 +13,12 @@ import type { AccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createPools, type Pools } from '../upstream/pools.ts'
+import { createLookup } from '../upstream/resolver.ts'
 import { type Borrower, createLender } from './lender.ts'
 
 export interface GatewayDependencies {
+  /** Default: the hosts file and the name servers of the machine. */
+  readonly lookup?: LookupFunction
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
@@ -38,6 +42,8 @@ export interface Shared extends GatewayDependencies {
   readonly unverified: UnverifiedQueue
   /** Log line and metrics of every request of the edge. */
   readonly observer: RecordObserver
+  /** Resolves the names of upstreams and of WeChat. */
+  readonly lookup: LookupFunction
   /** Connections to upstreams. */
   readonly pools: Pools
   readonly lender: { open(): Borrower }
@@ -58,6 +64,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     revocations: () => revocations.size
   })
   const guard = createGuard(log)
+  const lookup = dependencies.lookup ?? createLookup({ clock })
   return {
     ...dependencies,
     store,
@@ -73,7 +80,8 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
         metrics.requestDone(record.route?.path ?? 'none', record.status, record.ms / 1000)
       }
     },
-    pools: createPools(),
+    lookup,
+    pools: createPools({ lookup }),
     lender: createLender()
   }
 }

@@ -12,6 +12,8 @@ import type { Lease } from '../upstream/attempts.ts'
 import { codeOf, INVALID_RESPONSE, NO_TARGET, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 
+/** RFC 8297. */
+const EARLY_HINTS = 103
 /** Ends one try so that another can follow. Never reaches a client. */
 const ASK_ANOTHER = new Error('another target is asked')
 
@@ -83,7 +85,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
 
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
     if (status < 200) {
-      this.#onInformational(status)
+      this.#onInformational(status, raw)
       return true
     }
     this.#clearTimer()
@@ -175,10 +177,14 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
   }
 
   /** Each 1xx gives undici's deadline a new start. The first one sets a deadline that stays. */
-  #onInformational(status: number): void {
+  #onInformational(status: number, raw: Buffer[]): void {
     // The request asked for no other protocol.
     if (status === 101) throw INVALID_RESPONSE
     if (this.#timer === undefined) this.#setTimer(this.#responseTimeout)
+    if (status !== EARLY_HINTS || this.#isOver) return
+    const { client, responseHeaders, route } = this.#options
+    const hints = responseHeaders.build(raw, status, route.responseHeaders)
+    if (hints !== null) client.hint(hints)
   }
 
   #setTimer(ms: number): void {

@@ -228,6 +228,7 @@ function dial(options: UpgradeOptions, target: Target): ClientRequest {
     headers,
     agent: false,
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
+    lookup: target.lookup,
     ...(isTls ? tlsOptions(config.tls) : {})
   })
 }

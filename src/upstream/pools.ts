@@ -1,5 +1,6 @@
 /** The targets in use, across reloads: a target lives as long as one configuration refers to it, and keeps its connections
  *  and its state while the configurations change around it. */
+import type { LookupFunction } from 'node:net'
 import { createTarget, type Target, type TargetConfig } from './target.ts'
 
 export interface Pools {
@@ -11,13 +12,13 @@ export interface Pools {
   close(): Promise<void>
 }
 
-export function createPools(): Pools {
+export function createPools({ lookup }: { readonly lookup: LookupFunction }): Pools {
   const entries = new Map<string, { readonly target: Target; users: number }>()
 
   return {
     acquire(config) {
       const key = keyOf(config)
-      const entry = entries.get(key) ?? { target: createTarget(config), users: 0 }
+      const entry = entries.get(key) ?? { target: createTarget(config, lookup), users: 0 }
       entry.users++
       entries.set(key, entry)
       return entry.target

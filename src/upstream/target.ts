@@ -1,6 +1,8 @@
 /** One server of an upstream: its connection pool and the state that balancing reads. */
-import { Pool } from 'undici'
+import type { LookupFunction } from 'node:net'
+import { buildConnector, Pool } from 'undici'
 import type { TlsClientConfig } from '../config/config.ts'
+import { filterResponses } from './response-filter.ts'
 
 /** Bytes of a response head. A larger one is refused. */
 export const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
@@ -18,6 +20,8 @@ export interface Target {
   readonly origin: URL
   readonly config: TargetConfig
   readonly pool: Pool
+  /** Resolves the name of the origin. */
+  readonly lookup: LookupFunction
   /** Requests and WebSockets under way. */
   inFlight: number
   /** Other targets are preferred until then, in monotonic milliseconds: this one refused a connection. */
@@ -26,16 +30,21 @@ export interface Target {
   credit: number
 }
 
-export function createTarget(config: TargetConfig): Target {
+export function createTarget(config: TargetConfig, lookup: LookupFunction): Target {
   const origin = new URL(config.url)
+  const connect = buildConnector({ timeout: config.connectTimeoutMs, lookup, ...tlsOptions(config.tls) })
   const pool = new Pool(origin.origin, {
     pipelining: 1,
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
     // The exchange times bodies: undici cannot tell an event stream from a body that got stuck.
     bodyTimeout: 0,
-    connect: { timeout: config.connectTimeoutMs, ...tlsOptions(config.tls) }
+    connect: (options, callback) =>
+      connect(options, (...result) => {
+        if (result[1]) filterResponses(result[1])
+        callback(...result)
+      })
   })
-  return { origin, config, pool, inFlight: 0, avoidUntil: 0, credit: 0 }
+  return { origin, config, pool, lookup, inFlight: 0, avoidUntil: 0, credit: 0 }
 }
 
 /** Options of `tls.connect`. Certificates are verified unless `insecureSkipVerify` is set. */

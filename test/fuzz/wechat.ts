@@ -1,4 +1,6 @@
 /** WeChat's answers: whatever comes back, there is a value that was checked or an error of the catalogue, in time. */
+
+import { lookup } from 'node:dns'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { systemClock } from '../../src/clock.ts'
@@ -153,7 +155,7 @@ export async function createWeChatFuzzer(scope: Scope): Promise<Fuzzer<WeChatInp
   const apiBase = `http://127.0.0.1:${port}`
   const create = () => {
     const store = createMemoryStore({ clock: systemClock, log })
-    const wechat = createWeChat({ apiBase, timeout: TIMEOUT, store, clock: systemClock, log, sealToken })
+    const wechat = createWeChat({ apiBase, timeout: TIMEOUT, lookup, store, clock: systemClock, log, sealToken })
     const close = async () => {
       await wechat.close()
       await store.close()

@@ -1,4 +1,5 @@
 /** Targets without a server behind them, for unit tests. */
+import { lookup } from 'node:dns'
 import type { Member } from '../../src/upstream/balance.ts'
 import { createTarget, type TargetConfig } from '../../src/upstream/target.ts'
 
@@ -11,5 +12,5 @@ export function targetConfig(port: number): TargetConfig {
 /** `weights` or so many targets of weight 1. Nothing listens on their ports. */
 export function fakeMembers(weights: number | readonly number[]): Member[] {
   const list = typeof weights === 'number' ? Array<number>(weights).fill(1) : weights
-  return list.map((weight, index) => ({ weight, target: createTarget(targetConfig(index + 1)) }))
+  return list.map((weight, index) => ({ weight, target: createTarget(targetConfig(index + 1), lookup) }))
 }

@@ -1,5 +1,7 @@
 /** A real client against the real sandbox, over sockets, with time standing still and the log kept. */
+
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { lookup } from 'node:dns'
 import { pino } from 'pino'
 import { createWeChat, type WeChatClient } from '../../src/platforms/wechat/client.ts'
 import type { TokenSealer } from '../../src/platforms/wechat/shared-token.ts'
@@ -68,7 +70,7 @@ export async function buildWeChat(
 
   function another(own: { store?: Store; sealToken?: TokenSealer } = {}): WeChatClient {
     const apiBase = options.apiBase ?? url
-    const client = createWeChat({ apiBase, timeout, store, clock, log, sealToken: sealer, ...own })
+    const client = createWeChat({ apiBase, timeout, lookup, store, clock, log, sealToken: sealer, ...own })
     t.teardown(() => client.close())
     return client
   }

@@ -1,4 +1,5 @@
 /** Small calls of the gateway's own. */
+import { lookup } from 'node:dns'
 import { test } from 'tap'
 import { CallFailure, callUpstream } from '../../src/upstream/call.ts'
 import { createPools } from '../../src/upstream/pools.ts'
@@ -11,7 +12,7 @@ import { startUpstream } from '../support/upstream.ts'
 
 function setup(t: Teardown, ...urls: string[]) {
   const clock = createFakeClock()
-  const pools = createPools()
+  const pools = createPools({ lookup })
   t.teardown(() => pools.close())
   const config = {
     ...defaultConfig('http://127.0.0.1:1'),

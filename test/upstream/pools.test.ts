@@ -1,4 +1,5 @@
 /** Targets outlive the configurations that name them. */
+import { lookup } from 'node:dns'
 import { test } from 'tap'
 import { createPools } from '../../src/upstream/pools.ts'
 import { createUpstreams } from '../../src/upstream/upstreams.ts'
@@ -7,7 +8,7 @@ import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import { NO_TLS, targetConfig } from '../support/targets.ts'
 
 test('targets that agree in origin, TLS and connect timeout are one', (t) => {
-  const pools = createPools()
+  const pools = createPools({ lookup })
   const target = pools.acquire(targetConfig(1))
   t.equal(pools.acquire({ ...targetConfig(1) }), target)
   t.not(pools.acquire(targetConfig(2)), target)
@@ -17,7 +18,7 @@ test('targets that agree in origin, TLS and connect timeout are one', (t) => {
 })
 
 test('the last release closes the connections, and none before', async (t) => {
-  const pools = createPools()
+  const pools = createPools({ lookup })
   const target = pools.acquire(targetConfig(1))
   pools.acquire(targetConfig(1))
   pools.release(target)
@@ -30,7 +31,7 @@ test('the last release closes the connections, and none before', async (t) => {
 })
 
 test('a reload keeps the state of a target that stays, and lets go of one that does not', async (t) => {
-  const pools = createPools()
+  const pools = createPools({ lookup })
   const clock = createFakeClock()
   const read = (port: number, response: string) =>
     readTestConfig({

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ApiError } from '../../errors.ts'
 import type { GatewayRequest } from '../request.ts'
-import { breakOff, lingerOnClose, sendProblem } from './send-problem.ts'
+import { breakOff, formatHead, lingerOnClose, sendProblem } from './send-problem.ts'
 
 export interface ClientResponse {
   /** Some of the response has been written. */
@@ -16,6 +16,9 @@ export interface ClientResponse {
   /** Throws when the head cannot be written. It leaves with what is written next, or with `flush`.
    *  @param headers Name and value in turns. May be changed. */
   head(status: number, headers: string[]): void
+  /** Sends 103 Early Hints to a client that may know them. Drops them while the client is slow.
+   *  @param headers Name and value in turns. */
+  hint(headers: readonly string[]): void
   flush(): void
   /** False when the client is slower than the writer. Then `drained.onDrain` is called once it has caught up. */
   write(chunk: Buffer, drained: Drained): boolean
@@ -64,6 +67,13 @@ export class NodeClientResponse implements ClientResponse {
     // A request whose body will not be read to its end is the connection's last.
     if (this.#isLast || !this.#req.complete) headers.push('connection', 'close')
     this.#res.writeHead(status, headers)
+  }
+
+  hint(headers: readonly string[]): void {
+    const { socket } = this.#res
+    if (this.#req.httpVersion !== '1.1' || socket === null || socket.writableLength > 0) return
+    // No response of this connection is being written: one request at a time is served.
+    socket.write(formatHead(103, headers), 'latin1')
   }
 
   flush(): void {

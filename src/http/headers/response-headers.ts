@@ -1,5 +1,4 @@
-/** What of an upstream's response head reaches the client. */
-import type { HeaderEdits } from '../../config/config.ts'
+/** The head of an upstream's response as the client receives it. */
 import { canonicalName, HOP_BY_HOP, IDENTITY_HEADERS } from './header-names.ts'
 
 const RESERVED = new Set(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
@@ -7,12 +6,19 @@ const MAX_SPELLINGS = 2_000
 /** RFC 9110, section 5.5: anything but visible characters, space, tab and obs-text. */
 const ILLEGAL_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
-type Fate = 'pass' | 'drop' | 'connection' | 'content-length' | 'transfer-encoding'
+type Fate = 'pass' | 'drop' | 'connection' | 'content-length' | 'transfer-encoding' | 'upgrade'
+
+/** Changes that a route makes to a head. */
+export interface HeaderEdits {
+  readonly set: Readonly<Record<string, string>>
+  readonly remove: readonly string[]
+}
 
 export interface ResponseHeaders {
-  /** Name and value in turns, ready to be written; null when the head contradicts itself.
+  /** Name and value in turns, each byte as one character; null when the head contradicts itself. Content-Length comes last:
+   *  Node takes a Content-Disposition behind it for UTF-8, and refuses to write other bytes.
    *  @param raw As undici gives them: name and value in turns, as bytes. */
-  build(raw: readonly Buffer[], status: number, edits: HeaderEdits): string[] | null
+  build(raw: readonly (Buffer | string)[], status: number, edits: HeaderEdits): string[] | null
 }
 
 export function createResponseHeaders(): ResponseHeaders {
@@ -32,42 +38,42 @@ export function createResponseHeaders(): ResponseHeaders {
       const headers: string[] = []
       let connection = ''
       let contentLength: string | undefined
+      let isChunked = false
       for (let index = 0; index + 1 < raw.length; index += 2) {
         const name = latin1(raw[index])
         const fate = fateOf(name)
         if (fate === 'drop') continue
         const value = latin1(raw[index + 1])
-        // Node refuses to write such a value; the client shall see an error rather than nothing.
+        // Node refuses to write such a value.
         if (ILLEGAL_VALUE.test(value)) return null
-        if (fate === 'connection') {
-          connection += `,${value}`
-          continue
-        }
-        if (fate === 'transfer-encoding') {
-          // We asked for no coding (no TE), and its name does not travel on: the client could not read such a body.
-          if (value.trim().toLowerCase() !== 'chunked') return null
-          continue
-        }
-        if (fate === 'content-length') {
+        if (fate === 'pass') headers.push(name, value)
+        else if (fate === 'connection') connection += `,${value}`
+        else if (fate === 'transfer-encoding') {
+          // The request asked for no coding (no TE), and the name of a coding does not travel on. RFC 9112, section 6.1:
+          // chunked is applied once.
+          if (isChunked || value.trim().toLowerCase() !== 'chunked') return null
+          isChunked = true
+        } else if (fate === 'content-length') {
           if (contentLength !== undefined) return null
           contentLength = value
-          continue
         }
-        headers.push(name, value)
+        // RFC 9110, section 15.5.22: a 426 names the protocol that it asks for.
+        else if (status === 426) headers.push('Connection', 'Upgrade', name, value)
       }
       const nominated = connection === '' ? null : nominatedBy(connection)
       const isEdited = nominated !== null || edits.remove.length > 0 || !isEmpty(edits.set)
-      const result = isEdited ? edit(headers, nominated, edits) : headers
-      // Last: after it Node's writeHead refuses a Content-Disposition beyond ASCII. RFC 9110, section 8.6: a 204 has none.
-      if (contentLength !== undefined && status !== 204) result.push('content-length', contentLength)
-      return result
+      const edited = isEdited ? edit(headers, nominated, edits) : headers
+      // RFC 9110, section 8.6: a 1xx and a 204 have none.
+      if (contentLength !== undefined && status >= 200 && status !== 204) edited.push('content-length', contentLength)
+      return edited
     }
   }
 }
 
 function decide(lower: string): Fate {
-  if (lower === 'connection' || lower === 'content-length' || lower === 'transfer-encoding') return lower
-  // A Trailer announced for a body of known length would make Node throw; trailers are not passed on in any case.
+  if (lower === 'connection' || lower === 'content-length' || lower === 'transfer-encoding' || lower === 'upgrade')
+    return lower
+  // Trailers are not passed on. A Trailer header beside Content-Length would make Node throw.
   if (HOP_BY_HOP.has(lower)) return 'drop'
   const canonical = canonicalName(lower)
   return RESERVED.has(canonical) || canonical.startsWith('x-wx-') || canonical.startsWith('x-session-')
@@ -80,13 +86,14 @@ function latin1(bytes: Buffer | string | undefined): string {
   return typeof bytes === 'string' ? bytes : bytes === undefined ? '' : bytes.toString('latin1')
 }
 
+const NOT_NOMINATED = new Set(['', 'close', 'keep-alive', 'upgrade', 'content-length', 'content-type'])
+
 function nominatedBy(connection: string): Set<string> | null {
   const names = connection
     .toLowerCase()
     .split(',')
     .map((token) => token.trim())
-    .filter((token) => token !== '' && token !== 'close' && token !== 'keep-alive' && token !== 'upgrade')
-  names.splice(0, names.length, ...names.filter((name) => name !== 'content-length' && name !== 'content-type'))
+    .filter((token) => !NOT_NOMINATED.has(token))
   return names.length === 0 ? null : new Set(names)
 }
 

@@ -1,4 +1,5 @@
 /** The calls of api.weixin.qq.com about logins, session_keys and phone numbers. */
+import type { LookupFunction } from 'node:net'
 import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
 import type { Store } from '../../store/port.ts'
@@ -20,6 +21,8 @@ export interface WeChatOptions {
   readonly apiBase: string
   /** Milliseconds in which every call settles, from connecting to the last byte. */
   readonly timeout: number
+  /** Resolves the name of `apiBase`. */
+  readonly lookup: LookupFunction
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
@@ -42,7 +45,7 @@ export interface WeChatClient {
 
 export function createWeChat(options: WeChatOptions): WeChatClient {
   const { log, timeout } = options
-  const transport = createTransport({ apiBase: options.apiBase, timeout, log })
+  const transport = createTransport({ apiBase: options.apiBase, timeout, lookup: options.lookup, log })
   const apiTokens = createApiTokens({ ...options, transport })
 
   /** What was answered made no sense; says which call, and nothing of the answer. */

@@ -1,4 +1,5 @@
 /** Carries a backend's call to api.weixin.qq.com with the app's access token, and brings back what came. */
+import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
 import { ApiError } from '../../errors.ts'
@@ -25,6 +26,8 @@ export interface EgressOptions {
   readonly apiBase: string
   /** Milliseconds to the head of the answer once the request is out, and between two pieces of its body. */
   readonly timeout: number
+  /** Resolves the name of `apiBase`. */
+  readonly lookup: LookupFunction
   readonly apiTokens: ApiTokens
 }
 
@@ -35,6 +38,7 @@ interface Answer extends EgressAnswer {
 export function createEgress({
   apiBase,
   timeout,
+  lookup,
   apiTokens
 }: EgressOptions): EgressCapability & { close(): Promise<void> } {
   const url = new URL(apiBase)
@@ -45,7 +49,7 @@ export function createEgress({
     pipelining: 1,
     headersTimeout: timeout,
     bodyTimeout: timeout,
-    connect: { timeout }
+    connect: { timeout, lookup }
   })
 
   async function send(call: EgressCall, token: string): Promise<Answer> {

@@ -8,8 +8,8 @@ import { loginStateSignature, paySignature } from './signatures.ts'
 
 export function createWeChatPlatform(options: WeChatOptions): Platform {
   const client = createWeChat(options)
-  const { apiBase, timeout } = options
-  const egress = createEgress({ apiBase, timeout, apiTokens: client.apiTokens })
+  const { apiBase, timeout, lookup } = options
+  const egress = createEgress({ apiBase, timeout, lookup, apiTokens: client.apiTokens })
   return {
     name: 'wechat',
     unionScope: 'wechat-open',

@@ -1,4 +1,5 @@
 /** One exchange with api.weixin.qq.com: a connection pool, one deadline over everything, and a body read as text. */
+import type { LookupFunction } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
 import { ApiError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -47,8 +48,13 @@ export class TransportFailure extends Error {
   }
 }
 
-export function createTransport(options: { apiBase: string; timeout: number; log: Log }): Transport {
-  const { timeout, log } = options
+export function createTransport(options: {
+  readonly apiBase: string
+  readonly timeout: number
+  readonly lookup: LookupFunction
+  readonly log: Log
+}): Transport {
+  const { timeout, lookup, log } = options
   const url = new URL(options.apiBase)
   const basePath = url.pathname.replace(/\/+$/, '')
   const pool = new Pool(url.origin, {
@@ -57,7 +63,7 @@ export function createTransport(options: { apiBase: string; timeout: number; log
     headersTimeout: 0,
     bodyTimeout: 0,
     // Leaves room for the second try inside the deadline.
-    connect: { timeout: Math.max(100, Math.floor(timeout * 0.4)) }
+    connect: { timeout: Math.max(100, Math.floor(timeout * 0.4)), lookup }
   })
   let inFlight = 0
 
