@@ -5,7 +5,7 @@ import type { Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
 import type { Drained } from '../http/answer/client-response.ts'
 import { RequestBody } from '../http/body/request-body.ts'
-import { rewriteLocation } from '../http/headers/location.ts'
+import { type PublicPlace, rewriteLocation } from '../http/headers/location.ts'
 import { isEventStream } from '../http/headers/response-headers.ts'
 import type { UnderWay } from '../http/request.ts'
 import type { Lease } from '../upstream/attempts.ts'
@@ -83,6 +83,10 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     if (this.#isOver) abort()
   }
 
+  onResponseStarted(): void {
+    this.#lease.began()
+  }
+
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
     if (status < 200) {
       this.#onInformational(status, raw)
@@ -91,11 +95,10 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.#clearTimer()
     if (this.#lease.answered(status)) throw ASK_ANOTHER
     const { request, responseHeaders, route, flusher } = this.#options
-    const { targets } = route.plan.upstream
     request.record.answered()
     const head = responseHeaders.build(raw, status, route.responseHeaders)
     if (head === null) throw INVALID_RESPONSE
-    if (status === 201 || (status >= 300 && status < 400)) rewriteLocation(head, targets, route.stripPrefix)
+    if (status === 201 || (status >= 300 && status < 400)) rewriteLocation(head, this.#place)
     this.#head = head
     this.#status = status
     this.#resume = resume
@@ -169,6 +172,12 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.#isOver = true
     this.#abort?.()
     this.#body?.destroy()
+  }
+
+  get #place(): PublicPlace {
+    const { request, route } = this.#options
+    const { forwardedHost: clientHost = request.headers.host } = request.headers
+    return { targets: route.plan.upstream.targets, stripPrefix: route.stripPrefix, clientHost }
   }
 
   get #responseTimeout(): number {

@@ -176,6 +176,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
           responseHeaders,
           clock,
           balanceKey: principal === null ? null : principal.openId,
+          clientHost: request.headers.forwardedHost ?? request.headers.host,
           onOpen(end) {
             if (principal === null) return () => {}
             return liveSockets.watch(principal, () => {

@@ -1,6 +1,5 @@
 /** The head of the request to the upstream: strip first, inject last. HTTP and WebSocket come through here. */
 import type { HeaderEdits } from '../config/config.ts'
-import type { RequestHeaders } from '../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
 import { withoutPrefix } from '../http/path/prefix.ts'
 import type { AdmittedRequest } from '../http/request.ts'
@@ -47,9 +46,10 @@ export function createUpstreamHead({ revocations }: UpstreamHeadDeps): BuildUpst
   return (request, route, principal) => {
     const { method, target, headers } = request
     const bodyLength = headers.isChunked ? -1 : (headers.contentLength ?? 0)
-    // The body of a GET or HEAD has no meaning (RFC 9110, section 9.3.1) and is left where it is.
-    const hasBody = bodyLength !== 0 && method !== 'GET' && method !== 'HEAD'
-    const upstream = withEdits(headers, route.requestHeaders)
+    // The body of a GET or HEAD has no meaning (RFC 9110, section 9.3.1).
+    const isBodyDropped = bodyLength !== 0 && (method === 'GET' || method === 'HEAD') && !route.allow.getBody
+    const hasBody = bodyLength !== 0 && !isBodyDropped
+    const upstream = withEdits(isBodyDropped ? withoutContent(headers.kept) : headers.kept, route.requestHeaders)
     pushOrigin(upstream, request, route.stripPrefix)
     // A body that is read on the way gets a length of its own.
     if (hasBody && bodyLength > 0 && route.plan.requestBody === null) {
@@ -69,7 +69,7 @@ export function upstreamPath(route: { readonly stripPrefix: string | null }, { p
 }
 
 /** The headers that the client may send, with the route's edits. The list is the request's own: it is used once. */
-function withEdits({ kept }: RequestHeaders, { set, remove }: HeaderEdits): string[] {
+function withEdits(kept: string[], { set, remove }: HeaderEdits): string[] {
   const names = Object.keys(set)
   if (names.length === 0 && remove.length === 0) return kept
   const unwanted = new Set([...remove, ...names].map((name) => name.toLowerCase()))
@@ -79,6 +79,18 @@ function withEdits({ kept }: RequestHeaders, { set, remove }: HeaderEdits): stri
     if (!unwanted.has(name.toLowerCase())) headers.push(name, kept[index + 1] as string)
   }
   for (const name of names) headers.push(name, set[name] as string)
+  return headers
+}
+
+/** The headers without those that describe a body. */
+function withoutContent(kept: readonly string[]): string[] {
+  const headers: string[] = []
+  for (let index = 0; index + 1 < kept.length; index += 2) {
+    const name = kept[index] as string
+    if (!/^content-(?:type|encoding|language|location|range|disposition|md5|digest)$/i.test(name)) {
+      headers.push(name, kept[index + 1] as string)
+    }
+  }
   return headers
 }
 

@@ -31,6 +31,8 @@ export interface UpgradeOptions {
   readonly responseHeaders: ResponseHeaders
   readonly clock: Clock
   readonly balanceKey: string | null
+  /** Host header of the client, or of the trusted proxy in front. */
+  readonly clientHost: string
   /** Called when the two sides have been joined. The function it gives is called when they part. */
   readonly onOpen: (end: () => void) => () => void
   /** Called once, when the connection is over or could not be made. */
@@ -134,7 +136,7 @@ class Handshake {
   }
 
   #onResponse(response: IncomingMessage): void {
-    const { responseHeaders, route, socket, upstream } = this.#options
+    const { responseHeaders, route, socket, upstream, clientHost } = this.#options
     const { statusCode = 0 } = response
     const headers = responseHeaders.build(toBuffers(response.rawHeaders), statusCode, route.responseHeaders)
     response.on('error', () => {})
@@ -145,7 +147,7 @@ class Handshake {
     }
     this.#answer(statusCode)
     this.#early.stop()
-    rewriteLocation(headers, upstream.targets, route.stripPrefix)
+    rewriteLocation(headers, { targets: upstream.targets, stripPrefix: route.stripPrefix, clientHost })
     relayRefusal(socket, upstream.config.timeouts.idle, response, headers)
   }
 

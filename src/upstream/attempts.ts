@@ -2,11 +2,13 @@
 import type { Clock } from '../clock.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { Balance, Member } from './balance.ts'
-import { kindOf } from './failures.ts'
+import { isFaultOfTarget, isStale, kindOf } from './failures.ts'
 import type { Target } from './target.ts'
 
 /** After a failed connection the other targets are preferred for this long. */
 const AVOID_MS = 2_000
+/** Tries that do not count: after a backend restarts, each of its kept connections fails once. */
+const STALE_RETRIES = 3
 
 type RetryCause = UpstreamConfig['retries']['on'][number]
 
@@ -34,6 +36,7 @@ export class Lease {
   #target: Target | null = null
   #tried: Target[] | null = null
   #retries = 0
+  #staleRetries = 0
   #isAnswered = false
 
   constructor(source: LeaseSource, options: AttemptOptions) {
@@ -49,6 +52,11 @@ export class Lease {
     return target
   }
 
+  /** The first byte of a response came. */
+  began(): void {
+    this.#isAnswered = true
+  }
+
   /** The head of a response came. True: drop it and ask another target. */
   answered(status: number): boolean {
     if (status >= 502 && status <= 504 && this.#mayRetry(String(status) as RetryCause)) return this.#again()
@@ -60,8 +68,18 @@ export class Lease {
    *  @param wasSent Whether a connection had taken the request. */
   failed(error: unknown, wasSent: boolean): boolean {
     const kind = kindOf(error, wasSent)
-    if (kind === 'connect' && this.#target) this.#target.avoidUntil = this.#source.clock.monotonic() + AVOID_MS
-    if (kind !== 'other' && !this.#isAnswered && this.#mayRetry(kind)) return this.#again()
+    if (kind === 'connect' && this.#target && isFaultOfTarget(error)) {
+      this.#target.avoidUntil = this.#source.clock.monotonic() + AVOID_MS
+    }
+    if (kind !== 'other' && !this.#isAnswered && this.#mayRetry(kind)) {
+      const isFree = kind === 'reset' && isStale(error) && this.#staleRetries < STALE_RETRIES
+      if (isFree) {
+        this.#staleRetries++
+        this.done()
+        return true
+      }
+      return this.#again()
+    }
     this.done()
     return false
   }

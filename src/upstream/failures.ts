@@ -35,6 +35,22 @@ const CLOSED_EARLY = new Set([
   'ETIMEDOUT'
 ])
 
+/** The gateway itself is short of something. */
+const OWN_SHORTAGE = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
+
+/** Whether the target is to blame for a connection that could not be made. */
+export function isFaultOfTarget(error: unknown): boolean {
+  return !OWN_SHORTAGE.has(codeOf(error))
+}
+
+/** The connection had served requests before. A backend that closes an idle connection just then is not at fault. */
+export function isStale(error: unknown): boolean {
+  if (!(error instanceof Error) || !('socket' in error)) return false
+  const { socket } = error
+  if (typeof socket !== 'object' || socket === null || !('bytesRead' in socket)) return false
+  return typeof socket.bytesRead === 'number' && socket.bytesRead > 0
+}
+
 /** `connect`: nothing was sent. `reset`: the connection was lost before an answer. `other`: another target would not help,
  *  or the request may have been acted on. */
 export type FailureKind = 'connect' | 'reset' | 'other'

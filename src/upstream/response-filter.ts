@@ -21,6 +21,10 @@ export function filterResponses(socket: Socket): void {
   /** Bytes of a response whose first line, or interim head, is not complete. Null while bytes pass. */
   let held: Buffer | null = null
 
+  // As undici's own errors have it: see isStale.
+  socket.prependOnceListener('error', (error) => {
+    if (!('socket' in error)) Object.assign(error, { socket: { bytesRead: socket.bytesRead } })
+  })
   socket.write = (...args: unknown[]): boolean => {
     const [chunk] = args
     // undici writes a request head as a string that begins with the method; other strings frame chunks.

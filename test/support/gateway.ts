@@ -1,6 +1,6 @@
 /** A whole gateway on free ports of 127.0.0.1 with the sandbox behind it, torn down with the test. */
 import { EventEmitter } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type LookupFunction } from 'node:net'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { GatewayConfig } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -26,6 +26,8 @@ export interface TestGatewayOptions {
   /** `memory:` unless told. */
   readonly store?: string | Store
   readonly sandbox?: Sandbox
+  /** In place of the machine's hosts file and name servers. */
+  readonly lookup?: LookupFunction
   /** Leave out the wait for readiness. */
   readonly isStarting?: boolean
 }
@@ -123,7 +125,8 @@ export async function buildTestGateway(
     clock,
     log,
     accessLog: createAccessLog(config.logging, output, false),
-    wechatUrl: sandboxUrl
+    wechatUrl: sandboxUrl,
+    ...(options.lookup ? { lookup: options.lookup } : {})
   })
   const { edge, service } = await gateway.listen()
   t.teardown(async () => {

@@ -10,7 +10,8 @@ export const NOTHING_ALLOWED: RouteConfig['allow'] = {
   doubleEncoding: false,
   suffix: false,
   scriptName: false,
-  rawPercent: false
+  rawPercent: false,
+  getBody: false
 }
 
 /** A route with everything left at its default but what the test is about. */
@@ -52,7 +53,8 @@ const leniency = fc.record({
   doubleEncoding: fc.boolean(),
   suffix: fc.boolean(),
   scriptName: fc.boolean(),
-  rawPercent: fc.boolean()
+  rawPercent: fc.boolean(),
+  getBody: fc.boolean()
 })
 
 /** Tables with one route a path, most of them without opt-ins. */

@@ -93,7 +93,8 @@ const route = mapping('A route. The longest matching path wins.', {
       'The upstream does not take `/index.php/admin` for `/admin`. With false, such a path is held to the stricter route.',
       false
     ),
-    rawPercent: flag('Percent-encoded bytes that are not UTF-8, such as GBK.', false)
+    rawPercent: flag('Percent-encoded bytes that are not UTF-8, such as GBK.', false),
+    getBody: flag('The body of a GET or HEAD. With false, it is dropped together with its Content-Type.', false)
   }),
   caseSensitive: flag(
     'The upstream distinguishes upper and lower case. With false, a path that differs from a stricter route only in case is held to the stricter one.',

@@ -69,7 +69,7 @@ const upstream = mapping('A group of equal targets.', {
   }),
   retries: section('Further tries of a failed request.', {
     attempts: integer('Further tries after the first.', 0, 10, 1),
-    on: someOf('Failures that are tried again.', ['connect', 'reset', '502', '503', '504'], ['connect']),
+    on: someOf('Failures that are tried again.', ['connect', 'reset', '502', '503', '504'], ['connect', 'reset']),
     budget: Type.Optional(percentage('Largest share of all requests that further tries may be.'))
   }),
   circuitBreaker: Type.Optional(

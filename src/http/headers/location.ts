@@ -1,38 +1,50 @@
-/** Redirects of an upstream that does not know where it stands. */
+/** Redirects of an upstream that does not know its public address. */
+import { covers } from '../path/prefix.ts'
 
 const NAMES = /^(?:content-)?location$/i
 
-/** Makes a Location or Content-Location that points at a target of the upstream, or at a path without the stripped
- *  prefix, one that a client can follow; the targets' addresses stay private. Changes `headers` (name and value in turns)
- *  in place. */
-export function rewriteLocation(
-  headers: string[],
-  targets: readonly { readonly origin: URL }[],
-  stripPrefix: string | null
-): void {
+export interface PublicPlace {
+  readonly targets: readonly { readonly origin: URL }[]
+  /** Prefix that the upstream does not see. */
+  readonly stripPrefix: string | null
+  /** Host header of the client, or of the trusted proxy in front. */
+  readonly clientHost: string
+}
+
+/** Rewrites Location and Content-Location for the client: a target's address becomes a path, and the stripped prefix is put
+ *  back on a path that lacks it. Changes `headers` (name and value in turns) in place. */
+export function rewriteLocation(headers: string[], place: PublicPlace): void {
   for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (!NAMES.test(headers[index] as string)) continue
-    const location = headers[index + 1] as string
-    const path = pathOnTarget(location, targets) ?? location
-    headers[index + 1] = isPath(path) ? withPrefix(path, stripPrefix) : path
+    if (NAMES.test(headers[index] as string)) headers[index + 1] = rewrite(headers[index + 1] as string, place)
   }
 }
 
-/** Null when the reference names some other place. */
-function pathOnTarget(location: string, targets: readonly { readonly origin: URL }[]): string | null {
-  const match = /^(?:https?:)?\/\/([^/?#\\]*)(.*)$/is.exec(location)
-  if (match === null) return null
-  const authority = (match[1] ?? '').toLowerCase()
-  const port = /:(\d*)$/.exec(authority)?.[1]
-  // The scheme does not matter: behind TLS that ends in front of it, an upstream takes https for http.
-  const isOurs = targets.some(
-    ({ origin }) =>
-      authority === origin.host || ((port === '80' || port === '443') && authority === `${origin.hostname}:${port}`)
-  )
-  if (!isOurs) return null
-  const rest = match[2] ?? ''
+function rewrite(location: string, { targets, stripPrefix, clientHost }: PublicPlace): string {
+  const match = /^((?:https?:)?\/\/([^/?#\\]*))(.*)$/is.exec(location)
+  if (match === null) return isPath(location) ? withPrefix(location, stripPrefix) : location
+  const [, origin = '', authority = '', rest = ''] = match
+  const host = withoutDefaultPort(authority.toLowerCase())
+  if (targets.some((target) => isTarget(target.origin, authority.toLowerCase()))) {
+    const path = toPath(rest)
+    return isPath(path) ? withPrefix(path, stripPrefix) : path
+  }
+  // The upstream built the URL from X-Forwarded-Host.
+  if (host !== withoutDefaultPort(clientHost.toLowerCase()) || !isPath(rest)) return location
+  return origin + withPrefix(rest, stripPrefix)
+}
+
+/** The scheme does not matter: behind TLS that ends in front of it, an upstream takes https for http. */
+function isTarget({ host, hostname }: URL, authority: string): boolean {
+  return authority === host || authority === `${hostname}:80` || authority === `${hostname}:443`
+}
+
+function withoutDefaultPort(authority: string): string {
+  return authority.replace(/:(?:80|443)?$/, '')
+}
+
+function toPath(rest: string): string {
   if (!rest.startsWith('/')) return `/${rest}`
-  // What was a path of the target must not become an authority (RFC 3986, section 4.2).
+  // A path of the target must not become an authority (RFC 3986, section 4.2).
   return /^\/[/\\]/.test(rest) ? `/.${rest}` : rest
 }
 
@@ -42,5 +54,7 @@ function isPath(location: string): boolean {
 
 function withPrefix(path: string, stripPrefix: string | null): string {
   if (stripPrefix === null || stripPrefix === '/') return path
+  // The upstream put it there, from X-Forwarded-Prefix or because it knows its place.
+  if (covers(stripPrefix, path.split(/[?#]/, 1)[0] ?? path)) return path
   return path === '/' ? stripPrefix : stripPrefix + path
 }
