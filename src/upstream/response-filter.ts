@@ -7,18 +7,19 @@ const MAX_HELD_BYTES = 64 * 1024
 /** `HTTP/1.1 100` */
 const STATUS_END = 12
 const HEAD_END = '\r\n\r\n'
+const EMPTY = Buffer.alloc(0)
 
-/** RFC 9112, section 6.1: a client of HTTP/1.0 knows no chunks, and a server of HTTP/1.0 cannot have meant them. */
-class ChunksOfHttp10 extends Error {
-  readonly code = 'HTTP_1_0_CHUNKED'
+/** RFC 9112, section 6.1: HTTP/1.0 has no transfer codings, so the framing of such a response is not known. */
+class CodedHttp10 extends Error {
+  readonly code = 'HTTP_1_0_TRANSFER_ENCODING'
 }
 
-/** Drops every 100 Continue before a response (RFC 9110, section 15.2.1), and destroys the connection at a chunked response
- *  of HTTP/1.0. Call it before undici takes the socket. */
+/** Drops every 100 Continue before a response (RFC 9110, section 15.2.1), and destroys the connection at a response of
+ *  HTTP/1.0 with Transfer-Encoding. Call it before undici takes the socket. */
 export function filterResponses(socket: Socket): void {
   const read = socket.read.bind(socket)
   const write = socket.write.bind(socket)
-  /** Bytes of a response whose first line, or interim head, is not complete. Null while bytes pass. */
+  /** Bytes of a head that is not complete. Null while bytes pass. */
   let held: Buffer | null = null
 
   // As undici's own errors have it: see isStale.
@@ -31,55 +32,70 @@ export function filterResponses(socket: Socket): void {
     if (typeof chunk === 'string' && !chunk.startsWith('\r')) held = EMPTY
     return (write as (...args: unknown[]) => boolean)(...args)
   }
-
   socket.read = (size?: number): Buffer | null => {
     for (let chunk: Buffer | null = read(size); chunk !== null; chunk = read(size)) {
       if (held === null) return chunk
-      held = withoutContinue(held.length === 0 ? chunk : Buffer.concat([held, chunk]))
-      if (held.length < STATUS_END || isIncomplete(held)) continue
-      const response = held
-      held = null
-      if (isChunkedHttp10(response)) {
-        socket.destroy(new ChunksOfHttp10('an HTTP/1.0 response is chunked'))
+      const { passed, rest, isFinal } = split(held.length === 0 ? chunk : Buffer.concat([held, chunk]))
+      held = isFinal ? null : rest
+      if (isFinal && isCodedHttp10(rest)) {
+        socket.destroy(new CodedHttp10('an HTTP/1.0 response has Transfer-Encoding'))
         return null
       }
-      return response
+      if (isFinal) return passed.length === 0 ? rest : Buffer.concat([...passed, rest])
+      if (passed.length > 0) return Buffer.concat(passed)
     }
     return null
   }
 }
 
-const EMPTY = Buffer.alloc(0)
-
-function isIncomplete(bytes: Buffer): boolean {
-  return (isContinue(bytes) || isHttp10(bytes)) && bytes.length < MAX_HELD_BYTES && !bytes.includes(HEAD_END)
+interface Split {
+  /** Heads of interim responses that undici may see. */
+  readonly passed: readonly Buffer[]
+  /** Begins with the final response when `isFinal`, else with an incomplete head. */
+  readonly rest: Buffer
+  readonly isFinal: boolean
 }
 
-/** One that announces a body is left to undici, which refuses it. */
-function withoutContinue(bytes: Buffer): Buffer {
+function split(bytes: Buffer): Split {
+  const passed: Buffer[] = []
   let rest = bytes
-  while (isContinue(rest)) {
+  for (;;) {
+    const isInterim = isInterimHead(rest)
+    if (rest.length < STATUS_END) return { passed, rest, isFinal: false }
+    // Most responses are final, and of HTTP/1.1.
+    if (!isInterim && !isHttp10(rest)) return { passed, rest, isFinal: true }
     const end = rest.indexOf(HEAD_END)
-    if (end < 0 || /\r\n(?:content-length|transfer-encoding):/i.test(rest.toString('latin1', 0, end))) break
-    rest = rest.subarray(end + HEAD_END.length)
+    if (end < 0) return { passed, rest, isFinal: rest.length >= MAX_HELD_BYTES }
+    if (!isInterim || (isContinue(rest) && announcesBody(rest, end))) return { passed, rest, isFinal: true }
+    const next = end + HEAD_END.length
+    if (!isContinue(rest)) passed.push(rest.subarray(0, next))
+    rest = rest.subarray(next)
   }
-  return rest
 }
 
-/** By bytes, since every response comes by here. */
+/** 1xx but 101, by bytes: every response comes by here. */
+function isInterimHead(bytes: Buffer): boolean {
+  return bytes[9] === 0x31 && !(bytes[10] === 0x30 && bytes[11] === 0x31) && isHttp1(bytes)
+}
+
 function isContinue(bytes: Buffer): boolean {
-  return bytes[9] === 0x31 && bytes[10] === 0x30 && bytes[11] === 0x30 && isHttp1(bytes)
-}
-
-function isHttp1(bytes: Buffer): boolean {
-  return bytes.length >= STATUS_END && bytes.toString('latin1', 0, 7) === 'HTTP/1.'
+  return bytes[10] === 0x30 && bytes[11] === 0x30
 }
 
 function isHttp10(bytes: Buffer): boolean {
   return bytes[7] === 0x30 && isHttp1(bytes)
 }
 
-function isChunkedHttp10(bytes: Buffer): boolean {
+function isHttp1(bytes: Buffer): boolean {
+  return bytes.toString('latin1', 0, 7) === 'HTTP/1.'
+}
+
+/** Left to undici, which refuses it. */
+function announcesBody(bytes: Buffer, end: number): boolean {
+  return /\r\n(?:content-length|transfer-encoding):/i.test(bytes.toString('latin1', 0, end))
+}
+
+function isCodedHttp10(bytes: Buffer): boolean {
   if (!isHttp10(bytes)) return false
   const end = bytes.indexOf(HEAD_END)
   return /\r\ntransfer-encoding:/i.test(bytes.toString('latin1', 0, end < 0 ? bytes.length : end))

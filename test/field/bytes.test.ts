@@ -49,7 +49,9 @@ test('a header that a route sets does not change the bytes of the others', async
   const routes = [
     { path: '/public', upstream: 'app', auth: 'public', responseHeaders: { set: { 'X-Set': 'a' }, remove: ['x-a'] } }
   ]
-  const { gateway } = await setup(t, answerOf('Content-Length: 1', 'X-A: b', `Content-Disposition: ${FILE_NAME}`), { routes })
+  const { gateway } = await setup(t, answerOf('Content-Length: 1', 'X-A: b', `Content-Disposition: ${FILE_NAME}`), {
+    routes
+  })
   const client = await openClient(t, gateway.port)
   client.send(get('/public/x'))
   const { status, headers } = await client.response()

@@ -59,5 +59,9 @@ function readQuestion(query: Buffer): { name: string; type: number; question: Bu
     offset += length + 1
   }
   const end = offset + 5
-  return { name: labels.join('.').toLowerCase(), type: query.readUInt16BE(offset + 1), question: query.subarray(12, end) }
+  return {
+    name: labels.join('.').toLowerCase(),
+    type: query.readUInt16BE(offset + 1),
+    question: query.subarray(12, end)
+  }
 }
