@@ -1,7 +1,7 @@
 /** A name server on UDP that answers by a table, and does not answer where a test wants silence. */
 import { createSocket } from 'node:dgram'
 import type { AddressInfo } from 'node:net'
-import type { Teardown } from './gateway.ts'
+import type { Teardown } from './listen.ts'
 
 /** Addresses with the seconds that they may be kept; `silence` for no answer at all. A name that is not listed does not
  *  exist. */
