@@ -15,7 +15,7 @@ function setup(t: Teardown, ...urls: string[]) {
   const pools = createPools({ lookup })
   t.teardown(() => pools.close())
   const config = {
-    ...defaultConfig('http://127.0.0.1:1'),
+    ...defaultConfig('http://127.0.0.1:11'),
     upstreams: { app: { targets: urls.map((url) => ({ url })) } }
   }
   const upstream = createUpstreams(readTestConfig(config).upstreams, { pools, clock }).get('app')

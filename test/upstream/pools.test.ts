@@ -35,18 +35,18 @@ test('a reload keeps the state of a target that stays, and lets go of one that d
   const clock = createFakeClock()
   const read = (port: number, response: string) =>
     readTestConfig({
-      ...defaultConfig('http://127.0.0.1:1'),
+      ...defaultConfig('http://127.0.0.1:11'),
       upstreams: {
-        app: { targets: [{ url: 'http://127.0.0.1:1' }], timeouts: { response } },
+        app: { targets: [{ url: 'http://127.0.0.1:11' }], timeouts: { response } },
         other: { targets: [{ url: `http://127.0.0.1:${port}` }] }
       }
     }).upstreams
-  const before = createUpstreams(read(2, '30s'), { pools, clock })
+  const before = createUpstreams(read(12, '30s'), { pools, clock })
   const [kept] = before.get('app').targets
   const [gone] = before.get('other').targets
   if (!kept || !gone) throw new Error('both upstreams have a target')
   kept.avoidUntil = 7
-  const after = createUpstreams(read(3, '9s'), { pools, clock })
+  const after = createUpstreams(read(13, '9s'), { pools, clock })
   before.release()
   t.same(after.get('app').targets, [kept])
   t.equal(after.get('app').targets[0]?.avoidUntil, 7)
