@@ -70,7 +70,7 @@ test('a server that loads, is full, or is a replica is an error that says so, un
   await askRedis(server.port, 'REPLICAOF 127.0.0.1 1')
   await t.rejects(store.set('a', 'x', HOUR), { name: 'StoreError', message: /is a replica/ })
   await askRedis(server.port, 'REPLICAOF NO ONE')
-  await untilBack(t, store)
+  await untilBack(store)
   await store.set('a', 'y', HOUR)
 
   await askRedis(server.port, 'SAVE')
@@ -78,6 +78,6 @@ test('a server that loads, is full, or is a replica is an error that says so, un
   await server.start('--key-load-delay', '3000', '--loading-process-events-interval-bytes', '1024')
   await delay(100)
   await t.rejects(store.get('a'), { name: 'StoreError', message: /is still loading its data/ })
-  await untilBack(t, store, 8_000)
+  await untilBack(store)
   t.equal(await store.get('a'), 'y')
 })

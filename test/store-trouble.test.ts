@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
 import { listen } from './support/listen.ts'
 import { askRedis, startRedis } from './support/redis.ts'
-import { assertAway, openImpatiently as open, TIMEOUT, untilBack } from './support/store-trouble.ts'
+import { assertAway, openImpatiently as open, untilBack } from './support/store-trouble.ts'
 import { startTcpProxy } from './support/tcp-proxy.ts'
 
 const HOUR = 3_600_000
@@ -15,9 +15,9 @@ test('without a server opening does not wait, operations fail at once, and the s
   if (!server) return
   await server.kill()
   const { store, log } = await open(t, `redis://me:hunter2@127.0.0.1:${server.port}`)
-  await assertAway(t, store, /127\.0\.0\.1:\d+\) cannot be reached \(ECONNREFUSED\)/, 20)
+  await assertAway(t, store, /127\.0\.0\.1:\d+\) cannot be reached \(ECONNREFUSED\)/)
   await server.start()
-  await untilBack(t, store)
+  await untilBack(store)
   await store.set('a', 'x', HOUR)
   t.equal(await store.get('a'), 'x')
   t.equal(log.lines.length, 2, 'one line when it went, one when it came')
@@ -33,7 +33,7 @@ test('a stopped server (SIGSTOP) is a StoreError within the deadline, again and 
   await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
   await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
   server.resume()
-  await untilBack(t, store)
+  await untilBack(store)
   t.equal(await store.get('before'), 'x')
 })
 
@@ -50,9 +50,9 @@ test('a killed server fails what is under way and what comes, and is found again
   await server.kill()
   await underWay
   await delay(100)
-  await assertAway(t, store, /cannot be reached/, 20)
+  await assertAway(t, store, /cannot be reached/)
   await server.start()
-  await untilBack(t, store)
+  await untilBack(store)
   t.equal(await store.get('kept'), 'x', 'a record that was acknowledged has survived')
   t.equal(await store.compareAndSet('kept', 'x', 'y', HOUR), true, 'scripts are known again')
   await store.appendFeed('two', HOUR)
@@ -75,8 +75,8 @@ test('a feed survives a server that comes back empty, with an older clock, or wa
 
   await server.kill()
   await server.start()
-  await untilBack(t, store)
-  await untilBack(t, other.store)
+  await untilBack(store)
+  await untilBack(other.store)
   await other.store.appendFeed('two', HOUR)
   t.strictSame(await next(), ['two'], 'restarted empty')
   t.strictSame(await next(), [])
@@ -116,7 +116,7 @@ test('a master that became a replica is left for the one that its name leads to 
   await askRedis(first.port, `REPLICAOF 127.0.0.1 ${second.port}`)
   proxy.targetPort = second.port
   await t.rejects(store.set('a', 'y', HOUR), { name: 'StoreError', message: /is a replica and refuses writes/ })
-  await untilBack(t, store)
+  await untilBack(store)
   await store.set('a', 'z', HOUR)
   t.equal(await askRedis(second.port, 'GET wxgate:r:a'), '$1\r\nz\r\n')
 })
@@ -139,7 +139,7 @@ test('a server that accepts and says nothing keeps nobody waiting', async (t) =>
   const { store } = await open(t, `redis://127.0.0.1:${await listen(t, hole)}`)
   await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
   await delay(1_000)
-  await assertAway(t, store, /cannot be reached/, 20)
+  await assertAway(t, store, /cannot be reached/)
   await store.close()
 })
 
@@ -153,7 +153,7 @@ test('a connection that goes silent in the middle is replaced', async (t) => {
   proxy.isDeaf = true
   await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
   proxy.isDeaf = false
-  await untilBack(t, store)
+  await untilBack(store)
   t.equal(await store.get('a'), 'x')
 })
 
@@ -162,15 +162,13 @@ test('a slow server is used while it keeps the deadline, and many operations sha
   if (!server) return
   const proxy = await startTcpProxy(server.port)
   t.teardown(() => proxy.close())
-  const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`)
+  const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`, 2_000)
   proxy.delay = 60
-  const started = performance.now()
+  // One after the other they would miss their deadlines.
   const values = await Promise.all(Array.from({ length: 300 }, (_, index) => store.increment(`n${index % 3}`, HOUR)))
-  const took = performance.now() - started
   t.equal(Math.max(...values), 100)
-  t.ok(took < TIMEOUT, `300 operations took ${Math.round(took)} ms`)
-  proxy.delay = 400
-  await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)
+  proxy.delay = 2_500
+  await assertAway(t, store, /did not answer within 2000 ms|cannot be reached/)
   proxy.delay = 0
-  await untilBack(t, store)
+  await untilBack(store)
 })
