@@ -124,7 +124,7 @@ function decodePath(raw: string, query: string): CanonicalPath | PathRefusal {
   if (hasHighBytes) {
     if (!isUtf8(path)) {
       // RFC 3629, section 3: lenient decoders read "/", "\\", "." and ";" from these.
-      if (/%C0%(?:AE|AF|BB)|%C1%9C|%E0%(?:80%(?:AE|AF|BB)|81%9C)/.test(path)) return OVERLONG
+      if (/%C0%(?:AE|AF|BB)|%C1%9C|%E0%(?:80%(?:AE|AF|BB)|81%9C)|%F0%80|%F8%80%80|%FC%80%80/.test(path)) return OVERLONG
       needs |= NEEDS_RAW_PERCENT
     }
     // Some languages trim U+0080 to U+009F like spaces.
