@@ -90,12 +90,14 @@ export function text(description: string, fallback?: string) {
   return Type.String({ description, minLength: 1, maxLength: 2048, ...withDefault(fallback) })
 }
 
+export function hostName(description: string, fallback?: string) {
+  return matching(description, '^[A-Za-z0-9.:_%-]{1,253}$', 'a host name or an IP address', fallback)
+}
+
 /** Address of a listener.
  *  @param variable Environment variable that is the default. */
 export function host(fallback: string, variable: string) {
-  const pattern = '^[A-Za-z0-9.:_%-]{1,253}$'
-  const schema = matching('Address to listen on.', pattern, 'a host name or an IP address', fallback)
-  return { ...schema, 'x-env': variable }
+  return { ...hostName('Address to listen on.', fallback), 'x-env': variable }
 }
 
 /** Port of a listener. */

@@ -56,7 +56,6 @@ const LONGEST_LOGGED_PATH = 300
 
 export function createAdmit(options: AdmitOptions): Admit {
   const { limits, names, peers, observer, explain = false } = options
-  const opaque = options.opaque === undefined ? null : { path: options.opaque, query: '', needs: 0 }
   const nextIds = createTraceIds()
 
   function readHeaders({ httpVersion, rawHeaders }: RequestHead, urlLength: number, peer: Peer) {
@@ -74,8 +73,8 @@ export function createAdmit(options: AdmitOptions): Admit {
     const method = head.method ?? ''
     const url = head.url ?? ''
     const headers = readHeaders(head, url.length, peer)
-    const isOpaque = opaque !== null && url.startsWith(opaque.path) && /^[/?]|^$/.test(url.slice(opaque.path.length))
-    const target = isOpaque && !(headers instanceof ApiError) ? opaque : readTarget(method, url, headers)
+    const opaque = headers instanceof ApiError ? null : opaqueTarget(url, options.opaque)
+    const target = opaque ?? readTarget(method, url, headers)
     const told = peer.isTrusted && !(headers instanceof ApiError) ? headers : null
     const record = new RequestRecord({
       requestId: told?.requestId ?? traceId,
@@ -90,6 +89,14 @@ export function createAdmit(options: AdmitOptions): Admit {
     if (target instanceof ApiError) return new Refusal(record, target)
     return { method, target, headers, peer, record }
   }
+}
+
+/** A target at `prefix` with its query, or below it as if it were `prefix` itself; null for any other. */
+function opaqueTarget(url: string, prefix: string | undefined): CanonicalPath | null {
+  if (prefix === undefined || !url.startsWith(prefix)) return null
+  const rest = url.slice(prefix.length)
+  if (rest !== '' && rest[0] !== '/' && rest[0] !== '?') return null
+  return { path: prefix, query: rest[0] === '?' ? rest : '', needs: 0 }
 }
 
 function readTarget(method: string, url: string, headers: RequestHeaders | ApiError): CanonicalPath | ApiError {

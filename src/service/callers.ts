@@ -6,6 +6,10 @@ import { ApiError } from '../errors.ts'
 export interface Caller {
   readonly name: string
   readonly scopes: ReadonlySet<ServiceScope>
+  /** Appids; null for every app. */
+  readonly apps: ReadonlySet<string> | null
+  /** Prefixes of paths of WeChat's API; null for every path. */
+  readonly wxapi: readonly string[] | null
 }
 
 export interface Callers {
@@ -18,9 +22,9 @@ const MISSING = new ApiError('token_missing', 'Send "Authorization: Bearer <serv
 const INVALID = new ApiError('token_invalid', 'The token is not listed under service.tokens.')
 
 export function createCallers(tokens: ServiceConfig['tokens']): Callers {
-  const known = tokens.map(({ name, token, scopes }) => ({
+  const known = tokens.map(({ name, token, scopes, apps, wxapi }) => ({
     digest: digestOf(token),
-    caller: { name, scopes: new Set(scopes) }
+    caller: { name, scopes: new Set(scopes), apps: apps && new Set(apps), wxapi }
   }))
 
   return {

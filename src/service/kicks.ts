@@ -5,7 +5,7 @@ import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Sessions } from '../identity/sessions.ts'
-import { expectApp, findUser, type SubjectDeps } from './subject.ts'
+import { expectApp, findUser, mayAskAbout, type SubjectDeps } from './subject.ts'
 import { UNKNOWN_USER, UserPath } from './users.ts'
 
 export interface KickDeps extends SubjectDeps {
@@ -53,7 +53,7 @@ export function addKickSession(app: FastifyInstance, deps: KickDeps): void {
   }
   app.delete<{ Params: Static<typeof SessionPath> }>('/sessions/:sid', { schema }, async (request, reply) => {
     const found = await deps.sessions.find(request.params.sid)
-    if (!found) throw UNKNOWN_SESSION
+    if (!found || !mayAskAbout(request, found.session.appId)) throw UNKNOWN_SESSION
     const { session } = found
     if (request.audit) Object.assign(request.audit, { app: session.appId, user: session.userId })
     await deps.sessionEnding.endSession(session, 'kick')

@@ -9,6 +9,7 @@ import type { Platforms } from '../platforms/registry.ts'
 import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addDocuments } from './documents.ts'
+import { addHostCheck } from './host-check.ts'
 import { addKickSession, addKickUser, type KickDeps } from './kicks.ts'
 import { addMetrics, type MetricsDeps } from './metrics.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
@@ -58,11 +59,15 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
   const app = await createEndpoints({ log, uriLimit: config.server.limits.uri, document: DOCUMENT })
   addAudit(app, log)
   const document = () => app.swagger()
-  addDocuments(app, { edge: deps.edgeDocument, service: document })
+  // Load balancers and proxies send the Host of their clients.
   addHealth(app, deps)
-  addMetrics(app, deps)
   addVerify(app, deps)
-  addCalls(app, deps)
+  app.register(async (scope) => {
+    addHostCheck(scope, config.service)
+    addDocuments(scope, { edge: deps.edgeDocument, service: document })
+    addMetrics(scope, deps)
+    addCalls(scope, deps)
+  })
   await app.ready()
   return { routing: app.routing, document }
 }

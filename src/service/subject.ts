@@ -16,7 +16,9 @@ export const OpenId = Type.String({ pattern: '^[A-Za-z0-9_-]{6,128}$', descripti
 
 const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
 
-/** 400 for an appid that is not configured. */
+const OTHER_APP = new ApiError('forbidden', 'The service token may not ask about this mini-program.')
+
+/** 400 for an appid that is not configured, 403 for one that the caller may not ask about. */
 export function expectApp(
   { findApp }: Pick<SubjectDeps, 'findApp'>,
   request: FastifyRequest,
@@ -24,8 +26,14 @@ export function expectApp(
 ): AppConfig {
   const app = findApp(appId)
   if (!app) throw UNKNOWN_APP
+  if (!mayAskAbout(request, app.appId)) throw OTHER_APP
   if (request.audit) request.audit.app = app.appId
   return app
+}
+
+/** Whether `apps` of the caller's token names the app, or is left out. */
+export function mayAskAbout({ caller }: FastifyRequest, appId: string): boolean {
+  return caller !== null && (caller.apps === null || caller.apps.has(appId))
 }
 
 /** Notes the user for the log. Null for an openid that never logged in. */

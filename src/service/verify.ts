@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
-import { admittedOf } from '../http/request.ts'
+import { type AdmittedRequest, admittedOf } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import { identityHeaders } from '../identity/identity-headers.ts'
 import type { Revocations } from '../identity/revocations.ts'
@@ -19,14 +19,22 @@ const MISSING = new ApiError(
   'This path needs "Authorization: Bearer <access token>". Log in with wx.login first.'
 )
 
+const OTHER_APP = new ApiError('app_not_allowed', 'The access token is of another mini-program.')
+
+/** Every `apps` of the query has to name the app. A proxy may append the query of its client: that can only narrow. */
+function isNamed(appId: string, query: string): boolean {
+  return new URLSearchParams(query).getAll('apps').every((list) => list.split(',').includes(appId))
+}
+
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 export function addVerify(app: FastifyInstance, { authenticator, revocations }: VerifyDeps): void {
   /** Name and value in turns. X-Forwarded-Uri and its kin play no part: anyone who reaches this listener can send them. */
-  function verify(authorization: string | undefined): string[] {
+  function verify({ headers: { authorization }, target }: AdmittedRequest): string[] {
     const sender = authenticator.authenticate(authorization)
     if (sender === null) throw MISSING
     if (sender instanceof ApiError) throw sender
+    if (!isNamed(sender.appId, target.query)) throw OTHER_APP
     return identityHeaders(sender, 'wxgate', revocations.statusOf(sender))
   }
 
@@ -37,18 +45,24 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
       'Send the Authorization header of a client. Other methods, and any path below this one, get the same answer; a body is not read.',
     tags: ['operation'],
     security: PUBLIC,
+    querystring: Type.Object({
+      apps: Type.Optional(
+        Type.String({ description: 'AppIDs, separated by commas: tokens of other mini-programs are 403.' })
+      )
+    }),
     response: withProblems({ 204: Type.Null({ description: 'Accepted: X-OpenId, X-AppId and so on are set.' }) }, [
       'token_missing',
       'token_invalid',
       'token_expired',
       'session_revoked',
+      'app_not_allowed',
       'store_unavailable'
     ])
   }
   app.register(async (scope) => {
     // Answers before Fastify looks at a body: a proxy may repeat the method and the Content-Type of the original request.
     scope.addHook('onRequest', async (request, reply) => {
-      const headers = verify(admittedOf(request.raw).headers.authorization)
+      const headers = verify(admittedOf(request.raw))
       for (let index = 0; index + 1 < headers.length; index += 2) {
         reply.header(headers[index] as string, headers[index + 1])
       }

@@ -6,9 +6,11 @@ import { ApiError } from '../errors.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
+import { covers } from '../http/path/prefix.ts'
 import { type AdmittedRequest, admittedOf } from '../http/request.ts'
 import type { EgressAnswer, EgressCall, EgressCapability } from '../platforms/port.ts'
 import type { Platforms } from '../platforms/registry.ts'
+import type { Caller } from './callers.ts'
 import { AppId, expectApp, type SubjectDeps } from './subject.ts'
 
 export interface WxapiDeps extends Pick<SubjectDeps, 'findApp'> {
@@ -31,6 +33,7 @@ const Params = Type.Object({
 const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com after the appid.')
 const AMBIGUOUS = new ApiError('bad_path', 'The path can be read in more than one way. Send it in its plain form.')
 const CREDENTIAL = new ApiError('forbidden', 'The answer of this call is a credential, which stays in the gateway.')
+const OTHER_PATH = new ApiError('forbidden', "The service token may not call this path of WeChat's API.")
 const TOO_LARGE = new ApiError('body_too_large', 'A body without a Content-Length may have 20 MiB. Send its length.')
 
 export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
@@ -61,6 +64,7 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
     const egress = deps.platforms.require(wxApp.appId, 'egress')
     const admitted = admittedOf(request.raw)
     const path = pathOf(admitted, egress)
+    if (!mayCall(request.caller, path)) throw OTHER_PATH
     if (request.audit) request.audit.path = path.slice(0, 200)
     const left = new AbortController()
     reply.raw.once('close', () => left.abort())
@@ -90,6 +94,10 @@ function pathOf({ target }: AdmittedRequest, egress: EgressCapability): string {
   if (verdict === 'credential') throw CREDENTIAL
   if (verdict === 'ambiguous') throw path === '/' ? NO_PATH : AMBIGUOUS
   return path
+}
+
+function mayCall(caller: Caller | null, path: string): boolean {
+  return caller !== null && (caller.wxapi === null || caller.wxapi.some((prefix) => covers(prefix, path)))
 }
 
 /** WeChat answers 412 to chunked requests: a body without a Content-Length is read to its end first. */

@@ -1,5 +1,7 @@
 /** `apps`: the mini-programs and their credentials. */
 import { type Static, Type } from 'typebox'
+import { didYouMean, type Path, quote } from '../problem.ts'
+import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
 import { mapping, matching, privatePem, publicPem, secret, text } from '../terms.ts'
 
@@ -81,5 +83,21 @@ export function resolveApp({ appid, name, secret, virtualPay }: WrittenApps[numb
       virtualPay === undefined
         ? null
         : { appKey: virtualPay.appKey ?? null, sandboxAppKey: virtualPay.sandboxAppKey ?? null }
+  }
+}
+
+/** @param path Place of the list in the file. */
+export function reportUnknownApps(
+  apps: readonly (string | undefined)[] | undefined,
+  path: Path,
+  draft: AppsDraft,
+  report: Report
+): void {
+  const known = entries(draft.apps).flatMap(([, app]) => app.appid ?? [])
+  // An app that could not be read may be the one that is meant.
+  if (draft.apps?.length !== known.length) return
+  for (const [index, appId] of entries(apps)) {
+    if (!known.includes(appId))
+      report.error([...path, index], `there is no app ${quote(appId)}`, didYouMean(appId, known))
   }
 }

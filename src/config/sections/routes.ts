@@ -5,7 +5,7 @@ import { canonicalPath, PathRefusal } from '../../http/path/canonical-path.ts'
 import { isOwnInDisguise, isOwnPath } from '../../http/path/own-paths.ts'
 import { covers } from '../../http/path/prefix.ts'
 import { pathFault } from '../path-fault.ts'
-import { didYouMean, type Path, quote } from '../problem.ts'
+import { didYouMean, type Path } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
 import {
@@ -22,7 +22,7 @@ import {
   tokenPattern
 } from '../terms.ts'
 import { type Bytes, bytes, milliseconds } from '../units.ts'
-import { type AppsDraft, appId } from './apps.ts'
+import { type AppsDraft, appId, reportUnknownApps } from './apps.ts'
 import { claimForm, claimPattern } from './login.ts'
 import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
 
@@ -130,7 +130,7 @@ export function checkRoutes(draft: RoutesDraft & AppsDraft & UpstreamsDraft, { r
     const path: Path = ['routes', index]
     checkPath(route, path, report)
     if (route.upstream !== undefined) checkUpstreamName(route.upstream, [...path, 'upstream'], draft, report)
-    checkApps(route, path, draft, report)
+    reportUnknownApps(route.apps, [...path, 'apps'], draft, report)
     checkMethods(route, path, report)
   }
   checkRepeats(draft, report)
@@ -157,16 +157,6 @@ function checkPath({ path: text, stripPrefix }: RouteDraft, path: Path, report: 
 function isOwn(path: string): boolean {
   const canonical = canonicalPath(path)
   return isOwnPath(path) || (!(canonical instanceof PathRefusal) && isOwnInDisguise(canonical))
-}
-
-function checkApps({ apps }: RouteDraft, path: Path, draft: AppsDraft, report: Report): void {
-  const known = entries(draft.apps).flatMap(([, app]) => app.appid ?? [])
-  // An app that could not be read may be the one that is meant.
-  if (draft.apps?.length !== known.length) return
-  for (const [index, appId] of entries(apps)) {
-    if (known.includes(appId)) continue
-    report.error([...path, 'apps', index], `there is no app ${quote(appId)}`, didYouMean(appId, known))
-  }
 }
 
 function checkMethods({ methods }: RouteDraft, path: Path, report: Report): void {

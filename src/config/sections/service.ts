@@ -1,6 +1,7 @@
 /** `service`: the private listener for backends and operators. */
 import { type Static, Type } from 'typebox'
 import { isLoopback, isSameListener } from '../../http/addresses.ts'
+import { pathFault } from '../path-fault.ts'
 import type { Path } from '../problem.ts'
 import { checkStrength } from '../secret-text.ts'
 import {
@@ -11,7 +12,8 @@ import {
   reportRepeats,
   warnUnlessAllowed
 } from '../section.ts'
-import { host, mapping, matching, port, secret, section, someOf } from '../terms.ts'
+import { host, hostName, mapping, matching, port, secret, section, someOf, text } from '../terms.ts'
+import { type AppsDraft, appId, reportUnknownApps } from './apps.ts'
 import type { ServerDraft } from './server.ts'
 
 export const service = section(
@@ -27,10 +29,31 @@ export const service = section(
           'a name of letters, digits, "-", "_" and "."'
         ),
         token: secret('The caller sends it as `Authorization: Bearer`; at least 16 characters.'),
-        scopes: someOf('Calls that the caller may make.', ['session', 'wxapi', 'pay', 'admin'])
+        scopes: someOf('Calls that the caller may make.', ['session', 'wxapi', 'pay', 'admin']),
+        apps: Type.Optional(
+          Type.Array(appId('AppID.'), {
+            description: 'Apps that the caller may ask about. Default: every app.',
+            minItems: 1,
+            uniqueItems: true
+          })
+        ),
+        wxapi: Type.Optional(
+          Type.Array(text('A path, and all below it.'), {
+            description:
+              "Paths of WeChat's API that the caller may call, such as `/wxa/msg_sec_check`. Default: every path.",
+            minItems: 1,
+            uniqueItems: true
+          })
+        )
       }),
       { description: 'The callers. Without any, `/v1` and `/wxapi` answer 401.', default: [], maxItems: 1024 }
-    )
+    ),
+    hosts: Type.Array(hostName('A name or an address, without a port.'), {
+      description:
+        'Further hosts under which the listener may be asked. Loopback, `host` and the address of the connection always may.',
+      default: [],
+      maxItems: 1024
+    })
   }
 )
 
@@ -40,9 +63,10 @@ export type ServiceScope = ServiceConfig['tokens'][number]['scopes'][number]
 
 const SHORTEST_TOKEN = 16
 
-export function checkService(draft: ServiceDraft & ServerDraft, context: RuleContext): void {
+export function checkService(draft: ServiceDraft & ServerDraft & AppsDraft, context: RuleContext): void {
   checkAddress(draft, context)
   checkTokens(draft, context)
+  checkNarrowing(draft, context)
 }
 
 function checkAddress({ server, service }: ServiceDraft & ServerDraft, context: RuleContext): void {
@@ -79,6 +103,27 @@ function checkTokens(draft: ServiceDraft, { report }: RuleContext): void {
   }
 }
 
-export function resolveService({ host, port, tokens }: Static<typeof service>) {
-  return { host, port, tokens }
+/** Lists that narrow a token further. */
+function checkNarrowing(draft: ServiceDraft & AppsDraft, { report }: RuleContext): void {
+  for (const [index, { apps, wxapi, scopes }] of entries(draft.service?.tokens)) {
+    const path: Path = ['service', 'tokens', index]
+    reportUnknownApps(apps, [...path, 'apps'], draft, report)
+    if (wxapi !== undefined && scopes !== undefined && !scopes.includes('wxapi')) {
+      report.error([...path, 'wxapi'], 'has no effect: the token lacks the scope wxapi')
+    }
+    for (const [place, text] of entries(wxapi)) {
+      const fault = pathFault(text)
+      if (fault !== null) report.error([...path, 'wxapi', place], fault.message, fault.hint)
+    }
+  }
+}
+
+export function resolveService({ host, port, tokens, hosts }: Static<typeof service>) {
+  return {
+    host,
+    port,
+    /** `apps` and `wxapi`: null for no limit. */
+    tokens: tokens.map(({ apps = null, wxapi = null, ...token }) => ({ ...token, apps, wxapi })),
+    hosts
+  }
 }
