@@ -129,8 +129,8 @@ test('a list that narrows a token names configured apps and canonical paths', as
     return loaded.ok ? [] : loaded.problems.map(({ path, message }) => `${path}: ${message}`)
   }
   t.same(read({ apps: [APPID], wxapi: ['/wxa', '/cgi-bin/message/subscribe/send'] }), [])
-  t.match(read({ apps: ['wx0000000000000000'] }), [/^service\.tokens\.0\.apps\.0: there is no app/])
+  t.match(read({ apps: ['wx0000000000000000'] }), [/^service\.tokens\[0\]\.apps\[0\]: there is no app/])
   for (const path of ['wxa', '/wxa/', '/wxa/*', '/a/../b', '/a%2Fb', '/a?b'])
-    t.match(read({ wxapi: [path] }), [/^service\.tokens\.0\.wxapi\.0: /], path)
-  t.match(read({ scopes: ['session'], wxapi: ['/wxa'] }), [/^service\.tokens\.0\.wxapi: has no effect/])
+    t.match(read({ wxapi: [path] }), [/^service\.tokens\[0\]\.wxapi\[0\]: /], path)
+  t.match(read({ scopes: ['session'], wxapi: ['/wxa'] }), [/^service\.tokens\[0\]\.wxapi: has no effect/])
 })

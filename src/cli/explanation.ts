@@ -114,7 +114,14 @@ function ask(
   const connection = new ClientConnection(canonicalAddress(from), config.server.tls !== null)
   const { limits } = config.server
   const names = createHeaderNames(namesOfRoutes(config.routes))
-  const admit = createAdmit({ limits, names, peers, observer: { finished() {} }, explain: true })
+  const admit = createAdmit({
+    limits,
+    names,
+    peers,
+    observer: { finished() {} },
+    allowsRawPercent: true,
+    explain: true
+  })
   const admission = admit({ method, url, httpVersion: '1.1', rawHeaders }, connection)
   const admitted = admission instanceof Refusal ? null : admission
   const refusal = unreadable(request, limits.uri) ?? (admission instanceof Refusal ? admission.error : null)

@@ -95,7 +95,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     parts,
     proxy,
     edge: createEdgeHandler({
-      admit: createAdmit({ limits, names, peers, observer: shared.observer }),
+      admit: createAdmit({ limits, names, peers, observer: shared.observer, allowsRawPercent: true }),
       peers,
       own: ownEndpoints.routing,
       forward,

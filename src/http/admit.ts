@@ -4,8 +4,8 @@ import type { ClientConnection } from './connections.ts'
 import type { HeaderNames } from './headers/header-names.ts'
 import { type RequestHeaders, readRequestHeaders } from './headers/request-headers.ts'
 import type { Peer, Peers } from './network.ts'
-import { type CanonicalPath, canonicalPath, PathRefusal } from './path/canonical-path.ts'
-import { isOwnInDisguise, SERVER_AS_A_WHOLE } from './path/own-paths.ts'
+import { type CanonicalPath, canonicalPath, NEEDS_RAW_PERCENT, PathRefusal } from './path/canonical-path.ts'
+import { isOwnInDisguise, isOwnPath, SERVER_AS_A_WHOLE } from './path/own-paths.ts'
 import { type RecordObserver, RequestRecord } from './record.ts'
 import type { AdmittedRequest } from './request.ts'
 import { createTraceIds } from './trace-ids.ts'
@@ -41,6 +41,8 @@ export interface AdmitOptions {
   readonly observer: RecordObserver
   /** A path below which the rest of a target plays no part, whatever its spelling. */
   readonly opaque?: string
+  /** A route may take percent-encoded bytes that are not UTF-8; an own path may not. */
+  readonly allowsRawPercent?: boolean
   /** Keep a record of the headers that are taken off, and why. */
   readonly explain?: boolean
 }
@@ -52,10 +54,11 @@ const OTHER_HOST = new ApiError('bad_header', 'The host in the request-target an
 const FORBIDDEN_METHOD = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
   headers: { allow: '' }
 })
+const NOT_UTF8 = new ApiError('bad_path', 'The percent-encoded bytes of the path are not UTF-8.')
 const LONGEST_LOGGED_PATH = 300
 
 export function createAdmit(options: AdmitOptions): Admit {
-  const { limits, names, peers, observer, explain = false } = options
+  const { limits, names, peers, observer, allowsRawPercent = false, explain = false } = options
   const nextIds = createTraceIds()
 
   function readHeaders({ httpVersion, rawHeaders }: RequestHead, urlLength: number, peer: Peer) {
@@ -74,7 +77,7 @@ export function createAdmit(options: AdmitOptions): Admit {
     const url = head.url ?? ''
     const headers = readHeaders(head, url.length, peer)
     const opaque = headers instanceof ApiError ? null : opaqueTarget(url, options.opaque)
-    const target = opaque ?? readTarget(method, url, headers)
+    const target = opaque ?? readTarget(method, url, headers, allowsRawPercent)
     const told = peer.isTrusted && !(headers instanceof ApiError) ? headers : null
     const record = new RequestRecord({
       requestId: told?.requestId ?? traceId,
@@ -99,7 +102,12 @@ function opaqueTarget(url: string, prefix: string | undefined): CanonicalPath | 
   return { path: prefix, query: rest[0] === '?' ? rest : '', needs: 0 }
 }
 
-function readTarget(method: string, url: string, headers: RequestHeaders | ApiError): CanonicalPath | ApiError {
+function readTarget(
+  method: string,
+  url: string,
+  headers: RequestHeaders | ApiError,
+  allowsRawPercent: boolean
+): CanonicalPath | ApiError {
   if (headers instanceof ApiError) return headers
   if (method === 'TRACE' || method === 'CONNECT') return FORBIDDEN_METHOD
   // Asks about the server and not about a resource (RFC 9110, section 9.3.7).
@@ -109,6 +117,8 @@ function readTarget(method: string, url: string, headers: RequestHeaders | ApiEr
   const target = canonicalPath(origin)
   if (target instanceof PathRefusal)
     return new ApiError('bad_path', `${target.reason}. Send the path in its plain form.`)
+  const isRaw = (target.needs & NEEDS_RAW_PERCENT) !== 0
+  if (isRaw && (!allowsRawPercent || isOwnPath(target.path))) return NOT_UTF8
   return isOwnInDisguise(target) ? OWN_IN_DISGUISE : target
 }
 

@@ -114,6 +114,9 @@ const IDENTITY = new Set<string>([...IDENTITY_HEADERS, OPEN_DATA_HEADER].map((na
 /** Names of a response that a route cannot set either: identity, framing and the connection (RFC 9112, section 6). */
 const CONNECTION = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host'])
 
+/** Names that the gateway or a proxy in front writes, beside X-Forwarded-*. A route cannot set them. */
+const FORWARDING = new Set(['forwarded', 'tracestate', 'x-real-ip'])
+
 /** Remembered spellings. A client that invents names fills it, and it starts anew. */
 const MAX_SPELLINGS = 2_000
 
@@ -190,7 +193,7 @@ export function isReservedRequestHeader(name: string): boolean {
   return (
     isReservedResponseHeader(name) ||
     (READ.has(canonical) && canonical !== 'content-type') ||
-    FROM_PROXIES.has(canonical) ||
+    FORWARDING.has(canonical) ||
     canonical.startsWith('x-forwarded-')
   )
 }
