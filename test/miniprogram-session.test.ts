@@ -161,7 +161,7 @@ test('a spent or unknown code costs exactly one more wx.login', async (t) => {
   wx.codes.push('nonsense')
   t.ok(await client.login())
   t.equal(wx.calls.login, 2)
-  wx.codes.push('nonsense', 'nonsense')
+  wx.codes.push('nonsense-2', 'nonsense-3')
   t.match(await rejection(client.login({ force: true })), { name: 'WxgateError', code: 'code_invalid', status: 401 })
   t.equal(wx.calls.login, 4)
   t.equal(wire.count('/auth/login'), 4)
