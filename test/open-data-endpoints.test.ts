@@ -198,7 +198,7 @@ test('whoever sends too much gets to read that it was too much', async (t) => {
     client.socket.on('error', (error) => failures.push(String(error)))
     const type = 'Content-Type: application/json\r\n'
     client.send(
-      `POST ${path} HTTP/1.1\r\nHost: x\r\n${type}Authorization: Bearer ${bearer}\r\nContent-Length: ${body.length}\r\n\r\n`
+      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${type}Authorization: Bearer ${bearer}\r\nContent-Length: ${body.length}\r\n\r\n`
     )
     t.match(await client.response(), { status: 413, headers: { connection: 'close' } }, path)
     client.send(body)
