@@ -110,7 +110,7 @@ test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
     readFileSync(join(consumer, 'gateway.yaml'), 'utf8'),
     '$schema=./node_modules/wxgate/config/gateway.schema.json'
   )
-  const variables = { WXGATE_SECRET: 'a secret of this test, 0123456789', WECHAT_APPID: 'wx1234567890abcdef' }
+  const variables = { WXGATE_SECRET: 'Zr0q9VJm3uXw7LcT2bKp5sNdYh8eFgA4', WECHAT_APPID: 'wx1234567890abcdef' }
   const valid = await run(join(consumer, 'node_modules/.bin/wxgate'), ['validate'], {
     cwd: consumer,
     env: { ...env, ...variables, WECHAT_APPSECRET: 'sandbox' }
