@@ -12,7 +12,7 @@ import type { Lifecycle } from '../http/lifecycle.ts'
 import { networkKey } from '../http/network.ts'
 import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
-import type { UnverifiedQueue } from '../http/unverified-queue.ts'
+import { CLIENT_LEFT, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -142,6 +142,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         }
         return
       }
+      request.record.failed(CLIENT_LEFT)
       unverified.add(res, () => {
         const decision = decide(request)
         if (decision.error === null) forward(request, decision, req, res)
