@@ -80,7 +80,7 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
 test('workers that cannot start end the group with a sentence', async (t) => {
   const upstream = await startUpstream(t)
   const { file } = writeConfig(t, {
-    ...defaultConfig(upstream.url),
+    ...defaultConfig('http://127.0.0.1:1'),
     server: { host: '127.0.0.1', port: upstream.port, workers: 2 },
     service: { host: '127.0.0.1', port: await freePort() },
     store: 'sqlite:./state.db'
