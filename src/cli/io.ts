@@ -1,4 +1,4 @@
-/** What a command may touch of the process. */
+/** The parts of the process that a command may use. */
 import type { LogTarget } from '../telemetry/output.ts'
 import type { EndSignal } from './signals.ts'
 

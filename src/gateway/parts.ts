@@ -1,4 +1,4 @@
-/** What the listeners are made of. */
+/** Parts that own endpoints depend on. */
 
 import type { Clock } from '../clock.ts'
 import type { AppConfig, GatewayConfig } from '../config/config.ts'

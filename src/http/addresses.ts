@@ -28,7 +28,7 @@ const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')
 loopback.addAddress('::1', 'ipv6')
 
-/** Where clouds keep the credentials of a machine (169.254.169.254), and nothing that is a business service. */
+/** Link-local: clouds serve the credentials of a machine there (169.254.169.254), and no business service. */
 export function isLinkLocal(host: string): boolean {
   return isIn(linkLocal, host)
 }

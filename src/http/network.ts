@@ -64,7 +64,7 @@ export function canonicalAddress(text: string): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(bits / 2 ** shift) % 256).join('.')
 }
 
-/** What counts as one client in a limit: an IPv4 address, or an IPv6 /64, which one subscriber holds at least (RFC 6177).
+/** The key of one client in a limit: an IPv4 address, or an IPv6 /64, which one subscriber holds at least (RFC 6177).
  */
 export function networkKey(text: string): string {
   const address = canonicalAddress(text)

@@ -1,4 +1,4 @@
-/** Who sent a request, decided from memory. */
+/** Finds the sender of a request, from memory alone. */
 import { ApiError } from '../errors.ts'
 import type { Principal } from './principal.ts'
 import type { Revocations } from './revocations.ts'

@@ -1,8 +1,8 @@
-/** Who a request turned out to be. */
+/** The user and session behind a request. */
 
 export type UserStatus = 'anonymous' | 'bound'
 
-/** What a login hook may say about a user; it travels in the token. */
+/** Claims of the login hook about a user. They travel in the token. */
 export type Claims = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
 export interface Principal {
@@ -11,7 +11,7 @@ export interface Principal {
   readonly unionId: string | null
   readonly userId: string
   readonly sessionId: string
-  /** How often all sessions of this user had been ended when the session began. */
+  /** Count of the endings of all sessions of this user, when the session began. */
   readonly epoch: number
   readonly status: UserStatus
   readonly claims: Claims

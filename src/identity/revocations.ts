@@ -6,7 +6,7 @@ import type { Log } from '../telemetry/log.ts'
 import { createPerUser } from './per-user.ts'
 import type { Principal, UserStatus } from './principal.ts'
 
-/** How often the feed is read; an end is in force everywhere within this plus one reading (milliseconds). */
+/** Interval between two readings of the feed; an end is in force everywhere within this plus one reading (milliseconds). */
 const POLL_INTERVAL = 200
 /** Entries read at a time, few enough for requests not to wait for them. */
 const PAGE = 1_000
@@ -51,7 +51,7 @@ export interface RevocationsOptions extends RevocationLimits {
   readonly log: Log
 }
 
-/** What a reloaded configuration can change. */
+/** Limits that a reload can change. */
 export interface RevocationLimits {
   /** Milliseconds: the life of an access token, and how long to go on without the feed. */
   readonly accessTtl: number

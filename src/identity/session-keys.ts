@@ -107,7 +107,7 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
         const stored = await store.get(storeKey)
         if (stored === undefined) return (await store.setIfAbsent(storeKey, JSON.stringify(alone), ttl)) || undefined
         const record = parseRecord(stored)
-        // What cannot be opened any more is as good as gone.
+        // A key that cannot be opened counts as missing.
         const known = record && open(appId, openId, record.current)
         const text = JSON.stringify(record && known ? merge(record, added, known === sessionKey) : alone)
         return text === stored || (await store.compareAndSet(storeKey, stored, text, ttl)) || undefined
@@ -152,7 +152,7 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
   }
 }
 
-/** Where a key just obtained belongs. The same key obtained again only becomes younger. */
+/** The record with a key that was just obtained. The same key obtained again only becomes younger. */
 function merge(record: KeyRecord, added: SealedKey, isSameKey: boolean): KeyRecord {
   const { current, previous } = record
   if (isSameKey) return added.at > current.at ? { current: added, previous } : record

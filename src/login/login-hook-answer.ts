@@ -1,4 +1,4 @@
-/** What a login hook may say, read with the distrust that anything deserves which ends up in a token. */
+/** Reads the answer of a login hook strictly: its claims end up in a token. */
 import type { Claims } from '../identity/principal.ts'
 
 /** A token travels with every request, and has to fit into the headers of whatever is on the way: bytes of all claims as

@@ -26,7 +26,7 @@ export interface LoginHook {
   ask(login: HookedLogin): Promise<HookVerdict>
 }
 
-/** What a login takes over from the hook's answer. */
+/** The part of the hook's answer that a login uses. */
 export type HookVerdict = Pick<HookAnswer, 'claims' | 'profile'>
 
 export interface HookedLogin {

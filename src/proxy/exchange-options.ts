@@ -9,7 +9,7 @@ import type { PlannedRoute } from './plan.ts'
 import type { UpstreamHead } from './upstream-head.ts'
 
 export interface ExchangeOptions {
-  /** Where the body comes from. */
+  /** The source of the body. */
   readonly req: GatewayRequest
   readonly client: ClientResponse
   readonly request: AdmittedRequest

@@ -3,7 +3,7 @@
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
 
-/** How often the revocations are looked at (milliseconds). They change within a second of an end anywhere; most looks
+/** Interval between two looks at the revocations (milliseconds). They change within a second of an end anywhere; most looks
  *  find that nothing did. */
 const INTERVAL = 200
 

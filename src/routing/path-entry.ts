@@ -15,7 +15,7 @@ export function createPathEntry<R extends RouteConfig>(routes: readonly R[]): Pa
     if (route.methods === null) forAll = route
     for (const method of route.methods ?? []) byMethod.set(method, route)
   }
-  // What may be read may be asked about (RFC 9110, section 9.3.2).
+  // A route for GET takes HEAD, too (RFC 9110, section 9.3.2).
   const get = byMethod.get('GET')
   if (get && !byMethod.has('HEAD')) byMethod.set('HEAD', get)
   return {

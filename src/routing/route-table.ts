@@ -42,7 +42,7 @@ export function createRouteTable<R extends RouteConfig>(routes: readonly R[]): R
     JSON.stringify([auth, apps, require, rateLimit, methods, openData, bodyLimit])
   )
   const isUniform = new Set(demands).size <= 1
-  // Where a route has capitals, a path in small letters can be another reading of it.
+  // If a route has capitals, a path in small letters can be another reading of it.
   const arePlain = routes.every(({ path }) => hasOneReading(path))
 
   function match(method: string, { path, needs }: CanonicalPath): Match<R> {

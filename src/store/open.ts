@@ -13,7 +13,7 @@ export interface OpenStoreOptions {
   readonly log: Log
   /** Milliseconds for every operation. */
   readonly timeout?: number
-  /** What relative paths are relative to; by default the working directory. */
+  /** Base of relative paths; by default the working directory. */
   readonly baseDir?: string
 }
 

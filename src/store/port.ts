@@ -1,4 +1,4 @@
-/** What wxgate needs of a place to keep state: plain records with an expiry, the few atomic operations that one-time
+/** The port of a store: plain records with an expiry, the few atomic operations that one-time
  *  things need, and a feed that every instance follows. Values are strings; what they mean is known one level up. */
 
 /** Every operation settles within the store's deadline and throws {@link StoreError} when the backend fails; a missing
@@ -25,6 +25,6 @@ export interface Store {
 
 export interface FeedPage {
   readonly entries: readonly string[]
-  /** Where to go on reading. */
+  /** Place of the next reading. */
   readonly cursor: string
 }

@@ -2,7 +2,7 @@
  *  envelope, so that the atomic operations beside Keyv see the same bytes. */
 import { Keyv } from 'keyv'
 
-/** What Keyv needs of a backend. Expiry is the backend's: a record past its time is `undefined`. */
+/** The backend behind Keyv. Expiry is the backend's: a record past its time is `undefined`. */
 export interface RecordAdapter {
   get(key: string): Promise<string | undefined>
   set(key: string, value: string, ttl: number): Promise<void>

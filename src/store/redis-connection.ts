@@ -20,7 +20,7 @@ export interface ConnectOptions {
   readonly onLost: () => void
 }
 
-/** How long a connection inside a cluster may be silent; the client pings in between (milliseconds). */
+/** Longest silence of a connection inside a cluster; the client pings in between (milliseconds). */
 const CLUSTER_SILENCE = 10_000
 const CLUSTER_PING = 3_000
 
@@ -46,7 +46,7 @@ export async function connectRedis(options: ConnectOptions): Promise<RedisConnec
   }
 }
 
-/** What the client is told for every server. It does not reconnect by itself and queues nothing while it has no
+/** Client options for every server. It does not reconnect by itself and queues nothing while it has no
  *  connection: an operation must fail at once then, and must not be sent later, behind the back of a caller who was told
  *  that it failed. */
 function clientOptions(credentials: RedisCredentials, { address, timeout }: ConnectOptions) {

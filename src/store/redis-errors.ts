@@ -1,4 +1,4 @@
-/** What an error of Redis, of the network or of TLS means to a person. The text of an error is never passed on: Redis
+/** Explains errors of Redis, the network and TLS. The text of an error is never passed on: Redis
  *  repeats arguments of commands in some, and AUTH has the password among them. */
 import { StoreError } from '../errors.ts'
 

@@ -114,7 +114,7 @@ async function readFeed(
 async function readStream(connection: RedisConnection, key: string, after: string, count: number) {
   const [last, time, range] = await Promise.all([
     connection.send(key, ['XINFO', 'STREAM', key]).then(lastIdOf, (error: unknown) => {
-      // What is missing has no last entry.
+      // A missing stream has no last entry.
       if (error instanceof Error && error.message === 'ERR no such key') return '0-0'
       throw error
     }),

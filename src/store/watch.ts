@@ -3,7 +3,7 @@
 import type { Clock } from '../clock.ts'
 import type { Store } from './port.ts'
 
-/** How long a failure counts when nobody tries again (milliseconds). */
+/** Milliseconds that a failure counts without another try. */
 const LATELY = 10_000
 
 export interface StoreWatch {

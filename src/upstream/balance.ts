@@ -1,4 +1,4 @@
-/** How one of several targets is picked. */
+/** Picks one of several targets. */
 import type { UpstreamConfig } from '../config/config.ts'
 import type { Target } from './target.ts'
 

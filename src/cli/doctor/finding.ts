@@ -5,7 +5,7 @@ export interface Finding {
   /** The checked thing, in the words of gateway.yaml. */
   readonly subject: string
   readonly message: string
-  /** What to do; nothing for what is fine. */
+  /** The next step of the operator; empty for a check that passed. */
   readonly advice?: string
 }
 

@@ -6,7 +6,7 @@ export interface ClientError extends Error {
   code?: string | undefined
   /** The bytes that were being read; not always from the beginning of the message. */
   rawPacket?: Buffer | undefined
-  /** How far into them the parser came. */
+  /** Bytes that the parser had read. */
   bytesParsed?: number | undefined
 }
 

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 
 export interface ReadAhead {
-  /** What was read. */
+  /** The bytes that were read. */
   readonly head: Buffer
   /** The whole stream, `head` included, to be read on; null when there is no more than `head`. Destroying it destroys the
    *  source. */

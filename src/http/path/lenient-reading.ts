@@ -1,4 +1,4 @@
-/** How lenient servers could read a canonical path. A request is held to these readings as well as to its own, so that no
+/** Readings that lenient servers could give a canonical path. A request is held to these readings as well as to its own, so that no
  *  server behind the gateway can take it for another than the one that was allowed. */
 
 /** More layers of encoding than anybody writes by accident. */

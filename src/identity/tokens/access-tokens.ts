@@ -22,7 +22,7 @@ const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/
 const ID = /^[A-Za-z0-9_-]{1,128}$/
 const SEGMENTS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
 
-/** Who a token is for; until when is said apart. */
+/** The subject of a token, without its expiry. */
 export type AccessTokenSubject = Omit<Principal, 'expiresAt'>
 
 export interface AccessTokens {
@@ -105,7 +105,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     if (refusal !== undefined) return refusal
     const result = inspect(token)
     if (!(result instanceof ApiError)) verified.set(token, result)
-    // What time decides may be decided otherwise later.
+    // A verdict that depends on the time can change.
     else if (result !== EXPIRED && result !== NOT_YET && isSeenAgain(token)) refused.set(token, result)
     return result
   }

@@ -1,4 +1,4 @@
-/** What a client receives for a session: the pair of tokens and how long they last. */
+/** The answer to a login or refresh: the pair of tokens and how long they last. */
 
 import type { UserStatus } from '../principal.ts'
 import type { Session } from '../sessions.ts'

@@ -1,4 +1,4 @@
-/** What the token rules need of a JWT library: sign and verify with one key and one algorithm. */
+/** The port to a JWT library: sign and verify with one key and one algorithm. */
 
 /** One key. `header` is the exact first segment of every token it signs, so a token whose first segment is any other
  *  text was not made by us, whatever it decodes to. */

@@ -48,7 +48,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   const transport = createTransport({ apiBase: options.apiBase, timeout, lookup: options.lookup, log })
   const apiTokens = createApiTokens({ ...options, transport })
 
-  /** What was answered made no sense; says which call, and nothing of the answer. */
+  /** The error for an answer without sense. Names the call and nothing of the answer. */
   function malformed(path: string, reason: string): ApiError {
     log.warn({ call: path, reason }, 'WeChat gave no usable answer')
     return unavailable(new TransportFailure(reason, true))

@@ -1,9 +1,9 @@
-/** What WeChat's error codes mean here: errcode to error catalogue. */
+/** Maps WeChat's error codes to the error catalogue. */
 import { ApiError, type ErrorCode } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { WeChatAnswer } from './transport.ts'
 
-/** What was asked, since some codes mean different things at different places. */
+/** The call that failed: some codes mean different things in different calls. */
 export type Operation = 'login' | 'token' | 'session' | 'phone'
 
 interface Meaning {
@@ -95,7 +95,7 @@ export function refusal(log: Log, operation: Operation, appId: string, answer: W
   )
 }
 
-/** What an operator can do about a refusal; null where nothing is known. */
+/** The next step of an operator after a refusal; null where nothing is known. */
 export function operatorHint(errcode: number): string | null {
   return MEANINGS.get(errcode)?.hint ?? null
 }

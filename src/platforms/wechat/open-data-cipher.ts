@@ -4,7 +4,7 @@ import { MAX_OPEN_DATA, type OpenData } from '../port.ts'
 
 const BLOCK = 16
 const DEFAULT_MAX_AGE = 60 * 60 * 1000
-/** How far WeChat's clock may be ahead of ours, in milliseconds. */
+/** Milliseconds that WeChat's clock may be ahead. */
 const CLOCK_SKEW = 5 * 60 * 1000
 const BASE64_16_BYTES = /^[A-Za-z0-9+/]{21}[AQgw]==$/
 const NOTHING = 'AAAAAAAAAAAAAAAAAAAAAA=='
@@ -17,7 +17,7 @@ export interface OpenDataInput {
   readonly iv: string
   /** The watermark has to name this mini-program. */
   readonly appId: string
-  /** Where the data names a user, it has to be this one. */
+  /** Data that names a user has to name this one. */
   readonly openId?: string
   /** Milliseconds since the epoch. */
   readonly now: number
@@ -41,7 +41,7 @@ export function decryptOpenData(input: OpenDataInput): OpenData | null {
   const hasKey = isSessionKey(input.sessionKey)
   const isReadable = isText && hasKey && BASE64_16_BYTES.test(input.iv)
 
-  // What cannot be read, or fails later, goes all the way all the same: every failure takes as long as any other.
+  // Unreadable input is decrypted, too: each failure takes as long as the others.
   const key = Buffer.from(isReadable ? input.sessionKey : NOTHING, 'base64')
   const decipher = createDecipheriv('aes-128-cbc', key, Buffer.from(isReadable ? input.iv : NOTHING, 'base64'))
   decipher.setAutoPadding(false)

@@ -6,7 +6,7 @@ import type { WeChatAnswer } from './transport.ts'
 export interface AppProbe {
   /** 0: accepted. */
   readonly errcode: number
-  /** What an operator can do about it; null for an errcode without a known cause. */
+  /** The next step of an operator; null for an errcode without a known cause. */
   readonly hint: string | null
   /** This machine's address as WeChat sees it, where it refused the address. */
   readonly refusedAddress: string | null
