@@ -1,4 +1,5 @@
-/** Judges a certificate chain as clients will: Android completes no chain, and WeChat's client trusts public roots. */
+/** Judges a certificate chain as clients do: Android completes no chain, WeChat's client trusts
+ *  public roots only. */
 import { X509Certificate } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
 
@@ -12,10 +13,10 @@ export interface ChainFault {
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 const DAY_MS = 86_400_000
-/** Renewal is due 30 days before the end with most authorities. */
+/** Most authorities ask for renewal 30 days before the end; 14 days means that it failed. */
 const EXPIRING_MS = 14 * DAY_MS
 
-/** @param pem The leaf first, as a server sends it. */
+/** @param pem The chain as a server sends it, leaf first. */
 export function chainFaults(pem: string, now: number): ChainFault[] {
   const chain = readChain(pem)
   const [leaf] = chain
@@ -64,7 +65,7 @@ function isIssuedByRoot(certificate: X509Certificate): boolean {
   })
 }
 
-/** The issuer's common name, or all of its name. */
+/** The issuer's common name, or the whole name without one. */
 function nameOf({ issuer }: X509Certificate): string {
   return /^CN=(.+)$/m.exec(issuer)?.[1] ?? issuer.replaceAll('\n', ', ')
 }

@@ -1,17 +1,18 @@
-/** Every key of the gateway, derived from `secrets` (HKDF, RFC 5869), so that one secret is all there is to keep. */
+/** Derives every key of the gateway from `secrets` (HKDF, RFC 5869). */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 
-/** One configured secret. Its kid is public: it names the secret in tokens and sealed records and tells nothing of it. */
+/** One configured secret. Its kid is public: it names the secret in tokens and sealed records
+ *  and reveals nothing of it. */
 export interface Secret {
   readonly kid: string
-  /** A key for one purpose; the same purpose always gives the same bytes. */
+  /** Derives a key for one purpose. The same purpose always gives the same bytes. */
   derive(purpose: string, bytes: number): Buffer
 }
 
 export interface KeyRing {
   /** Signs and encrypts. */
   readonly current: Secret
-  /** Verify and decrypt; the current one is among them. */
+  /** Verify and decrypt; includes the current one. */
   readonly all: readonly Secret[]
   find(kid: string): Secret | undefined
 }
@@ -44,7 +45,7 @@ export function mac(key: Buffer, text: string): string {
   return createHmac('sha256', key).update(text).digest('base64url')
 }
 
-/** Compares two texts in a time that tells only whether their lengths differ. */
+/** Compares two texts in constant time; only a difference in length shows. */
 export function isEqualText(a: string, b: string): boolean {
   const left = Buffer.from(a)
   const right = Buffer.from(b)

@@ -1,4 +1,4 @@
-/** Authenticated encryption of short texts (AES-256-GCM, NIST SP 800-38D) under the key ring. */
+/** Encrypts short texts (AES-256-GCM, NIST SP 800-38D) under the key ring. */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import type { KeyRing, Secret } from './key-ring.ts'
 
@@ -7,20 +7,21 @@ const TAG_BYTES = 16
 
 export interface Opened {
   readonly text: string
-  /** False: sealed under an older secret; seal it again when it is written next. */
+  /** False when sealed under an older secret: seal again at the next write. */
   readonly isCurrent: boolean
 }
 
-/** Seals under the current secret, opens under any of the ring. The context (AAD) must be the same both times: it ties
- *  the sealed text to the record it belongs to. */
+/** Seals under the current secret and opens under any of the ring. The context (AAD) must be
+ *  the same both times: it binds the sealed text to its record. */
 export interface Sealer {
   seal(text: string, context: string): string
-  /** Null when the text was changed, belongs to another context, or its secret is gone. Never throws. */
+  /** Null when the text was changed, belongs to another context, or its secret was removed.
+   *  Never throws. */
   open(sealed: string, context: string): Opened | null
 }
 
-/** Sealing with a random IV gives another text each time. With `deterministic` the IV is a MAC of context and text, so
- *  that equal input gives equal output and no IV ever serves two texts. */
+/** A random IV gives another text each time. With `deterministic` the IV is a MAC of context
+ *  and text: equal input gives equal output, and no IV serves two texts. */
 export function createSealer(ring: KeyRing, purpose: string, options: { deterministic?: boolean } = {}): Sealer {
   const keyOf = (secret: Secret) => secret.derive(`${purpose}/seal`, 32)
   const ivOf = (secret: Secret, text: string, context: string) =>

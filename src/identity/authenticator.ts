@@ -1,4 +1,4 @@
-/** Finds the sender of a request, from memory alone. */
+/** Finds the sender of a request in memory. */
 import { ApiError } from '../errors.ts'
 import type { Principal } from './principal.ts'
 import type { Revocations } from './revocations.ts'
@@ -7,14 +7,15 @@ import type { AccessTokens } from './tokens/access-tokens.ts'
 const REVOKED = new ApiError('session_revoked', 'This session was ended. Log in again.')
 const UNTRUSTED = new ApiError(
   'store_unavailable',
-  'Whether this session is still alive cannot be told, since the session store has been away for too long. Try again shortly.',
+  'The session store has been unreachable for too long to tell whether this session is alive. Try again shortly.',
   { retryAfter: 5 }
 )
 
 export interface Authenticator {
-  /** The sender; null when no credential was sent; an error for one that is not acceptable. */
+  /** The sender; null without a credential; an error for a credential that is not accepted. */
   authenticate(authorization: string | undefined): Principal | ApiError | null
-  /** Whether that would cost next to nothing: the credential was seen before, or there is none. */
+  /** True when authenticate() verifies no signature: without a credential, or with one seen
+   *  before. */
   remembers(authorization: string | undefined): boolean
 }
 
@@ -24,8 +25,8 @@ export function createAuthenticator(tokens: AccessTokens, revocations: Revocatio
       if (authorization === undefined) return null
       const principal = tokens.verify(authorization)
       if (principal instanceof ApiError) return principal
-      // A verified token says who it was made for; only the feed says whether that still counts. What it said before it
-      // was lost stays true.
+      // The token proves whom it was issued to; only the feed knows whether its session still
+      // lives. A revocation read before the feed was lost stays valid.
       if (revocations.isRevoked(principal)) return REVOKED
       return revocations.isTrusted ? principal : UNTRUSTED
     },

@@ -1,4 +1,4 @@
-/** Ends sessions. Logout, kick, refresh reuse and revoked authorizations all come here, so that there is one order. */
+/** Ends sessions in one order for logout, kick, refresh reuse and revoked authorizations. */
 import type { Revocations } from './revocations.ts'
 import type { SessionKeys } from './session-keys.ts'
 import type { EndReason, Session, Sessions } from './sessions.ts'
@@ -7,10 +7,11 @@ import type { Users } from './users.ts'
 export type EndedSession = Pick<Session, 'id' | 'appId' | 'userId'>
 
 export interface SessionEnding {
-  /** In force here when this resolves, on every other instance within a second. After a StoreError the outcome is unknown;
-   *  ending again is safe. */
+  /** In force on this instance when it resolves, on the others within a second. After a
+   *  StoreError the outcome is unknown; repeating the call is safe. */
   endSession(session: EndedSession, reason: EndReason): Promise<void>
-  /** Ends every session of the user in one mini-program and wipes the session_key. False for an unknown user. */
+  /** Ends every session of the user in one mini-program and wipes the session_key. False for an
+   *  unknown user. */
   endAllSessions(appId: string, openId: string): Promise<boolean>
 }
 
@@ -21,16 +22,17 @@ export interface SessionEndingDeps {
   readonly revocations: Pick<Revocations, 'endSession' | 'endUser'>
 }
 
-/** The record first, the feed second. The record stops refreshes, the feed stops access tokens everywhere, the caller's
- *  own included. In the other order a failure between the two would leave a session that can be refreshed once its feed
- *  entry has expired, and a client whose logout can no longer be repeated. The mark in the record stays until the feed is
- *  written, so that after a failure the next logout, kick or refresh finds it and ends the session again. */
+/** Writes the record first, which stops refreshes, then the feed, which stops access tokens on
+ *  every instance, the caller's own included. In the other order a failure between the two leaves a
+ *  session that can be refreshed once its feed entry expires, and a client that cannot repeat its
+ *  logout. The mark stays in the record until the feed is written, so the next logout, kick or
+ *  refresh finds it and ends the session again. */
 export function createSessionEnding({ sessions, users, sessionKeys, revocations }: SessionEndingDeps): SessionEnding {
   return {
     async endSession(session, reason) {
       await sessions.markEnded(session, reason)
       await revocations.endSession(session.id)
-      // The mark refuses refreshes as well as a missing record does: a failure here changes nothing.
+      // The mark refuses refreshes as a missing record does, so a failure here changes nothing.
       await sessions.forget(session.id).catch(() => undefined)
     },
 

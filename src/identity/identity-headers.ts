@@ -1,10 +1,11 @@
-/** The headers that tell a backend who is asking. */
+/** Builds the identity headers that a backend receives. */
 import type { Claims, Principal, UserStatus } from './principal.ts'
 
-/** `wxgate`: X-OpenId and so on. `cloudrun`: the names of WeChat Cloud Run (微信云托管). */
+/** `wxgate`: X-OpenId and the rest of its family. `cloudrun`: the names of WeChat Cloud Run
+ *  (微信云托管). */
 export type IdentityStyle = 'wxgate' | 'cloudrun'
 
-/** Name and value in turns. */
+/** Names and values alternate. */
 export function identityHeaders(principal: Principal, style: IdentityStyle, status: UserStatus): string[] {
   const { openId, appId, unionId, userId, sessionId } = principal
   if (style === 'cloudrun') {
@@ -18,8 +19,8 @@ export function identityHeaders(principal: Principal, style: IdentityStyle, stat
   return headers
 }
 
-/** Headers that a route makes of claims. A value outside printable ASCII is percent-encoded as UTF-8 (RFC 8187, section
- *  3.2), so that no claim can start another header.
+/** Headers that a route fills from claims. A value outside printable ASCII is percent-encoded
+ *  as UTF-8 (RFC 8187, section 3.2), so a claim cannot start another header.
  *  @param inject Header name to claim name. */
 export function claimHeaders(inject: Readonly<Record<string, string>>, claims: Claims): string[] {
   const headers: string[] = []

@@ -1,23 +1,24 @@
-/** Open data of a user, opened with the session_keys that are kept for them. */
+/** Decrypts and verifies a user's open data with the stored session_keys. */
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
 import type { OpenData, OpenDataCapability, SealedOpenData, SignedRawData } from '../platforms/port.ts'
 import type { SessionKeys } from './session-keys.ts'
 
-/** Missing, too old, did not decrypt, not ours: one body for all. */
+/** One body for every cause: missing key, key too old, failed decryption, data of another app. */
 export const SESSION_KEY_STALE = new ApiError(
   'session_key_stale',
-  'This cannot be done with the session_key of the last login. Call wx.login, log in, and ask WeChat for the data again.'
+  'The session_key of the last login does not fit this data. Call wx.login, log in, and ask WeChat for the data again.'
 )
 
-/** The newest key, and the one before it. */
+/** The newest key and the one before it. */
 const TRIES = 2
 
 export interface OpenDataReader {
-  /** The whole data, openId and unionId included. Throws SESSION_KEY_STALE for every failure alike. */
+  /** Returns the whole data, openId and unionId included. Throws SESSION_KEY_STALE for every
+   *  failure. */
   decrypt(appId: string, openId: string, sealed: SealedOpenData): Promise<OpenData>
-  /** Whether `signature` belongs to exactly this rawData by the newest key; the one before it is for decrypting only.
-   *  SESSION_KEY_STALE where there is no key to tell by. */
+  /** True when `signature` matches exactly this rawData under the newest key; the one before it
+   *  only decrypts. Throws SESSION_KEY_STALE without a key. */
   verify(appId: string, openId: string, signed: SignedRawData): Promise<boolean>
 }
 
@@ -33,7 +34,7 @@ export function createOpenDataReader({ sessionKeys, openDataOf, clock }: OpenDat
       const cipher = openDataOf(appId)
       const keys = await sessionKeys.forDecrypting(appId, openId)
       const now = clock.now()
-      // Spare keys take the places of missing ones: a failure costs the same whatever its reason.
+      // Spare keys replace missing ones, so every failure takes the same time.
       const spares = Array.from({ length: TRIES }, () => cipher.createSpareKey())
       for (const sessionKey of [...keys, ...spares].slice(0, TRIES)) {
         const data = cipher.decrypt({ ...sealed, sessionKey, appId, openId, now })

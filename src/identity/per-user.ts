@@ -1,10 +1,10 @@
-/** A map from users to what is known of them, for lookups on the hot path: two steps instead of a key put together, which
- *  would cost more than the lookups. */
+/** Maps users to values for the hot path: two nested look-ups cost less than building a joined
+ *  key. */
 
 export interface PerUser<V> {
   get(appId: string, openId: string): V | undefined
   set(appId: string, openId: string, value: V): void
-  /** Drops what `isOver` says is over. */
+  /** Drops the values for which `isOver` is true. */
   sweep(isOver: (value: V) => boolean): void
   readonly size: number
 }

@@ -2,7 +2,7 @@
 
 export type UserStatus = 'anonymous' | 'bound'
 
-/** Claims of the login hook about a user. They travel in the token. */
+/** Claims that the login hook gave a user. The token carries them. */
 export type Claims = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
 export interface Principal {
@@ -11,7 +11,7 @@ export interface Principal {
   readonly unionId: string | null
   readonly userId: string
   readonly sessionId: string
-  /** Count of the endings of all sessions of this user, when the session began. */
+  /** How often all sessions of this user had been ended when the session began. */
   readonly epoch: number
   readonly status: UserStatus
   readonly claims: Claims

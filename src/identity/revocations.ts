@@ -1,44 +1,48 @@
-/** Which access tokens are dead before their time: a feed in the store that every process follows, so that a request is
- *  decided from memory. An entry lives a little longer than the longest access token; then all it speaks of has expired. */
+/** Revoked access tokens: every process follows a feed in the store and decides requests from
+ *  memory. An entry lives a little longer than the longest access token; then every token that it
+ *  revokes has expired. */
 import type { Clock } from '../clock.ts'
 import type { Store } from '../store/port.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createPerUser } from './per-user.ts'
 import type { Principal, UserStatus } from './principal.ts'
 
-/** Interval between two readings of the feed; an end is in force everywhere within this plus one reading (milliseconds). */
+/** Interval between two readings of the feed. An end is in force everywhere after one interval
+ *  and one reading (milliseconds). */
 const POLL_INTERVAL = 200
-/** Entries read at a time, few enough for requests not to wait for them. */
+/** Entries per reading: few enough not to delay requests. */
 const PAGE = 1_000
 const SWEEP_INTERVAL = 60_000
-/** Clocks of several instances differ, and a login that an end overtakes gets its token a moment after it: an entry is
- *  kept for this much longer than the longest token (milliseconds). */
+/** An entry outlives the longest token by this much (milliseconds): clocks of instances differ,
+ *  and a login that races with an end gets its token a moment later. */
 const MARGIN = 60_000
 
-/** `s`: a session ended. `u`: all sessions of a user (openid) of `a` (appid) below epoch `e` ended. `b`: a user of `a` has
- *  become bound. `x`: until when the entry matters. */
+/** `s`: a session ended. `u`: all sessions of a user (openid) of `a` (appid) below epoch `e`
+ *  ended. `b`: a user of `a` became bound. `x`: end of the entry's life. */
 type Entry = { x: number } & ({ s: string } | { a: string; u: string; e: number } | { a: string; b: string })
 
 export interface Revocations {
-  /** Reads the whole feed, then keeps following it. Resolves when the first whole reading is done, however long the
-   *  store is away. */
+  /** Reads the whole feed, then follows it. Resolves after the first whole reading, even when
+   *  the store is away for long before. */
   start(): Promise<void>
   stop(): void
-  /** In force here when this resolves, elsewhere within a second. When it fails nothing is known; ending again is safe. */
+  /** In force on this instance when it resolves, elsewhere within a second. After a failure the
+   *  outcome is unknown; repeating the call is safe. */
   endSession(id: string): Promise<void>
   endUser(appId: string, openId: string, epoch: number): Promise<void>
   markBound(appId: string, openId: string): Promise<void>
   isRevoked(principal: Principal): boolean
-  /** Whether this process knows that the session was ended. */
+  /** True when this process has read the end of the session. */
   hasEnded(session: Pick<Principal, 'appId' | 'openId' | 'epoch'> & { readonly id: string }): boolean
-  /** The lowest epoch of a live session of the user, as far as this process knows; 0 when unknown. */
+  /** The lowest epoch of a live session of the user that this process has read; 0 when unknown. */
   epochOf(appId: string, openId: string): number
-  /** The status a token carries may be older than the user's. */
+  /** The user's status, which may be newer than the token's. */
   statusOf(principal: Principal): UserStatus
-  /** Grows with every change; the same number means the same answers. */
+  /** Grows with every change; an equal number means equal answers. */
   readonly version: number
   readonly size: number
-  /** False until the feed was read whole, and again when it could not be read for longer than the grace. */
+  /** False until the feed was read whole, and again after the feed was unreadable for longer
+   *  than the grace. */
   readonly isTrusted: boolean
   /** Milliseconds since the feed was last read to its end; Infinity when it never was. */
   age(): number
@@ -53,7 +57,7 @@ export interface RevocationsOptions extends RevocationLimits {
 
 /** Limits that a reload can change. */
 export interface RevocationLimits {
-  /** Milliseconds: the life of an access token, and how long to go on without the feed. */
+  /** Milliseconds: the life of an access token, and the time to go on without the feed. */
   readonly accessTtl: number
   readonly grace: number
 }
@@ -74,13 +78,14 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   let isTrusted = false
 
   function apply(entry: Entry): void {
-    // The wall clock may be wrong while the entry is read. It matters for one life at most, by monotonic time.
+    // Monotonic: a wall clock that is wrong at this moment must not change how long the entry
+    // lasts.
     const until = clock.monotonic() + life
-    // An entry that is read again is not kept longer.
+    // Reading an entry again does not extend it.
     if ('s' in entry) sessions.set(entry.s, sessions.get(entry.s) ?? until)
     else if ('u' in entry) {
       const known = users.get(entry.a, entry.u)
-      // Entries may be read again, and older ones after newer ones.
+      // Entries may arrive twice, and older ones after newer ones.
       const epoch = Math.max(entry.e, known?.epoch ?? 0)
       users.set(entry.a, entry.u, { epoch, until: known?.epoch === epoch ? known.until : until })
     } else if ('b' in entry) bound.set(entry.a, entry.b, bound.get(entry.a, entry.b) ?? until)
@@ -88,8 +93,8 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   }
 
   async function publish(entry: Entry): Promise<void> {
-    // First the feed: were the entry known here alone and the feed not written, a repetition of the call would be
-    // refused as coming from an ended session, and the other instances would never learn.
+    // Write the feed first: with the entry applied and the write failed, a repeated call would be
+    // refused as coming from an ended session, and other instances would never learn of the end.
     await store.appendFeed(JSON.stringify(entry), life)
     apply(entry)
   }
@@ -161,7 +166,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     endUser: (appId, openId, epoch) => publish({ a: appId, u: openId, e: epoch, x: until() }),
     markBound(appId, openId) {
       const entry: Entry = { a: appId, b: openId, x: until() }
-      // Known here whatever becomes of the feed: nobody is refused for it.
+      // Applied even when the feed write fails: a bound user is refused nowhere.
       apply(entry)
       return publish(entry)
     },
@@ -189,7 +194,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     age,
     configure(next) {
       grace = next.grace
-      // Tokens of the longer life before may still be about.
+      // Tokens issued under the longer life may still be in use.
       life = Math.max(life, next.accessTtl + MARGIN)
     }
   }

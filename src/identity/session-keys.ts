@@ -1,17 +1,20 @@
-/** Custody of session_key. This module is the only one that sees a key in clear between WeChat's answer and its use. */
+/** Keeps session_keys. Between WeChat's answer and its use only this module sees a key in clear. */
 import type { Clock } from '../clock.ts'
 import type { Opened, Sealer } from '../crypto/sealer.ts'
 import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 
-/** A key that a newer login pushed out still decrypts what the phone encrypted a moment before (milliseconds). */
+/** A replaced key still decrypts what the phone encrypted a moment before the newer login
+ *  (milliseconds). */
 const OVERLAP = 10 * 60 * 1000
-/** A time further ahead (milliseconds) was written by a clock that was wrong; nothing may wait for it to come. */
+/** A key stored further ahead than this counts as missing: the clock that wrote it was wrong
+ *  (milliseconds). */
 const SKEW = 60_000
 
 const SPARE = 'no session_key'
 
-/** `at` is when the exchange with WeChat began: of two logins that overtake each other the later one holds the valid key. */
+/** `at` is the start of the exchange with WeChat: of two racing logins the later one holds the
+ *  valid key. */
 interface SealedKey {
   readonly key: string
   readonly at: number
@@ -24,15 +27,15 @@ interface KeyRecord {
 
 export interface SessionKeys {
   save(appId: string, openId: string, sessionKey: string, exchangedAt: number): Promise<void>
-  /** The key to sign with; null when there is none, it is older than `sessionKeyTtl`, or it cannot be opened: a login is
-   *  needed. */
+  /** The key to sign with; null when it is missing, older than `sessionKeyTtl`, or cannot be
+   *  opened, so that a login is needed. */
   current(appId: string, openId: string): Promise<string | null>
-  /** The keys to decrypt with, newest first: the current one and, for ten minutes, the one before it. */
+  /** The keys to decrypt with, newest first: the current one and, for ten minutes, the one
+   *  before it. */
   forDecrypting(appId: string, openId: string): Promise<readonly string[]>
-  /** After a reset at WeChat the old key is dead at once, and the new one inherits its age. False when another login
-   *  brought another key meanwhile: then that one stands. */
+  /** Stores the key after a reset at WeChat, which ends the old one at once; the new key keeps
+   *  the old one's age. False when a login stored another key meanwhile, which stays. */
   replace(appId: string, openId: string, oldKey: string, newKey: string): Promise<boolean>
-  /** Forgets what is stored for the user. */
   forget(appId: string, openId: string): Promise<void>
 }
 
@@ -45,8 +48,8 @@ export interface SessionKeysOptions {
 }
 
 export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: SessionKeysOptions): SessionKeys {
-  /** A record of nobody's, read and opened where there is none, so that a user without a key costs what one with two
-   *  does. */
+  /** A spare record is read and opened for a user without a key, so that both cases cost the
+   *  same. */
   const spare = { key: sealer.seal(SPARE, SPARE), at: 0 }
   const spareRecord = JSON.stringify({ current: spare, previous: spare } satisfies KeyRecord)
   const openSpare = () => {
@@ -79,8 +82,9 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
 
   const isFresh = (sealed: SealedKey) => clock.now() - sealed.at < sessionKeyTtl
 
-  /** A key sealed under an older secret is sealed again when it is used, so that the old secret can be retired.
-   *  @param opened What became of the record's two keys; null for one that was not used. */
+  /** Seals a key of an older secret again on use, so that the old secret can be retired.
+   *  @param opened The result for each of the record's two keys; null for a key that was not
+   *  used. */
   async function reseal(
     appId: string,
     openId: string,
@@ -136,7 +140,7 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
       return [current, previous].flatMap((opened) => opened?.text ?? [])
     },
 
-    // The record also changes while its key stays: it is sealed anew, or a login got the same key again.
+    // The record can change while its key stays: it is sealed again, or a login got the same key.
     replace: (appId, openId, oldKey, newKey) =>
       untilWritten('a session_key record', async () => {
         const found = await read(appId, openId)
@@ -152,7 +156,7 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
   }
 }
 
-/** The record with a key that was just obtained. The same key obtained again only becomes younger. */
+/** Adds a key to the record. A key that is obtained again only becomes younger. */
 function merge(record: KeyRecord, added: SealedKey, isSameKey: boolean): KeyRecord {
   const { current, previous } = record
   if (isSameKey) return added.at > current.at ? { current: added, previous } : record
@@ -160,7 +164,7 @@ function merge(record: KeyRecord, added: SealedKey, isSameKey: boolean): KeyReco
   return previous && previous.at >= added.at ? record : { current, previous: added }
 }
 
-/** Null for whatever is not, or no longer, a record of ours. */
+/** Null for text that is not a valid record. */
 function parseRecord(text: string): KeyRecord | null {
   try {
     const { current, previous } = JSON.parse(text) as Record<string, unknown>

@@ -5,7 +5,7 @@ import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 import type { Claims } from './principal.ts'
 
-/** `generation` counts the refresh tokens given out; only the newest one is unused. */
+/** `generation` counts the refresh tokens issued; only the newest one is unused. */
 export interface Session {
   readonly id: string
   readonly appId: string
@@ -15,10 +15,12 @@ export interface Session {
   readonly epoch: number
   readonly claims: Claims
   readonly generation: number
-  /** Issue time of the newest tokens, and the latest end of the family; milliseconds since the epoch. */
+  /** Issue time of the newest tokens and latest end of the family, in milliseconds since the
+   *  epoch. */
   readonly issuedAt: number
   readonly endsAt: number
-  /** Names the sender of the last refresh; null when it sent no `attempt`, absent before the first refresh. */
+  /** Identifies the sender of the last refresh; null when it sent no `attempt`, absent before
+   *  the first refresh. */
   readonly attempt?: string | null
 }
 
@@ -26,7 +28,8 @@ export type NewSession = Pick<Session, 'appId' | 'openId' | 'unionId' | 'userId'
 
 export type EndReason = 'logout' | 'kick' | 'reuse'
 
-/** The rest of a session that is being ended: no refresh is possible, and the revocation feed may not name it yet. */
+/** The record of a session that is being ended: no refresh is possible, and the revocation feed
+ *  may not contain it yet. */
 export interface EndedMark {
   readonly id: string
   readonly appId: string
@@ -34,33 +37,33 @@ export interface EndedMark {
   readonly ended: EndReason
 }
 
-/** A record as it was read. */
 export interface FoundSession {
   readonly session: Session | EndedMark
-  /** The stored text. A write on top of it is refused once the record has changed. */
+  /** The stored text. A write based on it is refused once the record has changed. */
   readonly stored: string
 }
 
 export interface RotationRequest {
   readonly generation: number
-  /** Of the user record: it may have come after the session began. */
+  /** From the user record: it may be newer than the session. */
   readonly unionId: string | null
   readonly attempt: string | null
 }
 
 export type Rotation =
   | { readonly outcome: 'rotated' | 'repeated'; readonly session: Session }
-  /** A refresh token was used a second time: the family has to be ended. */
+  /** A refresh token was used a second time: end the family. */
   | { readonly outcome: 'reused'; readonly session: Session }
   | { readonly outcome: 'unknown' }
 
 export interface Sessions {
   begin(subject: NewSession): Promise<Session>
   find(id: string): Promise<FoundSession | null>
-  /** Moves the family on from a generation. Of any number of racing calls one rotates; within the repeat window the others
-   *  get the same result if they send the same attempt. @param found As read before; read again where another call was faster. */
+  /** Moves the family to its next generation. Of any number of racing calls one rotates; within
+   *  the repeat window the others get the same result if they send the same attempt.
+   *  @param found As read before; read again when another call was faster. */
   rotate(found: FoundSession, request: RotationRequest): Promise<Rotation>
-  /** First step of ending a session: refuses every refresh from here on. */
+  /** First step of ending a session: refuses every later refresh. */
   markEnded(session: Omit<EndedMark, 'ended'>, reason: EndReason): Promise<void>
   /** Last step of ending a session. */
   forget(id: string): Promise<void>
@@ -69,10 +72,10 @@ export interface Sessions {
 export interface SessionsOptions {
   readonly store: Pick<Store, 'get' | 'set' | 'delete' | 'compareAndSet'>
   readonly clock: Pick<Clock, 'now'>
-  /** Milliseconds: the life of a family without a refresh, and in all. */
+  /** Milliseconds: the life of a family without a refresh, and its longest life. */
   readonly refreshTtl: number
   readonly refreshMaxTtl: number
-  /** Milliseconds in which the last but one refresh token gets the same answer again. */
+  /** Milliseconds during which the last but one refresh token gets the same answer again. */
   readonly repeatWindow: number
 }
 
@@ -92,8 +95,8 @@ export function createSessions(options: SessionsOptions): Sessions {
   ): Promise<Rotation | undefined> {
     if (isEnded(session)) return { outcome: 'unknown' }
     const now = clock.now()
-    // A token newer than the record: the store lost a write (a failover, a crash). The token's signature proves its
-    // generation.
+    // A token newer than the record: the store lost a write (failover, crash). The token's
+    // signature proves its generation.
     if (generation >= session.generation) {
       if (session.endsAt <= now) return { outcome: 'unknown' }
       const next: Session = {

@@ -7,7 +7,7 @@ import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 import type { UserStatus } from './principal.ts'
 
-/** As it stands in the store. `epoch` counts how often all sessions of the user were ended; `phone` is sealed. */
+/** As stored. `epoch` counts how often all sessions of the user were ended; `phone` is sealed. */
 interface UserRecord {
   readonly id: string
   readonly status: UserStatus
@@ -18,7 +18,7 @@ interface UserRecord {
   readonly last_login: number
 }
 
-/** `maker` is the appid and openid of the record that the id was first given to. */
+/** `maker` is the appid and openid of the record for which the id was made. */
 interface UnionRecord {
   readonly id: string
   readonly maker: string
@@ -48,19 +48,21 @@ export interface RecordedLogin {
 }
 
 export interface Users {
-  /** Finds or makes the record and notes the login. Of any number of first logins racing exactly one is told `isNew`.
-   *  A user whose unionid is already known from another mini-program gets the id it has there and is not new. */
+  /** Finds or makes the record and notes the login. Of any number of racing first logins
+   *  exactly one gets `isNew`. A user whose unionid is known from another mini-program takes the id
+   *  from there and is not new. */
   recordLogin(appId: string, openId: string, unionId: string | null, minEpoch?: number): Promise<RecordedLogin>
   find(appId: string, openId: string): Promise<User | null>
-  /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a write. */
+  /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a
+   *  write. */
   touch(appId: string, openId: string, minEpoch: number): Promise<User | null>
-  /** Ends every session begun so far: those of a lower epoch than the one returned. Null when there is no such user. */
+  /** Ends the sessions of every epoch below the returned one. Null for an unknown user. */
   endSessions(appId: string, openId: string): Promise<User | null>
-  /** Stores the number sealed and marks the user as bound. Null when there is no such user. */
+  /** Stores the number sealed and marks the user as bound. Null for an unknown user. */
   bindPhone(appId: string, openId: string, phone: UserPhone): Promise<User | null>
 }
 
-/** Users do not expire; stores want a TTL all the same. */
+/** Users do not expire, but a store record needs a TTL. */
 const FOREVER = 100 * 365 * 24 * 3600 * 1000
 
 export function createUsers({ store, sealer, clock }: { store: Store; sealer: Sealer; clock: Clock }): Users {
@@ -88,14 +90,14 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     return { countryCode, phoneNumber }
   }
 
-  /** A number sealed under an older secret is sealed again at a login, so that the old secret can be retired. */
+  /** Seals a number of an older secret again at a login, so that the old secret can be retired. */
   function resealPhone(sealed: string | null, context: string): string | null {
     const opened = sealed === null ? null : sealer.open(sealed, context)
     return opened && !opened.isCurrent ? sealer.seal(opened.text, context) : sealed
   }
 
-  /** Changes a record under contention: read, change, compare-and-set, again. Null when there is none. `first` is what was
-   *  read already. */
+  /** Reads, changes and compare-and-sets a record until no other write interferes. Null when it
+   *  is missing. `first` is a record that was read already. */
   async function update(
     appId: string,
     openId: string,
@@ -115,8 +117,9 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     })
   }
 
-  /** The id that all mini-programs of one Open Platform account share for a person, and whether this record is the one
-   *  that it was made for. Which one that is stands in the store, so that racing logins all see the same. */
+  /** Finds the id that all mini-programs of one Open Platform account share for a person,
+   *  and whether it was made for this record. The store holds the answer, so that racing logins
+   *  agree. */
   async function claimUnionId(
     unionId: string,
     id: string,
@@ -165,7 +168,7 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
         const epoch = Math.max(record.epoch, minEpoch)
         return { ...record, epoch, unionid: unionId ?? record.unionid, phone, last_login: now }
       }
-      // Read together, so that a first login costs one round trip less.
+      // Both reads in parallel save a first login one round trip.
       const [stored, union] = await Promise.all([
         store.get(keyOf(appId, openId)),
         unionId === null ? undefined : store.get(unionKey(unionId))
@@ -174,13 +177,13 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
       if (!known) {
         const created = await create({ appId, openId, unionId }, union, minEpoch)
         if (created) return created
-        // Another login of this user was a moment faster.
+        // Another login of this user was faster.
         const user = await update(appId, openId, note)
         if (!user) throw new StoreError('a user record vanished')
         return { user, isNew: false }
       }
-      // The account was joined to an Open Platform after the first login, or the store failed between the two records at
-      // an earlier one: the id stays, later apps will find it.
+      // Either the account joined an Open Platform after its first login, or an earlier login
+      // failed between the two records. The id stays, and later apps find it.
       if (unionId !== null && union === undefined) await claimUnionId(unionId, known.id, `${appId}:${openId}`)
       return { user: known, isNew: false }
     },

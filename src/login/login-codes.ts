@@ -1,4 +1,5 @@
-/** Login codes: a code is exchanged once, and its answer is given again to everybody who sends it within the window. */
+/** Login codes: a code is exchanged once. Within the window, everyone who sends it gets the
+ *  same answer. */
 import { createHash } from 'node:crypto'
 import { ApiError, type ErrorCode, StoreError } from '../errors.ts'
 import type { UserStatus } from '../identity/principal.ts'
@@ -7,16 +8,16 @@ import type { Store } from '../store/port.ts'
 
 const POLL_INTERVAL_MS = 50
 const PENDING = 'pending:'
-/** A claim ends after this unless its holder renews it. A killed holder, or one that never learned of its claim from a store
- *  in trouble, must not block the client's next attempt. */
+/** A claim ends after this without a renewal. A killed holder, or one that never learned of its
+ *  claim, must not block the client's next attempt. */
 const LEASE_MS = 3_000
 const RENEWAL_MS = 1_000
 /** Time for the store on top of the longest exchange. */
 const STORE_MARGIN_MS = 2_000
 
-/** Enough of a login to give its answer again. */
+/** The part of a login that is needed to give its answer again. */
 export interface LoginResult {
-  /** As it began. */
+  /** The session as it began. */
   readonly session: Session
   readonly status: UserStatus
   readonly isNew: boolean
@@ -36,15 +37,15 @@ export interface LoginCodes {
   open(appId: string, code: string, attempt: string | null): LoginCode
 }
 
-/** One code in the hands of one caller. `take`, `wait` and `replace` claim it; every claim ends with `settle`, `fail` or
- *  `release`. */
+/** One code as one caller holds it. `take`, `wait` and `replace` claim it; every claim ends
+ *  with `settle`, `fail` or `release`. */
 export interface LoginCode {
   /** True when this caller has claimed the code. */
   take(): Promise<boolean>
-  /** Waits for another caller's login. Null when this caller has claimed the code instead. Throws the stored error of a
-   *  login that failed, and a StoreError when the other caller never finishes. */
+  /** Waits for another caller's login. Null when this caller claimed the code instead. Throws
+   *  the stored error of a failed login, and a StoreError when the other caller never finishes. */
   wait(): Promise<EarlierLogin | null>
-  /** Claims a code whose earlier login is void. False when another caller was faster. */
+  /** Claims a code whose earlier login is no longer valid. False when another caller was faster. */
   replace(earlier: EarlierLogin): Promise<boolean>
   settle(result: LoginResult): Promise<void>
   fail(error: unknown): Promise<void>
@@ -55,7 +56,7 @@ export interface LoginCodesOptions {
   readonly store: Pick<Store, 'get' | 'set' | 'delete' | 'setIfAbsent' | 'compareAndSet'>
   /** Longest time of one exchange, hook included. */
   readonly timeoutMs: number
-  /** 0: a code is never answered twice. */
+  /** 0 means that a code is never answered twice. */
   readonly repeatWindowMs: number
   /** Called when a code arrives a second time from another sender. */
   readonly onForeignRepeat: (appId: string) => void
@@ -63,7 +64,7 @@ export interface LoginCodesOptions {
 
 const USED = new ApiError('code_used', 'The login code was sent before, by another sender. Call wx.login again.')
 
-/** After these errors the code may still be fresh: another attempt is worthwhile. */
+/** The code may still be fresh after these errors: another attempt is worthwhile. */
 const TRANSIENT: ReadonlySet<ErrorCode> = new Set([
   'wechat_unavailable',
   'store_unavailable',

@@ -1,8 +1,8 @@
-/** Reads the answer of a login hook strictly: its claims end up in a token. */
+/** Reads the answer of a login hook strictly, since a token will carry its claims. */
 import type { Claims } from '../identity/principal.ts'
 
-/** A token travels with every request, and has to fit into the headers of whatever is on the way: bytes of all claims as
- *  JSON, characters of one text, items of one list. */
+/** Bytes of all claims as JSON, characters of one text, items of one list. A token travels with
+ *  every request and must fit the header limits of every server on the way. */
 const MAX_CLAIMS = 1024
 const MAX_TEXT = 256
 const MAX_ITEMS = 32
@@ -11,22 +11,22 @@ const MAX_PROFILE = 16 * 1024
 const MAX_DETAIL = 200
 
 const DENIED = 'The service behind this mini-program does not let this user in.'
-/** Said by the gateway alone. */
+/** Members that only the gateway sets. */
 const OURS = ['id', 'is_new', 'status']
 
 export interface HookAnswer {
-  /** Why the user may not log in, for a person; null when they may. */
+  /** The reason for a person; null when the user may log in. */
   readonly denial: string | null
   readonly claims: Claims
-  /** For the client, beside what the gateway says of the user. */
+  /** Added to the client's answer beside the gateway's own members. */
   readonly profile: Readonly<Record<string, unknown>> | null
-  /** Names of what was left out. */
+  /** Names of the members that were left out. */
   readonly ignored: readonly string[]
 }
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Null for what is no answer. An empty one says that there is nothing to say.
+/** Null for an invalid answer. An empty answer has no claims and no profile.
  *  @param json The parsed body; undefined for an empty one. */
 export function readHookAnswer(status: number, json: unknown, allowed: readonly string[]): HookAnswer | null {
   const answer = json === undefined ? {} : isObject(json) ? json : null

@@ -1,5 +1,5 @@
-/** The login hook: a business service is told of every login, and says what the user may be called and whether they may come
- *  in. That joins an account system to the gateway without the gateway becoming one. */
+/** The login hook: asks a business service at every login whether the user may log in and which
+ *  claims the user has. It joins an account system to the gateway. */
 import type { Clock } from '../clock.ts'
 import type { LoginHookConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
@@ -11,7 +11,7 @@ import { CallFailure, callUpstream } from '../upstream/call.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
 import { type HookAnswer, readHookAnswer } from './login-hook-answer.ts'
 
-/** Bytes of an answer; more is a failure. */
+/** A longer answer is a failure. */
 const MAX_ANSWER_BYTES = 64 * 1024
 
 const FAILED = new ApiError(
@@ -21,8 +21,8 @@ const FAILED = new ApiError(
 )
 
 export interface LoginHook {
-  /** Throws login_blocked when the service refuses the user, and upstream_unavailable when it fails and a login without its
-   *  word is not wanted. Settles within `timeout`. */
+  /** Throws login_blocked when the service refuses the user, and upstream_unavailable when the
+   *  service fails and its answer is required. Settles within `timeout`. */
   ask(login: HookedLogin): Promise<HookVerdict>
 }
 
@@ -75,14 +75,14 @@ export function createLoginHook({ config, upstream, clock, log }: LoginHookOptio
       } catch (error) {
         const reason = error instanceof CallFailure ? error.reason : 'internal'
         const fields = { event: 'login_hook_failed', reason, app: login.app.appId, user: login.user.id }
-        log.warn({ ...fields, onFailure: config.onFailure }, 'the login hook gave no usable answer')
+        log.warn({ ...fields, onFailure: config.onFailure }, 'the login hook gave no valid answer')
         if (config.onFailure === 'refuse') throw FAILED
         return { claims: {} satisfies Claims, profile: null }
       }
       if (answer.denial !== null) throw new ApiError('login_blocked', answer.denial)
       if (answer.ignored.length > 0) {
         const fields = { event: 'login_hook_ignored', app: login.app.appId, ignored: answer.ignored }
-        log.warn(fields, 'the login hook set what it may not, or too much of it')
+        log.warn(fields, 'the login hook set members that it may not set, or too large ones')
       }
       return { claims: answer.claims, profile: answer.profile === null ? null : withoutIdentity(answer.profile) }
     }

@@ -1,4 +1,5 @@
-/** A login: a code of the mini-program becomes a session. `steps` is the protocol, one line per step. */
+/** Turns a login code of the mini-program into a session. `steps` is the protocol, one line per
+ *  step. */
 import type { Clock } from '../clock.ts'
 import { ApiError, StoreError, toApiError } from '../errors.ts'
 import type { Revocations } from '../identity/revocations.ts'
@@ -12,11 +13,11 @@ import type { HookVerdict, LoginHook } from './login-hook.ts'
 
 export interface LoginRequest {
   readonly code: string
-  /** May be left out where one app is configured. */
+  /** Optional when one app is configured. */
   readonly appId: string | undefined
   /** Random text of the sender that binds a repeat to it; null when none was sent. */
   readonly attempt: string | null
-  /** Counted by the login limit. */
+  /** The client that the login limit counts. */
   readonly clientKey: string
   readonly requestId: string
   readonly traceparent: string
@@ -39,12 +40,13 @@ export interface LoginDeps {
   readonly hook: LoginHook | null
   readonly grants: Grants
   readonly clock: Pick<Clock, 'now'>
-  /** Called for every code that was exchanged. @param result `ok` or an error code. */
+  /** Called after every exchange of a code.
+   *  @param result `ok` or an error code. */
   readonly onExchanged: (appId: string, result: string) => void
 }
 
 export interface Login {
-  /** Equal codes at the same time, and again within the repeat window, get the same answer. */
+  /** Equal codes get the same answer when sent at the same time or within the repeat window. */
   logIn(request: LoginRequest): Promise<LoginAnswer>
 }
 
@@ -54,7 +56,8 @@ const WHICH_APP = new ApiError(
 )
 const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
 
-/** WeChat publishes no grammar for codes; these are the characters of a URL query that need no encoding. */
+/** WeChat publishes no grammar for codes. These are the characters that a URL query holds
+ *  unencoded. */
 const CODE = /^[A-Za-z0-9_.~-]{1,512}$/
 const BAD_CODE = new ApiError(
   'invalid_request',
@@ -94,9 +97,9 @@ export function createLogin(deps: LoginDeps): Login {
     }
   }
 
-  /** The result of an earlier login with this code, or null once the code is claimed. Limit and claim are asked together,
-   *  which saves a round trip to the store. The answer of a session that has ended since is void: then the platform says
-   *  whether the code is still good. */
+  /** Returns the result of an earlier login with this code, or null once the code is claimed.
+   *  Limit and claim go to the store together, which saves a round trip. The answer of a session
+   *  that has since ended does not count: the platform decides whether the code is still valid. */
   async function claim(code: LoginCode, app: PlatformApp, { clientKey }: LoginRequest): Promise<LoginResult | null> {
     const limited = deps.limiter.hit(deps.limitBy === 'app' ? app.appId : clientKey)
     const [taken, admitted] = await Promise.allSettled([code.take(), limited])
@@ -140,7 +143,7 @@ export function createLogin(deps: LoginDeps): Login {
 
   async function begin(recorded: RecordedLogin, { claims, profile }: HookVerdict): Promise<LoginResult> {
     const { appId, openId } = recorded.user
-    // The hook may just have ended all sessions of the user, in order to leave this one.
+    // The hook may have ended all sessions of the user, so read the record again.
     const user = hook === null ? recorded.user : await users.find(appId, openId)
     if (user === null) throw new StoreError('a user record vanished')
     const { id: userId, unionId, epoch, status } = user
@@ -170,7 +173,7 @@ export function createLogin(deps: LoginDeps): Login {
       const app = chooseApp(request.appId)
       const result = await share(`${app.appId}:${request.code}:${request.attempt ?? ''}`, () => steps(app, request))
       const { session, status, isNew, profile } = result
-      // The tokens are a function of the session: every instance gives the same answer.
+      // The tokens depend on the session alone: every instance gives the same answer.
       const grant = grants.issue(session, status)
       return { ...grant, user: { ...profile, id: session.userId, is_new: isNew, status } }
     }

@@ -1,4 +1,4 @@
-/** Limits the refreshes of one session, in memory: no store is asked for a session that is over its limit. */
+/** Limits the refreshes of one session in memory: over the limit, the store is not asked. */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'

@@ -1,4 +1,4 @@
-/** A refresh: the last refresh token becomes the next pair of tokens. */
+/** Exchanges a refresh token for the next pair of tokens. */
 import { createHash } from 'node:crypto'
 import { ApiError } from '../errors.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
@@ -34,10 +34,10 @@ export interface Refresh {
   refresh(request: RefreshRequest): Promise<Grant>
 }
 
-const INVALID = new ApiError('refresh_invalid', 'The refresh token is not valid any more. Log in again.')
+const INVALID = new ApiError('refresh_invalid', 'The refresh token is no longer valid. Log in again.')
 const REUSED = new ApiError(
   'refresh_reused',
-  'The refresh token was used before. To be safe the session was ended; log in again.'
+  'The refresh token was used before, so the session was ended. Log in again.'
 )
 
 export function createRefresh(deps: RefreshDeps): Refresh {
@@ -58,7 +58,7 @@ export function createRefresh(deps: RefreshDeps): Refresh {
       if (session.ended === 'reuse') throw REUSED
       return refuse()
     }
-    // The store may have lost the end of a session that this process knows of.
+    // The store may have lost the end of a session that this process has read.
     if (!deps.isConfigured(session.appId) || revocations.hasEnded(session)) return refuse()
     return { session, stored }
   }

@@ -1,6 +1,6 @@
-/** Abilities of a mini-program platform. Only `login` is required. An endpoint registers only where a configured app's
- *  platform has its capability. Every call settles within the platform's deadline and throws an ApiError for anything but
- *  success. */
+/** The port of a mini-program platform. Only `login` is required. An endpoint registers only
+ *  where a configured app's platform has its capability. Every call settles within the platform's
+ *  deadline and throws an ApiError on any failure. */
 import type { Readable } from 'node:stream'
 import type { ReadAhead } from '../http/body/read-ahead.ts'
 
@@ -9,7 +9,7 @@ export interface Platform extends Capabilities {
   readonly name: string
   /** Part of stored keys: `union:<scope>:<unionid>`. A unionid is unique within its scope. */
   readonly unionScope: string
-  /** Exchanges a login code. Never repeated once the code may have been spent. */
+  /** Exchanges a login code. Never repeats the call once the code may be spent. */
   login(app: PlatformApp, code: string): Promise<LoginExchange>
   /** Call it after the last call has settled. */
   close(): Promise<void>
@@ -31,11 +31,12 @@ export interface PlatformApp {
 export interface LoginExchange {
   readonly openId: string
   readonly unionId: string | null
-  /** Shared with the phone until the next login; text in the platform's own encoding. */
+  /** The phone holds the same key until the next login. Text in the platform's own encoding. */
   readonly sessionKey: string
 }
 
-/** Longest `encryptedData` or `rawData`, in characters. The largest answers of WeChat stay below a tenth of it. */
+/** Longest `encryptedData` or `rawData`, in characters. The largest answers of WeChat stay
+ *  below a tenth of it. */
 export const MAX_OPEN_DATA = 64 * 1024
 
 export type OpenData = Readonly<Record<string, unknown>>
@@ -52,7 +53,7 @@ export interface SignedRawData {
 }
 
 export interface OpenDataCapability {
-  /** The data, or null for every failure alike: a caller must not tell them apart.
+  /** The data, or null for every failure: a caller must not tell failures apart.
    *  @param now Milliseconds since the epoch. */
   decrypt(input: SealedOpenData & { sessionKey: string; appId: string; openId: string; now: number }): OpenData | null
   verify(input: SignedRawData & { sessionKey: string }): boolean
@@ -61,23 +62,24 @@ export interface OpenDataCapability {
 }
 
 export interface Phone {
-  /** With the country code where it is not a mainland number. */
+  /** With the country code, except for a mainland number. */
   readonly phoneNumber: string
   readonly purePhoneNumber: string
   readonly countryCode: string
 }
 
 export interface PhoneCapability {
-  /** The number behind a single-use code that the platform issued for this user. */
+  /** Exchanges a single-use code that the platform issued for this user. */
   exchange(app: PlatformApp, openId: string, code: string): Promise<Phone>
   /** The number in decrypted open data; null for anything else. */
   read(data: unknown, appId: string): Phone | null
 }
 
 export interface SessionKeyCapability {
-  /** Whether the platform still knows this key. */
+  /** True while the platform accepts this key. */
   check(app: PlatformApp, openId: string, sessionKey: string): Promise<boolean>
-  /** The new key; session_key_stale where the platform no longer knows the old one. */
+  /** Returns the new key; throws session_key_stale when the platform no longer accepts the old
+   *  one. */
   reset(app: PlatformApp, openId: string, sessionKey: string): Promise<string>
 }
 
@@ -93,31 +95,34 @@ export type PathVerdict = 'plain' | 'ambiguous' | 'credential'
 
 export interface EgressCall {
   readonly method: string
-  /** Begins with `/`. */
+  /** Starts with `/`. */
   readonly path: string
-  /** With its `?`, or empty. */
+  /** Includes its `?`, or is empty. */
   readonly query: string
-  /** Name and value in turns, as the backend sent them. */
+  /** Names and values alternate, as the backend sent them. */
   readonly headers: readonly string[]
-  /** A stream can be sent once: a refused access token is then dropped, and the refusal passed on. */
+  /** A stream can be sent once: when WeChat refuses the access token, the token is dropped and
+   *  the refusal passed on. */
   readonly body: Buffer | Readable | null
   /** Length of a stream; null when unknown. */
   readonly contentLength: number | null
-  /** Aborted when the backend has left. */
+  /** Aborted when the backend disconnects. */
   readonly signal: AbortSignal
 }
 
 export interface EgressAnswer {
   readonly status: number
-  /** Name and value in turns. */
+  /** Names and values alternate. */
   readonly headers: string[]
   readonly body: ReadAhead
 }
 
 export interface EgressCapability {
-  /** Whether a backend may call this path.
-   *  @param path Canonical. @param needs Readings that the whole target needs, see canonical-path.ts. */
+  /** Decides whether a backend may call this path.
+   *  @param path Canonical.
+   *  @param needs Readings that the whole target needs, see canonical-path.ts. */
   judge(path: string, needs: number): PathVerdict
-  /** Forwards a backend's call with the app's access token. A refused token is replaced, and the call made once more. */
+  /** Forwards a backend's call with the app's access token. A refused token is replaced and the
+   *  call repeated once. */
   forward(app: PlatformApp, call: EgressCall): Promise<EgressAnswer>
 }

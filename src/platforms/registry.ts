@@ -3,11 +3,11 @@ import { ApiError } from '../errors.ts'
 import type { Capabilities, Platform } from './port.ts'
 
 export interface Platforms {
-  /** Throws for an app that is not configured: callers have looked it up before. */
+  /** Throws for an app that is not configured; callers look it up first. */
   of(appId: string): Platform
-  /** Whether the platform of any configured app has the capability. */
+  /** True when the platform of any configured app has the capability. */
   has(name: keyof Capabilities): boolean
-  /** The capability of the app's platform; not_found where it lacks it. */
+  /** The capability of the app's platform; throws not_found without it. */
   require<Name extends keyof Capabilities>(appId: string, name: Name): NonNullable<Capabilities[Name]>
 }
 

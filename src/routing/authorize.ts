@@ -1,4 +1,4 @@
-/** Route and principal of a request, or the error that refuses it. */
+/** Resolves route and principal of a request, or the error that refuses it. */
 import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { BODY_TOO_LARGE } from '../http/body/request-body.ts'
@@ -19,7 +19,7 @@ export interface Granted<R> {
 
 export interface Refused<R> {
   readonly error: ApiError
-  /** Null when no route was found. */
+  /** Null without a matching route. */
   readonly route: R | null
   readonly match: Match<R>
 }
@@ -72,7 +72,7 @@ function matchError(match: Exclude<Match<RouteConfig>, { kind: 'route' }>): ApiE
   return new ApiError('method_not_allowed', `This route accepts ${match.allow}.`, { headers: { allow: match.allow } })
 }
 
-/** True for a principal that has one of the accepted values of every claim that the route names. */
+/** True when the principal has an accepted value for every claim that the route names. */
 export function hasClaims(principal: Principal, required: RouteConfig['require']): boolean {
   for (const name in required) {
     const accepted = required[name] ?? []

@@ -1,12 +1,12 @@
-/** The routes as lenient servers behind the gateway could distinguish them. */
+/** The routes as lenient servers behind the gateway could match them. */
 import type { RouteConfig } from '../config/config.ts'
 import { foldCase } from '../http/path/lenient-reading.ts'
 import { createPathEntry, type PathEntry } from './path-entry.ts'
 import { groupBy } from './prefix-index.ts'
 
 export interface LenientRoutes<R> {
-  /** The routes of all paths that a server could read, with or without regard for letter case. Null when one of those
-   *  paths takes no such method.
+  /** The routes of all paths that a server could read, with and without regard to letter case.
+   *  Null when one of those paths has no route for the method.
    *  @param segments Every name that each segment could have. */
   routesFor(method: string, segments: readonly (readonly string[])[]): R[] | null
 }
@@ -42,7 +42,7 @@ export function createLenientRoutes<R extends RouteConfig>(routes: readonly R[])
         for (const node of nodes) {
           for (const place of node.places) {
             if (place.isCaseSensitive && !couldBe(place.names, segments)) continue
-            // Every server reads these segments so: shorter paths do not count any more.
+            // Every server reads these segments alike: shorter paths no longer count.
             if (mustBe(place.names, segments)) found = found.filter(({ names }) => names.length === depth)
             found.push(place)
           }
@@ -79,8 +79,8 @@ function mustBe(names: readonly string[], segments: readonly (readonly string[])
 
 const AUTH_RANK = { public: 0, optional: 1, required: 2 }
 
-/** True when a client that may use `route` may use `other` too, as often and with bodies as large, and when `route` treats
- *  bodies as `other` does. */
+/** True when a client that may use `route` may also use `other`, as often and with bodies as
+ *  large, and both treat bodies alike. */
 export function asksAtLeast(route: RouteConfig, other: RouteConfig): boolean {
   if (AUTH_RANK[route.auth] < AUTH_RANK[other.auth]) return false
   const { apps, rateLimit } = other

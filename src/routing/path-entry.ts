@@ -2,9 +2,9 @@
 import type { RouteConfig } from '../config/config.ts'
 
 export interface PathEntry<R> {
-  /** The route that takes the method: the one that names it, else the one for all. */
+  /** The route that names the method, else the one for all methods. */
   routeFor(method: string): R | undefined
-  /** For `Allow`; only asked for where no route takes every method. */
+  /** For `Allow`; read only when no route takes every method. */
   readonly allow: string
 }
 
@@ -15,7 +15,7 @@ export function createPathEntry<R extends RouteConfig>(routes: readonly R[]): Pa
     if (route.methods === null) forAll = route
     for (const method of route.methods ?? []) byMethod.set(method, route)
   }
-  // A route for GET takes HEAD, too (RFC 9110, section 9.3.2).
+  // A route for GET also takes HEAD (RFC 9110, section 9.3.2).
   const get = byMethod.get('GET')
   if (get && !byMethod.has('HEAD')) byMethod.set('HEAD', get)
   return {

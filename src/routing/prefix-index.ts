@@ -1,11 +1,11 @@
 /** Finds the longest of many paths that is a prefix on a segment boundary. */
 
 export interface PrefixIndex<T> {
-  /** The entry of the longest prefix of `path`; undefined when none is one. */
+  /** The entry of the longest prefix of `path`; undefined without one. */
   find(path: string): T | undefined
 }
 
-/** @param entries Paths without a trailing slash, but for `/`, which is a prefix of everything. */
+/** @param entries Paths without a trailing slash, except `/`, which is a prefix of everything. */
 export function createPrefixIndex<T>(entries: ReadonlyMap<string, T>): PrefixIndex<T> {
   const root = entries.get('/')
   const lengths = [...new Set([...entries.keys()].map((path) => path.length))]
@@ -25,7 +25,7 @@ export function createPrefixIndex<T>(entries: ReadonlyMap<string, T>): PrefixInd
   }
 }
 
-/** The items by the key that each has, in their order. */
+/** Groups the items by key, in their order. */
 export function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>()
   for (const item of items) {

@@ -1,4 +1,5 @@
-/** Fixed-window limits, shared by all instances through the store; who is far over is refused without asking it. */
+/** Fixed-window limits, shared by all instances through the store. A key far over its limit is
+ *  refused without asking the store. */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
@@ -7,8 +8,8 @@ import type { Store } from '../store/port.ts'
 const REMEMBERED = 50_000
 
 export interface RateLimiter {
-  /** Counts one; throws rate_limited when that is one too many. With the store away it throws StoreError, or counts for
-   *  this process alone where `isLenient`. */
+  /** Counts one request; throws rate_limited above the limit. Without a working store it throws
+   *  StoreError, or counts in this process when `isLenient`. */
   hit(key: string): Promise<void>
 }
 
@@ -20,7 +21,7 @@ export interface RateLimiterOptions {
   readonly max: number
   /** Milliseconds. */
   readonly window: number
-  /** Go on without the store rather than refuse. */
+  /** Count in this process instead of refusing while the store fails. */
   readonly isLenient?: boolean
 }
 

@@ -16,11 +16,12 @@ import { createPrefixIndex, groupBy } from './prefix-index.ts'
 export type Match<R = RouteConfig> =
   | { readonly kind: 'route'; readonly route: R }
   | { readonly kind: 'none' }
-  /** A lenient server could take the path to a route that asks for more: answered like `none`. */
+  /** A lenient server could read the path as one of a stricter route. Answered like `none`. */
   | { readonly kind: 'guarded'; readonly route: R }
-  /** Routes for this path exist, none for the method. */
+  /** The path has routes, but none for the method. */
   | { readonly kind: 'method'; readonly allow: string }
-  /** The path needs an allowance that its route does not give, or a lenient server could read it in several ways. */
+  /** The path needs an allowance that its route does not give, or lenient servers could read it
+   *  in several ways. */
   | { readonly kind: 'ambiguous'; readonly reason: string }
 
 export interface RouteTable<R> {
@@ -37,12 +38,12 @@ export function createRouteTable<R extends RouteConfig>(routes: readonly R[]): R
     new Map([...groupBy(routes, ({ path }) => path)].map(([path, group]) => [path, createPathEntry(group)]))
   )
   const lenient = createLenientRoutes(routes)
-  // A lenient reading gains something only where routes ask for different things.
+  // Lenient readings matter only when routes differ in their requirements.
   const demands = routes.map(({ auth, apps, require, rateLimit, methods, openData, bodyLimit }) =>
     JSON.stringify([auth, apps, require, rateLimit, methods, openData, bodyLimit])
   )
   const isUniform = new Set(demands).size <= 1
-  // If a route has capitals, a path in small letters can be another reading of it.
+  // When a route has capitals, a path in small letters can be another reading of it.
   const arePlain = routes.every(({ path }) => hasOneReading(path))
 
   function match(method: string, { path, needs }: CanonicalPath): Match<R> {
@@ -62,8 +63,9 @@ export function createRouteTable<R extends RouteConfig>(routes: readonly R[]): R
     return { kind: isSafe ? 'route' : 'guarded', route }
   }
 
-  /** The path without its matrix parameters must lead to a route that allows what the path needs, and to the same route for
-   *  every server that decodes it first, with and without the parameters. */
+  /** The path without its matrix parameters must lead to a route that allows what the path
+   *  needs, and to the same route for every server that decodes it first, with and without the
+   *  parameters. */
   function matchLenient(method: string, path: string, needs: number): Match<R> {
     const bare = path.replace(/(?:;|%3B)[^/]*/g, '')
     const entry = exact.find(bare)
@@ -72,7 +74,7 @@ export function createRouteTable<R extends RouteConfig>(routes: readonly R[]): R
     if (found.kind !== 'route') return found
     const { route } = found
     if ((needs & ~allowances(route)) !== 0) return ambiguous(needs & ~allowances(route))
-    // The upstream gets the rest of the path, which has to begin with a slash.
+    // The upstream gets the rest of the path, which must start with a slash.
     if (!withoutPrefix(path, route.stripPrefix).startsWith('/')) return UNPLAIN
     for (const spelling of new Set([path, bare])) {
       if (lenientReading(spelling) === null) return UNPLAIN
@@ -83,7 +85,7 @@ export function createRouteTable<R extends RouteConfig>(routes: readonly R[]): R
         if (!others?.every((other) => other === route)) return UNPLAIN
       }
     }
-    // To a server that decodes no slashes, or knows no parameters, these are names like any other.
+    // For a server that decodes no slashes and knows no parameters, these are part of names.
     const asNames = path.replace(/;|%3B|%2F|%25|%3F|%23/g, '-')
     return guard(method, asNames, route).kind === 'route' ? found : UNPLAIN
   }
@@ -97,9 +99,10 @@ function pick<R extends RouteConfig>(entry: PathEntry<R> | undefined, method: st
   return route ? { kind: 'route', route } : { kind: 'method', allow: entry.allow }
 }
 
-/** The path as lenient servers could read it; null when a segment could be a step or hold a slash. Beside the path itself:
- *  its last segment without an extension (Rails, Spring before 5.3), where the route does not name that segment, and the
- *  path behind a PHP script (PATH_INFO). */
+/** The path as lenient servers could read it; null when a segment could be a dot segment or
+ *  hold a slash. Besides the path itself: its last segment without an extension (Rails, Spring
+ *  before 5.3), where the route does not name that segment, and the path behind a PHP script
+ *  (PATH_INFO). */
 function readingsOf(path: string, route: RouteConfig): (readonly string[])[][] | null {
   const segments = namesOfAll(path)
   if (segments === null) return null
@@ -119,7 +122,8 @@ function withStems(names: readonly string[]): readonly string[] {
   return [...new Set([...names, ...stems])]
 }
 
-/** Null when a segment could be a step or hold a slash, and for more segments than any route needs. */
+/** Null when a segment could be a dot segment or hold a slash, and for more segments than any
+ *  route needs. */
 function namesOfAll(path: string): (readonly string[])[] | null {
   const written = path.slice(1).split('/')
   if (written.length > MAX_SEGMENTS) return null
@@ -150,7 +154,8 @@ function ambiguous(needs: number): Match<never> {
   return { kind: 'ambiguous', reason: 'The path holds a character that was encoded twice, or an encoded "?" or "#"' }
 }
 
-/** True when every lenient reading is the path itself: small letters, nothing encoded, no ".", no "+" and no "::". */
+/** True when every lenient reading is the path itself: small letters, nothing encoded, no ".",
+ *  no "+" and no "::". */
 function hasOneReading(path: string): boolean {
   for (let index = 0; index < path.length; index++) {
     const code = path.charCodeAt(index)

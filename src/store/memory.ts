@@ -1,4 +1,4 @@
-/** `memory:`: state of one process, gone when it ends. For development and tests. */
+/** `memory:`: state of one process, lost when it ends. For development and tests. */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { StoreError } from '../errors.ts'
@@ -6,8 +6,8 @@ import type { Log } from '../telemetry/log.ts'
 import type { Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
 
-/** Records kept at most; beyond that the one not used for longest goes, live or not. At some 500 bytes a record this is
- *  about 100 MB. */
+/** Most records kept; above it the least recently used one goes, live or not. At about 500
+ *  bytes a record this is about 100 MB. */
 export const MEMORY_RECORDS = 200_000
 
 interface MemoryRecord {
@@ -91,10 +91,11 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
   }
 }
 
-/** Bounded by expiry: what has expired at the old end is dropped with every append. */
+/** Drops expired entries at the old end with every append, which bounds its size. */
 function createMemoryFeed(clock: Clock) {
   let entries: MemoryRecord[] = []
-  /** Entries before this index have expired and been forgotten; the array is cut when they are the larger half. */
+  /** Entries before this index have expired; the array is cut when they are more than half of
+   *  it. */
   let head = 0
   /** Sequence number of `entries[0]`. */
   let base = 1

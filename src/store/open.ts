@@ -19,9 +19,9 @@ export interface OpenStoreOptions {
 
 const DEFAULT_TIMEOUT = 1_000
 
-/** `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…` (see redis-url.ts for Cluster and Sentinel). Throws a
- *  {@link StoreError} whose message is for people when the URL is wrong or the file cannot be used. A Redis that is away is
- *  no error here: operations fail until it is back. */
+/** `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…` (see redis-url.ts for Cluster and
+ *  Sentinel). Throws a {@link StoreError} with a message for people when the URL is wrong or the
+ *  file cannot be used. An unreachable Redis is no error here: operations fail until it answers. */
 export async function openStore(url: string, options: OpenStoreOptions): Promise<Store> {
   const { clock, log, timeout = DEFAULT_TIMEOUT, baseDir = '.' } = options
   if (url === 'memory:') return createMemoryStore({ clock, log })
@@ -32,8 +32,8 @@ export async function openStore(url: string, options: OpenStoreOptions): Promise
     return openSqliteStore(resolve(baseDir, path), { clock, log, timeout })
   }
   const address = parseRedisUrl(url)
-  if (!address) throw new StoreError('the store is none of memory:, sqlite:PATH, redis://…, rediss://…')
-  // Its client is half as large as all the rest: who has no Redis does not wait for it.
+  if (!address) throw new StoreError('the store must be memory:, sqlite:PATH, redis://… or rediss://…')
+  // Loaded on demand: the Redis client is half as large as all other code together.
   const { openRedisStore } = await import('./redis.ts')
   const caFile = address.caFile === null ? null : resolve(baseDir, address.caFile)
   return openRedisStore({ address: { ...address, caFile }, log, timeout })

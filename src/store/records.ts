@@ -1,8 +1,8 @@
-/** Plain records through Keyv. Every backend brings a small adapter; what it stores is the value itself, without an
+/** Plain records through Keyv. Each backend has a small adapter. The value is stored without an
  *  envelope, so that the atomic operations beside Keyv see the same bytes. */
 import { Keyv } from 'keyv'
 
-/** The backend behind Keyv. Expiry is the backend's: a record past its time is `undefined`. */
+/** The backend behind Keyv. It enforces expiry: an expired record is `undefined`. */
 export interface RecordAdapter {
   get(key: string): Promise<string | undefined>
   set(key: string, value: string, ttl: number): Promise<void>
@@ -21,13 +21,13 @@ export function createRecords(adapter: RecordAdapter): Records {
       ...adapter,
       opts: {},
       on: () => undefined,
-      // Keyv insists on it; nothing in wxgate empties a whole store.
+      // Keyv requires it; wxgate never empties a store.
       clear: () => Promise.reject(new Error('a store is never cleared'))
     },
-    // An empty namespace is none at all. Left out it would be `keyv`, and part of every key.
+    // Without a namespace Keyv would prefix every key with `keyv`.
     namespace: '',
     useKeyPrefix: false,
-    // Without this a failing backend reads as "no such record", which could mean "not revoked".
+    // Without it a failing backend reads as a missing record, which could mean "not revoked".
     throwOnErrors: true,
     emitErrors: false,
     serialize: ({ value }) => value as string,

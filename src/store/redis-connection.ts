@@ -1,13 +1,14 @@
-/** Makes one connection to Redis: to a server, to the master that a Sentinel names, or to a Cluster. A connection lives
- *  until it is lost; making a new one is up to redis-link.ts. */
+/** Makes one connection to Redis: to a server, to the master that a Sentinel names, or to a
+ *  Cluster. redis-link.ts replaces a lost connection. */
 import { readFileSync } from 'node:fs'
 import { createClient, createCluster } from '@keyv/redis'
 import type { RedisAddress, RedisCredentials, RedisNode } from '../config/redis-url.ts'
 
 export interface RedisConnection {
-  /** Sends one command to the server that keeps `key`. Commands of one tick leave together. No deadline of its own. */
+  /** Sends one command to the server that holds `key`. Commands of one tick leave together. Has
+   *  no deadline. */
   send(key: string, args: readonly string[]): Promise<unknown>
-  /** True when it spans servers: losing one of them leaves the others usable. */
+  /** True when it spans servers: after the loss of one the others still work. */
   readonly isCluster: boolean
   destroy(): void
 }
@@ -16,11 +17,12 @@ export interface ConnectOptions {
   readonly address: RedisAddress
   /** Milliseconds for every step of connecting. */
   readonly timeout: number
-  /** Called when the server has gone; never before `connectRedis` has resolved. */
+  /** Called when the server is lost; never before `connectRedis` has resolved. */
   readonly onLost: () => void
 }
 
-/** Longest silence of a connection inside a cluster; the client pings in between (milliseconds). */
+/** Longest silence of a connection inside a cluster, and the interval of the client's pings
+ *  (milliseconds). */
 const CLUSTER_SILENCE = 10_000
 const CLUSTER_PING = 3_000
 
@@ -30,12 +32,12 @@ export async function connectRedis(options: ConnectOptions): Promise<RedisConnec
   if (address.kind === 'server') return connectServer(address.nodes[0], address.credentials, address.database, options)
   const master = await findMaster(options)
   let isMaster = false
-  // Lost while it is being asked what it is, it was never a connection of the caller's.
+  // A connection lost during the INFO query was never handed to the caller.
   const onLost = () => void (isMaster && options.onLost())
   const connection = await connectServer(master, address.credentials, address.database, { ...options, onLost })
   try {
-    // A sentinel may be behind the times; the server itself knows what it is. ROLE would say it in fewer words, but is
-    // among the commands that an ACL leaves out.
+    // A sentinel may be outdated; the server itself knows its role. INFO and not ROLE: common ACLs
+    // leave ROLE out.
     const replication = await within(options.timeout, connection.send('', ['INFO', 'replication']))
     isMaster = /^role:master\b/m.test(String(replication))
     if (isMaster) return connection
@@ -46,9 +48,9 @@ export async function connectRedis(options: ConnectOptions): Promise<RedisConnec
   }
 }
 
-/** Client options for every server. It does not reconnect by itself and queues nothing while it has no
- *  connection: an operation must fail at once then, and must not be sent later, behind the back of a caller who was told
- *  that it failed. */
+/** Client options for every server. The client neither reconnects nor queues without a
+ *  connection: an operation must fail at once, and must not be sent after its caller was told that
+ *  it failed. */
 function clientOptions(credentials: RedisCredentials, { address, timeout }: ConnectOptions) {
   return {
     ...(credentials.username === null ? {} : { username: credentials.username }),
@@ -78,7 +80,7 @@ async function connectServer(
 
   function destroy(): void {
     isAbandoned = true
-    // Before its socket is up the client cannot be stopped; it is caught in the 'connect' event.
+    // The client cannot be stopped before its socket is up; the 'connect' event does it.
     if (hasSocket && client.isOpen) client.destroy()
   }
   client.on('connect', () => {
@@ -90,7 +92,8 @@ async function connectServer(
   })
 
   try {
-    // The client's own timeout ends with the TCP handshake; a server that accepts and says nothing is ours to notice.
+    // The client's own timeout ends with the TCP handshake; this one covers a server that accepts
+    // and never answers.
     await within(options.timeout, client.connect())
   } catch (error) {
     destroy()
@@ -100,7 +103,7 @@ async function connectServer(
   return { send: (_key, args) => client.sendCommand([...args]), isCluster: false, destroy }
 }
 
-/** Asks the sentinels, one after the other, who the master is. */
+/** Asks the sentinels in turn for the master's address. */
 async function findMaster(options: ConnectOptions): Promise<RedisNode> {
   const { nodes, sentinelCredentials, masterName } = options.address
   let problem: unknown
@@ -127,10 +130,11 @@ async function connectCluster(options: ConnectOptions): Promise<RedisConnection>
   const base = clientOptions(address.credentials, options)
   const cluster = createCluster({
     rootNodes: address.nodes.map((node) => ({ socket: { ...node } })),
-    // A node that stops in the middle of a connection attempt would hang the client; silence ends it.
+    // A node that stops during a connection attempt would hang the client; the silence limit ends
+    // it.
     defaults: { ...base, pingInterval: CLUSTER_PING, socket: { ...base.socket, socketTimeout: CLUSTER_SILENCE } }
   })
-  // Losing one node shows in the operations that need it.
+  // The operations that need a lost node report it.
   cluster.on('error', () => undefined)
   const destroy = () => {
     if (cluster.isOpen) cluster.destroy()
@@ -139,7 +143,7 @@ async function connectCluster(options: ConnectOptions): Promise<RedisConnection>
   try {
     await within(timeout, connecting)
   } catch (error) {
-    // Destroyed in the middle of an attempt it would leave sockets behind; so once the attempt is over.
+    // Destroying the cluster during an attempt would leave sockets open; wait for the attempt.
     connecting.then(destroy, () => undefined)
     throw error
   }

@@ -1,11 +1,11 @@
-/** Explains errors of Redis, the network and TLS. The text of an error is never passed on: Redis
- *  repeats arguments of commands in some, and AUTH has the password among them. */
+/** Explains errors of Redis, the network and TLS. Never passes on the text of an error: Redis
+ *  repeats arguments of commands in some, and AUTH carries the password. */
 import { StoreError } from '../errors.ts'
 
 const REPLIES: Readonly<Record<string, string>> = {
   WRONGPASS: 'refuses the user or password of the store URL',
-  NOAUTH: 'wants a user and password; put them into the store URL',
-  NOPERM: 'does not allow this user what wxgate needs; see the ACL in the documentation',
+  NOAUTH: 'requires a user and password; put them into the store URL',
+  NOPERM: 'does not allow this user the commands that wxgate needs; see the ACL in the documentation',
   LOADING: 'is still loading its data',
   OOM: 'is out of memory; raise maxmemory, and keep maxmemory-policy noeviction or volatile-ttl',
   MISCONF: 'cannot save to its disk and refuses writes',
@@ -13,13 +13,13 @@ const REPLIES: Readonly<Record<string, string>> = {
   MASTERDOWN: 'is a replica without its master',
   NOREPLICAS: 'has too few replicas and refuses writes',
   CLUSTERDOWN: 'is a cluster that is down or incomplete',
-  CROSSSLOT: 'is a cluster; say redis+cluster://',
-  MOVED: 'is part of a cluster; say redis+cluster://',
-  BUSY: 'is busy with a script of somebody else',
-  WRONGTYPE: 'holds something else under this key; give wxgate a ?prefix= of its own'
+  CROSSSLOT: 'is a cluster; use redis+cluster://',
+  MOVED: 'is part of a cluster; use redis+cluster://',
+  BUSY: "is busy with another client's script",
+  WRONGTYPE: 'holds a value of another kind under this key; give wxgate a ?prefix= of its own'
 }
 
-/** The first word of an error that a server sent; null when the error did not come from a server. */
+/** The first word of an error reply; null for an error that no server sent. */
 export function replyCodeOf(error: unknown): string | null {
   return (error instanceof Error && /^([A-Z]{2,})\b/.exec(error.message)?.[1]) || null
 }

@@ -1,4 +1,5 @@
-/** Entries of a Redis Stream as the feed uses them: `v` is the value, `t` its TTL, the id the time it was appended. */
+/** An entry of a Redis Stream as the feed uses it: `v` is the value, `t` its TTL, the id the
+ *  time of appending. */
 
 export interface StreamEntry {
   readonly id: string
@@ -7,7 +8,7 @@ export interface StreamEntry {
   readonly ttl: number
 }
 
-/** From the reply of XRANGE: `[[id, ['v', value, 't', ttl]], …]`. */
+/** Parses the reply of XRANGE: `[[id, ['v', value, 't', ttl]], …]`. */
 export function parseStreamEntries(reply: unknown): StreamEntry[] {
   if (!Array.isArray(reply)) return []
   return reply.map(([id, fields]: [string, string[]]) => ({ id, value: fields[1] ?? '', ttl: Number(fields[3]) }))

@@ -1,21 +1,25 @@
-/** Keeps one connection to Redis, replaces it when it is lost or silent, and gives every operation a deadline. */
+/** Keeps one connection to Redis, replaces it when it is lost or silent, and gives every
+ *  operation a deadline. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { describeRedisError, replyCodeOf, toRedisStoreError } from './redis-errors.ts'
 
-/** Milliseconds before the second attempt to connect; doubled for every further one. Instances must not all come back
- *  in the same moment, so the true wait is between half of this and all of it. */
+/** Milliseconds before the second attempt to connect, doubled for every further one. The
+ *  true wait is random between half of it and all of it, so that instances return at different
+ *  moments. */
 const FIRST_BACKOFF = 50
 const LONGEST_BACKOFF = 1_000
 
 export interface RedisLink {
-  /** Runs an operation on the connection there is; throws a {@link StoreError} when it fails or takes too long. */
+  /** Runs an operation on the current connection. Throws a {@link StoreError} when it fails or
+   *  exceeds its deadline. */
   run<T>(operation: (connection: RedisConnection) => Promise<T>): Promise<T>
-  /** Grows whenever the connection is replaced: another server, or an older state of its data, may be behind it. */
+  /** Grows with every new connection, behind which may be another server or an older state of
+   *  its data. */
   readonly generation: number
-  /** Settles when the attempt to connect under way is over, whatever became of it. */
+  /** Settles when the current attempt to connect is over, with or without success. */
   settled(): Promise<void>
   close(): void
 }
@@ -31,7 +35,7 @@ export interface RedisLinkOptions {
 export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptions): RedisLink {
   let current: RedisConnection | null = null
   let generation = 0
-  /** Attempts since an operation last succeeded. */
+  /** Attempts since the last successful operation. */
   let failures = 0
   let lastReply = Number.NEGATIVE_INFINITY
   let problem: unknown
@@ -70,8 +74,8 @@ export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptio
       })
   }
 
-  /** One dead node of a cluster is no reason to do without the others: there the old connection serves until a new one
-   *  has found out who took over. */
+  /** A cluster stays usable without one node: its old connection serves until a new one has
+   *  found the node's successor. */
   function lose(connection: RedisConnection): void {
     if (connection !== current) return
     if (!connection.isCluster) {
@@ -82,8 +86,8 @@ export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptio
   }
 
   async function attend<T>(operation: (connection: RedisConnection) => Promise<T>, used: { by?: RedisConnection }) {
-    // A connection that has just been lost (a restart, an idle timeout) is usually back in a moment. When one attempt has
-    // failed already, waiting is over: the caller learns at once.
+    // A connection lost a moment ago (restart, idle timeout) is usually back soon, so wait for one
+    // attempt. After a failed attempt every caller fails at once.
     if (!current && failures <= 1 && attempt && !isAway) await attempt
     const connection = current
     if (!connection) throw toRedisStoreError(label, problem)
@@ -97,7 +101,7 @@ export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptio
       if (replyCodeOf(error) === null) lose(connection)
       else {
         lastReply = performance.now()
-        // After a failover the name may lead to another server by now.
+        // After a failover the name may lead to another server.
         if (replyCodeOf(error) === 'READONLY') lose(connection)
       }
       throw toRedisStoreError(label, error)
@@ -116,11 +120,13 @@ export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptio
         const expire = () => {
           if (isSettled) return
           isSettled = true
-          // Nothing at all has come back since: the connection leads nowhere, and TCP would need minutes to say so.
+          // No reply since this operation began: the connection is dead, and TCP would need minutes
+          // to report it.
           if (used.by && lastReply < started) lose(used.by)
           reject(new StoreError(`the store (${label}) did not answer within ${timeout} ms`))
         }
-        // When this process itself was held up, the answer may be waiting to be read: one more turn of the loop for it.
+        // A blocked process may have the answer unread in its socket: give it one more turn of the
+        // loop.
         const timer = setTimeout(() => setImmediate(expire), timeout)
         const settle = () => {
           isSettled = true

@@ -1,4 +1,5 @@
-/** The operations that Redis has no single command for. Each touches one key, so all of them work in a Cluster. */
+/** Operations that Redis has no single command for. Each touches one key, so all work in a
+ *  Cluster. */
 import { createHash } from 'node:crypto'
 import type { RedisConnection } from './redis-connection.ts'
 
@@ -17,9 +18,9 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count`)
 
-/** Appends an entry with its own TTL, and forgets expired ones at the old end, some with every append: more than come in,
- *  few enough not to be felt. An idle feed goes as a whole when its last entry has expired. The time of an entry is in its
- *  id, which Redis gives. */
+/** Appends an entry with its own TTL and drops some expired ones at the old end: more than one
+ *  per append, few enough to be fast. An idle feed expires as a whole with its last entry. Redis
+ *  puts the time of an entry into its id. */
 export const appendFeed = script(`
 local id = redis.call('XADD', KEYS[1], '*', 'v', ARGV[1], 't', ARGV[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -33,7 +34,8 @@ end
 if keep ~= oldest[1][1] then redis.call('XTRIM', KEYS[1], 'MINID', keep) end
 return id`)
 
-/** Scripts are sent by their hash; a server that does not know one yet (a new one, a restart) gets the text once. */
+/** Sends a script by its hash; a server that does not know it (new, restarted) gets the text
+ *  once. */
 export async function evaluate(
   connection: RedisConnection,
   { sha, text }: RedisScript,

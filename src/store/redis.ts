@@ -1,5 +1,5 @@
-/** `redis://`: state shared by any number of machines. Needs Redis 6.2 or Valkey 7.2. Records expire by the server's
- *  clock. */
+/** `redis://`: state shared by any number of machines. Needs Redis 6.2 or Valkey 7.2. Records
+ *  expire by the server's clock. */
 
 import type { RedisAddress } from '../config/redis-url.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -10,7 +10,7 @@ import { idTime, isAfter, parseStreamEntries, type StreamEntry } from './redis-f
 import { createRedisLink } from './redis-link.ts'
 import { appendFeed, compareAndSet, evaluate, increment } from './redis-scripts.ts'
 
-/** A connection may take longer to make than an operation may take (milliseconds). */
+/** Connecting may take longer than an operation (milliseconds). */
 const SHORTEST_CONNECT_TIMEOUT = 1_000
 
 export interface RedisStoreOptions {
@@ -20,8 +20,8 @@ export interface RedisStoreOptions {
   readonly timeout: number
 }
 
-/** Resolves when the server is there or the deadline has passed. Without a server every operation fails until the store
- *  has found it; nothing has to be opened again. */
+/** Resolves when the server answers or the deadline has passed. Without a server every
+ *  operation fails until the store has found one; the store need not be opened again. */
 export async function openRedisStore({ address, log, timeout }: RedisStoreOptions): Promise<Store> {
   const link = createRedisLink({
     connect: (onLost) => connectRedis({ address, timeout: Math.max(timeout, SHORTEST_CONNECT_TIMEOUT), onLost }),
@@ -82,10 +82,11 @@ export async function openRedisStore({ address, log, timeout }: RedisStoreOption
   return store
 }
 
-/** A cursor is `generation:id`. One from an earlier connection starts again at the oldest live entry, and so does one
- *  that is ahead of the stream: the server may have been restarted, wiped, or replaced by one that lags behind, and
- *  entries may then stand before the place where the reader was. A reader sees some entries twice that way, and misses
- *  none that the server still has. What a server lost it cannot tell; writers append before they answer. */
+/** A cursor is `generation:id`. A cursor from an earlier connection, or ahead of the stream,
+ *  starts again at the oldest live entry: after a restart, a wipe or a failover to a lagging
+ *  replica, entries may stand before the reader's place. The reader then gets some entries twice
+ *  and misses none that the server still has. It cannot recover entries that the server lost;
+ *  writers append before they answer. */
 async function readFeed(
   connection: RedisConnection,
   key: string,
@@ -105,7 +106,7 @@ async function readFeed(
     }
     for (const entry of entries) if (idTime(entry.id) + entry.ttl > now) live.push(entry.value)
     after = entries.at(-1)?.id ?? after
-    // Expired entries that were not yet trimmed must not make a full page look like the last one.
+    // Expired entries not yet trimmed must not make a full page look like the last one.
     if (entries.length < wanted || live.length >= limit) return { entries: live, cursor: prefix + after }
   }
 }

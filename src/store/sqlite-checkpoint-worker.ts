@@ -1,8 +1,10 @@
-/** The thread of sqlite-checkpoints.ts: every message asks for a checkpoint, every answer is null or what went wrong. */
+/** The thread of sqlite-checkpoints.ts. Every message asks for a checkpoint; the reply is null
+ *  or the error. */
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 
-/** Pages (of 4 KB) in the log from which it is worth keeping writers out for a moment so that the log can start anew. */
+/** Pages (4 KB) in the log above which it is worth blocking writers for a moment to restart the
+ *  log. */
 const LONG_LOG = 8_192
 
 if (parentPort) {
@@ -13,8 +15,8 @@ if (parentPort) {
   const restart = database.prepare('PRAGMA wal_checkpoint(RESTART)')
   port.on('message', () => {
     try {
-      // Most of the work, in nobody's way. A log that was moved whole is begun anew by the next write; when there are
-      // always more writes that never happens by itself.
+      // Blocks no writer. The next write restarts a log that was moved whole; under constant writes
+      // that never happens by itself.
       if (Number(passive.get()?.log) > LONG_LOG) restart.get()
       port.postMessage(null)
     } catch (error) {

@@ -1,11 +1,11 @@
-/** Moves what was written from the write-ahead log into the file. That takes an fsync of many milliseconds, so a thread
- *  does it: this one has requests to serve. A process that hardly writes never starts the thread. */
+/** Moves writes from the write-ahead log into the file. A thread does it, since it takes an
+ *  fsync of many milliseconds. A process with few writes never starts the thread. */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Log } from '../telemetry/log.ts'
 
 const INTERVAL = 250
-/** Below this many writes a checkpoint is not worth it. */
+/** Writes between two checkpoints. */
 const WRITES = 500
 
 export interface Checkpoints {
@@ -19,7 +19,7 @@ export function startCheckpoints({ file, log }: { file: string; log: Log }): Che
   let isWorking = false
 
   function start(): Worker {
-    // Run from source this is TypeScript, built it is JavaScript.
+    // The extension is .ts in the source and .js in the build.
     const program = new URL(`./sqlite-checkpoint-worker${extname(import.meta.filename)}`, import.meta.url)
     const started = new Worker(program, { workerData: file })
     started.unref()
@@ -28,7 +28,7 @@ export function startCheckpoints({ file, log }: { file: string; log: Log }): Che
       if (problem !== null) log.debug({ problem }, 'a checkpoint of the store file failed')
     })
     started.on('error', (error) => {
-      // Until the next try SQLite does it, at the size set when the file was opened.
+      // Until the next try SQLite checkpoints by itself, at the size set when the file was opened.
       log.warn({ err: error }, 'the thread that checkpoints the store file has died')
       worker = null
       isWorking = false

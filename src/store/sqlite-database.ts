@@ -1,4 +1,4 @@
-/** The file of the SQLite store: opening it, its tables, and what its errors mean to a person. */
+/** Opens the file of the SQLite store, creates its tables and explains its errors. */
 import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -7,8 +7,9 @@ import type { Log } from '../telemetry/log.ts'
 
 const SCHEMA_VERSION = 1
 
-/** Records lie in the order of writing, which is about the order of expiring, and only the small index of their keys is
- *  random: a WITHOUT ROWID table would scatter every write and every removal over the whole file. */
+/** Rows lie in the order of writing, which is about the order of expiry; only the small index
+ *  of keys is random. A WITHOUT ROWID table would scatter every write and removal over the whole
+ *  file. */
 const SCHEMA = `
   CREATE TABLE records (key TEXT NOT NULL UNIQUE, value TEXT NOT NULL, expires INTEGER NOT NULL);
   CREATE INDEX records_expires ON records (expires);
@@ -37,17 +38,17 @@ const ADVICE: Readonly<Record<number, string>> = {
   [NOTADB]: 'is not a SQLite database; name another file, or move this one away'
 }
 
-/** Opens or makes the file. May throw a busy error of SQLite's own, see {@link isBusy}. */
+/** Opens or creates the file. May throw SQLite's own busy error, see {@link isBusy}. */
 export function openSqliteDatabase(file: string, log: Log): DatabaseSync {
   createPrivately(file, log)
-  // No waiting inside SQLite: it would stop the event loop. Who finds the file locked waits outside and tries again.
+  // No waiting inside SQLite, which would block the event loop: callers wait outside and try again.
   const database = new DatabaseSync(file, { timeout: 0 })
   try {
-    // WAL: readers and the writer do not wait for each other. With synchronous=NORMAL a commit is in the kernel's page
-    // cache when it returns, so it survives the death of this process (kill -9), which is what an answered login was
-    // promised. Only a power cut or a kernel crash can take the last commits, and even then the file stays consistent.
-    // FULL would add an fsync to every write. Checkpoints, which do fsync, are left to sqlite-checkpoints.ts up to the
-    // number of pages (64 MB) where SQLite takes them into its own hands after all.
+    // With WAL, readers and the writer do not wait for each other. With synchronous=NORMAL a
+    // returned commit is in the kernel's page cache: it survives `kill -9`, as promised for an
+    // answered login. Only a power cut or kernel crash can lose the last commits, and the file
+    // stays consistent. FULL would add an fsync to every write. sqlite-checkpoints.ts runs the
+    // checkpoints, which do fsync; at this number of pages (64 MB) SQLite runs one itself.
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
       PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;`)
     if (versionOf(database) === 0) createTables(database)
@@ -61,7 +62,7 @@ export function openSqliteDatabase(file: string, log: Log): DatabaseSync {
   }
 }
 
-/** Several workers may find the same new file. */
+/** Several workers may open the same new file. */
 function createTables(database: DatabaseSync): void {
   database.exec('BEGIN IMMEDIATE')
   try {
@@ -84,7 +85,7 @@ function createPrivately(file: string, log: Log): void {
   try {
     descriptor = openSync(file, 'a', 0o600)
   } catch (error) {
-    // A file that can only be read is SQLite's to judge.
+    // SQLite decides whether a read-only file is usable.
     if ((error as NodeJS.ErrnoException).code === 'EACCES' || (error as NodeJS.ErrnoException).code === 'EROFS') return
     throw error
   }
@@ -99,7 +100,7 @@ function codeOf(error: unknown): number | null {
   return error.errcode & 0xff
 }
 
-/** Somebody else is writing: worth another try. */
+/** True when another process is writing: try again. */
 export function isBusy(error: unknown): boolean {
   const code = codeOf(error)
   return code === BUSY || code === LOCKED

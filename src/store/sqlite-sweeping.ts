@@ -1,12 +1,12 @@
-/** Removes what has expired, a few rows at a time. Reads never see expired rows: this is only about space. */
+/** Removes expired rows in small steps to free space. Reads never return expired rows. */
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import { isBusy } from './sqlite-database.ts'
 
-/** Rows removed in one step, which is what a request may have to wait for. */
+/** Rows per step: a request may have to wait for one step. */
 export const SWEEP_ROWS = 100
-/** Milliseconds until the next step when there is more to remove, and when there is not. */
+/** Milliseconds until the next step with more to remove, and without. */
 const BUSY_INTERVAL = 20
 const IDLE_INTERVAL = 1_000
 
@@ -14,7 +14,7 @@ interface SweepingOptions {
   readonly database: DatabaseSync
   readonly clock: Clock
   readonly log: Log
-  /** Told how many rows were removed. */
+  /** Receives the number of rows removed. */
   readonly onRemoved: (count: number) => void
 }
 
@@ -41,7 +41,7 @@ export function startSweeping({ database, clock, log, onRemoved }: SweepingOptio
         onRemoved(Number(changes))
       }
     } catch (error) {
-      // Another process is at it, or the file is in trouble that every operation reports anyhow.
+      // Another process holds the lock, or the file has a fault that every operation reports.
       if (!isBusy(error)) log.debug({ err: error }, 'expired records could not be removed')
     }
     timer = schedule(hasMore ? BUSY_INTERVAL : IDLE_INTERVAL)

@@ -1,5 +1,5 @@
-/** `sqlite:PATH`: one file shared by all processes of a machine. Every operation is a single statement, and with that
- *  atomic across processes. */
+/** `sqlite:PATH`: one file shared by all processes of a machine. Every operation is a single
+ *  statement and therefore atomic across processes. */
 
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,7 +12,7 @@ import { startCheckpoints } from './sqlite-checkpoints.ts'
 import { isBusy, openSqliteDatabase, toSqliteStoreError } from './sqlite-database.ts'
 import { startSweeping } from './sqlite-sweeping.ts'
 
-/** Milliseconds between two tries at a locked file; the true wait is between this and twice this. */
+/** Milliseconds between two tries at a locked file; the true wait is up to twice this. */
 const RETRY_DELAY = 2
 
 export interface SqliteStoreOptions {
@@ -30,7 +30,7 @@ export async function openSqliteStore(file: string, options: Omit<SqliteStoreOpt
   return createSqliteStore({ ...options, file, database })
 }
 
-/** Takes over the database, and closes it when the store is closed. */
+/** Owns the database and closes it with the store. */
 export function createSqliteStore({ database, file, clock, log, timeout }: SqliteStoreOptions): Store {
   const statements = prepare(database)
   let isClosed = false
@@ -85,8 +85,8 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
       }),
     readFeed: (cursor, limit) =>
       read(() => {
-        // Sequence numbers follow the order of commits, since there is one writer at a time: a reader that has seen one
-        // has seen all before it.
+        // Sequence numbers follow the order of commits, since there is one writer at a time: no
+        // entry appears before one already read.
         const rows = statements.readFeed.all(Number(cursor || 0), clock.now(), limit)
         const last = rows.at(-1)
         return { entries: rows.map((row) => row.value as string), cursor: last ? String(last.seq) : cursor }
@@ -101,7 +101,7 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
   }
 }
 
-/** Statements that return rows of a change are read with `all`: only then is the error of a failing commit seen. */
+/** Changes that return rows use `all`: with `get` the error of a failing commit is not thrown. */
 function prepare(database: DatabaseSync) {
   return {
     get: database.prepare('SELECT value FROM records WHERE key = ? AND expires > ?'),
@@ -129,7 +129,8 @@ function prepare(database: DatabaseSync) {
   }
 }
 
-/** Runs synchronous work, again and again while the file is locked, without keeping the event loop from other things. */
+/** Runs synchronous work and repeats it while the file is locked, without blocking the event
+ *  loop. */
 async function untilUnlocked<T>(work: () => T, file: string, timeout: number): Promise<T> {
   let deadline: number | undefined
   for (;;) {
@@ -138,7 +139,7 @@ async function untilUnlocked<T>(work: () => T, file: string, timeout: number): P
     } catch (error) {
       const now = performance.now()
       deadline ??= now + timeout
-      // Better a little early than past the deadline.
+      // Fail a little early, never after the deadline.
       if (!isBusy(error) || now + 2 * RETRY_DELAY >= deadline) throw toSqliteStoreError(error, file)
     }
     await delay(RETRY_DELAY * (1 + Math.random()))

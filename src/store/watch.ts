@@ -1,15 +1,15 @@
-/** Sees how a store fares, since one that still answers questions may refuse every change: a full disk, a locked file, a
- *  replica. */
+/** Records whether a store accepts changes: one that still answers reads may refuse writes
+ *  (full disk, locked file, replica). */
 import type { Clock } from '../clock.ts'
 import type { Store } from './port.ts'
 
-/** Milliseconds that a failure counts without another try. */
+/** Milliseconds for which a failure counts without another try. */
 const LATELY = 10_000
 
 export interface StoreWatch {
-  /** To be used in the place of the store. */
+  /** Use it in place of the watched store. */
   readonly store: Store
-  /** False when the last attempt to change something failed, and was within the last ten seconds. */
+  /** False when the last write failed less than ten seconds ago. */
   isWritable(): boolean
 }
 

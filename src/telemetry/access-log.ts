@@ -1,7 +1,7 @@
-/** One line per request: what was asked, the decision and its reason, how long it took. No query, no header, no token. */
+/** Writes one line per request: request, decision, reason, duration. No query, header or token. */
 import type { Output } from './output.ts'
 
-/** A request that is over. */
+/** A finished request. */
 export interface LoggedRequest {
   readonly requestId: string
   readonly method: string

@@ -1,4 +1,4 @@
-/** The log: one JSON object a line, or lines for a person. */
+/** The log: one JSON object per line, or lines for a person. */
 import { type DestinationStream, type LevelWithSilent, type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import { createOutput, type LogTarget, type Output } from './output.ts'
@@ -12,7 +12,7 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty' | 'combined' | null
 }
 
-/** The log of a process, and its output for the access log. */
+/** Opens the log of a process and its output for the access log. */
 export function openLog(options: LogOptions, target: LogTarget): { log: Log; output: Output } {
   const output = createOutput(target)
   const log = createLog(options, output, target.isTerminal)
@@ -20,7 +20,7 @@ export function openLog(options: LogOptions, target: LogTarget): { log: Log; out
   return { log, output }
 }
 
-/** @param isTerminal Whether a person is likely to read the lines. */
+/** @param isTerminal True when a person reads the lines. */
 export function createLog(options: LogOptions, output: DestinationStream, isTerminal: boolean): Log {
   const pinoOptions = { level: options.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
   const format = options.format ?? (isTerminal ? 'pretty' : 'json')
@@ -32,7 +32,8 @@ function prettyOutput(output: DestinationStream, isTerminal: boolean): Destinati
   return { write: (line: string) => output.write(format(line)) }
 }
 
-/** Keeps the kind, the code and the frames of this program: messages of other packages can hold URLs with secrets. */
+/** Keeps the kind, the code and the frames of this program: messages of other packages can hold
+ *  URLs with secrets. */
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { type: typeof error }
   const frames = (error.stack ?? '').split('\n').filter((line) => line.trimStart().startsWith('at '))

@@ -1,4 +1,5 @@
-/** Prometheus metrics. What is counted per request is counted in plain numbers and only put into words when asked. */
+/** Prometheus metrics. Requests are counted in plain numbers, which are formatted when a scrape
+ *  asks. */
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 
 /** Upper bounds in seconds. */
@@ -13,7 +14,8 @@ interface Series {
 }
 
 export interface Metrics {
-  /** @param route Path of the route in the file, or `none`. @param seconds From the first byte to the last. */
+  /** @param route Path of the route in the file, or `none`.
+   *  @param seconds From the first byte to the last. */
   requestDone(route: string, status: number, seconds: number): void
   /** @param result `ok` or an error code. */
   loginDone(app: string, result: string): void
@@ -21,11 +23,11 @@ export interface Metrics {
   securityEvent(kind: string): void
   /** @param operation As the store's port names it. */
   storeFailed(operation: string): void
-  /** The configuration was read again, and taken over or not. */
+  /** Counts a reload, accepted or rejected. */
   reloadDone(isSuccessful: boolean): void
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>
-  /** For adding up the metrics of several workers. */
+  /** Used to add up the metrics of several workers. */
   json(): Promise<unknown>
   readonly contentType: string
 }
@@ -67,7 +69,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     labelNames: ['operation'],
     registers
   })
-  /** `aggregator`: what several workers come to together. */
+  /** @param aggregator Combines the values of several workers. */
   const gauge = (name: string, help: string, aggregator: 'max' | 'min', read: () => number) =>
     new Gauge({
       name,
@@ -139,7 +141,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }
 }
 
-/** A histogram in the shape that the registry reads. Buckets are kept apart and added up here. */
+/** A histogram in the form that the registry reads. Buckets are counted apart and added up here. */
 function requestHistogram(series: ReadonlyMap<string, ReadonlyMap<number, Series>>) {
   const name = 'wxgate_request_duration_seconds'
   const get = () => {

@@ -1,4 +1,5 @@
-/** Standard output for log lines: written in batches, without blocking a request or the end of the process. */
+/** Standard output for log lines: written in batches, without blocking a request or the end of
+ *  the process. */
 import { constants, fstatSync, openSync, write as writeFile } from 'node:fs'
 import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
@@ -8,16 +9,17 @@ export interface LogTarget {
   readonly fd: number
   /** The stream over `fd`, used where it is a socket. */
   readonly stream: Writable
-  /** Whether a person is likely to read it. */
+  /** True when a person is likely to read the output. */
   readonly isTerminal: boolean
 }
 
-/** Writing never blocks and never throws. A reader that is too slow and a disk that is full lose lines, nothing else. */
+/** Writing never blocks and never throws. A slow reader or a full disk loses lines, nothing
+ *  else. */
 export interface Output {
   write(line: string): void
-  /** Resolves when all is written, or after a second. */
+  /** Resolves when everything is written, or after a second. */
   flush(): Promise<void>
-  /** Calls `listener` with the number of lost lines when lines can be written again. */
+  /** Calls `listener` with the number of lost lines once lines can be written again. */
   onResumed(listener: (lostLines: number) => void): void
 }
 
@@ -32,12 +34,12 @@ interface SinkEvents {
   written(): void
 }
 
-/** Lines wait this long at most (milliseconds), or until there are this many characters. */
+/** Longest wait of a line (milliseconds), and the number of characters that end the wait early. */
 const FLUSH_INTERVAL = 100
 const BATCH = 32 * 1024
-/** Largest backlog of a reader that has stopped reading (bytes). Lines beyond it are lost. */
+/** Largest backlog for a reader that has stopped reading (bytes). Lines beyond it are lost. */
 const MAX_BACKLOG = 16 * 1024 * 1024
-/** For the last lines at the end of the process (milliseconds). */
+/** Time for the last lines at the end of the process (milliseconds). */
 const LAST_CHANCE = 1_000
 const NEWLINE = 0x0a
 
@@ -82,8 +84,9 @@ function openSink({ fd, stream }: LogTarget, events: SinkEvents): Sink {
   return stat.isSocket() ? streamSink(stream, events) : openFile(fd, events)
 }
 
-/** Opens a pipe anew, so that it is non-blocking for this process only: a reader that has stopped would hold a thread
- *  for ever, and with it the end of the process. Null on a system without /proc. */
+/** Opens a pipe again to make it non-blocking for this process only: a reader that has stopped
+ *  would block a thread for ever, and with it the end of the process. Null on a system without
+ *  /proc. */
 function openPipe(fd: number, events: SinkEvents): Sink | null {
   try {
     const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK)
@@ -119,7 +122,7 @@ function streamSink(stream: Writable, events: SinkEvents): Sink {
 function openFile(fd: number, events: SinkEvents): Sink {
   let pending = ''
   let isWriting = false
-  /** A write ended within a line, so the next one begins a new line. */
+  /** The last write ended within a line, so the next one starts with a line break. */
   let isTorn = false
   const idle: (() => void)[] = []
 
@@ -138,7 +141,7 @@ function openFile(fd: number, events: SinkEvents): Sink {
   function writeFrom(bytes: Buffer, start: number): void {
     writeFile(fd, bytes, start, bytes.length - start, null, (error, count) => {
       const end = start + (error ? 0 : count)
-      // Only a terminal that another program made non-blocking.
+      // Only happens on a terminal that another program made non-blocking.
       if (error?.code === 'EAGAIN') return void setTimeout(writeFrom, FLUSH_INTERVAL, bytes, start)
       if (!error && end < bytes.length) return writeFrom(bytes, end)
       if (end > 0) isTorn = bytes[end - 1] !== NEWLINE

@@ -1,4 +1,4 @@
-/** Access tokens: what is in one, and every rule one must meet to be believed. */
+/** Signs and verifies access tokens. */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../clock.ts'
 import type { Sealer } from '../../crypto/sealer.ts'
@@ -6,7 +6,7 @@ import { ApiError } from '../../errors.ts'
 import type { Claims, Principal } from '../principal.ts'
 import type { JwtCodec } from './jwt-codec.ts'
 
-/** Clocks of several instances may differ by this much, in seconds. */
+/** Seconds by which the clocks of instances may differ. */
 const SKEW = 5
 /** Longer credentials are refused before any other work. */
 const MAX_CREDENTIAL = 4096
@@ -14,11 +14,12 @@ const VERIFIED_TOKENS = 30_000
 const REFUSED_TOKENS = 2_000
 /** A power of two. */
 const SEEN_ONCE = 4_096
-/** Characters at the end of a credential that tell it from others well enough: the signature and some of the payload. */
+/** Characters at the end of a credential that identify it: the signature and some of the
+ *  payload. */
 const TELLING = 64
 
 const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/
-/** Our own ids; they become header values upstream. */
+/** Ids made by the gateway. They become header values upstream. */
 const ID = /^[A-Za-z0-9_-]{1,128}$/
 const SEGMENTS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
 
@@ -26,11 +27,13 @@ const SEGMENTS = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)$/
 export type AccessTokenSubject = Omit<Principal, 'expiresAt'>
 
 export interface AccessTokens {
-  /** Equal arguments give an equal token (but for ES256, whose signatures are random). Times in milliseconds. */
+  /** Equal arguments give an equal token, except with ES256, whose signatures are random. Times
+   *  in milliseconds. */
   sign(subject: AccessTokenSubject, issuedAt: number, expiresAt: number): string
-  /** Reads the value of an Authorization header (RFC 6750, section 2.1). Says nothing about revocation. */
+  /** Verifies the value of an Authorization header (RFC 6750, section 2.1). Does not check
+   *  revocation. */
   verify(authorization: string): Principal | ApiError
-  /** Whether verify would answer from memory, without the cost of a signature. */
+  /** True when verify() answers from memory, without checking a signature. */
   remembers(authorization: string): boolean
   readonly publicKeys: readonly Readonly<Record<string, unknown>>[]
 }
@@ -40,11 +43,11 @@ export interface AccessTokenOptions {
   readonly codecs: readonly JwtCodec[]
   readonly issuer: string
   readonly appIds: readonly string[]
-  /** Milliseconds that a token may live at most. Revocations are remembered for as long, so a token that claims more
-   *  would outlive its own. */
+  /** Longest life of a token in milliseconds. Revocations are kept for as long: a token with a
+   *  longer life would outlive its revocation. */
   readonly accessTtl: number
   readonly openId: 'sealed' | 'plain'
-  /** Deterministic, so that an answer can be given twice. */
+  /** Deterministic, so that the same answer can be given twice. */
   readonly sealer: Sealer
   readonly clock: Clock
 }
@@ -62,11 +65,11 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   if (!signer) throw new Error('access tokens need at least one key')
   const byHeader = new Map(codecs.map((codec) => [codec.header, codec]))
   const appIds = new Set(options.appIds)
-  // Keyed by the whole token: a spelling of the scheme is no entry of its own.
+  // Keyed by the whole token without the scheme, whose spelling varies.
   const verified = new LRUCache<string, Principal>({ max: VERIFIED_TOKENS })
   const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
-  /** Only what is refused again is worth remembering: a flood in which no token is like another would turn the memory
-   *  over many times a second. */
+  /** Remembers only what is refused twice: a flood of different tokens would replace the whole
+   *  cache many times a second. */
   const seenOnce = new Uint32Array(SEEN_ONCE)
 
   function isSeenAgain(authorization: string): boolean {
@@ -117,7 +120,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     if (header === undefined || signature === undefined) return MALFORMED
     const codec = byHeader.get(header)
     if (!codec) return NOT_OURS
-    // Unused bits of the last character must be zero, or one token would have several spellings.
+    // Unused bits of the last character must be zero: otherwise one token has several spellings.
     if (Buffer.from(signature, 'base64url').toString('base64url') !== signature) return NOT_OURS
     const claims = codec.verify(token)
     return claims ? readClaims(claims) : NOT_OURS
@@ -133,7 +136,8 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     if (!identity) return NOT_OURS
     const now = clock.now()
     if (Math.max(iat, nbf ?? 0) > now / 1000 + SKEW) return NOT_YET
-    // Issued while accessTtl was longer than it is now, if by us: the refresh token gets one that fits.
+    // A longer life than accessTtl: the token dates from before accessTtl was shortened. A refresh
+    // gives one that fits.
     if (exp * 1000 <= now || exp - iat > accessTtl / 1000 + SKEW) return EXPIRED
     return {
       appId: aud,
@@ -171,13 +175,14 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   return { sign, verify, remembers, publicKeys }
 }
 
-/** Null unless the scheme is Bearer: case-insensitive (RFC 9110, section 11.1), followed by exactly one space. */
+/** Null unless the scheme is Bearer: case-insensitive (RFC 9110, section 11.1), followed by
+ *  exactly one space. */
 function tokenOf(authorization: string): string | null {
   if (!authorization.startsWith('Bearer ') && authorization.slice(0, 7).toLowerCase() !== 'bearer ') return null
   return authorization.slice(7)
 }
 
-/** FNV-1a, 32 bits. Two that share it only share a place in a cache. */
+/** FNV-1a, 32 bits. Two texts with the same hash share a place in a cache, nothing more. */
 function hashOfEnd(text: string): number {
   let hash = 0x811c9dc5
   for (let index = Math.max(0, text.length - TELLING); index < text.length; index++) {
@@ -190,10 +195,11 @@ const isId = (value: unknown): value is string => typeof value === 'string' && I
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 
-/** One for all who have none: tens of thousands of principals are remembered. */
+/** One shared object: tens of thousands of principals are remembered. */
 const NO_CLAIMS: Claims = Object.freeze(Object.create(null))
 
-/** Only plain values under plain names; the token was signed by us, yet what a hook once said is no reason to trust shape. */
+/** Accepts plain values under plain names only. The signature proves the origin, not the shape
+ *  of what a hook answered. */
 function readHookClaims(value: unknown): Claims {
   if (typeof value !== 'object' || value === null) return NO_CLAIMS
   const claims: Record<string, string | number | boolean | readonly string[]> = Object.create(null)

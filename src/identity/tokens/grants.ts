@@ -1,4 +1,4 @@
-/** The answer to a login or refresh: the pair of tokens and how long they last. */
+/** Builds the answer to a login or refresh: the pair of tokens and their lives. */
 
 import type { UserStatus } from '../principal.ts'
 import type { Session } from '../sessions.ts'
@@ -15,8 +15,8 @@ export interface Grant {
 }
 
 export interface Grants {
-  /** The tokens of the session's newest generation. A function of the session, so that an answer lost on the way can be
-   *  given again. */
+  /** The tokens of the session's newest generation. They depend on the session alone, so that a
+   *  lost answer can be given again. */
   issue(session: Session, status: UserStatus): Grant
 }
 

@@ -1,11 +1,12 @@
-/** The JWT library behind the token rules: @fastify/jwt, one namespace per key, one algorithm per namespace. */
+/** Adapter of the JWT port to @fastify/jwt: one namespace per key, one algorithm per namespace. */
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
 import type { JwtCodec } from './jwt-codec.ts'
 import type { SigningKey } from './signing-keys.ts'
 
-/** Access tokens carry their own media type (RFC 9068, section 2.1), so no other token of ours can pass for one. */
+/** Access tokens carry their own media type (RFC 9068, section 2.1), so that no other token of
+ *  the gateway passes for one. */
 const ACCESS_TOKEN_TYPE = 'at+jwt'
 
 interface JwtNamespace {
@@ -17,14 +18,14 @@ interface JwtNamespace {
 export async function createJwtCodecs(keys: readonly SigningKey[]): Promise<JwtCodec[]> {
   const host = Fastify({ logger: false })
   for (const key of keys) {
-    // The library wants symmetric keys as bytes, not as a KeyObject; asymmetric ones as PEM.
+    // The library takes symmetric keys as bytes and asymmetric ones as PEM.
     host.register(fastifyJwt, {
       namespace: key.kid,
       secret: keyMaterial(key),
       sign: { algorithm: key.algorithm, kid: key.kid, header: { typ: ACCESS_TOKEN_TYPE } },
       verify: {
         algorithms: [key.algorithm],
-        // Every claim is checked by the token rules, which know what each must be; the library only proves the signature.
+        // The token rules check every claim; the library verifies the signature only.
         ignoreExpiration: true,
         ignoreNotBefore: true,
         cache: false
@@ -46,8 +47,9 @@ function createCodec(key: SigningKey, namespace: JwtNamespace | undefined): JwtC
     sign,
     publicJwk: key.publicJwk,
     verify(token) {
-      // The library throws at a wrong signature, which costs ten times what finding out does: a flood of such tokens
-      // must not. What passes here is verified by the library all the same.
+      // The library throws on a wrong signature, which costs ten times the check itself and would
+      // make a flood of such tokens expensive. The library still verifies every token that passes
+      // here.
       if (key.algorithm === 'HS256' && !isSignedWith(key.privateKey, token)) return null
       try {
         const claims = namespace.verify(token)

@@ -1,10 +1,11 @@
-/** Refresh tokens: opaque to the client, computed rather than stored, and refused without asking the store when forged. */
+/** Refresh tokens: opaque to the client, computed and not stored. A forged one is refused
+ *  without asking the store. */
 import { isEqualText, type KeyRing, mac, type Secret } from '../../crypto/key-ring.ts'
 
 const PREFIX = 'wxr'
 const MAX_LENGTH = 256
 
-/** Which session a refresh token belongs to and the how-many-eth of its family it is. */
+/** The session of a refresh token and its number in the family. */
 export interface RefreshTokenClaims {
   readonly sessionId: string
   readonly generation: number
@@ -13,7 +14,8 @@ export interface RefreshTokenClaims {
 export interface RefreshTokens {
   /** Equal arguments give an equal token. */
   sign(sessionId: string, generation: number): string
-  /** Null for a token that this gateway did not make. Says nothing about whether it was used or its session ended. */
+  /** Null for a token that this gateway did not sign. Does not check whether it was used or its
+   *  session ended. */
   verify(token: string): RefreshTokenClaims | null
 }
 

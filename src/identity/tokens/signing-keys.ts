@@ -1,4 +1,4 @@
-/** Signing keys for access tokens, one per configured secret and derived from it. */
+/** Derives one signing key for access tokens from each configured secret. */
 import { createECDH, createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
 import type { KeyRing, Secret } from '../../crypto/key-ring.ts'
 
@@ -37,7 +37,7 @@ function ed25519Key(secret: Secret): KeyObject {
 
 const P256_ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 
-/** FIPS 186-5, A.2.1: 64 extra bits reduced modulo n - 1, plus 1, give a scalar without bias worth speaking of. */
+/** FIPS 186-5, A.2.1: 64 extra bits reduced modulo n - 1, plus 1, make the bias negligible. */
 function p256Key(secret: Secret): KeyObject {
   const wide = BigInt(`0x${secret.derive('access/es256', 40).toString('hex')}`)
   const scalar = Buffer.from(((wide % (P256_ORDER - 1n)) + 1n).toString(16).padStart(64, '0'), 'hex')

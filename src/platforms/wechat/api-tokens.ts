@@ -1,4 +1,5 @@
-/** API tokens: the `access_token` of each mini-program, one per app for all instances, renewed before it ends. */
+/** API tokens: the `access_token` of each mini-program, one per app for all instances, renewed
+ *  before it expires. */
 import { randomInt, randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
@@ -9,24 +10,26 @@ import { isTokenRejected, readErrcode, refusal } from './errcodes.ts'
 import { createSharedToken, type SharedToken, type StoredToken, type TokenSealer } from './shared-token.ts'
 import { type Transport, unavailable } from './transport.ts'
 
-/** A token with less than this left is not handed out. Milliseconds, as everything here. */
+/** A token with less time left is not handed out. All times here are milliseconds. */
 const MIN_LEFT = 60_000
-/** WeChat gives a new token only within the last five minutes of the old one; both then work for five minutes. */
+/** WeChat issues a new token only within the last five minutes of the old one; both then work
+ *  for five minutes. */
 const OVERLAP = 300_000
 const JITTER = 60_000
-/** After a refusal that will not go away by itself, WeChat is left alone for this long. */
+/** Pause between calls after a refusal that will not end by itself. */
 const REFUSAL_PAUSE = 5_000
 const BACKGROUND_PAUSE = 5_000
 const POLL = 50
 
 export interface ApiTokens {
-  /** A token with at least a minute left. Past the early renewal time the old one is returned while a new one is
-   *  fetched behind the caller's back. Throws an ApiError. */
+  /** Returns a token with at least a minute left. Past the early renewal time it returns the
+   *  old one and fetches a new one in the background. Throws an ApiError. */
   get(app: PlatformApp, deadline?: number): Promise<string>
-  /** Forgets the token here and in the store, unless a newer one has taken its place already. */
+  /** Drops the token here and in the store, except when a newer one has replaced it. */
   invalidate(app: PlatformApp, failedToken: string): Promise<void>
-  /** Runs `call` with a token. When WeChat rejects that token (40001, 40014, 42001), it is invalidated and `call` runs
-   *  once more with another one, and that answer is final. `deadline` is on the clock of `performance.now()`. */
+  /** Runs `call` with a token. When WeChat rejects the token (40001, 40014, 42001), drops it
+   *  and runs `call` once more with another; that answer is final. `deadline` is on the clock of
+   *  `performance.now()`. */
   withAccessToken<T>(
     app: PlatformApp,
     call: (token: string, deadline: number) => Promise<T>,
@@ -39,9 +42,9 @@ export interface ApiTokensOptions {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
-  /** Milliseconds for one call of WeChat. */
+  /** Milliseconds for one call to WeChat. */
   readonly timeout: number
-  /** Without it the token stays in this process: the store never sees it in the clear. */
+  /** Without it the token stays in this process: the store never holds it in clear. */
   readonly sealToken?: TokenSealer
 }
 
@@ -51,7 +54,7 @@ interface Held extends StoredToken {
 
 interface AppState {
   held: Held | null
-  /** Refused by WeChat; not taken from the store again. */
+  /** A token that WeChat refused; it is not taken from the store again. */
   rejected: string | null
   flight: Promise<string> | null
   refusal: { error: ApiError; secret: string; until: number } | null
@@ -78,7 +81,7 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
     const { held } = state
     if (!held || !isUsable(held)) return within(renew(app, state), deadline)
     if (clock.now() >= held.renewAt) {
-      // The next attempt, should this one fail.
+      // The time of the next attempt if this one fails.
       held.renewAt = clock.now() + BACKGROUND_PAUSE
       renew(app, state).catch(() => log.warn({ appid: app.appId }, 'The access token could not be renewed early'))
     }
@@ -93,9 +96,9 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
     return state.flight
   }
 
-  /** One flight for all instances: who holds the lock asks WeChat, the others wait for the token to appear. A holder
-   *  that died costs the life of the lock. Asking twice would do no harm (WeChat gives the same token), so neither a
-   *  store that is down nor a lock that never goes away is a reason to fail. */
+  /** One fetch for all instances: the holder of the lock asks WeChat, the others wait for the
+   *  token to appear. A dead holder costs the life of the lock. A second fetch is harmless (WeChat
+   *  gives the same token), so neither a failing store nor a stuck lock is an error. */
   async function fly(app: PlatformApp, state: AppState): Promise<string> {
     const { refusal: last } = state
     if (last && last.secret === app.secret && clock.now() < last.until) throw last.error
@@ -112,7 +115,7 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
       await new Promise((resolve) => setTimeout(resolve, POLL))
     }
     try {
-      // The last holder may have finished between the look and the lock.
+      // The last holder may have finished between the read and the lock.
       const found = adopt(state, await store.read())
       if (found !== null) return found
       const fetched = await fetchToken(app, state, deadline)
@@ -123,7 +126,7 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
     }
   }
 
-  /** Takes over what another instance stored, if it is better than what is held here. */
+  /** Takes over a token that another instance stored, if it is better than the one held here. */
   function adopt(state: AppState, stored: StoredToken | null): string | null {
     if (!stored || stored.token === state.rejected || !isUsable(stored)) return null
     if (state.held && stored.fetchedAt <= state.held.fetchedAt) return null
@@ -156,7 +159,8 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
     }
     state.refusal = null
     const { access_token: token, expires_in: life } = answer
-    // Goes into a query string and, in a proxy, into a log that masks it by its shape: printable ASCII only.
+    // It goes into a query string, and proxies mask it in their logs by its shape: printable ASCII
+    // only.
     if (typeof token !== 'string' || !/^[\x21-\x7e]{1,2048}$/.test(token)) throw unavailable()
     if (typeof life !== 'number' || !(life > 0 && life <= 86_400)) throw unavailable()
     const fetchedAt = clock.now()
@@ -185,8 +189,9 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
   }
 }
 
-/** Early, at another moment on every instance, and before the last five minutes. A token that is about to enter them
- *  is one that WeChat just declined to replace: look again inside, where it does. */
+/** Renews early, at a different moment on every instance, and before the last five minutes. A
+ *  token just short of them is one that WeChat has declined to replace: renew within them, when
+ *  WeChat does. */
 function renewalTime(token: StoredToken): number {
   const life = token.expiresAt - token.fetchedAt
   if (life < OVERLAP) return token.fetchedAt + life / 2
@@ -194,7 +199,7 @@ function renewalTime(token: StoredToken): number {
   return life > OVERLAP + 2 * JITTER ? insideOverlap - randomInt(JITTER) : insideOverlap + 1000 + randomInt(JITTER / 2)
 }
 
-/** The flight goes on for others; this caller stops waiting at its deadline. */
+/** The flight goes on for other callers; this one stops waiting at its deadline. */
 function within<T>(flight: Promise<T>, deadline: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(unavailable()), Math.max(0, deadline - performance.now()))

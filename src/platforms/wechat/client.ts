@@ -1,4 +1,4 @@
-/** The calls of api.weixin.qq.com about logins, session_keys and phone numbers. */
+/** Calls api.weixin.qq.com for logins, session_keys and phone numbers. */
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
@@ -13,13 +13,13 @@ import { loginStateSignature } from './signatures.ts'
 import { createTransport, TransportFailure, unavailable, type WeChatAnswer, type WeChatCall } from './transport.ts'
 
 const ID = /^[A-Za-z0-9_-]{6,128}$/
-/** WeChat's answers for a session_key that is not, or no longer, the user's. */
+/** WeChat's codes for a session_key that is not, or no longer, the user's. */
 const NO_LONGER_VALID: ReadonlySet<number> = new Set([87007, 87009])
 
 export interface WeChatOptions {
-  /** An URL; a path in it is put in front of every call. */
+  /** A URL; its path is put in front of every call. */
   readonly apiBase: string
-  /** Milliseconds in which every call settles, from connecting to the last byte. */
+  /** Milliseconds for a whole call, from connecting to the last byte. */
   readonly timeout: number
   /** Resolves the name of `apiBase`. */
   readonly lookup: LookupFunction
@@ -31,11 +31,12 @@ export interface WeChatOptions {
 }
 
 export interface WeChatClient {
-  /** GET /sns/jscode2session. Never repeated once the code may have been spent. */
+  /** GET /sns/jscode2session. Never repeats the call once the code may be spent. */
   login(app: PlatformApp, code: string): Promise<LoginExchange>
   /** GET /wxa/checksession with the login-state signature of an empty body. */
   checkSession(app: PlatformApp, openId: string, sessionKey: string): Promise<boolean>
-  /** GET /wxa/resetusersessionkey: the new key; session_key_stale where WeChat no longer knows the old one. */
+  /** GET /wxa/resetusersessionkey. Returns the new key; throws session_key_stale when WeChat no
+   *  longer accepts the old one. */
   resetSession(app: PlatformApp, openId: string, sessionKey: string): Promise<string>
   /** POST /wxa/business/getuserphonenumber, bound to the openid. */
   phoneNumber(app: PlatformApp, openId: string, code: string): Promise<Phone>
@@ -48,9 +49,9 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   const transport = createTransport({ apiBase: options.apiBase, timeout, lookup: options.lookup, log })
   const apiTokens = createApiTokens({ ...options, transport })
 
-  /** The error for an answer without sense. Names the call and nothing of the answer. */
+  /** The error for an invalid answer. It names the call and holds no part of the answer. */
   function malformed(path: string, reason: string): ApiError {
-    log.warn({ call: path, reason }, 'WeChat gave no usable answer')
+    log.warn({ call: path, reason }, 'WeChat gave no valid answer')
     return unavailable(new TransportFailure(reason, true))
   }
 
@@ -80,7 +81,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
       const answer = await transport.call({ method: 'GET', path, query }, transport.deadline())
       if (readErrcode(answer) !== 0) throw refusal(log, 'login', app.appId, answer)
       const { openid: openId, unionid, session_key: sessionKey } = answer
-      // An empty unionid is WeChat's way of having none.
+      // WeChat sends an empty unionid when the user has none.
       const unionId = unionid === undefined || unionid === null || unionid === '' ? null : unionid
       if (!isId(openId)) throw malformed(path, 'no openid')
       if (unionId !== null && !isId(unionId)) throw malformed(path, 'bad unionid')
@@ -123,8 +124,8 @@ function isId(value: unknown): value is string {
   return typeof value === 'string' && ID.test(value)
 }
 
-/** `phone_info` of WeChat, also as found in decrypted open data; null for anything else, including a number that was
- *  issued to another mini-program. */
+/** Reads WeChat's `phone_info`, also from decrypted open data. Null for anything else,
+ *  including a number issued to another mini-program. */
 export function readPhone(info: unknown, appId: string): Phone | null {
   if (typeof info !== 'object' || info === null) return null
   const { phoneNumber, purePhoneNumber, countryCode, watermark } = info as Record<string, unknown>

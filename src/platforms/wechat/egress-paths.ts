@@ -2,7 +2,8 @@
 import { foldCase, lenientReading } from '../../http/path/lenient-reading.ts'
 import type { PathVerdict } from '../port.ts'
 
-/** Paths whose answer is, or repeats, a credential of the gateway. Each stands for the paths below it too. */
+/** Paths whose answer holds or repeats a credential of the gateway. Each covers the paths below
+ *  it. */
 const CREDENTIALS = [
   // session_key, and access tokens of OAuth.
   '/sns',
@@ -12,7 +13,7 @@ const CREDENTIALS = [
   '/cgi-bin/component',
   // jsapi_ticket.
   '/cgi-bin/ticket',
-  // The request behind a trace id, its access_token included.
+  // The request behind a trace id, including its access_token.
   '/cgi-bin/openapi/rid',
   // Keys of the cloud account.
   '/tcb/getqcloudtoken',
@@ -20,7 +21,8 @@ const CREDENTIALS = [
   '/wxa/business/getuserencryptkey'
 ]
 
-/** @param path Of api.weixin.qq.com, and canonical. @param needs Readings that the whole target needs. */
+/** @param path A canonical path of api.weixin.qq.com.
+ *  @param needs Readings that the whole target needs. */
 export function judgePath(path: string, needs: number): PathVerdict {
   const reading = lenientReading(path)
   if (reading !== null) {
@@ -30,8 +32,8 @@ export function judgePath(path: string, needs: number): PathVerdict {
   return needs !== 0 || reading === null || path === '/' ? 'ambiguous' : 'plain'
 }
 
-/** The query with our access token in place of any that the caller sent, in any spelling.
- *  @param query With its `?`, or empty. */
+/** Replaces every access_token of the caller, in any spelling, by the gateway's.
+ *  @param query Includes its `?`, or is empty. */
 export function withAccessToken(query: string, token: string): string {
   const kept = query
     .slice(1)
@@ -42,8 +44,9 @@ export function withAccessToken(query: string, token: string): string {
 
 const MAX_LAYERS = 8
 
-/** True for every name that a server could take for access_token: encoded more than once, in another case or with look-alikes
- *  (NFKC), with other characters in place of the underscore (PHP), cut at a control character (C), or as an array. */
+/** True for every name that a server could take for access_token: encoded more than once, in
+ *  another case or with look-alikes (NFKC), with other characters for the underscore (PHP), cut at
+ *  a control character (C), or as an array. */
 function namesAccessToken(part: string): boolean {
   let name = part.split('=', 1)[0] ?? ''
   for (let layer = 0; layer < MAX_LAYERS; layer++) {
@@ -66,7 +69,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(spaced)
   } catch {
-    // Bytes that are no UTF-8, such as %61ccess_token%ff: each stands for itself.
+    // Bytes that are not UTF-8, such as %61ccess_token%ff: each byte is one character.
     return spaced.replace(/%[0-9a-f]{2}/gi, (triplet) => String.fromCharCode(Number.parseInt(triplet.slice(1), 16)))
   }
 }

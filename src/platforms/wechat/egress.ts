@@ -1,4 +1,5 @@
-/** Carries a backend's call to api.weixin.qq.com with the app's access token, and brings back what came. */
+/** Sends a backend's call to api.weixin.qq.com with the app's access token, and returns the
+ *  answer. */
 import type { LookupFunction } from 'node:net'
 import { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
@@ -12,19 +13,21 @@ import { isTokenRejected } from './errcodes.ts'
 import { unavailable } from './transport.ts'
 
 const CONNECTIONS = 128
-/** A refusal of WeChat is shorter than this; what is longer is passed on unread. */
+/** Largest refusal of WeChat in bytes; longer answers pass unread. */
 const REFUSAL = 4 * 1024
-/** Of WeChat's front servers, and no business of a backend. */
+/** Set by WeChat's front servers for WeChat's own hosts. */
 const NOT_PASSED_ON = { set: {}, remove: ['set-cookie', 'alt-svc', 'strict-transport-security'] }
 
-/** Headers that WeChat's API reads; the last kind belongs to API signatures. Cookies and the headers of proxies and tracing
- *  stay here. Without Accept-Encoding an answer comes uncompressed, so that a refusal can be recognised. */
+/** Headers that WeChat's API reads, those of API signatures last. Drops cookies and the headers
+ *  of proxies and tracing. Drops Accept-Encoding, so that an answer comes uncompressed and a
+ *  refusal can be recognised. */
 const PASSED_ON =
   /^(?:accept|accept-language|content-type|content-encoding|content-disposition|range|user-agent|if-[a-z-]+|wechatmp-[a-z-]+)$/i
 
 export interface EgressOptions {
   readonly apiBase: string
-  /** Milliseconds to the head of the answer once the request is out, and between two pieces of its body. */
+  /** Milliseconds to the head of the answer after the request, and between two pieces of its
+   *  body. */
   readonly timeout: number
   /** Resolves the name of `apiBase`. */
   readonly lookup: LookupFunction
@@ -70,7 +73,7 @@ export function createEgress({
       const answer = await peek(response, timeout)
       return { ...answer, status: response.statusCode, headers: withoutSecret(built, token) }
     } catch (error) {
-      // Errors of undici can hold the request line, and with it the token.
+      // Errors of undici can hold the request line with the token.
       throw error instanceof ApiError ? error : unavailable()
     }
   }
@@ -102,8 +105,8 @@ function headersOf({ headers, body, contentLength }: EgressCall): string[] {
   return passed
 }
 
-/** WeChat says no with status 200 and JSON of any type. An image, or whatever else begins otherwise, is not waited for, and
- *  neither is JSON that trickles in for longer than `patience`. */
+/** WeChat refuses with status 200 and JSON under any media type. Does not wait for an answer
+ *  that starts otherwise, such as an image, nor for JSON that takes longer than `patience`. */
 async function peek(
   { body }: Dispatcher.ResponseData,
   patience: number
@@ -125,7 +128,7 @@ function parse(body: Buffer): unknown {
   }
 }
 
-/** A redirect, for one, could repeat the whole query. */
+/** A redirect could repeat the whole query. */
 function withoutSecret(headers: readonly string[], token: string): string[] {
   const kept: string[] = []
   for (let index = 0; index + 1 < headers.length; index += 2) {

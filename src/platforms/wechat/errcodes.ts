@@ -3,7 +3,7 @@ import { ApiError, type ErrorCode } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { WeChatAnswer } from './transport.ts'
 
-/** The call that failed: some codes mean different things in different calls. */
+/** The call that failed: some codes differ in meaning between calls. */
 export type Operation = 'login' | 'token' | 'session' | 'phone'
 
 interface Meaning {
@@ -21,11 +21,16 @@ const PHONE_CODE: Meaning = {
   code: 'phone_code_invalid',
   detail: 'WeChat refused the phone code: expired, used, or of another user. Let the user tap the button again.'
 }
-/** Refusals of the code that getPhoneNumber gave; 40013 means a code of another mini-program. */
+/** WeChat's refusals of a code from getPhoneNumber. 40013: the code belongs to another
+ *  mini-program. */
 const PHONE_CODE_ERRCODES: ReadonlySet<number> = new Set([40013, 40029, 40163, 41008])
 
 function misconfigured(hint: string): Meaning {
-  return { code: 'wechat_misconfigured', detail: 'WeChat refuses this gateway. Its operator has to look.', hint }
+  return {
+    code: 'wechat_misconfigured',
+    detail: 'WeChat refuses this gateway. Its operator must correct the configuration.',
+    hint
+  }
 }
 
 const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
@@ -33,7 +38,7 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
   [40029, NEW_CODE],
   [40163, { code: 'code_used', detail: 'The code was already used. Get a new one.' }],
   [40226, { code: 'login_blocked', detail: 'WeChat regards this user as a risk and refused the login.' }],
-  [50001, { code: 'login_blocked', detail: 'WeChat does not allow this to the user.' }],
+  [50001, { code: 'login_blocked', detail: 'WeChat does not allow this call for the user.' }],
   [50002, { code: 'login_blocked', detail: 'WeChat has restricted this user.' }],
   [41008, { code: 'invalid_request', detail: 'The code is missing.' }],
   [45011, { code: 'rate_limited', detail: 'WeChat allows no more calls in this minute.', retryAfter: 60 }],
@@ -66,7 +71,8 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
 
 const TOKEN_ERRCODES: ReadonlySet<number> = new Set([40001, 40014, 42001])
 
-/** 0 for success. WeChat leaves errcode out, sends 0, or sends it as a string; NaN is none of these. */
+/** 0 for success. WeChat leaves errcode out, sends 0, or sends it as a string; NaN for anything
+ *  else. */
 export function readErrcode(answer: WeChatAnswer): number {
   const { errcode } = answer
   if (errcode === undefined || errcode === null) return 0
@@ -74,13 +80,14 @@ export function readErrcode(answer: WeChatAnswer): number {
   return typeof errcode === 'string' && /^-?\d{1,9}$/.test(errcode) ? Number(errcode) : Number.NaN
 }
 
-/** WeChat does not, or no longer, accept the access token of the call. */
+/** True when WeChat rejects the access token of the call. */
 export function isTokenRejected(answer: unknown): boolean {
   if (typeof answer !== 'object' || answer === null || !('errcode' in answer)) return false
   return TOKEN_ERRCODES.has(readErrcode({ errcode: answer.errcode }))
 }
 
-/** Logs the refusal with the trace id that WeChat support asks for, and gives the error for the client. */
+/** Logs the refusal with the trace id that WeChat support asks for, and returns the error for
+ *  the client. */
 export function refusal(log: Log, operation: Operation, appId: string, answer: WeChatAnswer): ApiError {
   const errcode = readErrcode(answer)
   const meaning = meaningOf(operation, errcode)
@@ -95,19 +102,19 @@ export function refusal(log: Log, operation: Operation, appId: string, answer: W
   )
 }
 
-/** The next step of an operator after a refusal; null where nothing is known. */
+/** The next step of an operator after a refusal; null for an unknown code. */
 export function operatorHint(errcode: number): string | null {
   return MEANINGS.get(errcode)?.hint ?? null
 }
 
 function meaningOf(operation: Operation, errcode: number): Meaning {
   if (operation === 'phone' && PHONE_CODE_ERRCODES.has(errcode)) return PHONE_CODE
-  // Refused again after a new token was fetched: somebody else keeps replacing it.
+  // Refused again with a new token: another program keeps replacing it.
   if ((operation === 'phone' || operation === 'session') && TOKEN_ERRCODES.has(errcode)) return BUSY
   return MEANINGS.get(errcode) ?? BUSY
 }
 
-/** The rest of errmsg is WeChat's prose and may repeat arguments; only the trace id is taken from it. */
+/** The rest of errmsg may repeat arguments; only the trace id is read. */
 function readRid(answer: WeChatAnswer): string | undefined {
   const { errmsg } = answer
   if (typeof errmsg !== 'string') return undefined

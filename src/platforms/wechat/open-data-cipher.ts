@@ -1,47 +1,48 @@
-/** Open data of WeChat: decrypting `encryptedData` and checking the signature of `rawData`. */
+/** Decrypts WeChat's `encryptedData` and checks the signature of `rawData`. */
 import { createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
 import { MAX_OPEN_DATA, type OpenData } from '../port.ts'
 
 const BLOCK = 16
 const DEFAULT_MAX_AGE = 60 * 60 * 1000
-/** Milliseconds that WeChat's clock may be ahead. */
+/** Milliseconds by which WeChat's clock may be ahead. */
 const CLOCK_SKEW = 5 * 60 * 1000
 const BASE64_16_BYTES = /^[A-Za-z0-9+/]{21}[AQgw]==$/
 const NOTHING = 'AAAAAAAAAAAAAAAAAAAAAA=='
 const ONE_BLOCK = Buffer.alloc(BLOCK)
 
 export interface OpenDataInput {
-  /** base64 text, as WeChat gave it. */
+  /** base64 text as WeChat sent it. */
   readonly sessionKey: string
   readonly encryptedData: string
   readonly iv: string
-  /** The watermark has to name this mini-program. */
+  /** The watermark must name this mini-program. */
   readonly appId: string
-  /** Data that names a user has to name this one. */
+  /** Data that names a user must name this one. */
   readonly openId?: string
   /** Milliseconds since the epoch. */
   readonly now: number
-  /** Milliseconds since the watermark; an hour unless told, Infinity to accept any age. */
+  /** Milliseconds since the watermark. The default is one hour; Infinity accepts any age. */
   readonly maxAge?: number
 }
 
-/** Whether this can be a session_key: base64 of 16 bytes. */
+/** True for base64 of 16 bytes, the form of a session_key. */
 export function isSessionKey(value: unknown): value is string {
   return typeof value === 'string' && BASE64_16_BYTES.test(value)
 }
 
-/** The decrypted data, or null for every failure alike: bad base64 or length, wrong key, padding, text, JSON, another
- *  app's watermark, another user, too old. CBC gives no integrity, and about one wrong key in 256 leaves valid padding,
- *  so only the checks together say that the key was right. A caller must not tell the failures apart either. */
+/** Returns the data, or null for every failure: bad base64 or length, wrong key, padding, text
+ *  or JSON, another app's watermark, another user, too old. CBC gives no integrity, and about one
+ *  wrong key in 256 leaves valid padding: only all checks together prove the key. Callers must not
+ *  tell failures apart. */
 export function decryptOpenData(input: OpenDataInput): OpenData | null {
   const text = input.encryptedData.length > MAX_OPEN_DATA ? '' : input.encryptedData
   const sealed = Buffer.from(text, 'base64')
-  // Only base64 in its one canonical spelling comes back as it was.
+  // Only canonical base64 survives decoding and encoding unchanged.
   const isText = sealed.toString('base64') === text && sealed.length > 0 && sealed.length % BLOCK === 0
   const hasKey = isSessionKey(input.sessionKey)
   const isReadable = isText && hasKey && BASE64_16_BYTES.test(input.iv)
 
-  // Unreadable input is decrypted, too: each failure takes as long as the others.
+  // Invalid input is decrypted too, so that every failure takes the same time.
   const key = Buffer.from(isReadable ? input.sessionKey : NOTHING, 'base64')
   const decipher = createDecipheriv('aes-128-cbc', key, Buffer.from(isReadable ? input.iv : NOTHING, 'base64'))
   decipher.setAutoPadding(false)
@@ -52,7 +53,8 @@ export function decryptOpenData(input: OpenDataInput): OpenData | null {
   return isReadable && pad !== null && data !== null && isOurs(data, input) ? data : null
 }
 
-/** The number of padding bytes (PKCS#7, RFC 5652, 6.3), or null. Looks at the whole last block in any case. */
+/** The number of padding bytes (PKCS#7, RFC 5652, 6.3), or null. Always reads the whole last
+ *  block. */
 function padding(bytes: Buffer): number | null {
   const pad = bytes[bytes.length - 1] ?? 0
   let difference = pad >= 1 && pad <= BLOCK ? 0 : 1
@@ -63,8 +65,8 @@ function padding(bytes: Buffer): number | null {
   return difference === 0 ? pad : null
 }
 
-/** WeChat sends raw control characters inside strings (nicknames), and text cut in the middle of a character. Both are
- *  repaired: the watermark still decides whether the data counts. */
+/** WeChat sends raw control characters in strings (nicknames) and text cut within a character.
+ *  Both are repaired; the watermark still decides whether the data is accepted. */
 function parseObject(bytes: Buffer): OpenData | null {
   try {
     const value: unknown = JSON.parse(escapeControls(bytes.toString('utf8')))
@@ -81,7 +83,7 @@ function escapeControls(text: string): string {
 
 const CONTROL = /\p{Cc}/u
 const CONTROLS = /[\p{Cc}--[\u007f-\u009f]]/gv
-/** A string of JSON, with whatever characters inside. */
+/** A JSON string with any characters inside. */
 const STRING = /"(?:[^"\\]|\\.)*"/gsu
 
 function toEscape(character: string): string {
@@ -102,8 +104,8 @@ function isObject(value: unknown): value is OpenData {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Whether `signature` is hex(sha1(rawData + session_key)). `rawData` has to be the text the mini-program received, byte
- *  for byte; parsing and writing it again breaks the signature. */
+/** True when `signature` is hex(sha1(rawData + session_key)). `rawData` must be the text that
+ *  the mini-program received, byte for byte; parsing and printing it again breaks the signature. */
 export function verifyRawData(input: { sessionKey: string; rawData: string; signature: string }): boolean {
   const { sessionKey, rawData, signature } = input
   if (!/^[0-9a-f]{40}$/.test(signature) || rawData.length > MAX_OPEN_DATA || !rawData.isWellFormed()) return false

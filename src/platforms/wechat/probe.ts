@@ -4,11 +4,11 @@ import { operatorHint, readErrcode } from './errcodes.ts'
 import type { WeChatAnswer } from './transport.ts'
 
 export interface AppProbe {
-  /** 0: accepted. */
+  /** 0 when accepted. */
   readonly errcode: number
   /** The next step of an operator; null for an errcode without a known cause. */
   readonly hint: string | null
-  /** This machine's address as WeChat sees it, where it refused the address. */
+  /** This machine's address as WeChat sees it, when WeChat refused it. */
   readonly refusedAddress: string | null
   /** WeChat's clock minus this machine's, in milliseconds; null without a Date header. */
   readonly clockOffsetMs: number | null
@@ -21,8 +21,8 @@ export interface ProbeOptions {
   readonly now: () => number
 }
 
-/** One call of stable_token, which answers with the token in force and disturbs no other holder of it. Throws when there
- *  is no answer that can be read. */
+/** Calls stable_token once, which returns the token in force and leaves it valid for others.
+ *  Throws when the answer cannot be read. */
 export async function probeApp(
   { apiBase, timeoutMs, now }: ProbeOptions,
   app: { readonly appId: string; readonly secret: string }
@@ -57,7 +57,7 @@ function refusedAddress({ errmsg }: WeChatAnswer): string | null {
   return typeof errmsg === 'string' ? (/invalid ip ([0-9a-fA-F.:]{2,45})/.exec(errmsg)?.[1] ?? null) : null
 }
 
-/** Date has whole seconds: within the second and the time on the way, the clocks agree. */
+/** Date has whole seconds: within that second and the time on the way, the clocks agree. */
 function offset(date: unknown, sentAt: number, receivedAt: number): number | null {
   const time = typeof date === 'string' ? Date.parse(date) : Number.NaN
   if (Number.isNaN(time)) return null

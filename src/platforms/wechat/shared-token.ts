@@ -1,5 +1,5 @@
-/** The place in the store where instances share an access token, and the lock for fetching one. Nothing here throws: a
- *  store that fails is a store without a token. */
+/** The record through which instances share an access token, and the lock for fetching one.
+ *  Nothing here throws: with a failing store there is no shared token. */
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
 
@@ -12,17 +12,17 @@ export interface StoredToken {
 
 export interface TokenSealer {
   seal(text: string, aad: string): string
-  /** Null when it was not sealed by us, for this. */
+  /** Null for text that this gateway did not seal for this record. */
   open(text: string, aad: string): string | null
 }
 
-/** One app's record, for the length of one flight: after the first failure of the store it is left alone. */
+/** One app's record during one flight. After its first failure the store is not asked again. */
 export interface SharedToken {
   read(): Promise<StoredToken | null>
   write(token: StoredToken, ttl: number): Promise<void>
   /** Removes the record while it still holds this token. */
   clear(token: string): Promise<void>
-  /** True when the caller may go ahead, which it may also when there is no store to ask. */
+  /** True when the caller may fetch, with the lock or without a working store. */
   lock(owner: string, ttl: number): Promise<boolean>
   unlock(owner: string): Promise<void>
 }
@@ -41,7 +41,8 @@ export function createSharedToken(options: {
     open(appId) {
       const key = `wechat:access-token:${appId}`
       const lockKey = `wechat:access-token-lock:${appId}`
-      // Binds the token to its app and to the WeChat it came from, so that one of the sandbox never serves in earnest.
+      // Binds the token to its app and API base, so that a token of the sandbox is never sent to
+      // WeChat.
       const aad = `access-token|${base}|${appId}`
       let isAway = sealToken === undefined
 

@@ -1,4 +1,5 @@
-/** One exchange with api.weixin.qq.com: a connection pool, one deadline over everything, and a body read as text. */
+/** One exchange with api.weixin.qq.com: a connection pool, one deadline for all of it, and a
+ *  body read as text. */
 import type { LookupFunction } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
 import { ApiError } from '../../errors.ts'
@@ -6,14 +7,15 @@ import type { Log } from '../../telemetry/log.ts'
 
 const BODY_CAP = 64 * 1024
 const CONNECTIONS = 128
-/** Calls beyond this are refused at once: with WeChat hanging, a queue would only add waiting to failure. */
+/** Further calls are refused at once: while WeChat hangs, a queue would only delay the failure. */
 const MAX_IN_FLIGHT = 1024
 const RETRY_PAUSE = 50
 
-/** A call of the WeChat API. Query and body may hold credentials; path and method are what may be logged. */
+/** A call of the WeChat API. Query and body may hold credentials; only path and method may be
+ *  logged. */
 export interface WeChatCall {
   readonly method: 'GET' | 'POST'
-  /** Begins with `/`; no query. */
+  /** Starts with `/`, without a query. */
   readonly path: string
   readonly query: Readonly<Record<string, string>>
   /** Sent as JSON. */
@@ -23,19 +25,20 @@ export interface WeChatCall {
 export type WeChatAnswer = Readonly<Record<string, unknown>>
 
 export interface Transport {
-  /** The origin and base path that is called, for telling records of different WeChats apart. */
+  /** Origin and base path of the calls, which tells the records of several API bases apart. */
   readonly base: string
   /** A deadline `timeout` from now, on the clock of `performance.now()`. */
   deadline(): number
-  /** The JSON object of a 2xx answer, whatever its errcode. Everything else (no connection, no answer in time, another
-   *  status, HTML, nothing, too much) is wechat_unavailable. Sent at most once: only a connection that was never made
-   *  is tried a second time. */
+  /** Returns the JSON object of a 2xx answer, whatever its errcode. Anything else (no
+   *  connection, no answer in time, another status, HTML, an empty or too long body) is
+   *  wechat_unavailable. Sends at most once: only a connection that failed to open is tried
+   *  again. */
   call(call: WeChatCall, deadline: number): Promise<WeChatAnswer>
   close(): Promise<void>
 }
 
-/** Why there was no usable answer. Holds words and system error codes only: errors of undici can hold the request
- *  line, and the request line can hold the AppSecret. */
+/** The reason for a missing answer. Holds fixed words and system error codes only: errors of
+ *  undici can hold the request line, which can hold the AppSecret. */
 export class TransportFailure extends Error {
   readonly reason: string
   readonly wasSent: boolean
@@ -72,7 +75,7 @@ export function createTransport(options: {
     try {
       return parse(await send(pool, request, deadline))
     } catch (error) {
-      // The code in it may be spent once anything was written.
+      // Once a byte was written, the login code may be spent.
       if (!(error instanceof TransportFailure) || error.wasSent || error.reason === 'timeout') throw error
       if (performance.now() + 2 * RETRY_PAUSE >= deadline) throw error
       await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE))
@@ -93,7 +96,7 @@ export function createTransport(options: {
       } catch (error) {
         const failure = error instanceof TransportFailure ? error : new TransportFailure('internal', true)
         const ms = Math.round(performance.now() - began)
-        log.warn({ call: call.path, reason: failure.reason, ms }, 'WeChat gave no usable answer')
+        log.warn({ call: call.path, reason: failure.reason, ms }, 'WeChat gave no valid answer')
         throw unavailable(failure)
       } finally {
         inFlight -= 1
@@ -106,9 +109,9 @@ export function createTransport(options: {
   }
 }
 
-/** WeChat could not be asked, or what it said makes no sense. */
+/** WeChat could not be reached, or its answer is invalid. */
 export function unavailable(cause?: TransportFailure): ApiError {
-  return new ApiError('wechat_unavailable', 'WeChat gave no usable answer. Try again.', cause ? { cause } : {})
+  return new ApiError('wechat_unavailable', 'WeChat gave no valid answer. Try again.', cause ? { cause } : {})
 }
 
 function toRequest(call: WeChatCall, basePath: string): Dispatcher.DispatchOptions {
@@ -143,8 +146,8 @@ function send(pool: Pool, request: Dispatcher.DispatchOptions, deadline: number)
 
     pool.dispatch(request, {
       onRequestStart(started) {
-        // Called just before the request is written. By now it may have been given up, and undici may want to write a
-        // request again after its connection broke: neither may reach WeChat.
+        // Called just before the request is written. The caller may have given up, or undici may
+        // write the request again after its connection broke: neither may reach WeChat.
         if (isSettled || controller !== null) {
           started.abort(new Error('given up'))
           fail('repeated')
@@ -174,7 +177,8 @@ function send(pool: Pool, request: Dispatcher.DispatchOptions, deadline: number)
   })
 }
 
-/** Content-Type says nothing here: WeChat sends JSON as text/plain, and HTML as well as nothing with status 200. */
+/** Content-Type is ignored: WeChat sends JSON as text/plain, and HTML or an empty body with
+ *  status 200. */
 function parse(body: Buffer): WeChatAnswer {
   const text = body.toString('utf8').replace(/^\uFEFF/, '')
   if (text.trim() === '') throw new TransportFailure('empty body', true)
@@ -187,7 +191,7 @@ function parse(body: Buffer): WeChatAnswer {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new TransportFailure('body is not a JSON object', true)
   }
-  // JSON.parse would take the last of two, another reader the first.
+  // JSON.parse takes the last of two members, another reader the first.
   if (text.indexOf('"openid"') !== text.lastIndexOf('"openid"')) throw new TransportFailure('openid given twice', true)
   return value as WeChatAnswer
 }
