@@ -3,8 +3,7 @@ import type { GatewayConfig } from '../config/config.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
 import { loadTls } from '../http/tls-files.ts'
-import { createGeneration } from './generation.ts'
-import type { Parts } from './parts.ts'
+import { createGeneration, type Parts } from './generation.ts'
 import { createShared, type GatewayDependencies } from './shared.ts'
 
 export interface Gateway {

@@ -1,40 +1,40 @@
 /** The parts behind /auth/login and /auth/refresh. */
 import type { GatewayConfig } from '../config/config.ts'
-import type { SessionEnding } from '../identity/end-session.ts'
-import type { RefreshTokens } from '../identity/tokens/refresh-tokens.ts'
-import { createLogin, type Login } from '../login/login.ts'
+import { createLogin } from '../login/login.ts'
 import { createLoginCodes } from '../login/login-codes.ts'
 import { createLoginHook } from '../login/login-hook.ts'
-import { createRefresh, type Refresh } from '../login/refresh.ts'
+import { createRefresh } from '../login/refresh.ts'
 import { createRefreshLimit } from '../login/refresh-limit.ts'
+import { createRateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
+import type { IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
-import type { Parts } from './parts.ts'
+import type { PlatformParts } from './platform-parts.ts'
 import type { Shared } from './shared.ts'
 
-type Needed = Pick<Parts, 'users' | 'sessions' | 'sessionKeys' | 'grants' | 'platforms' | 'loginLimiter'> & {
-  readonly sessionEnding: SessionEnding
-  readonly refreshTokens: RefreshTokens
-  readonly upstreams: Upstreams
-}
+export type LoginParts = Awaited<ReturnType<typeof borrowLogin>>
+
+type Needed = IdentityParts & PlatformParts & { readonly upstreams: Upstreams }
 
 export async function borrowLogin(
   config: GatewayConfig,
   { store, clock, log, metrics, revocations }: Shared,
   { borrow }: Borrower,
-  parts: Needed
-): Promise<{ login: Login; refresh: Refresh }> {
-  const { users, sessions, sessionKeys, grants, platforms, loginLimiter, sessionEnding, refreshTokens, upstreams } =
-    parts
+  { users, sessions, sessionKeys, grants, platforms, sessionEnding, refreshTokens, upstreams }: Needed
+) {
   const { apps } = config
   const { hook } = config.login
-  const limitBy = config.server.loginLimit.by
+  const { loginLimit } = config.server
+  const limitBy = loginLimit.by
   const timeoutMs = config.wechat.timeout + (hook?.timeout ?? 0)
   const { repeatWindow: repeatWindowMs } = config.tokens
   const onForeignRepeat = (app: string) => {
     log.warn({ event: 'login_code_reused', app }, 'a login code came a second time from another sender')
     metrics.securityEvent('login_code_reused')
   }
+  const loginLimiter = await borrow('login-limiter', [loginLimit], () =>
+    createRateLimiter({ store, clock, name: 'login', ...loginLimit })
+  )
   const codes = await borrow('login-codes', [timeoutMs, repeatWindowMs], () =>
     createLoginCodes({ store, timeoutMs, repeatWindowMs, onForeignRepeat })
   )
@@ -82,5 +82,5 @@ export async function borrowLogin(
       }
     })
   )
-  return { login, refresh }
+  return { login, refresh, loginLimiter }
 }

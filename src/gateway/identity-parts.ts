@@ -1,0 +1,60 @@
+/** The parts of identity: keys, tokens, users and sessions of one configuration. */
+import type { GatewayConfig } from '../config/config.ts'
+import { createKeyRing } from '../crypto/key-ring.ts'
+import { createSealer } from '../crypto/sealer.ts'
+import { createAuthenticator } from '../identity/authenticator.ts'
+import { createSessionEnding } from '../identity/end-session.ts'
+import { createSessionKeys } from '../identity/session-keys.ts'
+import { createSessions } from '../identity/sessions.ts'
+import { createAccessTokens } from '../identity/tokens/access-tokens.ts'
+import { createGrants } from '../identity/tokens/grants.ts'
+import { createJwtCodecs } from '../identity/tokens/jwt-codecs.ts'
+import { createRefreshTokens } from '../identity/tokens/refresh-tokens.ts'
+import { deriveSigningKeys } from '../identity/tokens/signing-keys.ts'
+import { createUsers } from '../identity/users.ts'
+import type { Borrower } from './lender.ts'
+import type { Shared } from './shared.ts'
+
+export type IdentityParts = Awaited<ReturnType<typeof borrowIdentity>>
+
+export async function borrowIdentity(
+  config: GatewayConfig,
+  { store, clock, revocations }: Pick<Shared, 'store' | 'clock' | 'revocations'>,
+  { borrow }: Borrower
+) {
+  const { accessTtl, refreshTtl, refreshMaxTtl, repeatWindow, algorithm, issuer, openId } = config.tokens
+  const { sessionKeyTtl } = config.sessions
+  const appIds = config.apps.map((app) => app.appId)
+  const keyRing = await borrow('key-ring', [config.secrets], () => createKeyRing(config.secrets))
+  const records = await borrow('records', [keyRing], () => createSealer(keyRing, 'records'))
+  const tokenParts = [keyRing, algorithm, issuer, appIds, accessTtl, openId]
+  const accessTokens = await borrow('access-tokens', tokenParts, async () =>
+    createAccessTokens({
+      codecs: await createJwtCodecs(deriveSigningKeys(keyRing, algorithm)),
+      issuer,
+      appIds,
+      accessTtl,
+      openId,
+      sealer: createSealer(keyRing, 'openid', { deterministic: true }),
+      clock
+    })
+  )
+  const refreshTokens = await borrow('refresh-tokens', [keyRing], () => createRefreshTokens(keyRing))
+  const authenticator = await borrow('authenticator', [accessTokens], () =>
+    createAuthenticator(accessTokens, revocations)
+  )
+  const sessionKeys = await borrow('session-keys', [records, sessionKeyTtl], () =>
+    createSessionKeys({ store, sealer: records, clock, sessionKeyTtl })
+  )
+  const users = await borrow('users', [records], () => createUsers({ store, sealer: records, clock }))
+  const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl, repeatWindow], () =>
+    createSessions({ store, clock, refreshTtl, refreshMaxTtl, repeatWindow })
+  )
+  const grants = await borrow('grants', [accessTokens, refreshTokens, accessTtl, refreshTtl], () =>
+    createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl })
+  )
+  const sessionEnding = await borrow('session-ending', [sessions, users, sessionKeys], () =>
+    createSessionEnding({ sessions, users, sessionKeys, revocations })
+  )
+  return { keyRing, accessTokens, refreshTokens, authenticator, sessionKeys, users, sessions, grants, sessionEnding }
+}
