@@ -286,7 +286,7 @@ test('explain in text is for a person, and lets nothing through to the terminal'
   t.match(stdout, /^auth +optional: anonymous$/m)
   t.match(stdout, /^upstream +app gets GET \/read\/1$/m)
   t.match(stdout, /^ +X-Tenant: shop$/m)
-  t.match(stdout, /^stripped\n.*^ +X-OpenId: only the gateway says who is asking$/ms)
+  t.match(stdout, /^stripped\n.*^ +X-OpenId: only the gateway names the user$/ms)
   const hostile = await call(cwd, 'GET', '/x\u001b[2J', '-H', 'X-A: \u001b[31m\u009b')
   t.notOk(hostile.stdout.includes('\u001b') || hostile.stdout.includes('\u009b'))
   t.match(hostile.stdout, /^answer +400 bad_path/m)

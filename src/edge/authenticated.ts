@@ -7,7 +7,7 @@ import { admittedOf } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 
-/** Name of the security scheme in the document. */
+/** Name of the security scheme in the OpenAPI document. */
 export const ACCESS_TOKEN = 'accessToken'
 
 const CODES: readonly ErrorCode[] = ['token_missing', 'token_invalid', 'token_expired', 'session_revoked']

@@ -29,7 +29,7 @@ export type EdgeDeps = HealthDeps &
 
 export interface Edge {
   readonly routing: FastifyInstance['routing']
-  /** OpenAPI. */
+  /** Returns the OpenAPI document. */
   document(): object
 }
 
@@ -39,7 +39,7 @@ const DOCUMENT = {
   server: 'http://127.0.0.1:8080',
   tokens: { [ACCESS_TOKEN]: 'The access_token of /auth/login or /auth/refresh.' },
   tags: {
-    session: 'Begin, renew and end a session.',
+    session: 'Start, renew and end a session.',
     user: 'Data of the user.',
     operation: 'For load balancers and for the verification of tokens.'
   }

@@ -12,6 +12,6 @@ export const grantProperties = {
   access_token: Type.String({ description: 'For `Authorization: Bearer`.' }),
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ minimum: 0, description: 'Seconds.' }),
-  refresh_token: Type.String({ description: 'Good for one call of /auth/refresh.' }),
+  refresh_token: Type.String({ description: 'Valid for one call of /auth/refresh.' }),
   refresh_expires_in: Type.Integer({ minimum: 0, description: 'Seconds.' })
 }

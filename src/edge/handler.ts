@@ -1,4 +1,5 @@
-/** Serves a request of the edge: an own path by Fastify's endpoints, every other path by the proxy. */
+/** Serves a request of the edge: Fastify's endpoints serve own paths, the proxy every other
+ *  path. */
 import type { ServerResponse } from 'node:http'
 import { ApiError } from '../errors.ts'
 import type { Admit } from '../http/admit.ts'
@@ -15,20 +16,20 @@ import type { ReverseProxy } from '../proxy/proxy.ts'
 export interface EdgeHandlerDeps {
   readonly admit: Admit
   readonly peers: Peers
-  /** Own endpoints. */
+  /** Serves own endpoints. */
   readonly own: Routing
-  /** Everything else. */
+  /** Serves every other path. */
   readonly forward: Routing
   readonly proxy: Pick<ReverseProxy, 'upgrade'>
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly unverified: UnverifiedQueue
-  /** Milliseconds in which the whole body of an own endpoint has to arrive. */
+  /** Milliseconds for the whole body of a request to an own endpoint. */
   readonly bodyTimeout: number
-  /** Requests that began under this configuration. */
+  /** Counts the requests that started under this configuration. */
   readonly underWay: { enter(): void; leave(): void }
 }
 
-const NO_UPGRADE = new ApiError('invalid_request', 'The gateway itself speaks no WebSocket.')
+const NO_UPGRADE = new ApiError('invalid_request', 'The own endpoints of the gateway accept no WebSocket.')
 const TOO_SLOW = new ApiError('request_timeout', 'The request body took longer than server.limits.bodyIdleTimeout.')
 
 export function createEdgeHandler(deps: EdgeHandlerDeps): Handler {

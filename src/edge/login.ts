@@ -1,4 +1,4 @@
-/** POST /auth/login: a code of the mini-program becomes a session. */
+/** POST /auth/login: exchanges a code of the mini-program for a session. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
@@ -14,9 +14,13 @@ export interface LoginDeps {
 
 const Body = Type.Object({
   code: Type.String({ minLength: 1, maxLength: 512, description: 'Of wx.login.' }),
-  appid: Type.Optional(Type.String({ maxLength: 64, description: 'Not needed where one mini-program is configured.' })),
+  appid: Type.Optional(Type.String({ maxLength: 64, description: 'Optional when one mini-program is configured.' })),
   attempt: Type.Optional(
-    Type.String({ minLength: 16, maxLength: 64, description: 'Random text: only its sender gets a repeat.' })
+    Type.String({
+      minLength: 16,
+      maxLength: 64,
+      description: 'Random text that allows only its sender to repeat the call.'
+    })
   )
 })
 
@@ -25,7 +29,7 @@ const Answer = Type.Object(
     ...grantProperties,
     user: Type.Object(
       { id: Type.String(), is_new: Type.Boolean({ description: 'The first login of this user.' }), status: Status },
-      { description: 'The user, with the members of `profile` that the login hook gave.' }
+      { description: 'The user, with the members of `profile` that the login hook returned.' }
     )
   },
   { additionalProperties: false, description: 'The tokens of a new session.' }

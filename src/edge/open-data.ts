@@ -1,4 +1,4 @@
-/** POST /auth/open-data: decrypts or checks open data that wx gave to the mini-program. */
+/** POST /auth/open-data: decrypts or checks open data that wx returned to the mini-program. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
@@ -22,7 +22,7 @@ const Body = Type.Object(
   },
   {
     description:
-      '`encryptedData` and `iv`, or `rawData` and `signature`, as wx gave them. With all four the data is decrypted.'
+      '`encryptedData` and `iv`, or `rawData` and `signature`, as wx returned them. With all four the data is decrypted.'
   }
 )
 
@@ -33,13 +33,13 @@ const Answer = Type.Union(
   ],
   {
     description:
-      'The decrypted data, without openId and unionId unless `tokens.openid` is `plain`; or whether the signature fits.'
+      'The decrypted data, without openId and unionId unless `tokens.openid` is `plain`; or whether the signature matches.'
   }
 )
 
 const INCOMPLETE = new ApiError(
   'invalid_request',
-  'Send "encryptedData" and "iv" to have them decrypted, or "rawData" and "signature" to have them checked.'
+  'Send "encryptedData" and "iv" to decrypt them, or "rawData" and "signature" to check them.'
 )
 
 export function addOpenData(app: FastifyInstance, { openData, config }: OpenDataDeps): void {

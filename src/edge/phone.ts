@@ -1,4 +1,4 @@
-/** POST /auth/phone: stores the number behind a code of getPhoneNumber; the user is bound from then on. */
+/** POST /auth/phone: stores the number behind a code of getPhoneNumber and makes the user bound. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
@@ -29,11 +29,11 @@ const Body = Type.Object(
   {
     code: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.~-]{1,512}$', description: 'Of getPhoneNumber.' })),
     encryptedData: Type.Optional(
-      Type.String({ maxLength: MAX_OPEN_DATA, description: 'Of base libraries before 2.21.2.' })
+      Type.String({ maxLength: MAX_OPEN_DATA, description: 'From base libraries before 2.21.2.' })
     ),
     iv: Type.Optional(Type.String({ maxLength: 64 }))
   },
-  { description: '`code`, or `encryptedData` and `iv`. With all three the code counts.' }
+  { description: '`code`, or `encryptedData` and `iv`. With all three, `code` is used.' }
 )
 type PhoneRequest = Static<typeof Body>
 
@@ -48,11 +48,8 @@ const Answer = Type.Object(
   { additionalProperties: false, description: 'The number is stored.' }
 )
 
-const INCOMPLETE = new ApiError(
-  'invalid_request',
-  'Send the "code" that getPhoneNumber gave, or "encryptedData" and "iv".'
-)
-const NO_USER = new ApiError('session_revoked', 'The user of this session is not known any more. Log in again.')
+const INCOMPLETE = new ApiError('invalid_request', 'Send the "code" from getPhoneNumber, or "encryptedData" and "iv".')
+const NO_USER = new ApiError('session_revoked', 'The user of this session is no longer known. Log in again.')
 
 export function addPhone(app: FastifyInstance, deps: PhoneDeps): void {
   const { users, loginLimiter } = deps
@@ -97,7 +94,7 @@ function readNumber(deps: PhoneDeps, wxApp: AppConfig, principal: Principal, bod
   throw INCOMPLETE
 }
 
-/** The data names no user: only the session_key of this user ties it to them. */
+/** The data names no user: only this user's session_key ties it to them. */
 async function readLegacy(
   { openData, platforms }: PhoneDeps,
   principal: Principal,
@@ -110,8 +107,9 @@ async function readLegacy(
   return phone
 }
 
-/** Issued tokens say `anonymous`. A failure here does not fail the request, since the number is stored and the code is spent:
- *  the other instances learn the status at the next refresh. */
+/** Issued tokens still carry `anonymous`. A failure here does not fail the request, since the
+ *  number is stored and the code is spent: the other instances learn the status at the next
+ *  refresh. */
 async function announce({ revocations, log }: PhoneDeps, { appId, openId, userId }: Principal): Promise<void> {
   try {
     await revocations.markBound(appId, openId)
@@ -120,7 +118,8 @@ async function announce({ revocations, log }: PhoneDeps, { appId, openId, userId
   }
 }
 
-/** `138****0000`: the owner recognises it. Always four stars, however many digits they replace. */
+/** `138****0000`, which the owner recognises. Always four stars, however many digits they
+ *  replace. */
 export function maskPhone({ phoneNumber }: UserPhone): string {
   const digits = phoneNumber.replace(/\D/g, '')
   const [head, tail] = digits.length >= 11 ? [3, 4] : digits.length >= 7 ? [2, 2] : [0, 1]

@@ -1,4 +1,4 @@
-/** POST /auth/refresh: the next pair of tokens for the last refresh token. */
+/** POST /auth/refresh: exchanges a refresh token for the next pair of tokens. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
@@ -14,7 +14,11 @@ export interface RefreshDeps {
 const Body = Type.Object({
   refresh_token: Type.String({ minLength: 1, maxLength: 1024 }),
   attempt: Type.Optional(
-    Type.String({ minLength: 16, maxLength: 64, description: 'Random text: only its sender gets a repeat.' })
+    Type.String({
+      minLength: 16,
+      maxLength: 64,
+      description: 'Random text that allows only its sender to repeat the call.'
+    })
   )
 })
 const Answer = Type.Object(grantProperties, { additionalProperties: false, description: 'The next pair of tokens.' })
@@ -24,7 +28,7 @@ export function addRefresh(app: FastifyInstance, { refresh }: RefreshDeps): void
     operationId: 'refresh',
     summary: 'Exchange a refresh token for the next pair of tokens',
     description:
-      'The old refresh token is dead. A repeat within `tokens.repeatWindow` gets the same answer; any other second use ends the session.',
+      'The old refresh token ends. A repeat within `tokens.repeatWindow` gets the same answer; any other second use ends the session.',
     tags: ['session'],
     security: PUBLIC,
     body: Body,

@@ -1,4 +1,4 @@
-/** GET /auth/session and POST /auth/logout: the state of the caller's session, and its end. */
+/** GET /auth/session and POST /auth/logout: state and end of the caller's session. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Clock } from '../clock.ts'
@@ -29,7 +29,7 @@ const Answer = Type.Object(
   {
     user: Type.Object({ id: Type.String(), status: Status }, { additionalProperties: false }),
     appid: Type.String(),
-    expires_in: Type.Integer({ minimum: 0, description: 'Seconds that the access token still lives.' }),
+    expires_in: Type.Integer({ minimum: 0, description: 'Remaining life of the access token in seconds.' }),
     session_key: Type.Object(
       {
         stored: Type.Boolean(),

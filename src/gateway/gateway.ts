@@ -1,4 +1,4 @@
-/** A running gateway: its listeners, the configuration in force, how it reloads, drains and closes. */
+/** A running gateway: its listeners, the current configuration, reload, drain and close. */
 import type { GatewayConfig } from '../config/config.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
@@ -8,23 +8,26 @@ import { createShared, type GatewayDependencies } from './shared.ts'
 
 export interface Gateway {
   readonly parts: Parts
-  /** Requests and upgraded connections of the edge under way. */
+  /** Running requests and upgraded connections of the edge. */
   readonly active: number
-  /** Opens both listeners; resolves when they accept connections. Readiness follows when the store has been read. */
+  /** Opens both listeners; resolves when they accept connections. The gateway is ready once the
+   *  store has been read. */
   listen(): Promise<{ edge: Address; service: Address }>
-  /** Resolves when the store was read whole for the first time, however long that takes. */
+  /** Resolves when the store was read completely for the first time, however long that takes. */
   ready(): Promise<void>
-  /** Says "not ready" and goes on serving; after `server.drain.delay`, takes no more connections and finishes the requests
-   *  under way. */
+  /** Reports "not ready" and goes on serving; after `server.drain.delay`, takes no more
+   *  connections and finishes running requests. */
   drain(): Promise<void>
-  /** Takes another configuration over, whole or not at all; unchanged parts go on. Throws {@link NeedsRestart} for a change
-   *  of a key that only a start can read. Requests under way end under the configuration they began with. */
+  /** Applies another configuration completely or not at all; unchanged parts go on. Throws
+   *  {@link NeedsRestart} for a changed key that is only read at the start. Running requests end
+   *  under the configuration they started with. */
   reload(config: GatewayConfig): Promise<void>
   /** Closes at once. */
   close(): Promise<void>
 }
 
-/** Milliseconds to the last byte of a request on the service listener; uploads for WeChat pass through it. */
+/** Milliseconds to the last byte of a request on the service listener, which also takes uploads
+ *  for WeChat. */
 const SERVICE_REQUEST_TIMEOUT = 120_000
 
 /** Keys of gateway.yaml that a running gateway cannot change. */
@@ -69,7 +72,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     isClosed = true
     const deadline = performance.now() + timeoutMs
     await edge.close(timeoutMs)
-    // Last: requests on the edge may need it.
+    // Closed last: requests on the edge may need it.
     await service.close(Math.max(0, deadline - performance.now()))
     revocations.stop()
     await Promise.all([generation.close(), ...retired])
@@ -116,7 +119,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   }
 }
 
-/** The keys that differ and that only a start reads. */
+/** The changed keys that are only read at the start. */
 function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
   const pick = ({ server, service, store, logging, wechat }: GatewayConfig): Record<string, unknown> => ({
     'server.host': server.host,

@@ -1,5 +1,5 @@
-/** A generation: everything built from one configuration. It borrows unchanged parts from the generation before, and ends
- *  with its last request. */
+/** A generation: everything built from one configuration. It borrows the unchanged parts of the
+ *  previous one and ends with its last request. */
 import type { AppConfig, GatewayConfig, RouteConfig } from '../config/config.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createEdgeHandler } from '../edge/handler.ts'
@@ -34,13 +34,13 @@ export interface Generation {
   readonly proxy: ReverseProxy
   readonly edge: Handler
   readonly service: Handler
-  /** Gives its parts back when its last request has ended. */
+  /** Releases its parts when its last request has ended. */
   retire(): Promise<void>
-  /** Breaks requests off and gives its parts back. */
+  /** Breaks off running requests and releases its parts. */
   close(): Promise<void>
 }
 
-/** Takes nothing when it fails. */
+/** Releases every borrowed part when it fails. */
 export async function createGeneration(config: GatewayConfig, shared: Shared): Promise<Generation> {
   const borrower = shared.lender.open()
   try {
@@ -152,12 +152,12 @@ async function borrowEndpoints(
   return { edge, service }
 }
 
-/** Header names that routes set: clients cannot send them. */
+/** Header names that routes set; clients cannot send them. */
 export function namesOfRoutes(routes: readonly RouteConfig[]): string[] {
   return routes.flatMap(({ requestHeaders, inject }) => [...Object.keys(requestHeaders.set), ...Object.keys(inject)])
 }
 
-/** A request with a valid token goes on without the store, so its limit does too. */
+/** A request with a valid token is served without the store, so its limit is too. */
 function limiterOf({ path, methods, rateLimit }: RouteConfig, { store, clock }: Shared) {
   const name = `route:${path}${methods === null ? '' : `:${methods.join(',')}`}`
   return rateLimit && createRateLimiter({ store, clock, name, isLenient: true, ...rateLimit })

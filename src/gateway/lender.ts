@@ -1,9 +1,10 @@
-/** Reload by difference: a generation borrows its parts, and the next one gets the same part when everything that the part
- *  depends on is equal. */
+/** Reload by difference: a generation borrows its parts and gets the previous one's part when
+ *  everything that the part depends on is equal. */
 
 export interface Borrower {
-  /** The part called `name` for these dependencies: the one of an earlier generation, or a new one.
-   *  @param dependsOn Parts that were borrowed, by identity; everything else as JSON.
+  /** The part called `name` for these dependencies: that of an earlier generation, or a new
+   *  one.
+   *  @param dependsOn Borrowed parts are compared by identity, everything else as JSON.
    *  @param close Called when the last generation that borrowed the part has released it. */
   borrow<T extends object>(
     name: string,
@@ -11,7 +12,7 @@ export interface Borrower {
     make: () => T | Promise<T>,
     close?: (part: T) => void | Promise<void>
   ): Promise<T>
-  /** Gives every part back, the last one first. */
+  /** Releases every part, the last one first. */
   release(): Promise<void>
 }
 

@@ -29,7 +29,7 @@ export async function borrowLogin(
   const timeoutMs = config.wechat.timeout + (hook?.timeout ?? 0)
   const { repeatWindow: repeatWindowMs } = config.tokens
   const onForeignRepeat = (app: string) => {
-    log.warn({ event: 'login_code_reused', app }, 'a login code came a second time from another sender')
+    log.warn({ event: 'login_code_reused', app }, 'a login code was sent a second time by another sender')
     metrics.securityEvent('login_code_reused')
   }
   const loginLimiter = await borrow('login-limiter', [loginLimit], () =>

@@ -25,14 +25,14 @@ export interface GatewayDependencies {
   readonly accessLog: AccessLog
   /** Origin and base path of api.weixin.qq.com: `wechat.apiBase`, or the sandbox's URL. */
   readonly wechatUrl: string
-  /** One of several processes on the same ports. */
+  /** True for one of several processes on the same ports. */
   readonly isWorker?: boolean
-  /** In a worker: the metrics of the whole group, given a way to get its own. */
+  /** In a worker: returns the metrics of the whole group, given a function for its own. */
   readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
 }
 
 export interface Shared extends GatewayDependencies {
-  /** Failures are counted; see {@link StoreWatch}. */
+  /** Counts failures; see {@link StoreWatch}. */
   readonly store: Store
   readonly storeWatch: StoreWatch
   readonly lifecycle: Lifecycle
@@ -40,7 +40,7 @@ export interface Shared extends GatewayDependencies {
   readonly metrics: Metrics
   readonly guard: Guard
   readonly unverified: UnverifiedQueue
-  /** Log line and metrics of every request of the edge. */
+  /** Writes the log line and metrics of every request of the edge. */
   readonly observer: RecordObserver
   /** Resolves the names of upstreams and of WeChat. */
   readonly lookup: LookupFunction

@@ -1,8 +1,8 @@
-/** Counts the requests of one generation. */
+/** Counts the running requests of one generation. */
 export interface UnderWay {
   enter(): void
   leave(): void
-  /** Resolves when no request is under way; called once, when no further one begins. */
+  /** Resolves when no request is running. Call it once, when no further request will start. */
   ended(): Promise<void>
 }
 

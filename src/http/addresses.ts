@@ -1,7 +1,7 @@
 /** IP addresses, ranges and listening hosts. */
 import { BlockList, isIP } from 'node:net'
 
-/** Null when the range is fine, else what is wrong with it. */
+/** Null for a valid range, else the fault. */
 export function rangeFault(text: string): string | null {
   const [address = '', prefix, ...rest] = text.split('/')
   const family = isIP(address)
@@ -13,7 +13,9 @@ export function rangeFault(text: string): string | null {
     return `must have a prefix length from 1 to ${family === 6 ? 128 : 32} after the "/"`
   }
   const isEveryMapped = family === 6 && bits <= 96 && mappedPrefix.check(address, 'ipv6')
-  return bits === 0 || isEveryMapped ? 'trusts everybody, so anybody could choose the address that we see' : null
+  return bits === 0 || isEveryMapped
+    ? 'trusts every address, so any client could choose the address that the gateway sees'
+    : null
 }
 
 /** IPv4 addresses written as IPv6 (RFC 4291, section 2.5.5.2). */
@@ -28,7 +30,8 @@ const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')
 loopback.addAddress('::1', 'ipv6')
 
-/** Link-local: clouds serve the credentials of a machine there (169.254.169.254), and no business service. */
+/** Link-local. Clouds serve a machine's credentials at 169.254.169.254; no business service
+ *  listens there. */
 export function isLinkLocal(host: string): boolean {
   return isIn(linkLocal, host)
 }
@@ -37,7 +40,7 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || isIn(loopback, host)
 }
 
-/** Listening on the one takes the port of the other as well. */
+/** True when a listener on one host also takes the port of the other. */
 export function isSameListener(a: string, b: string): boolean {
   const isEverywhere = (host: string) => host === '0.0.0.0' || host === '::'
   return (
@@ -49,7 +52,8 @@ export function isSameListener(a: string, b: string): boolean {
   )
 }
 
-/** Whether a connection from this machine to `host` ends at a listener on `listener`, as far as the names tell. */
+/** True when a connection from this machine to `host` reaches a listener on `listener`, judged
+ *  by the names. */
 export function reachesListener(host: string, listener: string): boolean {
   const target = withoutBrackets(host)
   const isAny = (address: string) => address === '0.0.0.0' || address === '::'
@@ -59,7 +63,8 @@ export function reachesListener(host: string, listener: string): boolean {
   return target === 'localhost' || isAny(target) || (listener === 'localhost' && isLoopback(target))
 }
 
-/** The share of all IPv4 addresses, and of the global IPv6 addresses (2000::/3), that valid ranges cover together. */
+/** The share of all IPv4 addresses, and of the global IPv6 addresses (2000::/3), that the
+ *  ranges cover together. */
 export function coveredShare(ranges: readonly string[]): { ipv4: number; ipv6: number } {
   const blocks = ranges.map(blockOf)
   const [first, last] = [0x2000n << 112n, (0x4000n << 112n) - 1n]
@@ -111,7 +116,7 @@ function ipv4Value(address: string): bigint {
   return address.split('.').reduce((value, part) => value * 256n + BigInt(part), 0n)
 }
 
-/** URL writes every IPv6 address in its shortest form of hexadecimal groups. */
+/** URL prints every IPv6 address in its shortest form of hexadecimal groups. */
 function ipv6Value(address: string): bigint {
   const [head = '', tail = ''] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
   const groups = (text: string) => text.split(':').filter((group) => group !== '')
@@ -124,7 +129,7 @@ function withoutBrackets(host: string): string {
   return host.replace(/^\[|\]$/g, '')
 }
 
-/** BlockList looks through the IPv6 form of an IPv4 address by itself. */
+/** BlockList also matches the IPv6 form of an IPv4 address. */
 function isIn(list: BlockList, host: string): boolean {
   const address = withoutBrackets(host).replace(/%.*$/, '')
   const family = isIP(address)

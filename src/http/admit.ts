@@ -1,4 +1,4 @@
-/** Admission: the target and the headers of a request are read once, or it is refused. */
+/** Admission: reads the target and the headers of a request once, or refuses it. */
 import { ApiError } from '../errors.ts'
 import type { ClientConnection } from './connections.ts'
 import type { HeaderNames } from './headers/header-names.ts'
@@ -10,7 +10,7 @@ import { type RecordObserver, RequestRecord } from './record.ts'
 import type { AdmittedRequest } from './request.ts'
 import { createTraceIds } from './trace-ids.ts'
 
-/** A request line and its header lines, as Node's parser gives them. */
+/** A request line and its header lines, as Node's parser returns them. */
 export interface RequestHead {
   readonly method?: string | undefined
   readonly url?: string | undefined
@@ -19,7 +19,7 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[]
 }
 
-/** A request that goes no further. Its record is still to be finished. */
+/** A refused request. Its record is still to be finished. */
 export class Refusal {
   readonly record: RequestRecord
   readonly error: ApiError
@@ -39,19 +39,20 @@ export interface AdmitOptions {
   readonly names: HeaderNames
   readonly peers: Peers
   readonly observer: RecordObserver
-  /** A path below which the rest of a target plays no part, whatever its spelling. */
+  /** Below this path every target counts as the path itself, whatever its spelling. */
   readonly opaque?: string
-  /** A route may take percent-encoded bytes that are not UTF-8; an own path may not. */
+  /** Accept percent-encoded bytes that are not UTF-8: a route may take them, an own path may
+   *  not. */
   readonly allowsRawPercent?: boolean
-  /** Keep a record of the headers that are taken off, and why. */
+  /** Collect the removed headers with their reasons. */
   readonly explain?: boolean
 }
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
-const NOT_HTTP_1 = new ApiError('invalid_request', 'The gateway speaks HTTP/1.1 and HTTP/1.0 here.')
+const NOT_HTTP_1 = new ApiError('invalid_request', 'This listener accepts HTTP/1.1 and HTTP/1.0.')
 const OWN_IN_DISGUISE = new ApiError('bad_path', 'The path could be read as one of the gateway itself.')
 const OTHER_HOST = new ApiError('bad_header', 'The host in the request-target and the Host header must be the same.')
-const FORBIDDEN_METHOD = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', {
+const FORBIDDEN_METHOD = new ApiError('method_not_allowed', 'CONNECT and TRACE are not allowed.', {
   headers: { allow: '' }
 })
 const NOT_UTF8 = new ApiError('bad_path', 'The percent-encoded bytes of the path are not UTF-8.')
@@ -62,7 +63,7 @@ export function createAdmit(options: AdmitOptions): Admit {
   const nextIds = createTraceIds()
 
   function readHeaders({ httpVersion, rawHeaders }: RequestHead, urlLength: number, peer: Peer) {
-    // Node's parser lets HTTP/0.9 and HTTP/2.0 pass, whose messages look different.
+    // Node's parser accepts HTTP/0.9 and HTTP/2.0, whose messages have another form.
     if (httpVersion !== '1.1' && httpVersion !== '1.0') return NOT_HTTP_1
     if (urlLength > limits.uri) return URI_TOO_LONG
     return readRequestHeaders(rawHeaders, { names, peer, httpVersion, limit: limits.headers, explain })
@@ -94,7 +95,7 @@ export function createAdmit(options: AdmitOptions): Admit {
   }
 }
 
-/** A target at `prefix` with its query, or below it as if it were `prefix` itself; null for any other. */
+/** Reads a target at or below `prefix` as `prefix` itself with its query; null for any other. */
 function opaqueTarget(url: string, prefix: string | undefined): CanonicalPath | null {
   if (prefix === undefined || !url.startsWith(prefix)) return null
   const rest = url.slice(prefix.length)
@@ -110,7 +111,7 @@ function readTarget(
 ): CanonicalPath | ApiError {
   if (headers instanceof ApiError) return headers
   if (method === 'TRACE' || method === 'CONNECT') return FORBIDDEN_METHOD
-  // Asks about the server and not about a resource (RFC 9110, section 9.3.7).
+  // The target is the server and not a resource (RFC 9110, section 9.3.7).
   if (url === '*' && method === 'OPTIONS') return SERVER_AS_A_WHOLE
   const origin = url.startsWith('/') ? url : originForm(url, headers.host)
   if (origin instanceof ApiError) return origin
@@ -122,7 +123,8 @@ function readTarget(
   return isOwnInDisguise(target) ? OWN_IN_DISGUISE : target
 }
 
-/** The origin-form of a target in absolute-form (RFC 9112, section 3.2.2); other text as it is, for the path to be refused. */
+/** The origin-form of a target in absolute-form (RFC 9112, section 3.2.2). Other text stays
+ *  unchanged, and the path check refuses it. */
 function originForm(url: string, host: string): string | ApiError {
   const [, authority, rest = ''] = /^https?:\/\/([^/?#@\\]+)(.*)$/is.exec(url) ?? []
   if (authority === undefined) return url
@@ -134,7 +136,7 @@ function withoutDefaultPort(authority: string): string {
   return authority.toLowerCase().replace(/:(?:80|443)?$/, '')
 }
 
-/** A path that was refused, for the log: it may hold anything. */
+/** A refused path for the log, with unsafe characters replaced. */
 function safePath(url: string): string {
   const path = url.split('?', 1)[0] ?? ''
   return path.slice(0, LONGEST_LOGGED_PATH).replace(/[^\x21-\x7e]|["\\]/g, '?')

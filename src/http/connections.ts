@@ -1,4 +1,4 @@
-/** Client connections: what is known of each, how many one network may hold, and how long one may stay idle. */
+/** Client connections: the state of each, the limit per network, and the idle time. */
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -8,18 +8,20 @@ import { canonicalAddress, networkKey, type Peer, type Peers } from './network.t
 
 const TOO_MANY = new ApiError('rate_limited', 'This address holds too many connections. Close some of them.')
 
-/** One connection of a client. Its address is read when it is accepted: a socket that the client has left has none. */
+/** One connection of a client. Its address is read at once: a socket that the client has left
+ *  has none. */
 export class ClientConnection {
   /** Canonical. */
   readonly address: string
   readonly isTls: boolean
-  /** The response under way: null between two requests, undefined before the first. */
+  /** The current response; null between two requests, undefined before the first. */
   response: ServerResponse | null | undefined = undefined
-  /** Responses to requests that came before the one under way was answered, in order. */
+  /** Responses to pipelined requests that wait for the current one, in order. */
   readonly waiting: ServerResponse[] = []
-  /** The newest request was answered before it had been read whole: the answer to a fault in the rest of it. */
+  /** The newest request was answered before it was read completely: that answer also covers a
+   *  fault in the rest. */
   isAnswered = false
-  /** The parse error of this connection was answered; nothing else is. */
+  /** The connection's parse error was answered; nothing follows it. */
   isOver = false
   #peer: Peer | null = null
   #peers: Peers | null = null
@@ -29,7 +31,7 @@ export class ClientConnection {
     this.isTls = isTls
   }
 
-  /** As `peers` see it. A reload brings other peers. */
+  /** The peer as `peers` classifies it. A reload replaces `peers`. */
   peer(peers: Peers): Peer {
     if (this.#peer === null || this.#peers !== peers) {
       this.#peers = peers
@@ -40,9 +42,10 @@ export class ClientConnection {
 }
 
 export interface ConnectionLimits {
-  /** Milliseconds without progress after which an answer that the client does not read is given up. */
+  /** Milliseconds without progress after which an answer that the client does not read is given
+   *  up. */
   readonly writeIdleTimeout: number
-  /** Connections of one network at a time (see {@link networkKey}). */
+  /** Connections per network (see {@link networkKey}). */
   readonly connectionsPerPeer: number
 }
 
@@ -57,11 +60,11 @@ export interface ConnectionsOptions {
   readonly server: Server
   readonly limits: ConnectionLimits
   readonly peers: () => Peers
-  /** TLS sockets cannot be told anything before the handshake. */
+  /** A TLS socket cannot carry an answer before the handshake. */
   readonly isTls: boolean
 }
 
-/** Watches the connections of a server that does not listen yet. */
+/** Watches the connections of a server that is not listening yet. */
 export function watchConnections({ server, limits, peers, isTls }: ConnectionsOptions): Connections {
   const known = new WeakMap<Duplex, ClientConnection>()
   const counts = createPeerCounts(limits.connectionsPerPeer)
@@ -76,7 +79,7 @@ export function watchConnections({ server, limits, peers, isTls }: ConnectionsOp
   function count(socket: Socket, connection: ClientConnection): void {
     size++
     const { address } = connection
-    // Proxies in front and peers on this machine hold connections for many clients.
+    // Trusted proxies and peers on this machine hold connections for many clients.
     const isCounted = !connection.peer(peers()).isTrusted && !isLoopback(address)
     const isAdmitted = !isCounted || counts.enter(address)
     socket.once('close', () => {
@@ -91,17 +94,18 @@ export function watchConnections({ server, limits, peers, isTls }: ConnectionsOp
 
   server.on('connection', (socket: Socket) => {
     const connection = remember(socket)
-    // The client left before the connection was accepted.
+    // The client disconnected before the connection was accepted.
     if (connection.address === '') socket.destroy()
     else count(socket, connection)
   })
-  // Requests come on the TLS socket, whose address is that of the connection below it.
+  // Requests arrive on the TLS socket, whose address is that of the connection below it.
   if (isTls) server.on('secureConnection', remember)
 
   server.timeout = limits.writeIdleTimeout
   server.on('timeout', (socket: Socket) => {
     const connection = known.get(socket)
-    // limits.headersTimeout watches a connection before its first request; a request under way has its own deadlines.
+    // limits.headersTimeout covers a connection before its first request; a running request has its
+    // own deadlines.
     if (connection === undefined || connection.response === null || socket.writableLength > 0) socket.destroy()
   })
 
@@ -114,7 +118,7 @@ export function watchConnections({ server, limits, peers, isTls }: ConnectionsOp
 }
 
 export interface PeerCounts {
-  /** False when the peer has more than it may; it is counted all the same until it leaves. */
+  /** False above the limit; the connection still counts until it leaves. */
   enter(address: string): boolean
   leave(address: string): void
   /** Networks with at least one connection. */

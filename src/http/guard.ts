@@ -1,4 +1,5 @@
-/** Ends a request whose handling threw: an error of the gateway costs one request and not the process. */
+/** Ends a request whose handling threw: an error of the gateway costs one request and not the
+ *  process. */
 import { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ApiError, toApiError } from '../errors.ts'
@@ -11,10 +12,10 @@ export interface GuardLog {
 }
 
 export interface Guard {
-  /** Answers with the error, or breaks the response off where it has begun. A socket without a response is closed. Never
-   *  throws. */
+  /** Answers with the error, or breaks off a response that has started. Closes a socket without
+   *  a response. Never throws. */
   failed(client: ServerResponse | Duplex, cause: unknown): void
-  /** The error for the client. An unexpected one is logged with its stack and becomes internal_error. */
+  /** The error for the client. Logs an unexpected one with its stack and returns internal_error. */
   toApiError(cause: unknown, record: RequestRecord | null): ApiError
 }
 

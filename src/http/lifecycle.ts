@@ -5,7 +5,7 @@ export interface Lifecycle {
   isReady: boolean
   /** With several workers: all of them are ready. */
   isGroupReady: boolean
-  /** The process is about to end: /readyz says so, requests are still served. */
+  /** The process will end soon: /readyz reports it, requests are still served. */
   isDraining: boolean
 }
 

@@ -6,14 +6,16 @@ export interface Address {
   readonly port: number
 }
 
-/** Resolves with the port that was opened; 0 leaves the choice to the system. Rejects when the port cannot be opened.
- *  @param isShared Other processes of this gateway listen on the same port; the kernel deals connections out. */
+/** Resolves with the opened port; port 0 lets the system choose one. Rejects when the port
+ *  cannot be opened.
+ *  @param isShared Other processes of this gateway listen on the same port; the kernel distributes
+ *  connections. */
 export function listen(server: Server, host: string, port: number, isShared: boolean): Promise<Address> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({ port, host, exclusive: isShared, reusePort: isShared }, () => {
       server.off('error', reject)
-      // From here on an error means a connection that could not be accepted.
+      // Later errors mean a connection that could not be accepted.
       server.on('error', () => {})
       const address = server.address()
       resolve({ host, port: typeof address === 'object' && address ? address.port : port })

@@ -1,4 +1,5 @@
-/** Network addresses: their canonical form, who counts as one client, and which peers are trusted proxies. */
+/** Network addresses: their canonical form, the key of one client in limits, and trusted
+ *  proxies. */
 import { BlockList, isIP, isIPv4 } from 'node:net'
 
 export interface Peer {
@@ -10,8 +11,9 @@ export interface Peer {
 
 export interface Peers {
   of(connection: { readonly address: string; readonly isTls: boolean }): Peer
-  /** The client's own address: the rightmost of X-Forwarded-For that is no trusted proxy; the peer's where an element is no
-   *  address. Empty elements do not count (RFC 9110, section 5.6.1.2). */
+  /** The client's address: the rightmost element of X-Forwarded-For that is not a trusted
+   *  proxy; the peer's address when an element is not an address. Empty elements do not count (RFC
+   *  9110, section 5.6.1.2). */
   clientAddress(peer: Peer, forwardedFor: string | undefined): string
 }
 
@@ -52,7 +54,8 @@ function withoutPort(hop: string): string {
   return v6 ?? v4 ?? hop
 }
 
-/** RFC 5952, without a zone; IPv4 for an IPv6-mapped address (RFC 4291, section 2.5.5.2). Other text stays as it is. */
+/** RFC 5952, without a zone; IPv4 for an IPv6-mapped address (RFC 4291, section 2.5.5.2). Other
+ *  text stays as it is. */
 export function canonicalAddress(text: string): string {
   if (isIPv4(text)) return text
   const address = text.split('%', 1)[0] ?? ''
@@ -64,8 +67,8 @@ export function canonicalAddress(text: string): string {
   return [24, 16, 8, 0].map((shift) => Math.floor(bits / 2 ** shift) % 256).join('.')
 }
 
-/** The key of one client in a limit: an IPv4 address, or an IPv6 /64, which one subscriber holds at least (RFC 6177).
- */
+/** The key of one client in a limit: an IPv4 address, or an IPv6 /64, the least that one
+ *  subscriber holds (RFC 6177). */
 export function networkKey(text: string): string {
   const address = canonicalAddress(text)
   if (isIP(address) !== 6) return address

@@ -8,8 +8,9 @@ import { writeProblem } from './answer/send-problem.ts'
 const HANDSHAKE = 0x16
 const PLAIN = new ApiError('invalid_request', 'This port speaks TLS: use https.')
 
-/** Looks at the first byte of every connection before the TLS handshake begins. Called before any other listener is added.
- *  @param timeoutMs For the first byte. */
+/** Reads the first byte of every connection before the TLS handshake starts. Call it before any
+ *  other listener is added.
+ *  @param timeoutMs Time for the first byte. */
 export function answerPlainHttp(server: Server, timeoutMs: number): void {
   const [startTls] = server.listeners('connection')
   if (startTls === undefined) return

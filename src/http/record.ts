@@ -1,5 +1,5 @@
-/** RequestRecord: what was decided about one request and how long it took. The access log, metrics and traces read it when
- *  the request is over. */
+/** RequestRecord: the decision about one request and its times. Access log, metrics and traces
+ *  read it when the request is over. */
 import type { ErrorCode } from '../errors.ts'
 
 export interface RecordedRoute {
@@ -14,14 +14,16 @@ export interface RecordedPrincipal {
 }
 
 export interface RecordObserver {
-  /** Called once per request, after the last byte of the answer or when the client has left. */
+  /** Called once per request, after the last byte of the answer or when the client has
+   *  disconnected. */
   finished(record: RequestRecord): void
 }
 
-/** Why a request was let through: `token`, `public`, `anonymous` (a route), `own` (an endpoint of the edge), `service`. */
+/** The reason for granting a request: `token`, `public`, `anonymous` (a route), `own` (an
+ *  endpoint of the edge), `service`. */
 export type GrantReason = 'token' | 'public' | 'anonymous' | 'own' | 'service'
 
-/** A status for requests whose client left before the answer, as in nginx. */
+/** Status of a request whose client disconnected before the answer, as in nginx. */
 export const CLIENT_CLOSED_REQUEST = 499
 
 export interface RecordInit {
@@ -31,14 +33,14 @@ export interface RecordInit {
   /** Milliseconds of `performance.now()`. */
   readonly startedAt: number
   readonly method: string
-  /** Canonical; of a refused target, its path with unsafe characters replaced by "?". */
+  /** Canonical; for a refused target, its path with unsafe characters replaced by "?". */
   readonly path: string
-  /** The client itself where a trusted proxy stands between. */
+  /** The client itself when a trusted proxy stands between. */
   readonly clientAddress: string
   readonly observer: RecordObserver
 }
 
-/** Every step tells it what happened by a method; fields are for reading. */
+/** Each step reports its result by a method; fields are read-only. */
 export class RequestRecord {
   readonly requestId: string
   readonly traceparent: string
@@ -68,7 +70,7 @@ export class RequestRecord {
     this.#observer = init.observer
   }
 
-  /** The request may go on, to `route` unless the gateway answers it itself. */
+  /** The request may go on, to `route` or to an endpoint of the gateway. */
   granted(reason: GrantReason, route: RecordedRoute | null, principal: RecordedPrincipal | null): void {
     this.#reason = reason
     this.#isGranted = true
@@ -76,24 +78,26 @@ export class RequestRecord {
     this.#principal = principal
   }
 
-  /** The gateway answers with an error in place of the upstream or endpoint. */
+  /** The gateway answers with an error instead of the upstream or endpoint. */
   refused(code: ErrorCode, route: RecordedRoute | null = this.#route): void {
     this.#reason = code
     this.#isGranted = false
     this.#route = route
   }
 
-  /** A granted request that could not be served. `reason` is an error code, or a code and its cause after a ":". */
+  /** A granted request that could not be served. `reason` is an error code, or a code, a ":"
+   *  and its cause. */
   failed(reason: string): void {
     this.#reason = reason
   }
 
-  /** The principal became known in an endpoint, after the request was granted. */
+  /** An endpoint found the principal after the request was granted. */
   identified(principal: RecordedPrincipal): void {
     this.#principal = principal
   }
 
-  /** One try at a target. @param target host:port, for the log alone. */
+  /** One try at a target.
+   *  @param target host:port, for the log only. */
   attempted(target: string): void {
     this.#target = target
     this.#tries++
@@ -104,7 +108,7 @@ export class RequestRecord {
     this.#upstreamMs = performance.now() - this.startedAt
   }
 
-  /** The answer is over. Calls after the first change nothing. */
+  /** The answer is over. Only the first call counts. */
   finished(status: number): void {
     if (this.#isFinished) return
     this.#isFinished = true
@@ -129,7 +133,7 @@ export class RequestRecord {
     return this.#isGranted
   }
 
-  /** host:port of the last target that was tried; empty for none. */
+  /** host:port of the last target that was tried; empty when there was none. */
   get target(): string {
     return this.#target
   }

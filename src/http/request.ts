@@ -1,4 +1,5 @@
-/** A request that passed admission, and the IncomingMessage that carries it through Node's server and Fastify. */
+/** A request that passed admission, and the IncomingMessage that carries it through Node's
+ *  server and Fastify. */
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ClientConnection } from './connections.ts'
@@ -15,21 +16,21 @@ export interface AdmittedRequest {
   readonly record: RequestRecord
 }
 
-/** Work for a request that ends when its response does. An object and no closure: a new closure per request outlives it
- *  by several collections (docs/decisions/0008). */
+/** Work that ends with a request's response. An object and not a closure: a closure per request
+ *  outlives it by several collections (docs/decisions/0008). */
 export interface UnderWay {
-  /** The response is over, whether it was finished or the client left. */
+  /** The response is over: finished, or the client disconnected. */
   onClientClose(): void
 }
 
-/** The server creates every request as one of these (`http.createServer({ IncomingMessage })`). */
+/** The class of every request of the server (`http.createServer({ IncomingMessage })`). */
 export class GatewayRequest extends IncomingMessage {
   /** Null for a refused request. */
   admitted: AdmittedRequest | null = null
   record: RequestRecord | null = null
   client: ClientConnection | null = null
   underWay: UnderWay | null = null
-  /** Called when the request is over, so that the configuration it began under can end. */
+  /** Called when the request is over, so that the configuration it started under can end. */
   owner: { leave(): void } | null = null
   #continues: ServerResponse | null = null
 
@@ -37,12 +38,13 @@ export class GatewayRequest extends IncomingMessage {
     super(socket)
   }
 
-  /** Says "100 Continue" when the body is first asked for (RFC 9110, section 10.1.1), so never before a refusal. */
+  /** Sends "100 Continue" when the body is first read (RFC 9110, section 10.1.1), so never
+   *  before a refusal. */
   continueWhenRead(res: ServerResponse): void {
     this.#continues = res
   }
 
-  /** The client waits for "100 Continue" and has not been told to go on. */
+  /** True while the client still waits for "100 Continue". */
   get isWaitingToContinue(): boolean {
     return this.#continues !== null
   }
@@ -57,7 +59,8 @@ export class GatewayRequest extends IncomingMessage {
   }
 }
 
-/** The admitted request behind one of Fastify's. Throws for a message that did not come through the server. */
+/** The admitted request behind one of Fastify's. Throws for a message that did not come through
+ *  the server. */
 export function admittedOf(raw: IncomingMessage): AdmittedRequest {
   if (raw instanceof GatewayRequest && raw.admitted !== null) return raw.admitted
   throw new Error('the request was not admitted')

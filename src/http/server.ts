@@ -1,5 +1,5 @@
-/** The HTTP server behind both listeners: admission, one request at a time per connection, requests under way, parse errors,
- *  and a close that loses none. */
+/** The HTTP server behind both listeners: admission, one request at a time per connection,
+ *  running requests, parse errors, and a close that loses no request. */
 import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { Server as NetServer, type Socket } from 'node:net'
@@ -20,7 +20,7 @@ import type { TlsFiles } from './tls-files.ts'
 import { createTraceIds } from './trace-ids.ts'
 import { isWebSocketHandshake } from './websocket-handshake.ts'
 
-/** After the end of a drain's delay an idle connection stays open this long (milliseconds): a request that the client sent
+/** After a drain's delay an idle connection stays open this long (milliseconds): a request sent
  *  at that moment is answered, with `Connection: close`. */
 const IDLE_GRACE = 2_000
 const CHECK_INTERVAL = 20
@@ -31,13 +31,14 @@ export interface Handler {
   readonly peers: Peers
   /** A throw ends the request with internal_error. */
   serve(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
-  /** Answers on `socket`, and calls `onEnd` with the status once the connection is over. Null: no upgrade is accepted. */
+  /** Answers on `socket`, and calls `onEnd` with the status once the connection is over. Null:
+   *  no upgrade is accepted. */
   readonly upgrade:
     | ((request: AdmittedRequest, socket: Duplex, head: Buffer, onEnd: (status: number) => void) => void)
     | null
-  /** Refused requests wait in line with unverified tokens. */
+  /** Refused requests queue with unverified tokens. */
   refuse(res: ServerResponse, send: () => void): void
-  /** Requests that began under this configuration. */
+  /** Counts the requests that started under this configuration. */
   enter(): void
   leave(): void
 }
@@ -53,7 +54,7 @@ export interface ServerLimits extends ConnectionLimits {
 
 export interface ServerOptions {
   readonly limits: ServerLimits
-  /** Milliseconds to the last byte of a request; 0 for none. */
+  /** Milliseconds to the last byte of a request; 0 for no limit. */
   readonly requestTimeout: number
   readonly tls: TlsFiles | null
   readonly handler: Handler
@@ -63,26 +64,28 @@ export interface ServerOptions {
 }
 
 export interface GatewayServer {
-  /** @param isShared Other processes of this gateway listen on the same port; the kernel deals connections out. */
+  /** @param isShared Other processes of this gateway listen on the same port; the kernel
+   *  distributes connections. */
   listen(host: string, port: number, isShared: boolean): Promise<Address>
-  /** From the next request on; a request under way ends under the handler it began with. */
+  /** Applies from the next request on; a running request ends under the handler it started with. */
   use(handler: Handler): void
-  /** Requests and upgraded connections under way. */
+  /** Running requests and upgraded connections. */
   readonly active: number
-  /** Client connections that are open. */
+  /** Open client connections. */
   readonly connections: number
-  /** No new connections; waits for requests under way, at most `timeoutMs`, then closes the rest. */
+  /** Takes no new connections, waits for running requests at most `timeoutMs`, then closes the
+   *  rest. */
   close(timeoutMs: number): Promise<void>
 }
 
-const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are never allowed.', { headers: { allow: '' } })
+const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are not allowed.', { headers: { allow: '' } })
 
 export function createGatewayServer(options: ServerOptions): GatewayServer {
   const { limits, tls, guard } = options
   let { handler } = options
   const newIds = createTraceIds()
   const upgraded = new Set<Duplex>()
-  /** The request whose wish to change protocols was not granted just now. */
+  /** The last request whose upgrade was declined. */
   let declined: IncomingMessage | null = null
   let active = 0
 
@@ -97,7 +100,8 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     requireHostHeader: false,
     insecureHTTPParser: false,
     noDelay: true,
-    // A request for any other protocol is served as if it had not asked. So is one whose connection still owes answers.
+    // A request for any other protocol is served as if it had not asked for it. So is one on a
+    // connection with unanswered requests.
     shouldUpgradeCallback(req: IncomingMessage) {
       const isAccepted = handler.upgrade !== null && !connections.of(req.socket).response && isWebSocketHandshake(req)
       if (!isAccepted) declined = req
@@ -109,7 +113,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     : createPlainServer(serverOptions)
   tls?.follow(server)
   if (tls) answerPlainHttp(server, limits.headersTimeout)
-  // Node would drop headers beyond its count silently; the size limit counts.
+  // Node drops headers beyond its count silently; the size limit applies instead.
   server.maxHeadersCount = 0
   const connections = watchConnections({ server, limits, peers: () => handler.peers, isTls: tls !== null })
   const answerParseError = createParseErrorAnswer({
@@ -119,21 +123,24 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
 
   function onRequest(message: IncomingMessage, res: ServerResponse): void {
     const req = message as GatewayRequest
-    // The last response of the connection was written: requests behind it are not served (RFC 9112, section 9.6).
+    // The last response of the connection was written: later requests are not served (RFC 9112,
+    // section 9.6).
     if (!req.socket.writable) return
-    // Node loses the bytes that came in one packet with such a request: nothing may be answered in their place.
+    // Node loses the bytes that arrived in one packet with a declined upgrade, so the connection
+    // must end.
     if (declined === req) res.shouldKeepAlive = false
     declined = null
     const client = connections.of(req.socket)
     req.client = client
     if (client.response) {
-      // RFC 9112, section 9.3.2: one after the other. What has arrived waits; the rest stays in the socket.
+      // RFC 9112, section 9.3.2: answers in order. Requests that have arrived wait; the rest stays
+      // in the socket.
       if (client.waiting.push(res) === 1) holdBack(req.socket, client)
       req.socket.pause()
     } else begin(req, res, client)
   }
 
-  /** Keeps the socket paused while requests wait, whoever resumes it to read a body that is complete. */
+  /** Keeps the socket paused while requests wait; Node resumes it to read a complete body. */
   function holdBack(socket: Socket, client: ClientConnection): void {
     const onResume = () => {
       if (client.waiting.length === 0) socket.off('resume', onResume)
@@ -243,7 +250,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     listen: (host, port, isShared) => listen(server, host, port, isShared),
     async close(timeoutMs) {
       tls?.stop()
-      // http.Server.close would end idle connections at once, and with them a request that is on its way.
+      // http.Server.close would end idle connections at once, and lose a request on its way.
       const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
       const startedAt = performance.now()
       const elapsed = () => performance.now() - startedAt

@@ -4,10 +4,11 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import type { Server } from 'node:http'
 import { createSecureContext, type SecureContextOptions, Server as TlsServer } from 'node:tls'
 
-/** Certificates are often replaced by moving a link. A look at the file's state sees that, change events do not. */
+/** Certificates are often replaced by moving a link, which polling the file sees and change
+ *  events miss. */
 const CHECK_INTERVAL = 1_000
-/** The two files are replaced one after the other: a pair that does not fit is reported when it has stayed for this long
- *  (milliseconds). */
+/** The two files are replaced one after the other: a pair that does not match is reported after
+ *  this time (milliseconds). */
 const PATIENCE = 5_000
 
 /** Mozilla's intermediate profile: forward secrecy and authenticated encryption only. */
@@ -30,7 +31,7 @@ export interface TlsLog {
 
 export interface TlsFiles {
   serverOptions(): SecureContextOptions
-  /** New connections get the newest pair that fits together. */
+  /** New connections get the newest pair that matches. */
   follow(server: Server): void
   stop(): void
 }

@@ -1,4 +1,5 @@
-/** Request ids and trace contexts (W3C Trace Context, section 3.2) from one cheap source of randomness. */
+/** Request ids and trace contexts (W3C Trace Context, section 3.2) from one cheap source of
+ *  randomness. */
 import { randomFillSync } from 'node:crypto'
 
 const POOL_BYTES = 24 * 512

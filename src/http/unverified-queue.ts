@@ -1,27 +1,28 @@
-/** Queue for requests whose token is unverified: a few are served per turn of the event loop, so that a flood of bad
- *  tokens slows its senders down and hardly anyone whose token is known. */
+/** Queue for requests whose token is unverified: a few are served per turn of the event loop,
+ *  so that a flood of bad tokens delays its senders and hardly any known token. */
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Guard } from './guard.ts'
 
-/** Served in one turn of the event loop. The next turn begins with the requests that have arrived meanwhile. */
+/** Requests served in one turn of the event loop. The next turn starts with the requests that
+ *  arrived meanwhile. */
 const PER_TURN = 4
-/** With more waiting, nobody is put off any further: all are late. */
+/** Above this length the queue delays no request further. */
 const LONGEST = 4_096
-/** Places of served requests are given back in batches of this size. */
+/** Served requests are removed in batches of this size. */
 const COMPACT_AFTER = 1_024
-/** Reason in the access log of a request whose turn had not come when its client left. */
+/** Access log reason of a request whose client disconnected while it waited. */
 export const CLIENT_LEFT = 'client_left'
 
 export interface UnverifiedQueue {
-  /** Calls `serve` at once while there are few, else in order of arrival. Not at all when the client has left before its
-   *  turn. A throw ends that request alone.
+  /** Calls `serve` at once while few requests wait, else in order of arrival. Does not call it
+   *  when the client has disconnected. A throw ends that request only.
    *  @param client The response, or the socket of a WebSocket handshake. */
   add(client: ServerResponse | Duplex, serve: () => void): void
 }
 
 export function createUnverifiedQueue(guard: Guard): UnverifiedQueue {
-  /** Null in the place of a served request: the queue must not keep it alive. */
+  /** Null replaces a served request, so that the queue does not keep it alive. */
   const waiting: ({ readonly client: ServerResponse | Duplex; readonly serve: () => void } | null)[] = []
   /** Everything before this index has been served. */
   let next = 0

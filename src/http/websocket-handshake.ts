@@ -1,8 +1,8 @@
 /** Recognises a WebSocket handshake (RFC 6455, section 4.1). */
 import type { IncomingMessage } from 'node:http'
 
-/** A GET of HTTP/1.1 without a body that asks for websocket, among other protocols or alone (RFC 9110, section 7.8). A
- *  Content-Length of 0 announces no body. */
+/** True for an HTTP/1.1 GET without a body that asks for websocket, alone or among other
+ *  protocols (RFC 9110, section 7.8). A Content-Length of 0 means no body. */
 export function isWebSocketHandshake({ method, headers, httpVersion }: IncomingMessage): boolean {
   return (
     method === 'GET' &&

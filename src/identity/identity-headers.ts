@@ -5,7 +5,7 @@ import type { Claims, Principal, UserStatus } from './principal.ts'
  *  (微信云托管). */
 export type IdentityStyle = 'wxgate' | 'cloudrun'
 
-/** Names and values alternate. */
+/** Name and value in turns. */
 export function identityHeaders(principal: Principal, style: IdentityStyle, status: UserStatus): string[] {
   const { openId, appId, unionId, userId, sessionId } = principal
   if (style === 'cloudrun') {

@@ -99,7 +99,7 @@ export interface EgressCall {
   readonly path: string
   /** Includes its `?`, or is empty. */
   readonly query: string
-  /** Names and values alternate, as the backend sent them. */
+  /** Name and value in turns, as the backend sent them. */
   readonly headers: readonly string[]
   /** A stream can be sent once: when WeChat refuses the access token, the token is dropped and
    *  the refusal passed on. */
@@ -112,7 +112,7 @@ export interface EgressCall {
 
 export interface EgressAnswer {
   readonly status: number
-  /** Names and values alternate. */
+  /** Name and value in turns. */
   readonly headers: string[]
   readonly body: ReadAhead
 }

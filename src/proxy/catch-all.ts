@@ -1,4 +1,5 @@
-/** The catch-all through which Fastify hands requests to the proxy: @fastify/http-proxy for every method and path. */
+/** The catch-all through which Fastify hands requests to the proxy: @fastify/http-proxy for
+ *  every method and path. */
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import Fastify, { type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify'
@@ -9,9 +10,9 @@ const METHODS_OF_ROUTES = METHODS.filter((method): method is HTTPMethods => meth
 
 export type Routing = (req: IncomingMessage, res: ServerResponse) => void
 
-/** Fastify parses nothing here: for it no method has a body, and every target is "/". The proxy decides by the canonical
- *  path. The plugin's preHandler takes the request over; its `handler` would first build three URLs that nobody uses
- *  (docs/decisions/0001). */
+/** Fastify parses nothing here: for it no method has a body, and every target is "/". The proxy
+ *  decides by the canonical path. The plugin's preHandler takes over the request; its `handler`
+ *  would first build three unused URLs (docs/decisions/0001). */
 export async function createCatchAll(proxy: Pick<ReverseProxy, 'handle'>): Promise<Routing> {
   const app = Fastify({ logger: false, rewriteUrl: () => '/' })
   for (const method of METHODS_OF_ROUTES) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })

@@ -1,15 +1,15 @@
 /** Bytes that a client sends before its WebSocket handshake is answered. */
 import type { Duplex } from 'node:stream'
 
-/** A client that sends more is not read until the upstream has answered. */
+/** Beyond this, reading stops until the upstream has answered. */
 const MAX_EARLY_BYTES = 64 * 1024
 
 export interface EarlyBytes {
-  /** Stops reading and gives what came. */
+  /** Stops reading and returns the bytes that arrived. */
   stop(): Buffer[]
 }
 
-/** Reads while the upstream decides: only reading shows that a client has left. */
+/** Reads while the upstream decides: only a read shows that a client has disconnected. */
 export function readEarly(socket: Duplex, head: Buffer): EarlyBytes {
   const chunks = head.length > 0 ? [head] : []
   let size = head.length

@@ -1,4 +1,5 @@
-/** One proxied request: dispatched to a target, its response written to the client as it comes. */
+/** One proxied request: dispatched to a target, its response written to the client as it
+ *  arrives. */
 import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Timer } from '../clock.ts'
@@ -31,7 +32,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
   #body: RequestBody | null = null
   #ownBody: Buffer | Readable | null = null
   #isPaused = false
-  /** While a response goes on beyond what came at once: the time that the upstream has left. */
+  /** Limits the time of the upstream while a response continues after its first bytes. */
   #timer: Timer | undefined
 
   constructor(options: ExchangeOptions) {
@@ -42,7 +43,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
   }
 
   start(): void {
-    // The client may have left while something had to be looked up first.
+    // The client may have disconnected during an asynchronous step before.
     if (this.#isOver) return
     const { head, req, request, route } = this.#options
     const target = this.#lease.next()
@@ -71,7 +72,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.start()
   }
 
-  /** Instead of starting. */
+  /** Replaces the start. */
   refuse(error: ApiError): void {
     this.#options.request.record.refused(error.code)
     this.#fail(error)
@@ -127,8 +128,8 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.#options.client.end(this.#firstChunk)
   }
 
-  /** A 304 may tell the length of a body that it does not bring (RFC 9110, section 8.6). undici then reports a broken
-   *  answer, after the response has gone out. */
+  /** A 304 may state the length of a body that it does not send (RFC 9110, section 8.6). undici
+   *  then reports a broken answer, after the response has gone out. */
   #endWithoutBody(): void {
     this.onComplete()
     this.#isOver = true
@@ -141,16 +142,16 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     else this.#fail(toUpstreamError(error, this.#wasSent), error)
   }
 
-  /** Called by the flusher: the head, and a first chunk, go out now. */
+  /** Called by the flusher: writes the head and a first chunk. */
   flush(): void {
     const { client, route } = this.#options
     if (this.#head === null || this.#isOver || client.isGone) return
-    // An event stream may be silent for as long as it likes.
+    // An event stream may pause without limit.
     if (!isEventStream(this.#head)) this.#setTimer(route.plan.upstream.config.timeouts.idle)
     try {
       this.#writeHead()
     } catch (error) {
-      // The flusher's timer has no other handler.
+      // The flusher's timer has no error handler.
       this.#stop(INVALID_RESPONSE, error)
       return
     }
@@ -185,7 +186,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     return route.timeout ?? route.plan.upstream.config.timeouts.response
   }
 
-  /** Each 1xx gives undici's deadline a new start. The first one sets a deadline that stays. */
+  /** Each 1xx restarts undici's deadline. The first one sets a deadline that stays. */
   #onInformational(status: number, raw: Buffer[]): void {
     // The request asked for no other protocol.
     if (status === 101) throw INVALID_RESPONSE
@@ -199,7 +200,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
   #setTimer(ms: number): void {
     this.#clearTimer()
     this.#timer = this.#options.clock.setTimeout(() => {
-      // Waiting for the client is not the upstream's fault.
+      // The client is slow, not the upstream.
       if (this.#isPaused) this.#timer?.refresh()
       else this.#stop(UPSTREAM_TIMEOUT)
     }, ms)
@@ -211,7 +212,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.#timer = undefined
   }
 
-  /** Ends the upstream request from this side; onError does the rest. */
+  /** Ends the upstream request; onError does the rest. */
   #stop(error: ApiError, cause?: unknown): void {
     if (this.#abort) this.#abort(error)
     else this.#fail(error, cause instanceof Error ? cause : undefined)
@@ -225,8 +226,8 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     client.head(this.#status, head)
   }
 
-  /** False when the client is slower than the upstream: reading stops until it has caught up. The listener gives up a
-   *  client that never does. */
+  /** False when the client is slower than the upstream: reading stops until it has caught up.
+   *  The listener gives up on a client that never does. */
   #write(chunk: Buffer): boolean {
     if (this.#options.client.write(chunk, this)) return true
     this.#isPaused = true
@@ -235,7 +236,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
 
   #retry(): void {
     this.#body?.destroy()
-    // undici's parser may be at work further up this stack, and must not be entered a second time.
+    // undici's parser may be active further up this stack and must not be entered again.
     queueMicrotask(() => this.start())
   }
 

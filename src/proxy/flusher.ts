@@ -1,7 +1,7 @@
-/** When the heads of streamed responses are written. */
+/** Decides when the heads of streamed responses are written. */
 
-/** Writes out, once the event loop has read all there was, the heads of those responses whose body has not come yet. A
- *  response that came whole leaves in one write instead. */
+/** Writes heads whose body has not arrived once the event loop has read everything available. A
+ *  response that arrived completely leaves in one write. */
 export interface Flusher {
   /** `flush` is called soon and must not throw. */
   add(waiting: { flush(): void }): void

@@ -1,15 +1,15 @@
-/** WebSockets that are open: each ends when the session it was opened with does. */
+/** Open WebSockets: each ends with the session that opened it. */
 
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
 
-/** Interval between two looks at the revocations (milliseconds). They change within a second of an end anywhere; most looks
- *  find that nothing did. */
+/** Interval between two checks of the revocations (milliseconds). An end reaches every instance
+ *  within a second; most checks find no change. */
 const INTERVAL = 200
 
 export interface LiveSockets {
-  /** Calls `end` when the session of `principal` is ended, until the returned function is called. A token that expires
-   *  ends nothing: it was good when the connection was opened. */
+  /** Calls `end` when the session of `principal` ends, until the returned function is called.
+   *  An expired token ends nothing: it was valid when the connection was opened. */
   watch(principal: Principal, end: () => void): () => void
 }
 
@@ -28,7 +28,7 @@ export function createLiveSockets(revocations: Pick<Revocations, 'version' | 'is
     watch(principal, end) {
       const entry = { principal, end }
       open.add(entry)
-      // Whatever happened between its authentication and now is looked at as well.
+      // Includes ends between the authentication and now.
       seen = -1
       if (timer === undefined) {
         timer = setInterval(look, INTERVAL)

@@ -1,4 +1,4 @@
-/** A route with everything that serving it needs, made once per configuration. */
+/** A route with everything needed to serve it, built once per configuration. */
 import type { RouteConfig } from '../config/config.ts'
 import type { BodyLimits } from '../http/body/request-body.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -11,9 +11,9 @@ export interface RoutePlan {
   readonly bodyLimits: BodyLimits
   /** Null for a route without a limit. */
   readonly limiter: RateLimiter | null
-  /** Null: request bodies stream through untouched. */
+  /** Null: request bodies stream through unchanged. */
   readonly requestBody: BodyTransform | null
-  /** Identity headers of a principal on this route, kept for as long as its token is. */
+  /** Identity headers of a principal on this route, kept as long as its token. */
   readonly identities: WeakMap<Principal, readonly string[]>
 }
 

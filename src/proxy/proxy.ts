@@ -30,9 +30,9 @@ import { joinWebSocket } from './websocket.ts'
 
 export interface ReverseProxy {
   handle(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
-  /** Answers a WebSocket handshake. `onEnd` is called with the status once the connection is over. */
+  /** Answers a WebSocket handshake. Calls `onEnd` with the status once the connection is over. */
   upgrade(request: AdmittedRequest, socket: Duplex, head: Buffer, onEnd: (status: number) => void): void
-  /** The decision about a request and what its upstream would receive; nothing is sent. */
+  /** Returns the decision about a request and the head for its upstream; sends nothing. */
   preview(request: AdmittedRequest): { readonly decision: Decision; readonly head: UpstreamHead | null }
 }
 
@@ -106,7 +106,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
     else prepare(exchange, request, { route, principal, head }, req).catch((error: unknown) => guard.failed(res, error))
   }
 
-  /** The two steps before an exchange that wait for something. */
+  /** The two asynchronous steps before an exchange. */
   async function prepare(
     exchange: Exchange,
     request: AdmittedRequest,
@@ -164,7 +164,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         const { limiter, upstream } = route.plan
         const { path, headers } = buildHead(request, route, principal)
         await limiter?.hit(limitKey(route, request, principal))
-        // The client may have left while its count was looked up.
+        // The client may have disconnected while its count was read.
         if (socket.destroyed) return onEnd(CLIENT_CLOSED_REQUEST)
         joinWebSocket({
           socket,
@@ -195,7 +195,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   }
 }
 
-/** All sessions of a user share one count; a request without a principal is counted by its network. */
+/** All sessions of a user share one count; a request without a principal counts for its network. */
 function limitKey(route: RouteConfig, { record }: AdmittedRequest, principal: Principal | null): string {
   const isByUser = route.rateLimit?.by === 'user' && principal !== null
   return isByUser ? `${principal.appId}:${principal.openId}` : networkKey(record.clientAddress)

@@ -1,4 +1,5 @@
-/** The head of the request to the upstream: strip first, inject last. HTTP and WebSocket come through here. */
+/** Builds the head of the request to the upstream: strip first, inject last. HTTP and WebSocket
+ *  use it. */
 import type { HeaderEdits } from '../config/config.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
 import { withoutPrefix } from '../http/path/prefix.ts'
@@ -8,9 +9,9 @@ import type { Principal, UserStatus } from '../identity/principal.ts'
 import type { PlannedRoute, RoutePlan } from './plan.ts'
 
 export interface UpstreamHead {
-  /** With the query. */
+  /** Includes the query. */
   readonly path: string
-  /** Name and value in turns, without those that belong to the connection. */
+  /** Name and value in turns, without connection headers. */
   readonly headers: string[]
   readonly hasBody: boolean
 }
@@ -25,7 +26,7 @@ export type BuildUpstreamHead = (
 ) => UpstreamHead
 
 export interface UpstreamHeadDeps {
-  /** The status that a token carries may be older than the user's. */
+  /** The user's status, which may be newer than the token's. */
   readonly revocations: { statusOf(principal: Principal): UserStatus }
 }
 
@@ -38,7 +39,7 @@ export function createUpstreamHead({ revocations }: UpstreamHeadDeps): BuildUpst
     if (known) return known
     const headers = identityHeaders(principal, route.identityHeaders, status)
     headers.push(...claimHeaders(route.inject, principal.claims))
-    // A copy has no spare capacity, as an array that has grown does.
+    // A copy has no spare capacity, unlike an array that has grown.
     if (isCacheable) identities.set(principal, headers.slice())
     return headers
   }
@@ -51,7 +52,7 @@ export function createUpstreamHead({ revocations }: UpstreamHeadDeps): BuildUpst
     const hasBody = bodyLength !== 0 && !isBodyDropped
     const upstream = withEdits(isBodyDropped ? withoutContent(headers.kept) : headers.kept, route.requestHeaders)
     pushOrigin(upstream, request, route.stripPrefix)
-    // A body that is read on the way gets a length of its own.
+    // A transformed body gets its own length.
     if (hasBody && bodyLength > 0 && route.plan.requestBody === null) {
       upstream.push('content-length', String(bodyLength))
     }
@@ -68,7 +69,8 @@ export function upstreamPath(route: { readonly stripPrefix: string | null }, { p
   return withoutPrefix(path, route.stripPrefix) + query
 }
 
-/** The headers that the client may send, with the route's edits. The list is the request's own: it is used once. */
+/** The headers that the client may send, with the route's edits. Changes the request's own
+ *  list, which is used once. */
 function withEdits(kept: string[], { set, remove }: HeaderEdits): string[] {
   const names = Object.keys(set)
   if (names.length === 0 && remove.length === 0) return kept
@@ -94,7 +96,7 @@ function withoutContent(kept: readonly string[]): string[] {
   return headers
 }
 
-/** Tells the upstream where the request came from. */
+/** Adds the headers that describe the origin of the request. */
 function pushOrigin(upstream: string[], { record, headers, peer }: AdmittedRequest, stripPrefix: string | null): void {
   const { forwardedFor, forwardedHost = headers.host, forwardedPrefix = '' } = headers
   upstream.push(
@@ -105,7 +107,7 @@ function pushOrigin(upstream: string[], { record, headers, peer }: AdmittedReque
     'X-Forwarded-Proto',
     headers.forwardedProto ?? peer.proto
   )
-  // HTTP/1.0 needs no Host.
+  // An HTTP/1.0 request may lack Host.
   if (forwardedHost !== '') upstream.push('X-Forwarded-Host', forwardedHost)
   const prefix = stripPrefix === null || stripPrefix === '/' ? forwardedPrefix : forwardedPrefix + stripPrefix
   if (prefix !== '') upstream.push('X-Forwarded-Prefix', prefix)

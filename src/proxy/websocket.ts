@@ -1,4 +1,5 @@
-/** WebSocket handshakes (RFC 6455): asked of an upstream like any other request. After its 101 the two sockets are joined. */
+/** WebSocket handshakes (RFC 6455): sent to an upstream like any other request. After its 101
+ *  the two sockets are joined. */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
@@ -16,7 +17,7 @@ import { MAX_RESPONSE_HEAD_BYTES, type Target, tlsOptions } from '../upstream/ta
 import type { Upstream } from '../upstream/upstreams.ts'
 import { type EarlyBytes, readEarly } from './early-bytes.ts'
 
-/** After this much silence the kernel asks whether the other side is still there. */
+/** After this much silence the kernel checks that the other side still exists. */
 const KEEP_ALIVE_MS = 60_000
 
 export interface UpgradeOptions {
@@ -33,7 +34,7 @@ export interface UpgradeOptions {
   readonly balanceKey: string | null
   /** Host header of the client, or of the trusted proxy in front. */
   readonly clientHost: string
-  /** Called when the two sides have been joined. The function it gives is called when they part. */
+  /** Called when the two sides are joined. The function it returns is called when they part. */
   readonly onOpen: (end: () => void) => () => void
   /** Called once, when the connection is over or could not be made. */
   readonly onEnd: (status: number) => void
@@ -56,7 +57,7 @@ class Handshake {
   constructor(options: UpgradeOptions) {
     const { upstream, balanceKey: key, socket, head } = options
     this.#options = options
-    // A handshake that was sent may have opened something: it is not sent again.
+    // A sent handshake may have had an effect: it is not repeated.
     this.#lease = upstream.attempts({ key, method: 'GET', isReplayable: false })
     this.#early = readEarly(socket, head)
   }
@@ -152,7 +153,7 @@ class Handshake {
   }
 
   #answer(status: number): void {
-    // From here on the silence of the upstream is timed.
+    // The idle time limits the upstream from here on.
     this.#clearDeadline()
     this.#lease.answered(status)
     this.#status = status
@@ -180,13 +181,13 @@ class Handshake {
   }
 }
 
-/** Passes on an answer other than 101. Where it told no length, the end of the connection ends the body (RFC 9112, section
- *  6.3). */
+/** Forwards an answer other than 101. Without a length, the end of the connection ends the body
+ *  (RFC 9112, section 6.3). */
 function relayRefusal(socket: Duplex, idleMs: number, response: IncomingMessage, headers: string[]): void {
   socket.write(formatHead(response.statusCode ?? 502, ['Connection', 'close', ...headers]), 'latin1')
   response.setTimeout(idleMs, () => response.destroy())
   response.on('close', () => {
-    // Half a response must not look like a whole one.
+    // Half a response must not look complete.
     if (response.complete) closeSoon(socket)
     else breakOff(socket)
   })
@@ -200,13 +201,13 @@ function join({ socket, upstream, onOpen }: UpgradeOptions, upstreamSocket: Sock
     upstreamSocket.destroy()
   }
   const onClosed = onOpen(destroy)
-  // Bytes of either direction pass through this socket.
+  // Bytes of both directions pass through this socket.
   upstreamSocket.setTimeout(upstream.config.timeouts.idle, destroy)
   upstreamSocket.setKeepAlive(true, KEEP_ALIVE_MS)
   if ('setKeepAlive' in socket) (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS)
   upstreamSocket.pipe(socket)
   socket.pipe(upstreamSocket)
-  // Bytes from before an orderly end are still on their way to the other side.
+  // Bytes sent before an orderly end are still on their way to the other side.
   upstreamSocket.on('close', () => {
     if (upstreamSocket.readableEnded) closeSoon(socket)
     else socket.destroy()

@@ -26,7 +26,8 @@ declare module 'fastify' {
 
 export function addAudit(app: FastifyInstance, log: AuditLog): void {
   app.decorateRequest('audit', null)
-  // Fastify's onResponse does not run for a caller that left before the answer; its call may have been carried out.
+  // Fastify skips onResponse for a caller that disconnected before the answer, although its call
+  // may have taken effect.
   app.addHook('onRequest', async (request, reply) => {
     reply.raw.once('close', () => write(log, request, reply.raw))
   })
@@ -40,7 +41,7 @@ function write(log: AuditLog, request: FastifyRequest, { headersSent, statusCode
     event: 'service_call',
     ...audit,
     endpoint: endpointOf(request),
-    // 499, as in nginx: the client left before the answer.
+    // 499, as in nginx: the client disconnected before the answer.
     status: headersSent ? statusCode : 499,
     result: !headersSent ? 'client_left' : isGranted ? 'ok' : reason
   }

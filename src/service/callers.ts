@@ -34,7 +34,8 @@ export function createCallers(tokens: ServiceConfig['tokens']): Callers {
       if (token === undefined) return INVALID
       const digest = digestOf(token)
       let found: Caller | ApiError = INVALID
-      // Hashes have one length and reveal nothing by their first bytes. All are compared, so that time reveals no position.
+      // Hashes have one length and reveal no first bytes. All are compared, so that the time
+      // reveals no position.
       for (const { digest: expected, caller } of known) if (timingSafeEqual(digest, expected)) found = caller
       return found
     }

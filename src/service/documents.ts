@@ -1,4 +1,5 @@
-/** GET /openapi/edge.json, /openapi/service.json and /openapi.json: the OpenAPI documents of both listeners. */
+/** GET /openapi/edge.json, /openapi/service.json and /openapi.json: the OpenAPI documents of
+ *  both listeners. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { PUBLIC } from '../http/endpoints/openapi.ts'

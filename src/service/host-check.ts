@@ -1,5 +1,5 @@
-/** Refuses requests for a foreign host. A web page whose name resolves to this listener (DNS rebinding) could read answers that
- *  need no token; its browser sends that name as Host. */
+/** Refuses requests for a foreign host. A web page whose name resolves to this listener (DNS
+ *  rebinding) could read answers that need no token; its browser sends that name as Host. */
 import type { FastifyInstance } from 'fastify'
 import type { ServiceConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
@@ -8,20 +8,22 @@ import { admittedOf } from '../http/request.ts'
 
 const FOREIGN = new ApiError('forbidden', 'The Host of the request is not listed under service.hosts.')
 
-/** For the endpoints that are registered in `scope`. */
+/** Checks the endpoints that are registered in `scope`. */
 export function addHostCheck(scope: FastifyInstance, config: Pick<ServiceConfig, 'host' | 'hosts'>): void {
   const known = new Set(
     [config.host, ...config.hosts].map(nameOf).filter((name) => name !== '0.0.0.0' && name !== '::')
   )
   scope.addHook('onRequest', async (request) => {
     const name = nameOf(admittedOf(request.raw).headers.host)
-    // HTTP/1.0 without Host: no browser sends that. The port plays no part: a forwarded port has another number.
+    // HTTP/1.0 without Host: no browser sends it. The port is not compared: a forwarded port has
+    // another number.
     if (name === '' || known.has(name) || isLoopback(name)) return
     if (name !== nameOf(request.raw.socket.localAddress ?? '')) throw FOREIGN
   })
 }
 
-/** The host in lower case, without port, brackets, final dot or the IPv6 form of an IPv4 address. */
+/** The host in lower case, without port, brackets, final dot or the IPv6 form of an IPv4
+ *  address. */
 function nameOf(host: string): string {
   const isBareIpv6 = host.split(':').length > 2 && !host.startsWith('[')
   return (isBareIpv6 ? host : host.replace(/:\d*$/, ''))

@@ -1,4 +1,5 @@
-/** DELETE /v1/users/{appid}/{openid}/sessions and /v1/sessions/{sid}: end sessions, on every instance within a second. */
+/** DELETE /v1/users/{appid}/{openid}/sessions and /v1/sessions/{sid}: end sessions, on every
+ *  instance within a second. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'

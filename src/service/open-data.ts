@@ -13,13 +13,13 @@ export interface OpenDataDeps extends SubjectDeps {
 const Body = Type.Object({
   appid: AppId,
   openid: OpenId,
-  encryptedData: Type.String({ maxLength: MAX_OPEN_DATA, description: 'As wx gave it.' }),
-  iv: Type.String({ maxLength: 64, description: 'As wx gave it.' })
+  encryptedData: Type.String({ maxLength: MAX_OPEN_DATA, description: 'As wx returned it.' }),
+  iv: Type.String({ maxLength: 64, description: 'As wx returned it.' })
 })
 
 const Answer = Type.Object(
-  { data: Type.Record(Type.String(), Type.Unknown(), { description: 'The decrypted data, watermark included.' }) },
-  { description: 'It was encrypted for this user of this mini-program, within the last hour.' }
+  { data: Type.Record(Type.String(), Type.Unknown(), { description: 'The decrypted data including its watermark.' }) },
+  { description: 'The data must have been encrypted for this user of this mini-program within the last hour.' }
 )
 
 export function addOpenData(app: FastifyInstance, deps: OpenDataDeps): void {

@@ -1,4 +1,4 @@
-/** Authentication on the service listener: the scope that an endpoint is registered in. */
+/** Authentication on the service listener: the scope in which an endpoint is registered. */
 import type { FastifyInstance } from 'fastify'
 import type { ServiceScope } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
@@ -25,7 +25,8 @@ declare module 'fastify' {
   }
 }
 
-/** Registers `endpoints` below `prefix`, where every path needs a service token, those without an endpoint included. */
+/** Registers `endpoints` below `prefix`. Every path there needs a service token, including
+ *  paths without an endpoint. */
 export function addForCallers(
   app: FastifyInstance,
   prefix: string,
@@ -49,7 +50,7 @@ export function addForCallers(
   )
 }
 
-/** Registers `endpoints` for those callers whose token has the scope. */
+/** Registers `endpoints` for callers whose token has the scope. */
 export function addForScope(
   app: FastifyInstance,
   scope: ServiceScope,

@@ -1,4 +1,5 @@
-/** The private listener: for backends, operators and load balancers, never for the internet. */
+/** The private listener, for backends, operators and load balancers. Never expose it to the
+ *  internet. */
 import type { FastifyInstance } from 'fastify'
 import type { GatewayConfig } from '../config/config.ts'
 import { createEndpoints } from '../http/endpoints/app.ts'
@@ -37,13 +38,13 @@ export type ServiceDeps = HealthDeps &
 
 export interface Service {
   readonly routing: FastifyInstance['routing']
-  /** OpenAPI. */
+  /** Returns the OpenAPI document. */
   document(): object
 }
 
 const DOCUMENT = {
   title: 'wxgate, service listener',
-  description: 'For backends and operators. It listens on a private address and never on the internet.',
+  description: 'For backends and operators. It listens on a private address; never expose it to the internet.',
   server: 'http://127.0.0.1:9090',
   tokens: SCHEMES,
   tags: {

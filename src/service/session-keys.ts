@@ -1,4 +1,5 @@
-/** POST /v1/check-session and /v1/reset-session: ask WeChat about a session_key, and replace it. */
+/** POST /v1/check-session and /v1/reset-session: check a session_key with WeChat, and replace
+ *  it. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { withProblems } from '../http/endpoints/openapi.ts'
@@ -22,7 +23,7 @@ export function addCheckSession(app: FastifyInstance, deps: SessionKeyDeps): voi
   const schema = {
     operationId: 'checkSession',
     summary: 'Ask WeChat whether the stored session_key is still valid',
-    description: '`valid` is false as well when no session_key is stored, or it is older than sessions.sessionKeyTtl.',
+    description: '`valid` is also false when no session_key is stored, or it is older than sessions.sessionKeyTtl.',
     tags: ['session'],
     body: Body,
     response: withProblems({ 200: Answer }, PROBLEMS)
@@ -41,7 +42,7 @@ export function addResetSession(app: FastifyInstance, deps: SessionKeyDeps): voi
   const schema = {
     operationId: 'resetSession',
     summary: 'Have WeChat replace the session_key',
-    description: 'The old key is dead at once; the new one inherits its age.',
+    description: 'The old key ends at once; the new one keeps its age.',
     tags: ['session'],
     body: Body,
     response: withProblems({ 200: Answer }, ['session_key_stale', ...PROBLEMS])
@@ -53,7 +54,7 @@ export function addResetSession(app: FastifyInstance, deps: SessionKeyDeps): voi
     const oldKey = await deps.sessionKeys.current(wxApp.appId, openid)
     if (oldKey === null) throw SESSION_KEY_STALE
     const newKey = await deps.platforms.require(wxApp.appId, 'sessionKeys').reset(wxApp, openid, oldKey)
-    // False: a login came after the reset, and its key is the valid one.
+    // False when a login came after the reset; its key is the valid one.
     await deps.sessionKeys.replace(wxApp.appId, openid, oldKey, newKey)
     return { valid: true }
   })

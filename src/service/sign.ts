@@ -1,4 +1,4 @@
-/** POST /v1/sign: signatures with session_key and with the key of virtual payment. */
+/** POST /v1/sign: signs with session_key and with the key of virtual payment. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
@@ -38,7 +38,7 @@ const Answer = Type.Object(
 )
 
 const NOT_TEXT = new ApiError('invalid_request', '"body" holds half a surrogate pair, which has no UTF-8 bytes.')
-const ENV_ALONE = new ApiError('invalid_request', '"env" chooses the key of pay_sig: send "uri" along.')
+const ENV_ALONE = new ApiError('invalid_request', '"env" chooses the key of pay_sig: send "uri" too.')
 
 export function addSign(app: FastifyInstance, deps: SignDeps): void {
   const schema = {

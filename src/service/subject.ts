@@ -1,4 +1,4 @@
-/** The user that a call of a backend is about. */
+/** The user that a backend's call is about. */
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
@@ -16,9 +16,10 @@ export const OpenId = Type.String({ pattern: '^[A-Za-z0-9_-]{6,128}$', descripti
 
 const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
 
-const OTHER_APP = new ApiError('forbidden', 'The service token may not ask about this mini-program.')
+const OTHER_APP = new ApiError('forbidden', 'The service token does not cover this mini-program.')
 
-/** 400 for an appid that is not configured, 403 for one that the caller may not ask about. */
+/** Throws 400 for an appid that is not configured, 403 for one that the caller's token does not
+ *  cover. */
 export function expectApp(
   { findApp }: Pick<SubjectDeps, 'findApp'>,
   request: FastifyRequest,
@@ -31,7 +32,7 @@ export function expectApp(
   return app
 }
 
-/** Whether `apps` of the caller's token names the app, or is left out. */
+/** True when `apps` of the caller's token names the app or is absent. */
 export function mayAskAbout({ caller }: FastifyRequest, appId: string): boolean {
   return caller !== null && (caller.apps === null || caller.apps.has(appId))
 }

@@ -1,5 +1,6 @@
-/** /auth/verify: forward-auth for nginx auth_request, Caddy, Traefik, Envoy and HAProxy. Looks at the client's Authorization
- *  alone: 204 with the identity headers, or the error of the edge. */
+/** /auth/verify: forward-auth for nginx auth_request, Caddy, Traefik, Envoy and HAProxy.
+ *  Reads only the client's Authorization header: 204 with the identity headers, or the error of
+ *  the edge. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
@@ -19,9 +20,10 @@ const MISSING = new ApiError(
   'This path needs "Authorization: Bearer <access token>". Log in with wx.login first.'
 )
 
-const OTHER_APP = new ApiError('app_not_allowed', 'The access token is of another mini-program.')
+const OTHER_APP = new ApiError('app_not_allowed', 'The access token belongs to another mini-program.')
 
-/** Every `apps` of the query has to name the app. A proxy may append the query of its client: that can only narrow. */
+/** Every `apps` of the query must name the app. A proxy may append its client's query, which
+ *  can only narrow. */
 function isNamed(appId: string, query: string): boolean {
   return new URLSearchParams(query).getAll('apps').every((list) => list.split(',').includes(appId))
 }
@@ -29,7 +31,8 @@ function isNamed(appId: string, query: string): boolean {
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
 export function addVerify(app: FastifyInstance, { authenticator, revocations }: VerifyDeps): void {
-  /** Name and value in turns. X-Forwarded-Uri and its kin play no part: anyone who reaches this listener can send them. */
+  /** Name and value in turns. Ignores X-Forwarded-Uri and its kind: anyone who reaches this
+   *  listener can send them. */
   function verify({ headers: { authorization }, target }: AdmittedRequest): string[] {
     const sender = authenticator.authenticate(authorization)
     if (sender === null) throw MISSING
@@ -42,7 +45,7 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
     operationId: 'verify',
     summary: 'The identity behind an access token, for the forward-auth of a proxy',
     description:
-      'Send the Authorization header of a client. Other methods, and any path below this one, get the same answer; a body is not read.',
+      'Send the Authorization header of a client. Other methods, and any path below this one, get the same answer; the body is not read.',
     tags: ['operation'],
     security: PUBLIC,
     querystring: Type.Object({
@@ -60,7 +63,8 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
     ])
   }
   app.register(async (scope) => {
-    // Answers before Fastify looks at a body: a proxy may repeat the method and the Content-Type of the original request.
+    // Answers before Fastify reads the body: a proxy may repeat the method and Content-Type of the
+    // original request.
     scope.addHook('onRequest', async (request, reply) => {
       const headers = verify(admittedOf(request.raw))
       for (let index = 0; index + 1 < headers.length; index += 2) {

@@ -1,4 +1,5 @@
-/** ANY /wxapi/{appid}/{path}: forwards a backend's call to api.weixin.qq.com with the app's access token. */
+/** ANY /wxapi/{appid}/{path}: forwards a backend's call to api.weixin.qq.com with the app's
+ *  access token. */
 import { pipeline } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
@@ -18,9 +19,10 @@ export interface WxapiDeps extends Pick<SubjectDeps, 'findApp'> {
   readonly config: { readonly server: { readonly limits: { readonly bodyIdleTimeout: number } } }
 }
 
-/** HEAD comes before GET, or Fastify would add one of its own. */
+/** HEAD comes before GET: otherwise Fastify adds its own. */
 const METHODS = ['HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-/** Bytes. A body with a Content-Length up to this is held until WeChat has accepted the token; a larger one is streamed. */
+/** Bytes. A body with a Content-Length up to this is held until WeChat has accepted the token;
+ *  a larger one is streamed. */
 const REPLAYABLE = 1024 * 1024
 /** Bytes of a body without a Content-Length. The largest upload of WeChat's API is 10 MB. */
 const MAX_CHUNKED = 20 * 1024 * 1024
@@ -31,13 +33,13 @@ const Params = Type.Object({
 })
 
 const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com after the appid.')
-const AMBIGUOUS = new ApiError('bad_path', 'The path can be read in more than one way. Send it in its plain form.')
+const AMBIGUOUS = new ApiError('bad_path', 'The path has more than one reading. Send it in its plain form.')
 const CREDENTIAL = new ApiError('forbidden', 'The answer of this call is a credential, which stays in the gateway.')
 const OTHER_PATH = new ApiError('forbidden', "The service token may not call this path of WeChat's API.")
 const TOO_LARGE = new ApiError('body_too_large', 'A body without a Content-Length may have 20 MiB. Send its length.')
 
 export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
-  // Fastify parses no body: any type passes.
+  // Fastify parses no body, so any type passes.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   const anything = { '*/*': { schema: {} } }
@@ -45,7 +47,7 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
   const schema = {
     summary: 'Call api.weixin.qq.com with the access token of a mini-program',
     description:
-      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call made once more, unless the body has a Content-Length of more than 1 MiB. A body without a Content-Length may have 20 MiB.',
+      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call repeated once, except for a body with a Content-Length of more than 1 MiB. A body without a Content-Length may have 20 MiB.',
     tags: ['wxapi'],
     params: Params,
     response: withProblems({ 200: answer, default: answer }, [
@@ -86,7 +88,7 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
   }
 }
 
-/** Judges the canonical path; the parameter of the router plays no part. */
+/** Judges the canonical path and ignores the router's parameter. */
 function pathOf({ target }: AdmittedRequest, egress: EgressCapability): string {
   const [, path] = /^\/wxapi\/[^/]+(\/.*)$/.exec(target.path) ?? []
   if (path === undefined) throw NO_PATH
@@ -100,7 +102,8 @@ function mayCall(caller: Caller | null, path: string): boolean {
   return caller !== null && (caller.wxapi === null || caller.wxapi.some((prefix) => covers(prefix, path)))
 }
 
-/** WeChat answers 412 to chunked requests: a body without a Content-Length is read to its end first. */
+/** WeChat answers 412 to chunked requests: a body without a Content-Length is read completely
+ *  first. */
 async function readBody({ raw }: FastifyRequest, admitted: AdmittedRequest, idle: number): Promise<EgressCall['body']> {
   const { headers, method } = admitted
   const length = headers.contentLength ?? 0
@@ -115,11 +118,11 @@ async function readBody({ raw }: FastifyRequest, admitted: AdmittedRequest, idle
 
 function passOn(reply: FastifyReply, { status, headers, body }: EgressAnswer): FastifyReply {
   const { raw } = reply
-  // First: a throw here still becomes an answer.
+  // Comes first, so that a throw here still becomes an answer.
   raw.writeHead(status, headers)
   reply.hijack()
   if (body.rest === null) raw.end(body.head)
-  // A failure ends the connection, so that half an answer never looks whole.
+  // A failure ends the connection, so that half an answer never looks complete.
   else pipeline(body.rest, raw, () => {})
   return reply
 }

@@ -1,13 +1,14 @@
-/** The tries that one request gets: each is made at a target, and its outcome decides whether another follows. */
+/** The tries of one request: each goes to a target, and its outcome decides whether another
+ *  follows. */
 import type { Clock } from '../clock.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { Balance, Member } from './balance.ts'
 import { isFaultOfTarget, isStale, kindOf } from './failures.ts'
 import type { Target } from './target.ts'
 
-/** After a failed connection the other targets are preferred for this long. */
+/** Other targets are preferred for this long after a failed connection. */
 const AVOID_MS = 2_000
-/** Tries that do not count: after a backend restarts, each of its kept connections fails once. */
+/** Retries that do not count: after a backend restarts, each of its kept connections fails once. */
 const STALE_RETRIES = 3
 
 type RetryCause = UpstreamConfig['retries']['on'][number]
@@ -16,7 +17,7 @@ export interface AttemptOptions {
   /** `balance: hash` keeps requests with the same key on one target. */
   readonly key: string | null
   readonly method: string
-  /** The request has no body, so it can be sent a second time. */
+  /** The request has no body, so it can be sent again. */
   readonly isReplayable: boolean
 }
 
@@ -28,8 +29,9 @@ export interface LeaseSource {
   readonly clock: Pick<Clock, 'monotonic'>
 }
 
-/** The right to ask one target at a time. Every `next` that gave a target is followed by `failed`, by an `answered` that
- *  asks for another target, or by `done`. An object and no closure: see docs/decisions/0008. */
+/** The right to use one target at a time. Every `next` that returned a target is followed by
+ *  `failed`, by an `answered` that asks for another target, or by `done`. An object and not a
+ *  closure: see docs/decisions/0008. */
 export class Lease {
   readonly #source: LeaseSource
   readonly #options: AttemptOptions
@@ -52,12 +54,12 @@ export class Lease {
     return target
   }
 
-  /** The first byte of a response came. */
+  /** The first byte of a response arrived. */
   began(): void {
     this.#isAnswered = true
   }
 
-  /** The head of a response came. True: drop it and ask another target. */
+  /** The head of a response arrived. True: drop it and ask another target. */
   answered(status: number): boolean {
     if (status >= 502 && status <= 504 && this.#mayRetry(String(status) as RetryCause)) return this.#again()
     this.#isAnswered = true
@@ -65,7 +67,7 @@ export class Lease {
   }
 
   /** The try failed. True: ask another target.
-   *  @param wasSent Whether a connection had taken the request. */
+   *  @param wasSent True when a connection had taken the request. */
   failed(error: unknown, wasSent: boolean): boolean {
     const kind = kindOf(error, wasSent)
     if (kind === 'connect' && this.#target && isFaultOfTarget(error)) {
@@ -84,7 +86,7 @@ export class Lease {
     return false
   }
 
-  /** The try is over. May be called more than once. */
+  /** Ends the try. May be called more than once. */
   done(): void {
     if (this.#target) this.#target.inFlight--
     this.#target = null
@@ -101,7 +103,7 @@ export class Lease {
     return balance(preferred.length > 0 ? preferred : untried, this.#options.key)?.target ?? null
   }
 
-  /** A request that may have been acted on is repeated only if that changes nothing. */
+  /** A request that may have taken effect is repeated only when it is idempotent. */
   #mayRetry(cause: RetryCause): boolean {
     const { attempts, on } = this.#source.retries
     if (this.#retries >= attempts || !on.includes(cause)) return false

@@ -8,14 +8,15 @@ export interface Member {
   readonly weight: number
 }
 
-/** `key` stays on one member where the policy is `hash`. Null only for an empty list. */
+/** Keeps `key` on one member when the policy is `hash`. Null only for an empty list. */
 export type Balance = (members: readonly Member[], key: string | null) => Member | null
 
 export function balanceBy(policy: UpstreamConfig['balance']): Balance {
   return { roundRobin: pickRoundRobin, leastRequests: pickLeastRequests, hash: pickByHash }[policy]
 }
 
-/** nginx's smooth weighted round robin: each member gains credit by weight, the richest is picked and pays the sum. */
+/** nginx's smooth weighted round robin: each member gains credit by its weight; the one with
+ *  the most credit is picked and pays the sum. */
 function pickRoundRobin(members: readonly Member[]): Member | null {
   let total = 0
   let best: Member | null = null
@@ -41,7 +42,8 @@ function pickLeastRequests(members: readonly Member[]): Member | null {
   return pickRoundRobin(least)
 }
 
-/** Rendezvous hashing: a member that leaves moves only its own keys. Without a key the load is spread evenly. */
+/** Rendezvous hashing: a member that leaves moves only its own keys. Without a key it picks by
+ *  round robin. */
 function pickByHash(members: readonly Member[], key: string | null): Member | null {
   if (key === null) return pickRoundRobin(members)
   let best: Member | null = null

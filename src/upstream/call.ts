@@ -1,4 +1,5 @@
-/** A small call of the gateway's own to an upstream: JSON in, JSON out, within a deadline and a size. */
+/** A small call of the gateway to an upstream: JSON in, JSON out, within a deadline and a size
+ *  limit. */
 import type { Dispatcher } from 'undici'
 import type { Clock, Timer } from '../clock.ts'
 import type { Lease } from './attempts.ts'
@@ -7,15 +8,15 @@ import type { Upstream } from './upstreams.ts'
 
 export interface UpstreamCall {
   readonly path: string
-  /** Beside the content type. */
+  /** In addition to the content type. */
   readonly headers: Readonly<Record<string, string>>
   /** Sent as JSON by POST. */
   readonly body: unknown
   /** `balance: hash` keeps calls with the same key on one target. */
   readonly key: string | null
-  /** For all tries together. */
+  /** Covers all tries together. */
   readonly timeoutMs: number
-  /** Bytes of the answer. */
+  /** Largest answer in bytes. */
   readonly maxBytes: number
 }
 
@@ -25,7 +26,8 @@ export interface UpstreamAnswer {
   readonly json: unknown
 }
 
-/** Why there is no answer. `reason` is a word for the log: it names no address and holds no data. */
+/** The reason for a missing answer. `reason` is a word for the log: it names no address and
+ *  holds no data. */
 export class CallFailure extends Error {
   readonly reason: string
   constructor(reason: string) {
@@ -35,8 +37,8 @@ export class CallFailure extends Error {
   }
 }
 
-/** Rejects with a CallFailure. Only a connection that could not be made is tried again: the service may have acted on
- *  anything else. */
+/** Rejects with a CallFailure. Only a connection that failed to open is tried again: after
+ *  anything else the service may have acted. */
 export function callUpstream(
   upstream: Upstream,
   clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>,
@@ -120,7 +122,7 @@ class JsonCall implements Dispatcher.DispatchHandler {
   onError(error: Error): void {
     this.#abort = null
     if (this.#isOver) this.#lease.done()
-    // undici may be at work further up this stack.
+    // undici may be active further up this stack.
     else if (this.#lease.failed(error, this.#wasSent)) queueMicrotask(() => this.start())
     else this.#fail(codeOf(error) || 'no connection')
   }

@@ -1,4 +1,4 @@
-/** Failures between the gateway and an upstream: their kinds, and the errors that clients get. */
+/** Failures between the gateway and an upstream: their kinds, and the errors for clients. */
 import { ApiError } from '../errors.ts'
 
 const UNREACHABLE = new ApiError(
@@ -20,7 +20,7 @@ export const NO_TARGET = new ApiError(
   'No target of the business service can be used. Try again shortly.'
 )
 
-/** No connection in time, where undici does not say so itself. */
+/** A connection timeout that undici does not report itself. */
 export class ConnectTimeout extends Error {
   readonly code = 'UND_ERR_CONNECT_TIMEOUT'
 }
@@ -35,15 +35,16 @@ const CLOSED_EARLY = new Set([
   'ETIMEDOUT'
 ])
 
-/** The gateway itself is short of something. */
+/** The gateway itself lacks descriptors or memory. */
 const OWN_SHORTAGE = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
-/** Whether the target is to blame for a connection that could not be made. */
+/** True when the target caused a failed connection. */
 export function isFaultOfTarget(error: unknown): boolean {
   return !OWN_SHORTAGE.has(codeOf(error))
 }
 
-/** The connection had served requests before. A backend that closes an idle connection just then is not at fault. */
+/** True for a connection that has served requests before: a backend may close an idle
+ *  connection at any time. */
 export function isStale(error: unknown): boolean {
   if (!(error instanceof Error) || !('socket' in error)) return false
   const { socket } = error
@@ -51,15 +52,15 @@ export function isStale(error: unknown): boolean {
   return typeof socket.bytesRead === 'number' && socket.bytesRead > 0
 }
 
-/** `connect`: nothing was sent. `reset`: the connection was lost before an answer. `other`: another target would not help,
- *  or the request may have been acted on. */
+/** `connect`: nothing was sent. `reset`: the connection was lost before an answer. `other`:
+ *  another target would not help, or the request may have taken effect. */
 export type FailureKind = 'connect' | 'reset' | 'other'
 
 export function kindOf(error: unknown, wasSent: boolean): FailureKind {
-  // An error of the gateway's own, such as a body that is too large.
+  // The gateway's own error, such as a body that is too large.
   if (error instanceof ApiError) return 'other'
   const code = codeOf(error)
-  // Not an error of a connection, or a request that undici does not take.
+  // Not a connection error, or a request that undici refuses.
   if (code === '' || code === 'UND_ERR_INVALID_ARG') return 'other'
   if (!wasSent) return 'connect'
   return CLOSED_EARLY.has(code) ? 'reset' : 'other'
@@ -71,13 +72,13 @@ export function toUpstreamError(error: unknown, wasSent: boolean): ApiError {
   if (TIMEOUTS.has(code)) return UPSTREAM_TIMEOUT
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|ERR_OSSL)/.test(code)) return TLS
   if (kindOf(error, wasSent) === 'connect') return UNREACHABLE
-  // undici has one code for connections that were lost and for those it gave up itself.
+  // undici uses one code for lost connections and for those it closed itself.
   if (code === 'UND_ERR_SOCKET' && error instanceof Error && /^bad (?:response|upgrade)$/.test(error.message))
     return INVALID_RESPONSE
   return CLOSED_EARLY.has(code) ? CLOSED : INVALID_RESPONSE
 }
 
-/** A short word for the log. Never a message: that could hold an address or a header value. */
+/** A short word for the log. Never a message: it could hold an address or a header value. */
 export function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return ''
   if ('code' in error && typeof error.code === 'string') return error.code

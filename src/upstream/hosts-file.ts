@@ -1,4 +1,4 @@
-/** The files of the machine that say how names are resolved. */
+/** Reads the files of the machine that control name resolution. */
 
 /** Addresses by name, as in /etc/hosts. */
 export function readHosts(text: string): Map<string, string[]> {
@@ -15,9 +15,9 @@ export function readHosts(text: string): Map<string, string[]> {
 }
 
 export interface SearchRules {
-  /** Domains that are put behind a name. */
+  /** Domains appended to a name. */
   readonly search: readonly string[]
-  /** A name with so many dots is tried as it is first. */
+  /** A name with at least this many dots is first tried unchanged. */
   readonly ndots: number
 }
 
@@ -34,7 +34,7 @@ export function readSearchRules(text: string): SearchRules {
   return { search: search.map((domain) => domain.replace(/\.$/, '')).filter((domain) => domain !== ''), ndots }
 }
 
-/** The full names that a name may stand for, in the order of resolv.conf(5). */
+/** The full names to try for a name, in the order of resolv.conf(5). */
 export function candidatesOf(name: string, { search, ndots }: SearchRules): string[] {
   if (name.endsWith('.')) return [name.slice(0, -1)]
   const within = search.map((domain) => `${name}.${domain}`)

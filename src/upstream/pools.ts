@@ -1,14 +1,14 @@
-/** The targets in use, across reloads: a target lives as long as one configuration refers to it, and keeps its connections
- *  and its state while the configurations change around it. */
+/** The targets in use, across reloads: a target lives as long as a configuration refers to it
+ *  and keeps its connections and state while configurations change. */
 import type { LookupFunction } from 'node:net'
 import { createTarget, type Target, type TargetConfig } from './target.ts'
 
 export interface Pools {
-  /** The target with this configuration, a new one or one in use. Each call needs a `release`. */
+  /** Returns the target with this configuration, new or in use. Each call needs a `release`. */
   acquire(config: TargetConfig): Target
-  /** The last release closes the connections, after the requests under way. */
+  /** The last release closes the connections after the running requests. */
   release(target: Target): void
-  /** Breaks off the requests under way. */
+  /** Breaks off running requests. */
   close(): Promise<void>
 }
 

@@ -1,5 +1,6 @@
-/** Names become addresses without getaddrinfo, whose four threads one dead name can hold for all others. Reads the hosts
- *  file, asks the name servers, and keeps answers for their time to live. */
+/** Resolves names without getaddrinfo, whose four threads one dead name can block for all
+ *  others. Reads the hosts file, asks the name servers, and keeps answers for their time to
+ *  live. */
 import type { LookupAddress, LookupOptions } from 'node:dns'
 import { Resolver } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
@@ -7,16 +8,16 @@ import { isIP, type LookupFunction } from 'node:net'
 import type { Clock, Timer } from '../clock.ts'
 import { candidatesOf, readHosts, readSearchRules } from './hosts-file.ts'
 
-/** A name server has this long for a question, and is asked this often. */
+/** Time for one query to a name server, and the number of queries. */
 const QUESTION_MS = 2_000
 const TRIES = 2
-/** RFC 8305, section 3: how long the other family is waited for once one has an answer. */
+/** RFC 8305, section 3: wait for the other family once one has an answer. */
 const OTHER_FAMILY_MS = 50
-/** Shortest time that an answer is kept; entries of the hosts file are kept for it too. */
+/** Shortest time that an answer is kept, and the time that entries of the hosts file are kept. */
 const MIN_TTL_MS = 1_000
-/** A name that could not be resolved is asked for again after this time. */
+/** A name that could not be resolved is queried again after this time. */
 const FAILED_TTL_MS = 1_000
-/** An answer is used beyond its time for this long while no newer one comes. */
+/** An expired answer is used for this long while there is no newer one. */
 const STALE_MS = 300_000
 const NOT_FOUND = 'ENOTFOUND'
 
@@ -29,7 +30,7 @@ export interface ResolverOptions {
   readonly clock: Clock
   readonly hostsFile?: string
   readonly resolvFile?: string
-  /** Name servers in place of those of the machine, such as 127.0.0.1:53. */
+  /** Name servers instead of those of the machine, such as 127.0.0.1:53. */
   readonly servers?: readonly string[]
 }
 
@@ -41,15 +42,15 @@ interface Answer {
 interface Entry {
   addresses: readonly LookupAddress[]
   error: NodeJS.ErrnoException | null
-  /** Monotonic milliseconds: the addresses may be used until then. */
+  /** Monotonic milliseconds: end of use of the addresses. */
   usableUntil: number
-  /** Monotonic milliseconds: the name is asked for again after this. */
+  /** Monotonic milliseconds: time of the next query. */
   askAt: number
-  /** Callers of the lookup under way; null when none is. */
+  /** Callers of the current query; null without one. */
   waiting: (() => void)[] | null
 }
 
-/** For the `lookup` option of sockets. One question per name is under way at a time. */
+/** For the `lookup` option of sockets. A name has at most one query at a time. */
 export function createLookup(options: ResolverOptions): LookupFunction {
   const { clock } = options
   const ask = createQuestions(options)
@@ -80,7 +81,8 @@ export function createLookup(options: ResolverOptions): LookupFunction {
       },
       (error: NodeJS.ErrnoException) => {
         entry.error = error
-        // The name is gone, and its address may be somebody else's soon. A silent server says nothing about it.
+        // The name no longer exists, and its address may soon belong to another host. Silent
+        // servers prove nothing.
         if (error.code === NOT_FOUND) entry.addresses = []
         settle(FAILED_TTL_MS)
       }
@@ -100,7 +102,7 @@ export function createLookup(options: ResolverOptions): LookupFunction {
     if (now >= entry.usableUntil) entry.addresses = []
     const answer = () => answerWith(entry.addresses, entry.error, lookupOptions, callback)
     const waiting = now < entry.askAt ? null : (entry.waiting ?? refresh(name, entry))
-    // The old address is used while a new one is awaited.
+    // The old address serves until a new one arrives.
     if (waiting === null || entry.addresses.length > 0) process.nextTick(answer)
     else waiting.push(answer)
   }
@@ -120,8 +122,8 @@ function answerWith(
   else callback(null, first.address, first.family)
 }
 
-/** The hosts file, then the name servers, by the search rules of the machine. Both files are read for every question:
- *  they may change. */
+/** The hosts file, then the name servers, by the search rules of the machine. Both files are
+ *  read for every query, since they may change. */
 function createQuestions({
   clock,
   hostsFile = HOSTS_FILE,
@@ -145,7 +147,7 @@ function createQuestions({
     return { addresses: records.map(({ address }) => ({ address, family })), ttlMs }
   }
 
-  /** Addresses of both families, IPv4 first; of one, when the other is late or has none. */
+  /** Addresses of both families, IPv4 first; of one when the other is late or has none. */
   async function bothFamilies(name: string): Promise<Answer> {
     const answers: Answer[] = []
     const codes: string[] = []
@@ -189,7 +191,7 @@ function createQuestions({
         return await bothFamilies(candidate)
       } catch (cause) {
         error = failure(codeOf(cause))
-        // Servers that are silent for one name would be waited for again.
+        // Silent servers would be waited for again.
         if (error.code === 'ETIMEOUT') break
       }
     }
@@ -206,7 +208,7 @@ async function readText(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(() => '')
 }
 
-/** ENODATA: the name exists and has no address of this family. */
+/** ENODATA: the name exists but has no address of this family. */
 function codeOf(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? cause.code : NOT_FOUND
   return typeof code === 'string' && code !== 'ENODATA' ? code : NOT_FOUND

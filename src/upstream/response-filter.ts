@@ -1,34 +1,37 @@
-/** Reads a response before undici does. undici ends a connection at a 100 Continue that it did not ask for, and does not say
- *  which HTTP version a response has. */
+/** Reads a response before undici does. undici closes a connection on a 100 Continue that it
+ *  did not ask for, and does not report the HTTP version of a response. */
 import type { Socket } from 'node:net'
 
-/** Bytes of a held head. A longer one is left to undici, which refuses it. */
+/** Bytes of a held head. A longer one goes to undici, which refuses it. */
 const MAX_HELD_BYTES = 64 * 1024
 /** `HTTP/1.1 100` */
 const STATUS_END = 12
 const HEAD_END = '\r\n\r\n'
 const EMPTY = Buffer.alloc(0)
 
-/** RFC 9112, section 6.1: HTTP/1.0 has no transfer codings, so the framing of such a response is not known. */
+/** RFC 9112, section 6.1: HTTP/1.0 has no transfer codings, so the framing of such a response
+ *  is unknown. */
 class CodedHttp10 extends Error {
   readonly code = 'HTTP_1_0_TRANSFER_ENCODING'
 }
 
-/** Drops every 100 Continue before a response (RFC 9110, section 15.2.1), and destroys the connection at a response of
- *  HTTP/1.0 with Transfer-Encoding. Call it before undici takes the socket. */
+/** Drops every 100 Continue before a response (RFC 9110, section 15.2.1), and destroys the
+ *  connection on an HTTP/1.0 response with Transfer-Encoding. Call it before undici takes the
+ *  socket. */
 export function filterResponses(socket: Socket): void {
   const read = socket.read.bind(socket)
   const write = socket.write.bind(socket)
-  /** Bytes of a head that is not complete. Null while bytes pass. */
+  /** Bytes of an incomplete head. Null while bytes pass. */
   let held: Buffer | null = null
 
-  // As undici's own errors have it: see isStale.
+  // Matches undici's own errors: see isStale.
   socket.prependOnceListener('error', (error) => {
     if (!('socket' in error)) Object.assign(error, { socket: { bytesRead: socket.bytesRead } })
   })
   socket.write = (...args: unknown[]): boolean => {
     const [chunk] = args
-    // undici writes a request head as a string that begins with the method; other strings frame chunks.
+    // undici writes a request head as a string that starts with the method; other strings frame
+    // chunks.
     if (typeof chunk === 'string' && !chunk.startsWith('\r')) held = EMPTY
     return (write as (...args: unknown[]) => boolean)(...args)
   }
@@ -51,7 +54,7 @@ export function filterResponses(socket: Socket): void {
 interface Split {
   /** Heads of interim responses that undici may see. */
   readonly passed: readonly Buffer[]
-  /** Begins with the final response when `isFinal`, else with an incomplete head. */
+  /** Starts with the final response when `isFinal`, else with an incomplete head. */
   readonly rest: Buffer
   readonly isFinal: boolean
 }
@@ -62,7 +65,7 @@ function split(bytes: Buffer): Split {
   for (;;) {
     const isInterim = isInterimHead(rest)
     if (rest.length < STATUS_END) return { passed, rest, isFinal: false }
-    // Most responses are final, and of HTTP/1.1.
+    // Most responses are final and HTTP/1.1.
     if (!isInterim && !isHttp10(rest)) return { passed, rest, isFinal: true }
     const end = rest.indexOf(HEAD_END)
     if (end < 0) return { passed, rest, isFinal: rest.length >= MAX_HELD_BYTES }
@@ -73,7 +76,7 @@ function split(bytes: Buffer): Split {
   }
 }
 
-/** 1xx but 101, by bytes: every response comes by here. */
+/** 1xx except 101. Compares bytes: every response passes here. */
 function isInterimHead(bytes: Buffer): boolean {
   return bytes[9] === 0x31 && !(bytes[10] === 0x30 && bytes[11] === 0x31) && isHttp1(bytes)
 }
@@ -90,7 +93,7 @@ function isHttp1(bytes: Buffer): boolean {
   return bytes.toString('latin1', 0, 7) === 'HTTP/1.'
 }
 
-/** Left to undici, which refuses it. */
+/** Passed to undici, which refuses it. */
 function announcesBody(bytes: Buffer, end: number): boolean {
   return /\r\n(?:content-length|transfer-encoding):/i.test(bytes.toString('latin1', 0, end))
 }

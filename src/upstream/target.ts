@@ -7,7 +7,7 @@ import { filterResponses } from './response-filter.ts'
 /** Bytes of a response head. A larger one is refused. */
 export const MAX_RESPONSE_HEAD_BYTES = 64 * 1024
 
-/** Everything that a connection depends on. Two targets that agree in it share their connections. */
+/** Everything that a connection depends on. Targets with equal values share their connections. */
 export interface TargetConfig {
   /** Scheme, host and port, such as http://10.0.0.5:3000. */
   readonly url: string
@@ -16,17 +16,18 @@ export interface TargetConfig {
 }
 
 export interface Target {
-  /** Private: it never reaches a client. */
+  /** Never reaches a client. */
   readonly origin: URL
   readonly config: TargetConfig
   readonly pool: Pool
   /** Resolves the name of the origin. */
   readonly lookup: LookupFunction
-  /** Requests and WebSockets under way. */
+  /** Running requests and WebSockets. */
   inFlight: number
-  /** Other targets are preferred until then, in monotonic milliseconds: this one refused a connection. */
+  /** Other targets are preferred until then (monotonic milliseconds), since this one refused a
+   *  connection. */
   avoidUntil: number
-  /** Balance of the smooth weighted round robin. See balance.ts. */
+  /** Credit of the smooth weighted round robin, see balance.ts. */
   credit: number
 }
 
@@ -36,7 +37,7 @@ export function createTarget(config: TargetConfig, lookup: LookupFunction): Targ
   const pool = new Pool(origin.origin, {
     pipelining: 1,
     maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
-    // The exchange times bodies: undici cannot tell an event stream from a body that got stuck.
+    // The exchange times bodies: undici cannot tell an event stream from a stalled body.
     bodyTimeout: 0,
     connect: (options, callback) =>
       connect(options, (...result) => {

@@ -9,14 +9,14 @@ import type { Target } from './target.ts'
 export interface Upstream {
   readonly config: UpstreamConfig
   readonly targets: readonly Target[]
-  /** The tries for one request. */
+  /** Starts the tries of one request. */
   attempts(options: AttemptOptions): Lease
 }
 
 export interface Upstreams {
   /** Throws for a name that is not configured. */
   get(name: string): Upstream
-  /** Gives the targets back. Requests under way end first. */
+  /** Releases the targets. Running requests end first. */
   release(): void
 }
 

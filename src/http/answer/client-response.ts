@@ -1,31 +1,33 @@
-/** The client side of one response: what writes a response sees of the connection. */
+/** The client side of one response: the part of the connection that a writer sees. */
 import type { ServerResponse } from 'node:http'
 import type { ApiError } from '../../errors.ts'
 import type { GatewayRequest } from '../request.ts'
 import { breakOff, formatHead, lingerOnClose, sendProblem } from './send-problem.ts'
 
 export interface ClientResponse {
-  /** Some of the response has been written. */
+  /** A part of the response has been written. */
   readonly hasBegun: boolean
-  /** The client has left. */
+  /** The client has disconnected. */
   readonly isGone: boolean
-  /** The response was ended, and all of it handed over. */
+  /** The response has ended and was handed over completely. */
   readonly isFinished: boolean
-  /** The connection ends with this response. Call it before `head`. */
+  /** Ends the connection after this response. Call it before `head`. */
   last(): void
-  /** Throws when the head cannot be written. It leaves with what is written next, or with `flush`.
+  /** Throws when the head cannot be written. It is sent with the next write or `flush`.
    *  @param headers Name and value in turns. May be changed. */
   head(status: number, headers: string[]): void
-  /** Sends 103 Early Hints to a client that may know them. Drops them while the client is slow.
+  /** Sends 103 Early Hints to a client that may support them; drops them while the client is
+   *  slow.
    *  @param headers Name and value in turns. */
   hint(headers: readonly string[]): void
   flush(): void
-  /** False when the client is slower than the writer. Then `drained.onDrain` is called once it has caught up. */
+  /** False when the client is slower than the writer; `drained.onDrain` is called once it has
+   *  caught up. */
   write(chunk: Buffer, drained: Drained): boolean
   end(chunk: Buffer | null): void
-  /** Ends half a response so that it does not look whole. */
+  /** Breaks off a half-written response so that it does not look complete. */
   abort(): void
-  /** An error in place of a response. */
+  /** Answers with an error instead of a response. */
   refuse(error: ApiError, requestId: string): void
 }
 
@@ -33,7 +35,7 @@ export interface Drained {
   onDrain(): void
 }
 
-/** Bodies up to this many bytes leave together with their head. */
+/** Bodies up to this size are sent in one write with their head. */
 const ONE_WRITE_BYTES = 16 * 1024
 
 /** Writes to a connection of Node's HTTP server. */
@@ -64,7 +66,7 @@ export class NodeClientResponse implements ClientResponse {
   }
 
   head(status: number, headers: string[]): void {
-    // A request whose body will not be read to its end is the connection's last.
+    // A connection ends after a request whose body is not read completely.
     if (this.#isLast || !this.#req.complete) headers.push('connection', 'close')
     this.#res.writeHead(status, headers)
   }
@@ -72,7 +74,7 @@ export class NodeClientResponse implements ClientResponse {
   hint(headers: readonly string[]): void {
     const { socket } = this.#res
     if (this.#req.httpVersion !== '1.1' || socket === null || socket.writableLength > 0) return
-    // No response of this connection is being written: one request at a time is served.
+    // No other response is being written: a connection serves one request at a time.
     socket.write(formatHead(103, headers), 'latin1')
   }
 
@@ -92,13 +94,14 @@ export class NodeClientResponse implements ClientResponse {
     // The answer came before the whole request. The rest of the request is read and dropped.
     if (!req.complete) lingerOnClose(req.socket)
     if (chunk === null) res.end()
-    // Node sends a head and a string in one write, a head and a buffer in two. Latin-1 keeps every byte.
+    // Node writes a head and a string in one write, a head and a buffer in two. Latin-1 keeps every
+    // byte.
     else if (chunk.length <= ONE_WRITE_BYTES) res.end(chunk.toString('latin1'), 'latin1')
     else res.end(chunk)
   }
 
   abort(): void {
-    // HTTP/1.0 knows no chunks: an orderly end would look like the end of the body.
+    // HTTP/1.0 has no chunks: an orderly end would look like the end of the body.
     if (this.#req.httpVersion === '1.0') breakOff(this.#req.socket)
     this.#res.destroy()
   }

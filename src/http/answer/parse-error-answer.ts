@@ -22,19 +22,19 @@ export function createParseErrorAnswer({ newRequestId, onWritten }: ParseErrorOp
   }
 
   return (socket, connection, error) => {
-    // A reset for what else arrives would take the answer with it.
+    // Further bytes must not reset the connection, which would lose the answer.
     if (connection.isOver) return
     connection.isOver = true
     const last = connection.waiting.at(-1) ?? connection.response ?? null
     if (last === null && (connection.isAnswered || !socket.writable)) socket.destroy()
     else if (last === null) write(socket, error)
-    // The request after it is broken: the answers before come first.
+    // The next request is broken: write the earlier answers first.
     else if (last.req.complete) last.once('close', () => write(socket, error))
     else refuseRest(last, socket, error)
   }
 }
 
-/** The body of a request broke off into something that is no HTTP. */
+/** Invalid bytes follow within the body of a request. */
 function refuseRest(res: ServerResponse, socket: Duplex, error: ApiError): void {
   const req = res.req as GatewayRequest
   req.underWay?.onClientClose()

@@ -1,19 +1,20 @@
-/** Translates the errors of Node's HTTP parser to the catalogue. */
+/** Translates errors of Node's HTTP parser to the error catalogue. */
 import { ApiError } from '../../errors.ts'
 
-/** Node's report of bytes that are no HTTP. */
+/** Node's report of bytes that are not valid HTTP. */
 export interface ClientError extends Error {
   code?: string | undefined
-  /** The bytes that were being read; not always from the beginning of the message. */
+  /** The bytes being read; not always from the start of the message. */
   rawPacket?: Buffer | undefined
-  /** Bytes that the parser had read. */
+  /** Bytes that the parser had accepted. */
   bytesParsed?: number | undefined
 }
 
-/** Beyond the limits for target and headers, so that a head that is too long gets an answer. */
+/** Bytes above the limits for target and headers, so that a head that is too long still gets an
+ *  answer. */
 const HEAD_SLACK = 16 * 1024
 
-/** For Node's `maxHeaderSize`: bytes of request line and headers together. */
+/** Value for Node's `maxHeaderSize`: bytes of request line and headers together. */
 export function maxHeadSize({ uri, headers }: { readonly uri: number; readonly headers: number }): number {
   return uri + headers + HEAD_SLACK
 }
@@ -29,7 +30,7 @@ const HEADERS_TOO_LARGE = new ApiError(
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
 const TOO_SLOW = new ApiError('request_timeout', 'The request headers took longer than server.limits.headersTimeout.')
 
-/** Null for an error of the connection rather than of what came over it. */
+/** Null for an error of the connection and not of the bytes on it. */
 export function toClientError({ code = '', rawPacket, bytesParsed }: ClientError, uriLimit: number): ApiError | null {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return TOO_SLOW
   if (!code.startsWith('HPE_')) return null
@@ -39,10 +40,11 @@ export function toClientError({ code = '', rawPacket, bytesParsed }: ClientError
   return /HEADER|TOKEN|_LF_|CR_/.test(code) ? BAD_HEADER : NOT_HTTP
 }
 
-/** Whether it was the request line or a header that did not end. Of a head that came in several pieces only the last one
- *  is known, and what it looks like has to do. */
+/** Decides whether the request line or a header was too long. Of a head in several packets only
+ *  the last one is known, so its form decides. */
 function overflow(packet: string, bytesParsed: number, uriLimit: number): ApiError {
-  // The empty line before this message, not the one that ends it and may begin where the parser stopped.
+  // The empty line before this message, and not the one that ends it, which may start where the
+  // parser stopped.
   const previous = packet.lastIndexOf('\r\n\r\n', (bytesParsed || packet.length) - 5)
   const message = previous < 0 ? packet : packet.slice(previous + 4)
   const lineEnd = message.indexOf('\r\n')

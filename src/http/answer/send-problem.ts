@@ -1,14 +1,17 @@
-/** Error responses outside Fastify, and how a connection ends without cutting off the last response. */
+/** Sends error responses outside Fastify and closes connections without losing the last
+ *  response. */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ApiError, PROBLEM_TYPE, toProblem } from '../../errors.ts'
 import type { GatewayRequest } from '../request.ts'
 
-/** A body up to this size is read to its end, so that the connection can serve the next request. */
+/** A body up to this many bytes is read to its end, so that the connection can serve the next
+ *  request. */
 const WORTH_READING = 64 * 1024
-/** Lingering close: after its last response a connection is read for this long at most, and for this long without a byte
- *  (milliseconds). A close while the client is still sending resets the connection, and the response is lost. */
+/** Lingering close: after its last response a connection is read for at most the first time,
+ *  and for at most the second without a byte (milliseconds). Closing while the client sends resets
+ *  the connection and loses the response. */
 const LINGER_TOTAL = 30_000
 const LINGER_IDLE = 5_000
 const LINGER_CHECK = 250
@@ -32,15 +35,15 @@ export function sendProblem(req: GatewayRequest, res: ServerResponse, error: Api
   res.end(body)
 }
 
-/** The body of a slow request is not waited for again. A client that waits for "100 Continue" sends no body, or sends it
- *  all the same (RFC 9110, section 10.1.1): the next bytes could be either. */
+/** Does not wait for the body of a slow request again. A client that waits for "100 Continue"
+ *  may send its body or not (RFC 9110, section 10.1.1): the next bytes could be either. */
 function isWorthReading(req: GatewayRequest, error: ApiError): boolean {
   if (error.code === 'request_timeout' || req.isWaitingToContinue) return false
   return req.headers['transfer-encoding'] === undefined && Number(req.headers['content-length'] ?? 0) <= WORTH_READING
 }
 
-/** Makes the end of the connection's last response a lingering close: Node would destroy the socket, and a client that is
- *  still sending would be reset before it has read the response. */
+/** Makes the end of the connection's last response a lingering close. Node would destroy the
+ *  socket and reset a client that is still sending before it has read the response. */
 export function lingerOnClose(socket: Socket): void {
   socket.destroySoon = () => {
     socket.end()
@@ -48,7 +51,7 @@ export function lingerOnClose(socket: Socket): void {
   }
 }
 
-/** An error as the last response on a connection that has no ServerResponse. */
+/** Writes an error as the last response on a connection without a ServerResponse. */
 export function writeProblem(socket: Duplex, error: ApiError, requestId: string): void {
   if (socket.destroyed) return
   const { body, headers } = problem(error, requestId)
@@ -56,9 +59,10 @@ export function writeProblem(socket: Duplex, error: ApiError, requestId: string)
   closeSoon(socket)
 }
 
-/** Reads and drops what the other side still sends, and destroys the connection when it has closed it or a limit is over. */
+/** Reads and drops what the client still sends. Destroys the connection when the client closes
+ *  it or a limit expires. */
 export function closeSoon(socket: Duplex & { readonly bytesRead?: number }): void {
-  // Its close event may be over already: it would never end the timer.
+  // The close event of a destroyed socket has passed and would never stop the timer.
   if (socket.destroyed) return
   const startedAt = performance.now()
   let quietSince = startedAt
@@ -73,8 +77,8 @@ export function closeSoon(socket: Duplex & { readonly bytesRead?: number }): voi
   socket.resume()
 }
 
-/** Ends a connection in the middle of a response that ends with it: after an orderly end, half would look like all of it.
- *  TLS tells the two apart by itself. */
+/** Resets a connection within a response that ends with it: after an orderly end, half a
+ *  response would look complete. TLS marks the difference itself. */
 export function breakOff(socket: Duplex): void {
   if ('encrypted' in socket) socket.destroy()
   else (socket as Socket).resetAndDestroy()

@@ -1,16 +1,16 @@
-/** Reading the beginning of a stream before it is decided what becomes of it. */
+/** Reads the start of a stream before its use is decided. */
 import { Readable } from 'node:stream'
 
 export interface ReadAhead {
   /** The bytes that were read. */
   readonly head: Buffer
-  /** The whole stream, `head` included, to be read on; null when there is no more than `head`. Destroying it destroys the
-   *  source. */
+  /** The whole stream including `head`, to be read further; null when `head` is all of it.
+   *  Destroying it destroys the source. */
   readonly rest: Readable | null
 }
 
-/** Reads until the end or until `isEnough`, which is given the size so far and the newest chunk. Rejects when the source
- *  fails. */
+/** Reads to the end or until `isEnough`, which receives the size so far and the newest chunk.
+ *  Rejects when the source fails. */
 export async function readAhead(
   source: Readable,
   isEnough: (size: number, chunk: Buffer) => boolean

@@ -1,5 +1,5 @@
-/** A request's body on its way upstream: counted, timed, and apart from the request, so that a failing upstream does not
- *  take the client's connection with it. */
+/** A request's body on its way upstream: counted, timed, and separate from the request, so that
+ *  a failing upstream does not end the client's connection. */
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { ApiError } from '../../errors.ts'
@@ -34,7 +34,7 @@ export class RequestBody extends Readable {
   }
 
   readonly #onIdle = () => {
-    // Waiting for the upstream is not the client's fault.
+    // The upstream is slow, not the client.
     if (this.#request.isPaused()) this.#timer.refresh()
     else this.destroy(BODY_TOO_SLOW)
   }

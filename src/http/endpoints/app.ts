@@ -24,9 +24,9 @@ export async function createEndpoints({ log, uriLimit, document }: EndpointsOpti
       const { path, query } = admittedOf(raw).target
       return path + query
     },
-    // No value is converted to another type, and no unknown member is dropped silently.
+    // Converts no value to another type and drops no unknown member.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-    // Fastify would refuse a longer one in its own format; admission limits the target as a whole.
+    // Fastify would refuse a longer parameter in its own format; admission limits the whole target.
     routerOptions: { maxParamLength: uriLimit }
   })
   useErrors(app, log)

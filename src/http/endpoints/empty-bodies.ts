@@ -1,11 +1,11 @@
-/** Requests without a body that name the type of one. */
+/** Accepts requests without a body under any content type. */
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../../errors.ts'
 
 const NOT_JSON = new ApiError('invalid_request', 'Send the body as application/json.')
 
-/** A request without data may name any type: wx.request with a POST and many clients with a DELETE say application/json,
- *  what is wrapped around them, `fetch` or `curl -d ''` say others. */
+/** Clients name a type for an empty body: wx.request with a POST and many clients with a DELETE
+ *  send application/json, `fetch` and `curl -d ''` others. */
 export function acceptEmptyBodies(scope: FastifyInstance): void {
   const parse = scope.getDefaultJsonParser('error', 'error')
   scope.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {

@@ -17,12 +17,13 @@ export function useErrors(app: FastifyInstance, log: ErrorLog): void {
   const answer = (request: FastifyRequest, reply: FastifyReply, error: ApiError) => {
     const record = recordOf(request.raw)
     record.refused(error.code)
-    // Fastify would close the connection of a client that is still sending, and the reset would take the answer with it.
+    // Fastify would close the connection while the client is sending; the reset would lose the
+    // answer.
     reply.hijack()
     sendProblem(request.raw as GatewayRequest, reply.raw, error, record.requestId)
     return reply
   }
-  // Fastify parses text/plain by default; then the answer would blame the value and not the type.
+  // Fastify parses text/plain by default; the answer would then name the value and not the type.
   app.removeContentTypeParser('text/plain')
   app.setErrorHandler((error, request, reply) => answer(request, reply, translate(error, log)))
 }

@@ -6,9 +6,9 @@ import { PUBLIC } from './openapi.ts'
 export interface HealthDeps {
   readonly lifecycle: { readonly isReady: boolean; readonly isGroupReady: boolean; readonly isDraining: boolean }
   readonly revocations: {
-    /** False once the revocation feed has not been read for longer than its grace. */
+    /** False once the revocation feed has been unreadable for longer than its grace. */
     readonly isTrusted: boolean
-    /** Milliseconds since the feed was read to its end. */
+    /** Milliseconds since the feed was last read to its end. */
     age(): number
   }
   readonly storeWatch: { isWritable(): boolean }
@@ -46,7 +46,7 @@ export function addHealth(app: FastifyInstance, deps: HealthDeps): void {
 
   const schema = {
     operationId: 'getReadiness',
-    summary: 'Whether this instance wants requests',
+    summary: 'Whether this instance accepts requests',
     description: '503 while it starts, while it drains, and once the store has been away for longer than its grace.',
     tags: ['operation'],
     security: PUBLIC,

@@ -1,10 +1,11 @@
-/** OpenAPI documents, made from the schemas of the endpoints. A schema describes the answer and changes nothing in it. */
+/** Builds the OpenAPI documents from the schemas of the endpoints. A schema describes an answer
+ *  and never changes it. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { catalogue, type ErrorCode, PROBLEM_TYPE } from '../../errors.ts'
 
-/** For the schema of an endpoint that needs no credential. */
+/** Security of an endpoint that needs no credential. */
 export const PUBLIC: Security = []
 
 type Security = readonly Readonly<Record<string, readonly string[]>>[]
@@ -37,8 +38,8 @@ const Problem = Type.Object(
   }
 )
 
-/** Call it before the first endpoint is registered. After `ready`, `app.swagger()` gives the document: every endpoint with
- *  a tag. */
+/** Call it before the first endpoint is registered. After `ready`, `app.swagger()` returns the
+ *  document with every endpoint that has a tag. */
 export async function describeEndpoints(app: FastifyInstance, options: DocumentOptions): Promise<void> {
   const { title, description, server, tokens, tags } = options
   app.addSchema(Problem)
@@ -75,7 +76,7 @@ function describe(schema: FastifySchema, url: string) {
   return url.includes('*') ? nameWildcard(described, url) : { schema: described, url }
 }
 
-/** Fastify's wildcard is the parameter "*", which is no name in OpenAPI. */
+/** Fastify's wildcard is the parameter "*", which is not a valid name in OpenAPI. */
 function nameWildcard(schema: FastifySchema, url: string) {
   const { params } = schema as { params?: { properties?: Record<string, unknown>; required?: string[] } }
   const { '*': path, ...properties } = params?.properties ?? {}
@@ -90,7 +91,7 @@ interface Operation {
   readonly requestBody?: { required?: boolean; readonly content: Record<string, { schema?: { anyOf?: object[] } }> }
 }
 
-/** The schema of a body that may be left out allows null, as the parsers of empty bodies give it. */
+/** The parsers of empty bodies return null, so the schema of an optional body allows it. */
 function withOptionalBodies<T extends { readonly paths?: object }>(document: T): T {
   const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values(path as object)) as Operation[]
   for (const { requestBody } of operations) {
@@ -103,7 +104,7 @@ function withOptionalBodies<T extends { readonly paths?: object }>(document: T):
   return document
 }
 
-/** The responses of an endpoint together with those for `codes`. */
+/** Adds the responses for `codes` to those of an endpoint. */
 export function withProblems(responses: unknown, codes: readonly ErrorCode[]): Record<string, unknown> {
   const described: Record<string, unknown> = { ...(responses as Record<string, unknown> | undefined) }
   for (const code of codes) {
@@ -118,8 +119,8 @@ export function withProblems(responses: unknown, codes: readonly ErrorCode[]): R
   return described
 }
 
-/** Every endpoint that is registered in `scope` from now on needs `security` and can fail with `codes`; one that reads a
- *  body with `bodyCodes` as well. */
+/** Gives every endpoint registered in `scope` from here on `security` and the errors `codes`;
+ *  one that reads a body also gets `bodyCodes`. */
 export function describeScope(
   scope: FastifyInstance,
   { security, codes, bodyCodes }: { security: Security; codes: readonly ErrorCode[]; bodyCodes: readonly ErrorCode[] }

@@ -1,12 +1,12 @@
-/** The answer for a path without an endpoint, or without one for the method: 404, or 405 with Allow. */
+/** Answers a path without an endpoint, or without one for the method: 404, or 405 with Allow. */
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../../errors.ts'
 import { admittedOf } from '../request.ts'
 
 const NOT_FOUND = new ApiError('not_found', 'The gateway has no such endpoint.')
 
-/** Call it before the first endpoint is registered. The answer comes after the onRequest hooks, which authenticate, and before
- *  the body is read. */
+/** Call it before the first endpoint is registered. The answer follows the onRequest hooks,
+ *  which authenticate, and precedes reading the body. */
 export function answerUnknownPaths(app: FastifyInstance): void {
   const known: { path: RegExp; methods: readonly string[] }[] = []
   app.addHook('onRoute', ({ url, method }) => {
@@ -21,14 +21,14 @@ export function answerUnknownPaths(app: FastifyInstance): void {
   })
 }
 
-/** Gives the scope a 404 route of its own, so that its onRequest hooks run for unknown paths too. */
+/** Gives the scope its own 404 route, so that its onRequest hooks also run for unknown paths. */
 export function addNotFound(scope: FastifyInstance): void {
   scope.setNotFoundHandler(() => {
     throw NOT_FOUND
   })
 }
 
-/** @param url As Fastify has it: `/v1/users/:appid/:openid`, `/wxapi/:appid/*`. */
+/** @param url In Fastify's form: `/v1/users/:appid/:openid`, `/wxapi/:appid/*`. */
 function patternOf(url: string): RegExp {
   return new RegExp(`^${url.replaceAll('.', '\\.').replaceAll('*', '.*').replace(/:\w+/g, '[^/]+')}$`)
 }

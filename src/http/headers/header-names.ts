@@ -1,12 +1,12 @@
-/** The fate of each header name on its way through. Decided once per spelling and remembered. */
+/** Decides what happens to each request header by its name, once per spelling. */
 
 export type HeaderFate =
-  /** Passed on. */
+  /** Forwarded. */
   | 'pass'
-  /** Taken off: hop-by-hop (RFC 9110, section 7.6.1), framing, a name of the gateway in any spelling, or an override that
-   *  some servers obey. */
+  /** Removed: hop-by-hop (RFC 9110, section 7.6.1), framing, a name of the gateway in any
+   *  spelling, or an override that some servers obey. */
   | 'drop'
-  /** Passed on only when the peer is a trusted proxy. */
+  /** Forwarded only when the peer is a trusted proxy. */
   | 'trusted'
   /** Read by the gateway; see request-headers.ts. */
   | 'host'
@@ -22,7 +22,7 @@ export type HeaderFate =
   | 'x-request-id'
   | 'traceparent'
 
-/** Identity headers that upstreams receive from the gateway alone. */
+/** Identity headers, which only the gateway sends to upstreams. */
 export const IDENTITY_HEADERS = [
   'X-OpenId',
   'X-UnionId',
@@ -32,7 +32,7 @@ export const IDENTITY_HEADERS = [
   'X-Session-Id'
 ] as const
 
-/** Says `verified` where the gateway decrypted the open data of the body. */
+/** `verified` when the gateway decrypted the open data of the body. */
 export const OPEN_DATA_HEADER = 'X-Open-Data'
 
 /** RFC 9110, section 7.6.1 and the older hop-by-hop fields of RFC 2616, section 13.5.1. */
@@ -90,7 +90,7 @@ const FROM_PROXIES = new Set([
   'wl-proxy-client-ip'
 ])
 
-/** Each makes some server act on another method, path or host than the one that was checked. */
+/** Each makes some server act on a method, path or host other than the checked one. */
 const OVERRIDES = new Set([
   'expect',
   // CGI hands it to programs as HTTP_PROXY (CVE-2016-5385).
@@ -100,7 +100,7 @@ const OVERRIDES = new Set([
   'x-http-method-override',
   'x-method-override',
   'x-host',
-  // Names that JavaScript objects have of their own.
+  // Property names that every JavaScript object has.
   'constructor',
   'prototype',
   'hasownproperty',
@@ -111,18 +111,18 @@ const OVERRIDES = new Set([
 const OVERRIDE_PREFIXES = ['x-original-', 'x-rewrite-', 'x-envoy-', 'x-amzn-', 'x-forwarded-']
 const IDENTITY_PREFIXES = ['x-wx-', 'x-session-']
 const IDENTITY = new Set<string>([...IDENTITY_HEADERS, OPEN_DATA_HEADER].map((name) => name.toLowerCase()))
-/** Names of a response that a route cannot set either: identity, framing and the connection (RFC 9112, section 6). */
+/** Response headers that a route cannot set: framing and the connection (RFC 9112, section 6). */
 const CONNECTION = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host'])
 
-/** Names that the gateway or a proxy in front writes, beside X-Forwarded-*. A route cannot set them. */
+/** Written by the gateway or a proxy in front, besides X-Forwarded-*. A route cannot set them. */
 const FORWARDING = new Set(['forwarded', 'tracestate', 'x-real-ip'])
 
-/** Remembered spellings. A client that invents names fills it, and it starts anew. */
+/** Remembered spellings. When invented names fill the cache, it starts empty again. */
 const MAX_SPELLINGS = 2_000
 
 export interface Verdict {
   readonly fate: HeaderFate
-  /** Why it does not go upstream unchanged, for a person; empty when it does. */
+  /** The reason for a person why it does not go upstream unchanged; empty when it does. */
   readonly why: string
 }
 
@@ -135,26 +135,26 @@ const drop = (why: string): Verdict => ({ fate: 'drop', why })
 const HOP = drop('it belongs to one connection (RFC 9110, section 7.6.1)')
 const UNDERSCORE = drop('many servers read "_" in a name as "-"')
 const SPELLING = drop('another spelling of a header that the gateway reads or writes')
-const OVERRIDE = drop('some servers obey it in place of the request line that was checked')
-const IDENTIFIES = drop('only the gateway says who is asking')
+const OVERRIDE = drop('some servers obey it instead of the request line that was checked')
+const IDENTIFIES = drop('only the gateway names the user')
 const ROUTE_OWN = drop('a route of this gateway sets it')
 const TRUSTED: Verdict = { fate: 'trusted', why: 'only a trusted proxy may send it' }
 
 const WHY_READ: Readonly<Record<string, string>> = {
   host: "the upstream gets its own; the client's is in X-Forwarded-Host",
-  authorization: 'the credential stays here',
+  authorization: 'the credential stays in the gateway',
   connection: 'it belongs to one connection (RFC 9110, section 7.6.1)',
-  'content-length': 'the body is framed anew',
-  'transfer-encoding': 'the body is framed anew'
+  'content-length': 'the gateway frames the body itself',
+  'transfer-encoding': 'the gateway frames the body itself'
 }
 const READ_VERDICTS = new Map(
   [...READ].map((name): [string, Verdict] => [
     name,
-    { fate: name as HeaderFate, why: WHY_READ[name] ?? 'the gateway writes it, from a trusted proxy or anew' }
+    { fate: name as HeaderFate, why: WHY_READ[name] ?? 'the gateway writes it, from a trusted proxy or new' }
   ])
 )
 
-/** @param injected Names that routes set themselves: clients cannot send those. */
+/** @param injected Names that routes set; clients cannot send them. */
 export function createHeaderNames(injected: Iterable<string>): HeaderNames {
   const own = new Set([...injected].map(canonicalName))
   const remembered = new Map<string, Verdict>()
@@ -164,7 +164,7 @@ export function createHeaderNames(injected: Iterable<string>): HeaderNames {
     const read = READ_VERDICTS.get(lower)
     if (read) return read
     if (FROM_PROXIES.has(lower)) return TRUSTED
-    // CGI, WSGI, PHP and Rack read "_" and "-" as one; nginx drops such names by default as well.
+    // CGI, WSGI, PHP and Rack read "_" and "-" as one; nginx also drops such names by default.
     if (lower.includes('_')) return UNDERSCORE
     const canonical = canonicalName(lower)
     const startsWith = (prefix: string) => canonical.startsWith(prefix)
@@ -187,7 +187,8 @@ export function createHeaderNames(injected: Iterable<string>): HeaderNames {
   }
 }
 
-/** Whether only the gateway may write a request header of this name: a route can neither set nor inject it. */
+/** True when only the gateway may write this request header: a route can neither set nor inject
+ *  it. */
 export function isReservedRequestHeader(name: string): boolean {
   const canonical = canonicalName(name)
   return (
@@ -198,18 +199,19 @@ export function isReservedRequestHeader(name: string): boolean {
   )
 }
 
-/** The same for a response header. Any spelling counts. */
+/** The same for a response header, in any spelling. */
 export function isReservedResponseHeader(name: string): boolean {
   const canonical = canonicalName(name)
   return isIdentity(canonical) || CONNECTION.has(canonical) || canonical === '--proto--'
 }
 
-/** @param canonical As {@link canonicalName} gives it. */
+/** @param canonical A name from {@link canonicalName}. */
 function isIdentity(canonical: string): boolean {
   return IDENTITY.has(canonical) || IDENTITY_PREFIXES.some((prefix) => canonical.startsWith(prefix))
 }
 
-/** Every spelling that some server maps to the same variable: letters folded, all else a hyphen. */
+/** Maps all spellings that some server reads as one variable to one name: letters folded,
+ *  everything else a hyphen. */
 export function canonicalName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 }

@@ -1,18 +1,19 @@
-/** Redirects of an upstream that does not know its public address. */
+/** Rewrites redirects of an upstream that does not know its public address. */
 import { covers } from '../path/prefix.ts'
 
 const NAMES = /^(?:content-)?location$/i
 
 export interface PublicPlace {
   readonly targets: readonly { readonly origin: URL }[]
-  /** Prefix that the upstream does not see. */
+  /** The prefix that was stripped for the upstream. */
   readonly stripPrefix: string | null
   /** Host header of the client, or of the trusted proxy in front. */
   readonly clientHost: string
 }
 
-/** Rewrites Location and Content-Location for the client: a target's address becomes a path, and the stripped prefix is put
- *  back on a path that lacks it. Changes `headers` (name and value in turns) in place. */
+/** Rewrites Location and Content-Location for the client: a target's address becomes a path,
+ *  and a path without the stripped prefix gets it back. Changes `headers` (name and value in turns)
+ *  in place. */
 export function rewriteLocation(headers: string[], place: PublicPlace): void {
   for (let index = 0; index + 1 < headers.length; index += 2) {
     if (NAMES.test(headers[index] as string)) headers[index + 1] = rewrite(headers[index + 1] as string, place)
@@ -33,7 +34,7 @@ function rewrite(location: string, { targets, stripPrefix, clientHost }: PublicP
   return origin + withPrefix(rest, stripPrefix)
 }
 
-/** The scheme does not matter: behind TLS that ends in front of it, an upstream takes https for http. */
+/** Ignores the scheme: behind a proxy that ends TLS, an upstream takes https for http. */
 function isTarget({ host, hostname }: URL, authority: string): boolean {
   return authority === host || authority === `${hostname}:80` || authority === `${hostname}:443`
 }
@@ -54,7 +55,7 @@ function isPath(location: string): boolean {
 
 function withPrefix(path: string, stripPrefix: string | null): string {
   if (stripPrefix === null || stripPrefix === '/') return path
-  // The upstream put it there, from X-Forwarded-Prefix or because it knows its place.
+  // The upstream added the prefix itself, from X-Forwarded-Prefix or its own configuration.
   if (covers(stripPrefix, path.split(/[?#]/, 1)[0] ?? path)) return path
   return path === '/' ? stripPrefix : stripPrefix + path
 }

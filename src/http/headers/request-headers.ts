@@ -1,10 +1,10 @@
-/** Reads the headers of a request once: framing, credential and forwarding headers by name, the rest as a list that may go
- *  upstream. */
+/** Reads the headers of a request once: framing, credential and forwarding headers by name, the
+ *  rest as a list that may go upstream. */
 import { ApiError } from '../../errors.ts'
 import type { Peer } from '../network.ts'
 import type { HeaderNames } from './header-names.ts'
 
-/** `kept`: name and value in turns, those that a client may send upstream. */
+/** `kept`: headers that a client may send upstream, name and value in turns. */
 export interface RequestHeaders {
   readonly kept: string[]
   readonly host: string
@@ -17,13 +17,13 @@ export interface RequestHeaders {
   readonly forwardedPrefix: string | undefined
   readonly requestId: string | undefined
   readonly traceparent: string | undefined
-  /** Headers that were taken off; filled only with `explain`. */
+  /** Removed headers; filled only with `explain`. */
   readonly stripped: readonly Stripped[]
 }
 
 export interface Stripped {
   readonly name: string
-  /** For a person. */
+  /** For people. */
   readonly why: string
 }
 
@@ -34,7 +34,7 @@ const FRAMING = badHeader(
   'The body must be framed by Content-Length or by "Transfer-Encoding: chunked", and by one of them only.'
 )
 const NOMINATED = 'Connection names it (RFC 9110, section 7.6.1)'
-/** Far more than any mini-program sends; bounds the work per line. */
+/** Bounds the work per line; no mini-program sends nearly as many. */
 const MAX_LINES = 1_000
 const TOO_LARGE = new ApiError('headers_too_large', 'The request headers are larger than server.limits.headers allows.')
 
@@ -49,11 +49,11 @@ export interface ReadOptions {
   readonly httpVersion: string
   /** Bytes of all names and values. */
   readonly limit: number
-  /** Collect the headers that are taken off, and why. */
+  /** Collect the removed headers with their reasons. */
   readonly explain?: boolean
 }
 
-/** @param raw Name and value in turns, as they came (`IncomingMessage.rawHeaders`). */
+/** @param raw Name and value in turns, as received (`IncomingMessage.rawHeaders`). */
 export function readRequestHeaders(raw: readonly string[], options: ReadOptions): RequestHeaders | ApiError {
   const { names, peer } = options
   const kept: string[] = []
@@ -138,7 +138,8 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   if (host === undefined ? options.httpVersion !== '1.0' : !HOST.test(host)) return NO_HOST
   const isChunked = transferEncoding !== undefined
   if (isChunked) {
-    // RFC 9112, section 6.1: other codings, both framings at once, and chunks from HTTP/1.0 are how requests are smuggled.
+    // RFC 9112, section 6.1: other codings, both framings at once, and chunks in HTTP/1.0 are ways
+    // to smuggle requests.
     if (!/^[ \t]*chunked[ \t]*$/i.test(transferEncoding ?? '')) return FRAMING
     if (contentLength !== undefined || options.httpVersion === '1.0') return FRAMING
   }
@@ -160,13 +161,13 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   }
 }
 
-/** RFC 9110, section 7.6.1: headers that Connection names stay on this hop. The gateway's own headers are added later, so
- *  Connection cannot remove them. */
+/** RFC 9110, section 7.6.1: headers that Connection names stay on this hop. The gateway adds
+ *  its own headers later, so Connection cannot remove them. */
 function withoutNominated(kept: string[], connection: string, stripped: Stripped[] | null): string[] {
   const lower = connection.toLowerCase()
   if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return kept
   const nominated = new Set(lower.split(',').map((token) => token.trim()))
-  // A body without its type would be read as another one.
+  // Without its type the upstream would guess the type of the body.
   nominated.delete('content-type')
   const rest: string[] = []
   for (let index = 0; index + 1 < kept.length; index += 2) {

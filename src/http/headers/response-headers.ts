@@ -1,9 +1,9 @@
-/** The head of an upstream's response as the client receives it. */
+/** Builds the head of an upstream's response for the client. */
 import { canonicalName, HOP_BY_HOP, IDENTITY_HEADERS } from './header-names.ts'
 
 const RESERVED = new Set(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
 const MAX_SPELLINGS = 2_000
-/** RFC 9110, section 5.5: anything but visible characters, space, tab and obs-text. */
+/** RFC 9110, section 5.5: everything except visible characters, space, tab and obs-text. */
 const ILLEGAL_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 type Fate = 'pass' | 'drop' | 'connection' | 'content-length' | 'transfer-encoding' | 'upgrade'
@@ -15,9 +15,10 @@ export interface HeaderEdits {
 }
 
 export interface ResponseHeaders {
-  /** Name and value in turns, each byte as one character; null when the head contradicts itself. Content-Length comes last:
-   *  Node takes a Content-Disposition behind it for UTF-8, and refuses to write other bytes.
-   *  @param raw As undici gives them: name and value in turns, as bytes. */
+  /** Name and value in turns, each byte as one character; null when the head contradicts
+   *  itself. Content-Length comes last: Node reads a Content-Disposition after it as UTF-8 and
+   *  refuses to write other bytes.
+   *  @param raw Name and value in turns, as bytes, from undici. */
   build(raw: readonly (Buffer | string)[], status: number, edits: HeaderEdits): string[] | null
 }
 
@@ -49,21 +50,21 @@ export function createResponseHeaders(): ResponseHeaders {
         if (fate === 'pass') headers.push(name, value)
         else if (fate === 'connection') connection += `,${value}`
         else if (fate === 'transfer-encoding') {
-          // The request asked for no coding (no TE), and the name of a coding does not travel on. RFC 9112, section 6.1:
-          // chunked is applied once.
+          // The request asked for no coding (no TE), and the name of a coding is not forwarded. RFC
+          // 9112, section 6.1: chunked is applied once.
           if (isChunked || value.trim().toLowerCase() !== 'chunked') return null
           isChunked = true
         } else if (fate === 'content-length') {
           if (contentLength !== undefined) return null
           contentLength = value
         }
-        // RFC 9110, section 15.5.22: a 426 names the protocol that it asks for.
+        // RFC 9110, section 15.5.22: a 426 names the protocol that it requires.
         else if (status === 426) headers.push('Connection', 'Upgrade', name, value)
       }
       const nominated = connection === '' ? null : nominatedBy(connection)
       const isEdited = nominated !== null || edits.remove.length > 0 || !isEmpty(edits.set)
       const edited = isEdited ? edit(headers, nominated, edits) : headers
-      // RFC 9110, section 8.6: a 1xx and a 204 have none.
+      // RFC 9110, section 8.6: a 1xx or 204 has no Content-Length.
       if (contentLength !== undefined && status >= 200 && status !== 204) edited.push('content-length', contentLength)
       return edited
     }
@@ -73,7 +74,7 @@ export function createResponseHeaders(): ResponseHeaders {
 function decide(lower: string): Fate {
   if (lower === 'connection' || lower === 'content-length' || lower === 'transfer-encoding' || lower === 'upgrade')
     return lower
-  // Trailers are not passed on. A Trailer header beside Content-Length would make Node throw.
+  // Trailers are not forwarded, and a Trailer header beside Content-Length would make Node throw.
   if (HOP_BY_HOP.has(lower)) return 'drop'
   const canonical = canonicalName(lower)
   return RESERVED.has(canonical) || canonical.startsWith('x-wx-') || canonical.startsWith('x-session-')
@@ -81,7 +82,7 @@ function decide(lower: string): Fate {
     : 'pass'
 }
 
-/** undici hands out strings in a few rare cases. */
+/** undici returns strings in a few rare cases. */
 function latin1(bytes: Buffer | string | undefined): string {
   return typeof bytes === 'string' ? bytes : bytes === undefined ? '' : bytes.toString('latin1')
 }

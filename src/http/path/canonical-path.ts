@@ -1,22 +1,24 @@
-/** One reading of a request-target. What comes out is matched against the routes and forwarded, byte for byte the same;
- *  a target that two decoders could read differently does not come out at all. */
+/** Reads a request-target once. The result is matched against the routes and forwarded, byte
+ *  for byte the same; a target that two decoders could read differently is refused. */
 
-/** Readings that a route may ask for (`allow`). A path that needs none is canonical for every decoder. */
+/** Readings that a route may allow (`allow`). A path that needs none is canonical for every
+ *  decoder. */
 export const NEEDS_ENCODED_SLASH = 1
 export const NEEDS_MATRIX_PARAMS = 2
 export const NEEDS_DOUBLE_ENCODING = 4
 export const NEEDS_RAW_PERCENT = 8
 
 export interface CanonicalPath {
-  /** Starts with `/`; unreserved characters are decoded, other triplets in upper case (RFC 3986, section 6.2.2). */
+  /** Starts with `/`; unreserved characters are decoded, other triplets in upper case (RFC
+   *  3986, section 6.2.2). */
   readonly path: string
-  /** With its `?`, untouched; empty when there is none. It never takes part in matching. */
+  /** Includes its `?`, unchanged; empty without a query. It never takes part in matching. */
   readonly query: string
-  /** Allowances without which the path is refused; 0 for nearly all. */
+  /** Allowances that the path needs; 0 for nearly all paths. */
   readonly needs: number
 }
 
-/** Why a target was refused, for a person. */
+/** The reason for refusing a target, for people. */
 export class PathRefusal {
   readonly reason: string
   constructor(reason: string) {
@@ -27,12 +29,12 @@ export class PathRefusal {
 const NOT_ORIGIN_FORM = new PathRefusal('The request-target must start with "/"')
 const ILLEGAL_CHARACTER = new PathRefusal('The path holds a character that must be percent-encoded')
 const BACKSLASH = new PathRefusal('The path holds a backslash, which some servers read as a slash')
-const FRAGMENT = new PathRefusal('The request-target holds a "#", which is never sent to a server')
+const FRAGMENT = new PathRefusal('The request-target holds a "#", which clients must not send')
 const DOT_SEGMENT = new PathRefusal('The path holds a "." or ".." segment')
 const EMPTY_SEGMENT = new PathRefusal('The path holds an empty segment ("//")')
-const BAD_TRIPLET = new PathRefusal('The path holds a "%" that two hexadecimal digits do not follow')
+const BAD_TRIPLET = new PathRefusal('The path holds a "%" without two hexadecimal digits after it')
 const CONTROL = new PathRefusal('The path holds an encoded control character')
-const OVERLONG = new PathRefusal('The path holds a longer UTF-8 form of a character than its own')
+const OVERLONG = new PathRefusal('The path holds an overlong UTF-8 form of a character')
 const TRAILING = new PathRefusal('A path segment ends in a dot or a space, which some servers remove')
 
 const CHAR_PLAIN = 1
@@ -40,7 +42,8 @@ const CHAR_SLASH = 2
 const CHAR_PERCENT = 3
 const CHAR_SEMICOLON = 4
 
-/** RFC 3986, section 3.3: what may stand in a path as it is, and the three characters that servers are known to leave. */
+/** RFC 3986, section 3.3: characters that a path may hold unencoded, and the three that servers
+ *  are known to leave so. */
 const CLASS = new Uint8Array(128)
 for (const character of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@[]|") {
   CLASS[character.charCodeAt(0)] = CHAR_PLAIN
@@ -84,7 +87,8 @@ export function canonicalPath(target: string): CanonicalPath | PathRefusal {
     : { path: target.slice(0, end), query: target.slice(mark), needs: 0 }
 }
 
-/** Three dots and more are a name like any other; one and two are steps, and a dot after a name is cut off by Windows. */
+/** Three or more dots are an ordinary name; one and two are dot segments, and Windows removes a
+ *  dot after a name. */
 function trailingDot(path: string, start: number, end: number): PathRefusal | null {
   const length = end - start
   if (length <= 2 && path.charCodeAt(start) === DOT) return DOT_SEGMENT
@@ -92,7 +96,7 @@ function trailingDot(path: string, start: number, end: number): PathRefusal | nu
   return null
 }
 
-/** The rare path with something to decode. */
+/** Reads a path that holds something to decode, which is rare. */
 function decodePath(raw: string, query: string): CanonicalPath | PathRefusal {
   let path = ''
   let needs = 0
@@ -130,8 +134,8 @@ function decodePath(raw: string, query: string): CanonicalPath | PathRefusal {
     // Some languages trim U+0080 to U+009F like spaces.
     else if (/%C2%[89]/.test(path)) return CONTROL
   }
-  // A "%" that decodes on its own can meet hexadecimal digits that were encoded themselves (%25%32%65), and IIS knows
-  // %u002e besides.
+  // A decoded "%" can meet hexadecimal digits that were encoded themselves (%25%32%65), and IIS
+  // also reads %u002e.
   if (/%25(?:[0-9A-F]{2}|u[0-9A-F]{4})/i.test(path)) needs |= NEEDS_DOUBLE_ENCODING
   return refuseSegments(path, needs) ?? { path, query, needs }
 }
@@ -140,7 +144,7 @@ function refuseSegments(path: string, needs: number): PathRefusal | null {
   const segments = path.split('/')
   for (let index = 1; index < segments.length; index++) {
     const written = segments[index] ?? ''
-    // Servers that know matrix parameters take them off before they look at dots.
+    // Servers that know matrix parameters remove them before they look at dots.
     const segment = needs & NEEDS_MATRIX_PARAMS ? written.replace(/(?:;|%3B).*$/, '') : written
     if (segment === '' && (written !== '' || index < segments.length - 1)) return EMPTY_SEGMENT
     if (segment === '.' || segment === '..') return DOT_SEGMENT
@@ -155,7 +159,7 @@ function hexByte(text: string, index: number): number {
   return high < 0 || low < 0 ? -1 : high * 16 + low
 }
 
-/** NaN, which charCodeAt gives beyond the end, is no digit. */
+/** NaN, which charCodeAt returns beyond the end, is not a digit. */
 function hexDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   if (code >= 0x41 && code <= 0x46) return code - 0x37

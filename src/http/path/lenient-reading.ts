@@ -1,15 +1,16 @@
-/** Readings that lenient servers could give a canonical path. A request is held to these readings as well as to its own, so that no
- *  server behind the gateway can take it for another than the one that was allowed. */
+/** Readings that lenient servers could give a canonical path. A request must be allowed under
+ *  these readings as well as its own, so that no server behind the gateway takes it for another
+ *  request. */
 
-/** More layers of encoding than anybody writes by accident. */
+/** More layers of encoding than occur by accident. */
 const MAX_LAYERS = 8
 
-/** Letters that nobody decodes or cuts off; a dot at the end would be. */
+/** Characters that every server keeps; a dot at the end could be removed. */
 const UNMISTAKABLE = /^[\w~!$&'()*,=@|[\].-]*[\w~!$&'()*,=@|[\]-]$/
 
-/** Every name that some server could take a segment for, letters as they are: decoded once or to the end, with look-alikes
- *  replaced or not, with its ends cut off or not. Null when one of them is a step, holds a slash or a control character,
- *  or is nothing at all. */
+/** Every name that some server could read from a segment, with its letter case: decoded once or
+ *  completely, look-alikes replaced or not, ends trimmed or not. Null when one of them is empty, a
+ *  dot segment, or holds a slash or a control character. */
 export function namesOf(segment: string): readonly string[] | null {
   if (UNMISTAKABLE.test(segment)) return [segment]
   const once = decodeTriplets(segment)
@@ -20,16 +21,16 @@ export function namesOf(segment: string): readonly string[] | null {
   return [...names]
 }
 
-/** The path as those see it who decode before they look for slashes: once, and to the end. Null for more layers of encoding
- *  than there is an end to. */
+/** The path for servers that decode before they split at slashes: decoded once, and completely.
+ *  Null for too many layers of encoding. */
 export function decodedPaths(path: string): readonly string[] | null {
   const plain = decodeAll(path)
   return plain === null ? null : [decodeTriplets(path), plain]
 }
 
-/** The most lenient of all readings: matrix parameters gone, everything decoded as often as it can be, look-alikes replaced
- *  (NFKC), spaces and dots at the ends of segments cut off. Letters keep their case. Null when what is left is itself not a
- *  plain path. */
+/** The most lenient reading: matrix parameters removed, everything decoded as often as
+ *  possible, look-alikes replaced (NFKC), spaces and dots at the ends of segments removed. Letters
+ *  keep their case. Null when the result is not a plain path. */
 export function lenientReading(path: string): string | null {
   const text = path.includes('%') ? decodeAll(path) : path
   if (text === null || hasControls(text)) return null
@@ -43,14 +44,14 @@ export function lenientReading(path: string): string | null {
   return joined.includes('//') ? null : joined
 }
 
-/** The lenient reading of a server that does not tell capitals from small letters either. */
+/** The lenient reading of a server that also ignores letter case. */
 export function foldedPath(path: string): string | null {
   const reading = lenientReading(path)
   return reading === null ? null : foldCase(reading)
 }
 
-/** Capitals and small letters made one, as any of the usual comparisons does it: "ı" equals "i" by its capital, "K" (the
- *  sign for kelvin) equals "k" by its small letter. */
+/** Makes capitals and small letters equal as any usual comparison does: "ı" equals "i" by its
+ *  capital, "K" (the kelvin sign) equals "k" by its small letter. */
 export function foldCase(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is meant
   return /^[\x00-\x7f]*$/.test(text) ? text.toLowerCase() : text.toUpperCase().toLowerCase()
@@ -68,7 +69,7 @@ function decodeAll(path: string): string | null {
   return null
 }
 
-/** Triplets that make no UTF-8 stay, and do not keep others from being decoded: some servers are like that. */
+/** Keeps triplets that are not UTF-8 and decodes the others, as some servers do. */
 function decodeTriplets(text: string): string {
   return text.replace(/(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}/g, (run) => {
     if (run.startsWith('%u')) return String.fromCharCode(Number.parseInt(run.slice(2), 16))
@@ -80,15 +81,16 @@ function decodeTriplets(text: string): string {
   })
 }
 
-/** A name without what servers take off it: parameters, a query of its own, the stream of an NTFS file (`::$DATA`), and
- *  spaces (a "+" is one to those who take the path for a form) and dots at its ends. Dots alone are steps or a name. */
+/** A name without the parts that servers remove: parameters, its own query, the stream of an
+ *  NTFS file (`::$DATA`), and spaces and dots at its ends (form decoding reads "+" as a space). A
+ *  name of dots alone stays. */
 function plainSegment(written: string): string {
   const name = written.replace(/(?:[;?#]|:[:$]).*$/s, '')
   return /^(?:\.+|\++)$/.test(name) ? name : withoutEnds(name)
 }
 
-/** By hand: an expression that looks for the end of a text begins anew at each of its characters, and takes time that grows
- *  with the square of a row of them. */
+/** A loop: an expression anchored at the end starts again at each character and takes quadratic
+ *  time. */
 function withoutEnds(name: string): string {
   let start = 0
   let end = name.length

@@ -1,4 +1,4 @@
-/** The gateway's own paths on the edge. They always win; no route may name them. */
+/** The gateway's own paths on the edge. They always take precedence; no route may name them. */
 import type { CanonicalPath } from './canonical-path.ts'
 import { foldedPath } from './lenient-reading.ts'
 import { covers } from './prefix.ts'
@@ -9,11 +9,12 @@ const EXACT = ['/.well-known/jwks.json', ...HEALTH]
 /** The target of "OPTIONS *". */
 export const SERVER_AS_A_WHOLE: CanonicalPath = { path: '*', query: '', needs: 0 }
 
-/** @param path Canonical. Other letter case and a "/" at the end count too, so that no upstream answers in place of the
- *  gateway. */
+/** Letter case and a trailing "/" are ignored, so that no upstream answers instead of the
+ *  gateway.
+ *  @param path Canonical. */
 export function isOwnPath(path: string): boolean {
   const second = path.charCodeAt(1) | 0x20
-  // a, w, ., l, r, h: nearly every request is decided by its second character.
+  // a, w, ., l, r, h: the second character rules out nearly every request.
   if (second !== 0x61 && second !== 0x77 && second !== 0x2e && second !== 0x6c && second !== 0x72 && second !== 0x68)
     return false
   const lower = path.toLowerCase()
@@ -25,7 +26,8 @@ export function isHealthPath(path: string): boolean {
   return HEALTH.some((own) => isOrSlash(path.toLowerCase(), own))
 }
 
-/** True when a lenient server could read another path as an own one: "/auth%2Flogin", "/auth;a/login". */
+/** True when a lenient server could read another path as an own one: "/auth%2Flogin",
+ *  "/auth;a/login". */
 export function isOwnInDisguise({ path, needs }: CanonicalPath): boolean {
   if (needs === 0 && !path.includes('%')) return false
   const reading = foldedPath(path)

@@ -8,7 +8,8 @@ export function covers(prefix: string, path: string): boolean {
   return path.startsWith(prefix) && (path.length === prefix.length || path.charCodeAt(prefix.length) === SLASH)
 }
 
-/** The path below a prefix that covers it. Starts with `/`, so it cannot reach into the authority of a URL. */
+/** The path below a prefix that covers it. Starts with `/`, so it cannot reach into the
+ *  authority of a URL. */
 export function withoutPrefix(path: string, prefix: string | null): string {
   return prefix === null || prefix === '/' ? path : path.slice(prefix.length) || '/'
 }

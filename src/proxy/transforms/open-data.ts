@@ -1,5 +1,6 @@
-/** Routes with `openData: true`: encrypted data in a JSON body is replaced by the plain data on its way to the backend.
- *  Bodies that a lenient parser could read in another way are refused, so no client can forge `openData`. */
+/** Routes with `openData: true`: replaces encrypted data in a JSON body by the plain data for
+ *  the backend. Refuses bodies that a lenient parser could read differently, so that no client can
+ *  forge `openData`. */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { ApiError } from '../../errors.ts'
@@ -27,8 +28,8 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;\s*charset\s*=\s*(?:ut
 /** Digests of a body that was replaced (RFC 9530). */
 const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest'])
 
-/** Announces data that the gateway decrypted by `X-Open-Data: verified`. A body without `encryptedData` and `iv` stays as it
- *  is. */
+/** `X-Open-Data: verified` marks data that the gateway decrypted. A body without
+ *  `encryptedData` and `iv` stays unchanged. */
 export function createOpenDataTransform(openData: Pick<OpenDataReader, 'decrypt'>): BodyTransform {
   return {
     async apply(req, request) {
@@ -72,8 +73,8 @@ async function replaceMembers(
   return Buffer.from(JSON.stringify({ ...others, openData: data }))
 }
 
-/** Some decoders (Go) ignore letter case in names, others fold look-alikes. A backend in JavaScript that copies the body
- *  takes the members of `__proto__` for its own. */
+/** Some decoders (Go) ignore letter case in names, others fold look-alikes. A JavaScript
+ *  backend that copies the body takes over the members of `__proto__`. */
 function namesOpenData(name: string): boolean {
   return (
     name === '__proto__' ||
@@ -86,7 +87,7 @@ function namesOpenData(name: string): boolean {
 
 function parse(body: Buffer): Record<string, unknown> {
   const text = isUtf8(body) ? body.toString('utf8') : ''
-  // A byte order mark, a comment and ")]}'" are no JSON, and some parsers skip them.
+  // A byte order mark, a comment and ")]}'" are not JSON, but some parsers skip them.
   if (!/^[\t\n\r ]*\{/.test(text)) throw NOT_JSON
   try {
     return JSON.parse(text, keepNumber) as Record<string, unknown>
@@ -95,7 +96,7 @@ function parse(body: Buffer): Record<string, unknown> {
   }
 }
 
-/** The proposal "JSON.parse source text access", which TypeScript does not know yet. */
+/** The proposal "JSON.parse source text access", which TypeScript has no types for. */
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
 
 /** Keeps the digits of a number that a double cannot hold, such as a long id. */
