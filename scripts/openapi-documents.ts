@@ -38,6 +38,7 @@ export async function openApiDocuments(): Promise<{ edge: string; service: strin
     clock: systemClock,
     log,
     accessLog: createAccessLog(config.logging, output, false),
+    version: '',
     wechatUrl: 'http://127.0.0.1:9'
   })
   try {

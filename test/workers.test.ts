@@ -61,6 +61,7 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
 
   const metrics = await (await fetch(`http://127.0.0.1:${servicePort}/metrics`)).text()
   t.match(metrics, /wxgate_workers 2/)
+  t.match(metrics, /^wxgate_build_info\{version="\d[^"]*"\} 1$/m)
   t.match(metrics, /wxgate_logins_total\{app="wx1234567890abcdef",result="ok"\} 1\n/)
   const refused = after.filter((status) => status === 401).length
   t.match(metrics, `wxgate_request_duration_seconds_count{route="/api",status="401"} ${refused}\n`)

@@ -18,6 +18,7 @@ import type { Decision } from '../routing/authorize.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { createLog } from '../telemetry/log.ts'
 import { type ExplainedRequest, unreadable } from './explained-request.ts'
+import { version } from './version.ts'
 
 export interface ExplainedRoute {
   readonly path: string
@@ -88,7 +89,7 @@ export async function explain(
   const log = createLog({ level: 'silent', format: 'json' }, { write() {} }, false)
   const store = createMemoryStore({ clock, log })
   const wechatUrl = config.wechat.apiBase === 'sandbox' ? 'http://sandbox.invalid' : config.wechat.apiBase
-  const dependencies = { store, clock, log, accessLog: { finished() {} }, wechatUrl }
+  const dependencies = { store, clock, log, accessLog: { finished() {} }, version: version(), wechatUrl }
   const shared = createShared(config, dependencies)
   await shared.revocations.start()
   const generation = await createGeneration(config, shared)

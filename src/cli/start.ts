@@ -12,6 +12,7 @@ import { createAccessLog } from '../telemetry/access-log.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
 import type { ProcessIo } from './io.ts'
 import { followConfig } from './reload.ts'
+import { version } from './version.ts'
 import type { WorkerLink } from './worker-link.ts'
 import { SANDBOX_VARIABLE } from './worker-messages.ts'
 
@@ -66,6 +67,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     clock: systemClock,
     log,
     accessLog,
+    version: version(),
     wechatUrl: sandboxUrl ?? config.wechat.apiBase,
     ...(link ? { groupMetrics: link.groupMetrics, isWorker: platform() === 'linux' } : {})
   })

@@ -55,7 +55,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     tls: tls && loadTls(tls, log),
     handler: generation.edge,
     guard,
-    onParseError: (status) => metrics.requestDone('none', status, 0)
+    onParseError: metrics.parseErrorAnswered
   })
   // Backends share an address and keep many connections.
   const service = createGatewayServer({
@@ -109,6 +109,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       const before = generation
       generation = await createGeneration(next, shared)
       config = next
+      metrics.configured(next)
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
       edge.use(generation.edge)
       service.use(generation.service)

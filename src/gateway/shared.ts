@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { createGuard, type Guard } from '../http/guard.ts'
 import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
-import type { RecordObserver } from '../http/record.ts'
+import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
 import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import { createRevocations, type Revocations } from '../identity/revocations.ts'
 import type { Store } from '../store/port.ts'
@@ -23,6 +23,8 @@ export interface GatewayDependencies {
   readonly clock: Clock
   readonly log: Log
   readonly accessLog: AccessLog
+  /** Of this gateway, for its metrics. */
+  readonly version: string
   /** Origin and base path of api.weixin.qq.com: `wechat.apiBase`, or the sandbox's URL. */
   readonly wechatUrl: string
   /** True for one of several processes on the same ports. */
@@ -59,10 +61,15 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
   const { store } = storeWatch
   const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
   const metrics = createMetrics({
+    version: dependencies.version,
+    storeOperations: storeWatch.operations,
+    ownStatuses: [CLIENT_CLOSED_REQUEST],
     feedAge: () => revocations.age() / 1000,
     isStoreTrusted: () => revocations.isTrusted,
     revocations: () => revocations.size
   })
+  metrics.configured(config)
+  const observers: readonly RecordObserver[] = [accessLog, metrics]
   const guard = createGuard(log)
   const lookup = dependencies.lookup ?? createLookup({ clock })
   return {
@@ -76,8 +83,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     unverified: createUnverifiedQueue(guard),
     observer: {
       finished(record) {
-        accessLog.finished(record)
-        metrics.requestDone(record.route?.path ?? 'none', record.status, record.ms / 1000)
+        for (const observer of observers) observer.finished(record)
       }
     },
     lookup,

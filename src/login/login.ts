@@ -1,7 +1,7 @@
 /** Turns a login code of the mini-program into a session. `steps` is the protocol, one line per
  *  step. */
 import type { Clock } from '../clock.ts'
-import { ApiError, StoreError, toApiError } from '../errors.ts'
+import { ApiError, type ErrorCode, StoreError, toApiError } from '../errors.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { SessionKeys } from '../identity/session-keys.ts'
 import { isEnded, type Sessions } from '../identity/sessions.ts'
@@ -40,9 +40,8 @@ export interface LoginDeps {
   readonly hook: LoginHook | null
   readonly grants: Grants
   readonly clock: Pick<Clock, 'now'>
-  /** Called after every exchange of a code.
-   *  @param result `ok` or an error code. */
-  readonly onExchanged: (appId: string, result: string) => void
+  /** Called after every exchange of a code. */
+  readonly onExchanged: (appId: string, result: 'ok' | ErrorCode) => void
 }
 
 export interface Login {

@@ -9,6 +9,8 @@ const LATELY = 10_000
 export interface StoreWatch {
   /** Use it in place of the watched store. */
   readonly store: Store
+  /** Names that `onFailure` can be called with. */
+  readonly operations: readonly string[]
   /** False when the last write failed less than ten seconds ago. */
   isWritable(): boolean
 }
@@ -21,8 +23,10 @@ export interface WatchOptions {
 
 export function watchStore(store: Store, { clock, onFailure }: WatchOptions): StoreWatch {
   let failedAt = Number.NEGATIVE_INFINITY
+  const operations: string[] = []
 
   function reading<A extends unknown[], T>(name: string, operation: (...args: A) => Promise<T>) {
+    operations.push(name)
     return async (...args: A): Promise<T> => {
       try {
         return await operation(...args)
@@ -59,6 +63,7 @@ export function watchStore(store: Store, { clock, onFailure }: WatchOptions): St
       readFeed: reading('readFeed', store.readFeed),
       close: store.close
     },
+    operations,
     isWritable: () => clock.now() - failedAt >= LATELY
   }
 }

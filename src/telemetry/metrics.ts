@@ -1,30 +1,56 @@
-/** Prometheus metrics. Requests are counted in plain numbers, which are formatted when a scrape
- *  asks. */
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+/** Prometheus metrics. Series with known labels start at 0: `increase()` and `rate()` do not count
+ *  the event that creates a series. */
+import { Counter, Gauge, Registry } from 'prom-client'
+import type { ErrorCode } from '../errors.ts'
+import { collectProcessMetrics } from './process-metrics.ts'
+import { createRequestHistogram } from './request-histogram.ts'
 
-/** Upper bounds in seconds. */
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+/** Values of the label `result` of logins, beside `ok`. */
+const LOGIN_ERRORS: readonly ErrorCode[] = [
+  'code_invalid',
+  'code_used',
+  'invalid_request',
+  'login_blocked',
+  'rate_limited',
+  'wechat_unavailable',
+  'wechat_misconfigured',
+  'upstream_unavailable',
+  'store_unavailable',
+  'internal_error'
+]
 
-interface Series {
-  readonly route: string
-  readonly status: string
-  readonly buckets: Float64Array
-  count: number
-  sum: number
+const REFRESH_RESULTS = ['rotated', 'repeated', 'unknown', 'reused'] as const
+const SECURITY_EVENTS = ['refresh_reused', 'login_code_reused'] as const
+
+export type LoginOutcome = 'ok' | ErrorCode
+export type RefreshOutcome = (typeof REFRESH_RESULTS)[number]
+export type SecurityEvent = (typeof SECURITY_EVENTS)[number]
+
+/** Label `route` of requests that no route took. */
+const NO_ROUTE = 'none'
+
+/** A finished request. */
+export interface MeasuredRequest {
+  /** Path as in the file; null for none. */
+  readonly route: { readonly path: string } | null
+  readonly status: number
+  /** Milliseconds from the first byte to the last. */
+  readonly ms: number
 }
 
 export interface Metrics {
-  /** @param route Path of the route in the file, or `none`.
-   *  @param seconds From the first byte to the last. */
-  requestDone(route: string, status: number, seconds: number): void
-  /** @param result `ok` or an error code. */
-  loginDone(app: string, result: string): void
-  refreshDone(result: string): void
-  securityEvent(kind: string): void
+  finished(request: MeasuredRequest): void
+  /** An error was written in answer to bytes that are no request. */
+  parseErrorAnswered(status: number): void
+  loginDone(appId: string, outcome: LoginOutcome): void
+  refreshDone(outcome: RefreshOutcome): void
+  securityEvent(kind: SecurityEvent): void
   /** @param operation As the store's port names it. */
   storeFailed(operation: string): void
   /** Counts a reload, accepted or rejected. */
   reloadDone(isSuccessful: boolean): void
+  /** Starts the series of the apps and routes of a configuration at 0. */
+  configured(config: KnownLabels): void
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>
   /** Used to add up the metrics of several workers. */
@@ -32,43 +58,77 @@ export interface Metrics {
   readonly contentType: string
 }
 
+export interface KnownLabels {
+  readonly apps: readonly { readonly appId: string }[]
+  readonly routes: readonly { readonly path: string }[]
+}
+
 export interface MetricsOptions {
+  readonly version: string
   /** Seconds since the revocation feed was read to its end. */
   readonly feedAge: () => number
   readonly isStoreTrusted: () => boolean
   readonly revocations: () => number
+  /** Names of the operations that may fail. */
+  readonly storeOperations: readonly string[]
+  /** Statuses of the gateway that are not registered for HTTP. */
+  readonly ownStatuses: readonly number[]
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry, prefix: 'wxgate_' })
+  collectProcessMetrics(registry)
+  const requests = createRequestHistogram(options.ownStatuses)
+  registry.registerMetric(requests.metric)
+  requests.init(NO_ROUTE)
+  const events = createEventCounters(registry, options.storeOperations)
+  const lastReload = { isSuccessful: true, at: Date.now() }
+  addStateGauges(registry, options, lastReload)
+
+  return {
+    finished: ({ route, status, ms }) => requests.observe(route?.path ?? NO_ROUTE, status, ms / 1000),
+    parseErrorAnswered: (status) => requests.observe(NO_ROUTE, status, 0),
+    loginDone: (app, result) => events.logins.inc({ app, result }),
+    refreshDone: (result) => events.refreshes.inc({ result }),
+    securityEvent: (kind) => events.security.inc({ kind }),
+    storeFailed: (operation) => events.storeErrors.inc({ operation }),
+    reloadDone(isSuccessful) {
+      lastReload.isSuccessful = isSuccessful
+      lastReload.at = Date.now()
+    },
+    configured({ apps, routes }) {
+      for (const { path } of routes) requests.init(path)
+      for (const { appId: app } of apps) {
+        for (const result of ['ok', ...LOGIN_ERRORS]) events.logins.inc({ app, result }, 0)
+      }
+    },
+    text: () => registry.metrics(),
+    json: () => registry.getMetricsAsJSON(),
+    contentType: registry.contentType
+  }
+}
+
+function createEventCounters(registry: Registry, storeOperations: readonly string[]) {
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] })
+  const logins = counter('wxgate_logins_total', 'Logins by app and result', ['app', 'result'])
+  const refreshes = counter('wxgate_refreshes_total', 'Refreshes by result', ['result'])
+  const security = counter('wxgate_security_events_total', 'Security events by kind', ['kind'])
+  const storeErrors = counter('wxgate_store_errors_total', 'Operations that the store failed, by operation', [
+    'operation'
+  ])
+  for (const result of REFRESH_RESULTS) refreshes.inc({ result }, 0)
+  for (const kind of SECURITY_EVENTS) security.inc({ kind }, 0)
+  for (const operation of storeOperations) storeErrors.inc({ operation }, 0)
+  return { logins, refreshes, security, storeErrors }
+}
+
+function addStateGauges(
+  registry: Registry,
+  options: MetricsOptions,
+  lastReload: { readonly isSuccessful: boolean; readonly at: number }
+): void {
   const registers = [registry]
-  const series = new Map<string, Map<number, Series>>()
-  registry.registerMetric(requestHistogram(series) as unknown as Metric)
-  const logins = new Counter({
-    name: 'wxgate_logins_total',
-    help: 'Logins by app and result',
-    labelNames: ['app', 'result'],
-    registers
-  })
-  const refreshes = new Counter({
-    name: 'wxgate_refreshes_total',
-    help: 'Refreshes by result',
-    labelNames: ['result'],
-    registers
-  })
-  const security = new Counter({
-    name: 'wxgate_security_events_total',
-    help: 'Security events by kind',
-    labelNames: ['kind'],
-    registers
-  })
-  const storeErrors = new Counter({
-    name: 'wxgate_store_errors_total',
-    help: 'Operations that the store failed, by operation',
-    labelNames: ['operation'],
-    registers
-  })
   /** @param aggregator Combines the values of several workers. */
   const gauge = (name: string, help: string, aggregator: 'max' | 'min', read: () => number) =>
     new Gauge({
@@ -80,85 +140,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
         this.set(read())
       }
     })
-  gauge(
-    'wxgate_store_feed_age_seconds',
-    'Time since the revocation feed was last read to its end',
-    'max',
-    options.feedAge
-  )
+  const info = { name: 'wxgate_build_info', help: 'Version of this gateway; the value is always 1' }
+  new Gauge({ ...info, labelNames: ['version'], registers, aggregator: 'first' }).set({ version: options.version }, 1)
+  const feedAge = 'Time since the revocation feed was last read to its end'
+  gauge('wxgate_store_feed_age_seconds', feedAge, 'max', options.feedAge)
   gauge('wxgate_store_trusted', '1 while revocations are known well enough to accept tokens', 'min', () =>
     Number(options.isStoreTrusted())
   )
   gauge('wxgate_revocations', 'Ended sessions and users held in memory', 'max', options.revocations)
-
-  let lastReload = { isSuccessful: true, at: Date.now() }
-  gauge('wxgate_config_last_reload_successful', 'Whether the newest configuration is in force', 'min', () =>
-    Number(lastReload.isSuccessful)
-  )
-  gauge(
-    'wxgate_config_last_reload_timestamp_seconds',
-    'When the configuration was last read',
-    'max',
-    () => lastReload.at / 1000
-  )
-
-  function seriesOf(route: string, status: number): Series {
-    let byStatus = series.get(route)
-    if (!byStatus) {
-      byStatus = new Map()
-      series.set(route, byStatus)
-    }
-    let found = byStatus.get(status)
-    if (!found) {
-      found = { route, status: String(status), buckets: new Float64Array(BUCKETS.length), count: 0, sum: 0 }
-      byStatus.set(status, found)
-    }
-    return found
-  }
-
-  return {
-    requestDone(route, status, seconds) {
-      const found = seriesOf(route, status)
-      found.count++
-      found.sum += seconds
-      for (let index = 0; index < BUCKETS.length; index++) {
-        if (seconds <= (BUCKETS[index] as number)) {
-          found.buckets[index] = (found.buckets[index] as number) + 1
-          break
-        }
-      }
-    },
-    loginDone: (app, result) => logins.inc({ app, result }),
-    refreshDone: (result) => refreshes.inc({ result }),
-    securityEvent: (kind) => security.inc({ kind }),
-    storeFailed: (operation) => storeErrors.inc({ operation }),
-    reloadDone(isSuccessful) {
-      lastReload = { isSuccessful, at: Date.now() }
-    },
-    text: () => registry.metrics(),
-    json: () => registry.getMetricsAsJSON(),
-    contentType: registry.contentType
-  }
-}
-
-/** A histogram in the form that the registry reads. Buckets are counted apart and added up here. */
-function requestHistogram(series: ReadonlyMap<string, ReadonlyMap<number, Series>>) {
-  const name = 'wxgate_request_duration_seconds'
-  const get = () => {
-    const values: unknown[] = []
-    for (const byStatus of series.values()) {
-      for (const { route, status, buckets, count, sum } of byStatus.values()) {
-        let total = 0
-        BUCKETS.forEach((le, index) => {
-          total += buckets[index] as number
-          values.push({ metricName: `${name}_bucket`, labels: { le, route, status }, value: total })
-        })
-        values.push({ metricName: `${name}_bucket`, labels: { le: '+Inf', route, status }, value: count })
-        values.push({ metricName: `${name}_sum`, labels: { route, status }, value: sum })
-        values.push({ metricName: `${name}_count`, labels: { route, status }, value: count })
-      }
-    }
-    return { name, help: 'Requests by route and status', type: 'histogram', values, aggregator: 'sum' }
-  }
-  return { name, type: 'histogram', aggregator: 'sum', get: async () => get(), reset() {} }
+  const successful = 'Whether the newest configuration is in force'
+  gauge('wxgate_config_last_reload_successful', successful, 'min', () => Number(lastReload.isSuccessful))
+  const readAt = 'When the configuration was last read'
+  gauge('wxgate_config_last_reload_timestamp_seconds', readAt, 'max', () => lastReload.at / 1000)
 }

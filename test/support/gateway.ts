@@ -125,6 +125,7 @@ export async function buildTestGateway(
     clock,
     log,
     accessLog: createAccessLog(config.logging, output, false),
+    version: '0.0.0-test',
     wechatUrl: sandboxUrl,
     ...(options.lookup ? { lookup: options.lookup } : {})
   })
