@@ -21,7 +21,7 @@ test('a server that refuses says why, and no message or log line has the passwor
   if (!server) return
   const at = `127.0.0.1:${server.port}`
   const refused: [string, RegExp][] = [
-    [`redis://${at}`, /wants a user and password/],
+    [`redis://${at}`, /requires a user and password/],
     [`redis://:hunter3@${at}`, /refuses the user or password/],
     [`redis://gate:hunter2@${at}`, /refuses the user or password/],
     [`redis://gate:s3same@${at}/?prefix=other:`, /does not allow this user/],

@@ -112,9 +112,9 @@ test('a sqlite file is made with its folder, and only its owner may read it', as
 test('a store URL that cannot be used is refused without repeating it', async (t) => {
   const options = { clock: createTestClock(), log: quietLog() }
   const wrong = {
-    '': /none of memory/,
-    'postgres://me:hunter2@h/db': /none of memory/,
-    'memory:x': /none of memory/,
+    '': /must be memory/,
+    'postgres://me:hunter2@h/db': /must be memory/,
+    'memory:x': /must be memory/,
     'sqlite:': /path of a file/,
     'sqlite::memory:': /path of a file/,
     'redis://': /cannot be read/,

@@ -31,7 +31,7 @@ export function createRecords(adapter: RecordAdapter): Records {
     throwOnErrors: true,
     emitErrors: false,
     serialize: ({ value }) => value as string,
-    deserialize: (text) => ({ value: text as never, expires: undefined })
+    deserialize: <Value>(text: string) => ({ value: text as Value & string, expires: undefined })
   })
   return {
     get: (key) => keyv.get(key),

@@ -22,7 +22,7 @@ export async function createJwtCodecs(keys: readonly SigningKey[]): Promise<JwtC
     host.register(fastifyJwt, {
       namespace: key.kid,
       secret: keyMaterial(key),
-      sign: { algorithm: key.algorithm, kid: key.kid, header: { typ: ACCESS_TOKEN_TYPE } },
+      sign: { algorithm: key.algorithm, kid: key.kid, header: { alg: key.algorithm, typ: ACCESS_TOKEN_TYPE } },
       verify: {
         algorithms: [key.algorithm],
         // The token rules check every claim; the library verifies the signature only.
@@ -30,7 +30,7 @@ export async function createJwtCodecs(keys: readonly SigningKey[]): Promise<JwtC
         ignoreNotBefore: true,
         cache: false
       }
-    } as never)
+    })
   }
   await host.ready()
   const namespaces = host.jwt as unknown as Record<string, JwtNamespace | undefined>
@@ -76,6 +76,6 @@ const isClaims = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 function keyMaterial(key: SigningKey) {
   if (key.algorithm === 'HS256') return key.privateKey.export()
-  const pem = (object: KeyObject, type: 'pkcs8' | 'spki') => object.export({ format: 'pem', type } as never)
+  const pem = (object: KeyObject, type: 'pkcs8' | 'spki') => object.export({ format: 'pem', type }).toString()
   return { private: pem(key.privateKey, 'pkcs8'), public: pem(key.publicKey, 'spki') }
 }
