@@ -113,7 +113,10 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   await assertWorks(t, await open(t, `redis+sentinel://gate:s3same@127.0.0.1:${sentinel.port}?name=wx`))
   await askRedis(second.port, 'ACL SETUSER gate -info')
   const refused = await open(t, `redis+sentinel://gate:s3same@127.0.0.1:${sentinel.port}?name=wx`)
-  await t.rejects(refused.get('a'), { name: 'StoreError', message: /does not allow this user the commands that wxgate needs/ })
+  await t.rejects(refused.get('a'), {
+    name: 'StoreError',
+    message: /does not allow this user the commands that wxgate needs/
+  })
 
   const unknown = await open(t, `redis+sentinel://127.0.0.1:${sentinel.port}?name=other`)
   await t.rejects(unknown.get('a'), { name: 'StoreError', message: /cannot be reached/ })
