@@ -42,7 +42,7 @@ export class NeedsRestart extends Error {
 
 export async function buildGateway(first: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
   const shared = createShared(first, dependencies)
-  const { lifecycle, revocations, guard, metrics, log } = shared
+  const { lifecycle, revocations, guard, metrics, log, live } = shared
   const { limits, tls } = first.server
   let config = first
   let generation = await createGeneration(first, shared)
@@ -71,6 +71,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     if (isClosed) return
     isClosed = true
     const deadline = performance.now() + timeoutMs
+    live.drain(timeoutMs)
     await edge.close(timeoutMs)
     // Closed last: requests on the edge may need it.
     await service.close(Math.max(0, deadline - performance.now()))
@@ -111,6 +112,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       config = next
       metrics.configured(next)
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
+      live.use(generation.authenticator)
       edge.use(generation.edge)
       service.use(generation.service)
       const ended = before.retire().finally(() => retired.delete(ended))

@@ -7,6 +7,7 @@ import { createAdmit } from '../http/admit.ts'
 import { createHeaderNames } from '../http/headers/header-names.ts'
 import { createPeers } from '../http/network.ts'
 import type { Handler } from '../http/server.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
 import { createCatchAll } from '../proxy/catch-all.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
@@ -32,6 +33,7 @@ export interface Parts
 export interface Generation {
   readonly parts: Parts
   readonly proxy: ReverseProxy
+  readonly authenticator: Authenticator
   readonly edge: Handler
   readonly service: Handler
   /** Releases its parts when its last request has ended. */
@@ -76,6 +78,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   return {
     parts: { ...shared, ...identity, ...platform, config, upstreams },
     proxy,
+    authenticator: identity.authenticator,
     edge: createEdgeHandler({
       admit: createAdmit({ limits, names, peers, observer, allowsRawPercent: true }),
       peers,
@@ -107,7 +110,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
 type ProxyNeeds = Pick<IdentityParts, 'authenticator'> & Pick<PlatformParts, 'openData'> & { upstreams: Upstreams }
 
 function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
-  const { clock, revocations, lifecycle, unverified, guard } = shared
+  const { clock, revocations, live, lifecycle, unverified, guard } = shared
   const { authenticator, upstreams, openData } = needs
   const { routes } = config
   const { bodyIdleTimeout } = config.server.limits
@@ -118,6 +121,7 @@ function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower
       bodyIdleTimeout,
       authenticator,
       revocations,
+      live,
       upstreamOf: (name) => upstreams.get(name),
       lifecycle,
       openData,

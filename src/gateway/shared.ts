@@ -7,6 +7,7 @@ import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
 import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
 import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import { createRevocations, type Revocations } from '../identity/revocations.ts'
+import { createLiveConnections, type LiveConnections } from '../proxy/live-connections.ts'
 import type { Store } from '../store/port.ts'
 import { type StoreWatch, watchStore } from '../store/watch.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
@@ -46,6 +47,8 @@ export interface Shared extends GatewayDependencies {
   readonly observer: RecordObserver
   /** Resolves the names of upstreams and of WeChat. */
   readonly lookup: LookupFunction
+  /** WebSockets and event streams. */
+  readonly live: LiveConnections
   /** Connections to upstreams. */
   readonly pools: Pools
   readonly lender: { open(): Borrower }
@@ -87,6 +90,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
       }
     },
     lookup,
+    live: createLiveConnections({ clock, revocations }),
     pools: createPools({ lookup }),
     lender: createLender()
   }

@@ -5,6 +5,7 @@ import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
 import type { Flusher } from './flusher.ts'
+import type { LiveConnections } from './live-connections.ts'
 import type { PlannedRoute } from './plan.ts'
 import type { UpstreamHead } from './upstream-head.ts'
 
@@ -19,6 +20,7 @@ export interface ExchangeOptions {
   readonly flusher: Flusher
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly clock: Clock
+  readonly live: Pick<LiveConnections, 'add' | 'remove'>
   /** `balance: hash` keeps requests with the same key on one target. */
   readonly balanceKey: string | null
 }

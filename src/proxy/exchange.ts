@@ -6,12 +6,13 @@ import type { Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
 import type { Drained } from '../http/answer/client-response.ts'
 import { RequestBody } from '../http/body/request-body.ts'
-import { type PublicPlace, rewriteLocation } from '../http/headers/location.ts'
-import { isEventStream } from '../http/headers/response-headers.ts'
 import type { UnderWay } from '../http/request.ts'
 import type { Lease } from '../upstream/attempts.ts'
 import { codeOf, INVALID_RESPONSE, NO_TARGET, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import { EventStream, isEndlessStream } from './event-stream.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
+import { type OpenBody, TimedBody } from './open-body.ts'
+import { buildResponseHead } from './response-head.ts'
 
 /** RFC 8297. */
 const EARLY_HINTS = 103
@@ -31,8 +32,9 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
   #isOver = false
   #body: RequestBody | null = null
   #ownBody: Buffer | Readable | null = null
-  #isPaused = false
-  /** Limits the time of the upstream while a response continues after its first bytes. */
+  /** Null until the response continues after its first bytes. */
+  #open: OpenBody | null = null
+  /** Limits the time of the upstream after an interim response. */
   #timer: Timer | undefined
 
   constructor(options: ExchangeOptions) {
@@ -42,7 +44,9 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     req.underWay = this
   }
 
-  start(): void {
+  /** @param body Sent in place of the client's. */
+  start(body: Buffer | Readable | null = null): void {
+    this.#ownBody ??= body
     // The client may have disconnected during an asynchronous step before.
     if (this.#isOver) return
     const { head, req, request, route } = this.#options
@@ -60,16 +64,10 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
         method: request.method as Dispatcher.HttpMethod,
         headers: head.headers,
         body: this.#ownBody ?? this.#body,
-        headersTimeout: this.#responseTimeout
+        headersTimeout: route.plan.responseTimeoutMs
       },
       this
     )
-  }
-
-  /** Starts with another body than the client's. */
-  startWith(body: Buffer | Readable): void {
-    this.#ownBody = body
-    this.start()
   }
 
   /** Replaces the start. */
@@ -93,23 +91,20 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
       this.#onInformational(status, raw)
       return true
     }
-    this.#clearTimer()
+    this.#close()
     if (this.#lease.answered(status)) throw ASK_ANOTHER
-    const { request, responseHeaders, route, flusher } = this.#options
-    request.record.answered()
-    const head = responseHeaders.build(raw, status, route.responseHeaders)
+    this.#options.request.record.answered()
+    const head = buildResponseHead(raw, status, this.#options)
     if (head === null) throw INVALID_RESPONSE
-    if (status === 201 || (status >= 300 && status < 400)) rewriteLocation(head, this.#place)
     this.#head = head
     this.#status = status
     this.#resume = resume
     if (status === 204 || status === 304) this.#endWithoutBody()
-    else flusher.add(this)
+    else this.#options.flusher.add(this)
     return true
   }
 
   onData(chunk: Buffer): boolean {
-    this.#timer?.refresh()
     if (this.#head !== null) {
       if (this.#firstChunk === null) {
         this.#firstChunk = chunk
@@ -117,7 +112,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
       }
       this.flush()
     }
-    return this.#write(chunk)
+    return this.#open === null || this.#open.write(chunk)
   }
 
   onComplete(): void {
@@ -144,10 +139,9 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
 
   /** Called by the flusher: writes the head and a first chunk. */
   flush(): void {
-    const { client, route } = this.#options
+    const { client } = this.#options
     if (this.#head === null || this.#isOver || client.isGone) return
-    // An event stream may pause without limit.
-    if (!isEventStream(this.#head)) this.#setTimer(route.plan.upstream.config.timeouts.idle)
+    const body = this.#openBody(this.#head)
     try {
       this.#writeHead()
     } catch (error) {
@@ -157,59 +151,33 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     }
     const chunk = this.#firstChunk
     this.#firstChunk = null
-    if (chunk === null) client.flush()
+    this.#open = body
     // The first chunk was accepted before it was written. At most one more follows it.
-    else this.#write(chunk)
+    body.start(chunk)
   }
 
   onDrain(): void {
-    this.#isPaused = false
+    this.#open?.drained()
     this.#resume?.()
   }
 
   onClientClose(): void {
-    this.#clearTimer()
+    this.#close()
     if (this.#isOver || this.#options.client.isFinished) return
     this.#isOver = true
     this.#abort?.()
     this.#body?.destroy()
   }
 
-  get #place(): PublicPlace {
-    const { request, route } = this.#options
-    const { forwardedHost: clientHost = request.headers.host } = request.headers
-    return { targets: route.plan.upstream.targets, stripPrefix: route.stripPrefix, clientHost }
-  }
-
-  get #responseTimeout(): number {
-    const { route } = this.#options
-    return route.timeout ?? route.plan.upstream.config.timeouts.response
-  }
-
   /** Each 1xx restarts undici's deadline. The first one sets a deadline that stays. */
   #onInformational(status: number, raw: Buffer[]): void {
     // The request asked for no other protocol.
     if (status === 101) throw INVALID_RESPONSE
-    if (this.#timer === undefined) this.#setTimer(this.#responseTimeout)
+    const { client, clock, route } = this.#options
+    this.#timer ??= clock.setTimeout(() => this.#stop(UPSTREAM_TIMEOUT), route.plan.responseTimeoutMs)
     if (status !== EARLY_HINTS || this.#isOver) return
-    const { client, responseHeaders, route } = this.#options
-    const hints = responseHeaders.build(raw, status, route.responseHeaders)
+    const hints = buildResponseHead(raw, status, this.#options)
     if (hints !== null) client.hint(hints)
-  }
-
-  #setTimer(ms: number): void {
-    this.#clearTimer()
-    this.#timer = this.#options.clock.setTimeout(() => {
-      // The client is slow, not the upstream.
-      if (this.#isPaused) this.#timer?.refresh()
-      else this.#stop(UPSTREAM_TIMEOUT)
-    }, ms)
-  }
-
-  #clearTimer(): void {
-    if (this.#timer === undefined) return
-    this.#options.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
   }
 
   /** Ends the upstream request; onError does the rest. */
@@ -226,12 +194,29 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     client.head(this.#status, head)
   }
 
-  /** False when the client is slower than the upstream: reading stops until it has caught up.
-   *  The listener gives up on a client that never does. */
-  #write(chunk: Buffer): boolean {
-    if (this.#options.client.write(chunk, this)) return true
-    this.#isPaused = true
-    return false
+  #openBody(head: readonly string[]): OpenBody {
+    const { client, clock, live, route } = this.#options
+    if (isEndlessStream(head)) {
+      return new EventStream({ client, drained: this, clock, live, onEnd: () => this.#endStream() })
+    }
+    const idleMs = route.plan.upstream.config.timeouts.idle
+    return new TimedBody({ client, drained: this, clock, idleMs, onSilence: () => this.#stop(UPSTREAM_TIMEOUT) })
+  }
+
+  /** Ends an event stream in order: to the client it is complete. */
+  #endStream(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#close()
+    this.#options.client.end(null)
+    this.#abort?.()
+  }
+
+  /** Stops the timers. */
+  #close(): void {
+    this.#options.clock.clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#open?.close()
   }
 
   #retry(): void {
@@ -242,7 +227,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
 
   #settle(): void {
     this.#abort = null
-    this.#clearTimer()
+    this.#close()
   }
 
   #fail(error: ApiError, cause?: Error): void {

@@ -8,6 +8,8 @@ import type { BodyTransform } from './transforms/transform.ts'
 
 export interface RoutePlan {
   readonly upstream: Upstream
+  /** Limit for the time to the head of the response. */
+  readonly responseTimeoutMs: number
   readonly bodyLimits: BodyLimits
   /** Null for a route without a limit. */
   readonly limiter: RateLimiter | null

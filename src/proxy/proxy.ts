@@ -22,7 +22,7 @@ import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
-import { createLiveSockets } from './live-sockets.ts'
+import type { LiveConnections } from './live-connections.ts'
 import type { PlannedRoute } from './plan.ts'
 import { createOpenDataTransform } from './transforms/open-data.ts'
 import { createUpstreamHead, type UpstreamHead } from './upstream-head.ts'
@@ -42,7 +42,9 @@ export interface ProxyDeps {
   /** Milliseconds that a request body may pause. */
   readonly bodyIdleTimeout: number
   readonly authenticator: Authenticator
-  readonly revocations: Pick<Revocations, 'statusOf' | 'version' | 'isRevoked'>
+  readonly revocations: Pick<Revocations, 'statusOf'>
+  /** WebSockets and event streams. */
+  readonly live: Pick<LiveConnections, 'add' | 'remove'>
   readonly upstreamOf: (name: string) => Upstream
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly openData: Pick<OpenDataReader, 'decrypt'>
@@ -53,19 +55,20 @@ export interface ProxyDeps {
 }
 
 export function createProxy(deps: ProxyDeps): ReverseProxy {
-  const { clock, authenticator, revocations, lifecycle, unverified, guard } = deps
+  const { clock, authenticator, revocations, live, lifecycle, unverified, guard } = deps
   const openDataTransform = createOpenDataTransform(deps.openData)
   const authorize = createAuthorize(deps.routes.map(plan), authenticator)
   const buildHead = createUpstreamHead({ revocations })
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
-  const liveSockets = createLiveSockets(revocations)
 
   function plan(route: RouteConfig): PlannedRoute {
+    const upstream = deps.upstreamOf(route.upstream)
     return {
       ...route,
       plan: {
-        upstream: deps.upstreamOf(route.upstream),
+        upstream,
+        responseTimeoutMs: route.timeout ?? upstream.config.timeouts.response,
         bodyLimits: { limit: route.bodyLimit, idle: deps.bodyIdleTimeout },
         limiter: deps.limiterOf(route),
         requestBody: route.openData ? openDataTransform : null,
@@ -99,6 +102,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       flusher,
       lifecycle,
       clock,
+      live,
       balanceKey
     })
     const { limiter, requestBody } = route.plan
@@ -119,7 +123,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       if (requestBody === null || !head.hasBody) return exchange.start()
       const { headers } = request
       const body = await requestBody.apply(req, { principal, headers, limits, upstreamHeaders: head.headers })
-      exchange.startWith(body)
+      exchange.start(body)
     } catch (error) {
       exchange.refuse(guard.toApiError(error, request.record))
     }
@@ -161,7 +165,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         const decision = decide(request)
         if (decision.error !== null) return refuse(decision.error)
         const { route, principal } = decision
-        const { limiter, upstream } = route.plan
+        const { limiter } = route.plan
         const { path, headers } = buildHead(request, route, principal)
         await limiter?.hit(limitKey(route, request, principal))
         // The client may have disconnected while its count was read.
@@ -169,22 +173,15 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         joinWebSocket({
           socket,
           head,
-          record,
-          upstream,
+          request,
           route,
           path,
           headers,
           responseHeaders,
           clock,
           balanceKey: principal === null ? null : principal.openId,
-          clientHost: request.headers.forwardedHost ?? request.headers.host,
-          onOpen(end) {
-            if (principal === null) return () => {}
-            return liveSockets.watch(principal, () => {
-              record.failed('session_revoked')
-              end()
-            })
-          },
+          session: principal && { principal, authorization: request.headers.authorization },
+          live,
           onEnd
         })
       }

@@ -5,37 +5,33 @@ import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../clock.ts'
-import type { RouteConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
 import { breakOff, closeSoon, formatHead, writeProblem } from '../http/answer/send-problem.ts'
-import { rewriteLocation } from '../http/headers/location.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
-import { CLIENT_CLOSED_REQUEST, type RequestRecord } from '../http/record.ts'
+import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
+import type { AdmittedRequest } from '../http/request.ts'
 import type { Lease } from '../upstream/attempts.ts'
 import { ConnectTimeout, INVALID_RESPONSE, NO_TARGET, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import { MAX_RESPONSE_HEAD_BYTES, type Target, tlsOptions } from '../upstream/target.ts'
-import type { Upstream } from '../upstream/upstreams.ts'
 import { type EarlyBytes, readEarly } from './early-bytes.ts'
-
-/** After this much silence the kernel checks that the other side still exists. */
-const KEEP_ALIVE_MS = 60_000
+import type { LiveConnection, LiveConnections } from './live-connections.ts'
+import type { PlannedRoute } from './plan.ts'
+import { buildResponseHead } from './response-head.ts'
+import { Tunnel } from './tunnel.ts'
 
 export interface UpgradeOptions {
   readonly socket: Duplex
   /** Bytes that arrived behind the request's head. */
   readonly head: Buffer
-  readonly record: RequestRecord
-  readonly upstream: Upstream
-  readonly route: RouteConfig
+  readonly request: AdmittedRequest
+  readonly route: PlannedRoute
   readonly path: string
   readonly headers: readonly string[]
   readonly responseHeaders: ResponseHeaders
   readonly clock: Clock
   readonly balanceKey: string | null
-  /** Host header of the client, or of the trusted proxy in front. */
-  readonly clientHost: string
-  /** Called when the two sides are joined. The function it returns is called when they part. */
-  readonly onOpen: (end: () => void) => () => void
+  readonly session: LiveConnection['session']
+  readonly live: Pick<LiveConnections, 'add' | 'remove'>
   /** Called once, when the connection is over or could not be made. */
   readonly onEnd: (status: number) => void
 }
@@ -55,10 +51,10 @@ class Handshake {
   #timer: Timer | undefined
 
   constructor(options: UpgradeOptions) {
-    const { upstream, balanceKey: key, socket, head } = options
+    const { route, balanceKey: key, socket, head } = options
     this.#options = options
     // A sent handshake may have had an effect: it is not repeated.
-    this.#lease = upstream.attempts({ key, method: 'GET', isReplayable: false })
+    this.#lease = route.plan.upstream.attempts({ key, method: 'GET', isReplayable: false })
     this.#early = readEarly(socket, head)
   }
 
@@ -73,7 +69,8 @@ class Handshake {
   }
 
   #attempt(): void {
-    const { upstream, route, record } = this.#options
+    const { request: admitted, route } = this.#options
+    const { timeouts } = route.plan.upstream.config
     const target = this.#lease.next()
     if (!target) {
       this.#refuse(NO_TARGET)
@@ -90,12 +87,12 @@ class Handshake {
     }
     this.#request = request
     this.#wasSent = false
-    record.attempted(target.origin.host)
-    this.#setDeadline(request, new ConnectTimeout(), upstream.config.timeouts.connect)
+    admitted.record.attempted(target.origin.host)
+    this.#setDeadline(request, new ConnectTimeout(), timeouts.connect)
     request.on('socket', (socket) => {
       socket.once(target.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
         this.#wasSent = true
-        this.#setDeadline(request, UPSTREAM_TIMEOUT, route.timeout ?? upstream.config.timeouts.response)
+        this.#setDeadline(request, UPSTREAM_TIMEOUT, route.plan.responseTimeoutMs)
       })
     })
     request.on('close', () => {
@@ -120,8 +117,8 @@ class Handshake {
   }
 
   #onUpgrade(response: IncomingMessage, upstreamSocket: Socket, head: Buffer): void {
-    const { responseHeaders, route, socket } = this.#options
-    const headers = responseHeaders.build(toBuffers(response.rawHeaders), 101, route.responseHeaders)
+    const { socket } = this.#options
+    const headers = buildResponseHead(toBuffers(response.rawHeaders), 101, this.#options)
     upstreamSocket.on('error', () => {})
     if (headers === null || response.headers.upgrade?.toLowerCase() !== 'websocket' || socket.destroyed) {
       upstreamSocket.destroy()
@@ -131,15 +128,29 @@ class Handshake {
     this.#answer(101)
     upstreamSocket.on('close', () => this.#lease.done())
     socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
-    if (head.length > 0) socket.write(head)
-    for (const chunk of this.#early.stop()) upstreamSocket.write(chunk)
-    join(this.#options, upstreamSocket)
+    this.#openTunnel(upstreamSocket, head)
+  }
+
+  #openTunnel(upstreamSocket: Socket, head: Buffer): void {
+    const { socket, request, route, session, live, clock } = this.#options
+    const tunnel = new Tunnel({
+      client: socket,
+      upstream: upstreamSocket,
+      session,
+      maxAgeMs: route.maxConnectionAge,
+      idleMs: route.plan.upstream.config.timeouts.idle,
+      clock,
+      onEnding: (reason) => request.record.failed(reason)
+    })
+    tunnel.open(head, this.#early.stop())
+    live.add(tunnel)
+    socket.on('close', () => live.remove(tunnel))
   }
 
   #onResponse(response: IncomingMessage): void {
-    const { responseHeaders, route, socket, upstream, clientHost } = this.#options
+    const { route, socket } = this.#options
     const { statusCode = 0 } = response
-    const headers = responseHeaders.build(toBuffers(response.rawHeaders), statusCode, route.responseHeaders)
+    const headers = buildResponseHead(toBuffers(response.rawHeaders), statusCode, this.#options)
     response.on('error', () => {})
     if (headers === null || statusCode < 200) {
       response.destroy()
@@ -148,8 +159,7 @@ class Handshake {
     }
     this.#answer(statusCode)
     this.#early.stop()
-    rewriteLocation(headers, { targets: upstream.targets, stripPrefix: route.stripPrefix, clientHost })
-    relayRefusal(socket, upstream.config.timeouts.idle, response, headers)
+    relayRefusal(socket, route.plan.upstream.config.timeouts.idle, response, headers)
   }
 
   #answer(status: number): void {
@@ -158,16 +168,16 @@ class Handshake {
     this.#lease.answered(status)
     this.#status = status
     if (status === 101) this.#request = null
-    this.#options.record.answered()
+    this.#options.request.record.answered()
   }
 
   #refuse(error: ApiError): void {
     if (this.#status !== 0) return
-    const { socket, record } = this.#options
+    const { socket, request } = this.#options
     this.#early.stop()
     this.#status = error.status
-    record.failed(error.code)
-    writeProblem(socket, error, record.requestId)
+    request.record.failed(error.code)
+    writeProblem(socket, error, request.record.requestId)
   }
 
   #setDeadline(request: ClientRequest, error: Error, ms: number): void {
@@ -192,31 +202,6 @@ function relayRefusal(socket: Duplex, idleMs: number, response: IncomingMessage,
     else breakOff(socket)
   })
   response.pipe(socket)
-}
-
-/** Passes bytes in both directions, each side at the pace of the other. */
-function join({ socket, upstream, onOpen }: UpgradeOptions, upstreamSocket: Socket): void {
-  const destroy = () => {
-    socket.destroy()
-    upstreamSocket.destroy()
-  }
-  const onClosed = onOpen(destroy)
-  // Bytes of both directions pass through this socket.
-  upstreamSocket.setTimeout(upstream.config.timeouts.idle, destroy)
-  upstreamSocket.setKeepAlive(true, KEEP_ALIVE_MS)
-  if ('setKeepAlive' in socket) (socket as Socket).setKeepAlive(true, KEEP_ALIVE_MS)
-  upstreamSocket.pipe(socket)
-  socket.pipe(upstreamSocket)
-  // Bytes sent before an orderly end are still on their way to the other side.
-  upstreamSocket.on('close', () => {
-    if (upstreamSocket.readableEnded) closeSoon(socket)
-    else socket.destroy()
-  })
-  socket.on('close', () => {
-    onClosed()
-    if (socket.readableEnded) closeSoon(upstreamSocket)
-    else upstreamSocket.destroy()
-  })
 }
 
 function dial(options: UpgradeOptions, target: Target): ClientRequest {

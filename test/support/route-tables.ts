@@ -23,6 +23,7 @@ export function route(path: string, settings: Partial<RouteConfig> = {}): RouteC
     auth: 'required',
     apps: null,
     stripPrefix: null,
+    maxConnectionAge: 0,
     timeout: null,
     bodyLimit: 1_000,
     rateLimit: null,

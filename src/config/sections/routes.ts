@@ -72,6 +72,7 @@ const route = mapping('A route. The longest matching path wins.', {
       limit(['user', 'ip'], 'Counted per user, over all sessions, or per client address.')
     )
   ),
+  maxConnectionAge: duration('A WebSocket is ended after this long. 0s: as long as its token is accepted.', '0s'),
   requestHeaders: headerEdits('Changes to the headers that the upstream gets.'),
   responseHeaders: headerEdits('Changes to the headers that the client gets.'),
   identity: section('Identity headers for the upstream.', {
@@ -206,6 +207,8 @@ export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
     timeout: timeout === undefined ? null : milliseconds(timeout),
     bodyLimit: written.bodyLimit === undefined ? bodyLimit : bytes(written.bodyLimit),
     rateLimit: rateLimit === undefined ? null : { ...rateLimit, window: milliseconds(rateLimit.window) },
+    /** Milliseconds; 0: as long as its token is accepted. */
+    maxConnectionAge: milliseconds(written.maxConnectionAge),
     requestHeaders: written.requestHeaders,
     responseHeaders: written.responseHeaders,
     identityHeaders: written.identity.headers,

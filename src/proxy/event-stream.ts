@@ -1,0 +1,92 @@
+/** Event streams (WHATWG HTML, section 9.2). A draining gateway ends them between two events. */
+import type { Clock, Timer } from '../clock.ts'
+import type { ClientResponse, Drained } from '../http/answer/client-response.ts'
+import { isEventStream } from '../http/headers/response-headers.ts'
+import type { LiveConnection, LiveConnections } from './live-connections.ts'
+import type { OpenBody } from './open-body.ts'
+
+/** An event ends with an empty line. */
+const EVENT_END = /\r\n\r\n|\n\n|\r\r/g
+const ENDS_WITH_EVENT = /(?:\r\n\r\n|\n\n|\r\r)$/
+/** Bytes of {@link EVENT_END} that an earlier chunk may hold. */
+const TAIL_BYTES = 3
+/** Time for an incomplete event before the stream ends inside it. */
+const EVENT_MS = 1_000
+
+/** True for a stream of unlimited duration: one that announces no length.
+ *  @param head Name and value in turns. */
+export function isEndlessStream(head: readonly string[]): boolean {
+  return isEventStream(head) && !head.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
+}
+
+export interface EventStreamDeps {
+  readonly client: ClientResponse
+  readonly drained: Drained
+  readonly live: Pick<LiveConnections, 'add' | 'remove'>
+  readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
+  /** Called once when the gateway ends the stream: nothing is written after it. */
+  readonly onEnd: () => void
+}
+
+/** The body of an event stream. The upstream may pause without limit. */
+export class EventStream implements OpenBody, LiveConnection {
+  readonly session = null
+  readonly maxAgeMs = 0
+  readonly #deps: EventStreamDeps
+  /** The last bytes written, in Latin-1. An empty stream is between two events. */
+  #tail = ''
+  #isBetweenEvents = true
+  #isEnding = false
+  #timer: Timer | undefined
+
+  constructor(deps: EventStreamDeps) {
+    this.#deps = deps
+  }
+
+  start(first: Buffer | null): void {
+    if (first === null) this.#deps.client.flush()
+    else this.write(first)
+    this.#deps.live.add(this)
+  }
+
+  write(chunk: Buffer): boolean {
+    const { client, drained, onEnd } = this.#deps
+    if (!this.#isEnding) return this.#pass(chunk)
+    const length = this.#isBetweenEvents ? 0 : firstEventLength(this.#tail, chunk)
+    if (length < 0) return this.#pass(chunk)
+    const canGoOn = client.write(chunk.subarray(0, length), drained)
+    onEnd()
+    return canGoOn
+  }
+
+  drained(): void {}
+
+  end(): void {
+    if (this.#isEnding) return
+    this.#isEnding = true
+    const { clock, onEnd } = this.#deps
+    this.#timer = clock.setTimeout(onEnd, this.#isBetweenEvents ? 0 : EVENT_MS)
+  }
+
+  close(): void {
+    this.#deps.clock.clearTimeout(this.#timer)
+    this.#deps.live.remove(this)
+  }
+
+  #pass(chunk: Buffer): boolean {
+    const text = this.#tail + chunk.toString('latin1', Math.max(0, chunk.length - TAIL_BYTES - 1))
+    this.#isBetweenEvents = ENDS_WITH_EVENT.test(text)
+    this.#tail = text.slice(-TAIL_BYTES)
+    return this.#deps.client.write(chunk, this.#deps.drained)
+  }
+}
+
+/** Bytes of the chunk to the end of the first event that ends in it, or -1.
+ *  @param tail The bytes before it. */
+function firstEventLength(tail: string, chunk: Buffer): number {
+  for (const match of (tail + chunk.toString('latin1')).matchAll(EVENT_END)) {
+    const end = match.index + match[0].length
+    if (end > tail.length) return end - tail.length
+  }
+  return -1
+}

@@ -1,0 +1,26 @@
+/** Builds the head of the response to the client from the upstream's. HTTP and WebSocket use it. */
+import { rewriteLocation } from '../http/headers/location.ts'
+import type { ResponseHeaders } from '../http/headers/response-headers.ts'
+import type { AdmittedRequest } from '../http/request.ts'
+import type { PlannedRoute } from './plan.ts'
+
+export interface ResponseHeadDeps {
+  readonly request: AdmittedRequest
+  readonly route: PlannedRoute
+  readonly responseHeaders: ResponseHeaders
+}
+
+/** Gives name and value in turns; null when the upstream's head contradicts itself.
+ *  @param raw Name and value in turns, unchanged. */
+export function buildResponseHead(
+  raw: readonly (Buffer | string)[],
+  status: number,
+  { request, route, responseHeaders }: ResponseHeadDeps
+): string[] | null {
+  const head = responseHeaders.build(raw, status, route.responseHeaders)
+  if (head !== null && (status === 201 || (status >= 300 && status < 400))) {
+    const { forwardedHost: clientHost = request.headers.host } = request.headers
+    rewriteLocation(head, { targets: route.plan.upstream.targets, stripPrefix: route.stripPrefix, clientHost })
+  }
+  return head
+}
