@@ -50,10 +50,10 @@ export function configFile({ config }: ConfigArguments, env: CliIo['env']): stri
   return config ?? (env.WXGATE_CONFIG || 'gateway.yaml')
 }
 
-export class UsageError extends Error {}
+class UsageError extends Error {}
 
 /** `sandbox,memory-store` */
-export function readAllowances(text: string): Allowance[] {
+function readAllowances(text: string): Allowance[] {
   const names = text.split(',').map((name) => name.trim())
   return names
     .filter((name) => name !== '')

@@ -12,7 +12,7 @@ export interface EnvironmentDefault {
 }
 
 /** The keys of a schema that have a variable. */
-export function environmentDefaults(schema: JsonSchema, path: readonly string[] = []): EnvironmentDefault[] {
+function environmentDefaults(schema: JsonSchema, path: readonly string[] = []): EnvironmentDefault[] {
   const variable = schema['x-env']
   return [
     ...(variable === undefined ? [] : [{ path, variable, schema }]),

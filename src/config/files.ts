@@ -38,7 +38,7 @@ export function readText(read: ReadFile, path: string): TextFile {
   }
 }
 
-export function decodeText(content: Uint8Array): string | null {
+function decodeText(content: Uint8Array): string | null {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(content)
   } catch {

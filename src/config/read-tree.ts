@@ -186,7 +186,7 @@ function wanted(schema: JsonSchema | undefined): ReadonlySet<string> {
   return new Set(kinds.filter((kind) => kind !== undefined))
 }
 
-export function childSchema(schema: JsonSchema | undefined, name: string): JsonSchema | undefined {
+function childSchema(schema: JsonSchema | undefined, name: string): JsonSchema | undefined {
   const properties = schema?.properties
   if (properties !== undefined && Object.hasOwn(properties, name)) return properties[name]
   return Object.values(schema?.patternProperties ?? {})[0]

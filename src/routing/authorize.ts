@@ -73,7 +73,7 @@ function matchError(match: Exclude<Match<RouteConfig>, { kind: 'route' }>): ApiE
 }
 
 /** True when the principal has an accepted value for every claim that the route names. */
-export function hasClaims(principal: Principal, required: RouteConfig['require']): boolean {
+function hasClaims(principal: Principal, required: RouteConfig['require']): boolean {
   for (const name in required) {
     const accepted = required[name] ?? []
     const value = Object.hasOwn(principal.claims, name) ? principal.claims[name] : undefined

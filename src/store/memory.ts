@@ -8,7 +8,7 @@ import { createRecords, wholeTtl } from './records.ts'
 
 /** Most records kept; above it the least recently used one goes, live or not. At about 500
  *  bytes a record this is about 100 MB. */
-export const MEMORY_RECORDS = 200_000
+const MEMORY_RECORDS = 200_000
 
 interface MemoryRecord {
   readonly value: string

@@ -5,7 +5,7 @@ import type { Log } from '../telemetry/log.ts'
 import { isBusy } from './sqlite-database.ts'
 
 /** Rows per step: a request may have to wait for one step. */
-export const SWEEP_ROWS = 100
+const SWEEP_ROWS = 100
 /** Milliseconds until the next step with more to remove, and without. */
 const BUSY_INTERVAL = 20
 const IDLE_INTERVAL = 1_000

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { ApiError } from '../../errors.ts'
 
 export const BODY_TOO_LARGE = new ApiError('body_too_large', 'The request body is larger than this route accepts.')
-export const BODY_TOO_SLOW = new ApiError('request_timeout', 'The request body stopped arriving.')
+const BODY_TOO_SLOW = new ApiError('request_timeout', 'The request body stopped arriving.')
 const CLIENT_LEFT = new ApiError('request_timeout', 'The client closed the connection before the end of its body.')
 
 export interface BodyLimits {

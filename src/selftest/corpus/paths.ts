@@ -3,7 +3,7 @@ import { type Row, refused } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 
 const STATUSES = [400, 401, 403, 404]
-export const UNREADABLE = refused(STATUSES, ['bad_path', 'invalid_request'])
+const UNREADABLE = refused(STATUSES, ['bad_path', 'invalid_request'])
 /** Refused as unreadable, or held to the rule of the path that it can stand for. */
 export const GUARDED = refused(STATUSES, ['bad_path', 'invalid_request', 'token_missing', 'no_route'])
 
