@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The command `wxgate`. Runs on any Node from 20 on: it finds a Node that is new enough and prepares the process.
+// The command `wxgate`. Runs on any Node from 20 on: finds a Node that is new enough and prepares
+// the process.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import * as nodeModule from 'node:module'
@@ -9,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 
 const OLDEST_MAJOR = 24
-// Set for the child only and removed there, so that a second Node that is too old starts no third one.
+// Set for the child only and removed there, so that the child never starts another Node.
 const LIFELINE = 'WXGATE_LIFELINE_FD'
 const PARENT_CHECK_MS = 500
 const PROBE_TIMEOUT_MS = 5000
@@ -52,27 +53,28 @@ function entry() {
   return join(root, 'dist', 'main.js')
 }
 
-/** Keeps memory small under load; each request costs slightly less CPU, too. */
+/** Keeps memory small under load and saves a little CPU per request. */
 function tuneMemory() {
-  // V8 starts to allocate the parts of a request as long-lived objects, which only a full collection frees: the heap
-  // grows by half a gigabyte of garbage before one runs.
+  // V8 learns to allocate the parts of a request as long-lived objects, which only a full
+  // collection frees: half a gigabyte of garbage accumulates before one runs.
   setFlagsFromString('--no-allocation-site-pretenuring')
-  // Collects after the heap has grown by half. By default it may grow fourfold on a machine with free memory, which
-  // keeps a hundred megabytes of expired tokens.
+  // Collects after the heap has grown by half. The default on a machine with free memory is
+  // fourfold, which keeps a hundred megabytes of expired tokens.
   setFlagsFromString('--heap-growing-percent=50')
 }
 
-/** Halves the time of every start but the first. The cache is beside the packages, where only users who may change the
- *  code itself can write: a shared folder would let others run theirs. Without write access nothing is kept. */
+/** Halves the time of every start but the first. The cache lies beside the packages, where only
+ *  users who may change the code can write: through a shared folder others could inject code.
+ *  Without write access nothing is cached. */
 function keepCompiledCode() {
   const packages = join(root, 'node_modules')
   if (!existsSync(packages)) return
   nodeModule.enableCompileCache(join(packages, '.cache', 'wxgate'))
-  // By default it is written at a regular exit, which a server may never reach.
+  // The default is to write it at a regular exit, which a server may never reach.
   setTimeout(() => nodeModule.flushCompileCache(), 2000).unref()
 }
 
-/** npm runs a script in a shell, and that shell dies of a signal without passing it on. */
+/** npm runs a script in a shell, which dies of a signal without passing it on. */
 function followNpm() {
   if (process.env.npm_lifecycle_event === undefined) return
   const parent = process.ppid
@@ -84,7 +86,8 @@ function followNpm() {
   watch.unref()
 }
 
-/** Paths of the Node that npm installed: linked in a .bin folder above, or in the package for this platform. */
+/** Paths of the Node that npm installed: linked in a .bin folder above, or in the package for
+ *  this platform. */
 function installedNodes() {
   const file = process.platform === 'win32' ? 'node.exe' : 'node'
   const found = []
@@ -98,19 +101,21 @@ function installedNodes() {
     try {
       found.push(join(dirname(resolve(`${name}/package.json`)), 'bin', file))
     } catch {
-      // Not installed: optional packages may be left out.
+      // Not installed: optional packages may be absent.
     }
   }
   return found.filter((path) => existsSync(path))
 }
 
-/** The reason why a Node cannot be used, or null. It may be built for another C library or miss a shared one. */
+/** The reason why a Node cannot be used, or null. It may be built for another C library or lack
+ *  a shared one. */
 function problemOf(node) {
   const { error, status, stdout, stderr } = spawnSync(node, ['--version'], {
     encoding: 'utf8',
     timeout: PROBE_TIMEOUT_MS
   })
-  // ENOENT for a file that exists: its program loader is missing, as that of glibc is on Alpine.
+  // ENOENT for an existing file means that its program loader is missing, such as glibc's on
+  // Alpine.
   if (error) return error.code === 'ENOENT' ? 'it is built for glibc' : String(error.code)
   if (status !== 0) return (stderr.trim().split('\n')[0] || `status ${status}`).replace(/^.*?: (?=error)/, '')
   return majorOf(stdout) >= OLDEST_MAJOR ? null : `it is ${stdout.trim()}`
@@ -122,7 +127,8 @@ function majorOf(version) {
 
 /** Runs the real process with the same streams, signals and exit status. */
 function standInFor(node) {
-  // A process group of its own: Ctrl-C and `timeout` signal a whole group, and a second signal would cut the drain short.
+  // A separate process group: Ctrl-C and `timeout` signal a whole group, and a second signal would
+  // cut the drain short.
   const child = spawn(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     env: { ...process.env, [LIFELINE]: '3' },
@@ -138,7 +144,7 @@ function standInFor(node) {
   })
 }
 
-/** Ends this process when the stand-in was killed: only then does the other end of the pipe close. */
+/** Ends this process when the parent was killed: only then does the other end of the pipe close. */
 function holdLifeline() {
   const fd = process.env[LIFELINE]
   if (fd === undefined) return

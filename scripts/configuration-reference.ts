@@ -1,4 +1,4 @@
-/** docs/configuration.md, made from the schema and one example file. */
+/** Builds docs/configuration.md from the schema and one example file. */
 import { isAvailable, join, written } from '../src/config/published-schema.ts'
 import { checkedSchema, type JsonSchema } from '../src/config/schema.ts'
 
@@ -80,7 +80,7 @@ interface Key {
   readonly isRequired: boolean
 }
 
-/** Everything that can be written below a key, in the order of the schema. */
+/** Every key below a key, in the order of the schema. */
 function keys(schema: JsonSchema, path: string): Key[] {
   if (schema.items?.properties !== undefined) return keys(schema.items, `${path}[]`)
   const named = Object.entries(schema.properties ?? {})

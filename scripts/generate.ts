@@ -1,6 +1,6 @@
-/** Writes the generated files: config/gateway.schema.json and docs/configuration.md from the schema, docs/openapi from the
- *  endpoints, the score card of docs/security.md from the corpus of the self-test. With --check it writes nothing, and fails
- *  when a file is stale. */
+/** Writes the generated files: config/gateway.schema.json and docs/configuration.md from the
+ *  schema, docs/openapi from the endpoints, the score card of docs/security.md from the corpus of
+ *  the self-test. With --check it writes nothing and fails when a file is stale. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { publishedSchema } from '../src/config/published-schema.ts'
 import { configurationReference } from './configuration-reference.ts'

@@ -1,4 +1,4 @@
-/** The OpenAPI documents of both listeners, as a running gateway serves them. */
+/** Returns the OpenAPI documents of both listeners, as a running gateway serves them. */
 import { systemClock } from '../src/clock.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { buildGateway } from '../src/gateway/gateway.ts'
@@ -6,7 +6,7 @@ import { openStore } from '../src/store/open.ts'
 import { createAccessLog } from '../src/telemetry/access-log.ts'
 import { createLog } from '../src/telemetry/log.ts'
 
-/** A mini-program with every capability: an endpoint exists only where an app can use it. */
+/** A mini-program with every capability: an endpoint exists only when an app can use it. */
 const CONFIG = `
 version: 1
 server: { host: 127.0.0.1, port: 0 }

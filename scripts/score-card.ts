@@ -1,4 +1,5 @@
-/** The tables of docs/security.md: the cases that public suites have too, and every row of the corpus with its answer. */
+/** Builds the tables of docs/security.md: the cases shared with public suites, and every row of
+ *  the corpus with its answer. */
 import { catalogue } from '../src/errors.ts'
 import { FAMILIES, type Family, type Relayed, type Row, SUITES } from '../src/selftest/case.ts'
 import { casesFor, createSample, ROWS } from '../src/selftest/corpus.ts'
@@ -16,7 +17,7 @@ const TITLES: Readonly<Record<Family, string>> = {
 
 const SAMPLE = createSample()
 
-/** The page with its score card up to date. */
+/** Returns the page with a current score card. */
 export function withScoreCard(page: string): string {
   const begin = page.indexOf(BEGIN)
   const end = page.indexOf(END)

@@ -1,5 +1,6 @@
-// Runs before tap. tap comes built with its default plugins and would start the first tests after an install with them:
-// builds it for the plugins that .taprc names. Plain JavaScript: it may run on the system's Node.
+// Runs before tap. An installed tap is built with its default plugins and would run the first tests
+// with them; this builds it for the plugins in .taprc. Plain JavaScript, since the system's Node
+// may run it.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 

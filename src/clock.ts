@@ -1,6 +1,6 @@
 /** Time as an argument, so that tests can move it. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. Steps when somebody sets the system time. */
+  /** Milliseconds since the Unix epoch. Jumps when the system time is set. */
   now(): number
   /** Milliseconds since an arbitrary moment. Never goes back: for durations and deadlines. */
   monotonic(): number
@@ -10,7 +10,7 @@ export interface Clock {
 
 /** A pending timeout. Node's `Timeout` is one. */
 export interface Timer {
-  /** Starts the wait again, whether or not the callback was called. */
+  /** Restarts the wait, whether or not the callback was called. */
   refresh(): unknown
   /** The process may end before the callback is called. */
   unref(): unknown

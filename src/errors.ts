@@ -57,8 +57,8 @@ export interface ApiErrorOptions {
   cause?: unknown
 }
 
-/** An answer other than success. People read `detail`: the event and the next step. It names no credential, no
- *  upstream address and no stack. */
+/** An answer other than success. `detail` is for people: the event and the next step. It names
+ *  no credential, no upstream address and no stack. */
 export class ApiError extends Error {
   readonly code: ErrorCode
   readonly status: number
@@ -88,7 +88,8 @@ function challenge(code: ErrorCode): string {
   return 'Bearer error="invalid_token"'
 }
 
-/** The store did not answer in time, or answered with an error. The outcome of a write is unknown. */
+/** The store did not answer in time, or answered with an error. The outcome of a write is
+ *  unknown. */
 export class StoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
@@ -96,8 +97,8 @@ export class StoreError extends Error {
   }
 }
 
-/** The answer for any thrown value. `cause` of the result is the thrown value unless it was an ApiError already: log it
- *  with its stack where the code is `internal_error`. */
+/** The answer for any thrown value. The thrown value becomes `cause`, except for an ApiError,
+ *  which is returned itself: log it with its stack when the code is `internal_error`. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof StoreError) {
@@ -121,7 +122,8 @@ export interface Problem {
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** The body of an error response (RFC 9457, section 3.1, plus `code`, `action` and `request_id`). */
+/** The body of an error response (RFC 9457, section 3.1, plus `code`, `action` and
+ *  `request_id`). */
 export function toProblem(error: ApiError, requestId: string): Problem {
   return {
     type: `urn:wxgate:error:${error.code}`,

@@ -1,13 +1,14 @@
-/** The process: argv, signals, exit status. No other file touches process, env or the standard streams. */
+/** The process: argv, signals, exit status. No other file touches process, env or the standard
+ *  streams. */
 import { runCommand } from './cli/commands.ts'
 import type { ProcessIo } from './cli/io.ts'
 import { createSignals } from './cli/signals.ts'
 
 const argv = process.argv.slice(2)
 const signals = createSignals(process)
-// Only `run` has something to read again; the others keep the default, which is to end.
+// Only `run` and `demo` reload a configuration; SIGHUP ends the others by default.
 if (argv[0] === 'run' || argv[0] === 'demo') signals.keepHangup()
-// A reader that goes away, such as `wxgate schema | head`, is no failure.
+// A closed reader, as in `wxgate schema | head`, is no failure.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 const io: ProcessIo = {

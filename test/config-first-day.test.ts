@@ -133,7 +133,7 @@ const slips: Record<string, [text: string, says: RegExp]> = {
   ],
   'an equals sign': [
     extra('server:\n  port=8080'),
-    /server: must be .*\(write "key: value" in place of "key = value"\)/
+    /server: must be .*\(write "key: value" instead of "key = value"\)/
   ],
   'a line that is indented too deep': [extra('server:\n  host: a\n    port: 1'), /the line below is indented deeper/],
   'a line that is indented too little': [extra('server:\n    host: a\n  port: 1'), /fits no mapping above it/],

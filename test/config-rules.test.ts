@@ -158,7 +158,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
   {
     title: 'proxies that are everybody',
     text: configText({}, 'server: { trustedProxies: [0.0.0.0/0, "::/0", "::ffff:0.0.0.0/96"] }'),
-    says: [/\[0\]: trusts everybody/, /\[1\]: trusts everybody/, /\[2\]: trusts everybody/]
+    says: [/\[0\]: trusts every address/, /\[1\]: trusts every address/, /\[2\]: trusts every address/]
   },
   {
     title: 'ranges that are none',
@@ -244,12 +244,12 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
       { apps: '[{ appid: wx1234, secret: sandbox }]' },
       'wechat: { apiBase: https://api.weixin.qq.com }'
     ),
-    says: [/apps\[0\]\.secret: .*wechat\.apiBase names another WeChat/]
+    says: [/apps\[0\]\.secret: .*wechat\.apiBase names another server/]
   },
   {
     title: 'a WeChat address that is none',
     text: configText({}, 'wechat: { apiBase: sanbox }'),
-    says: [/wechat\.apiBase: must be a http or https URL.*did you mean "sandbox"/]
+    says: [/wechat\.apiBase: must be an http or https URL.*did you mean "sandbox"/]
   },
   {
     title: 'what this version cannot do',
@@ -327,9 +327,9 @@ test('certificates and keys are read, and have to fit together', async (t) => {
     'server.tls.key.file does not belong to the certificate'
   ])
   t.same(found(`ca: ${file('spoilt')}`, `cert: ${file('key')}, key: ${file('cert')}`), [
-    'upstreams.orders.tls.ca must hold a certificate in PEM that can be read',
-    'server.tls.cert.file must hold a certificate in PEM that can be read',
-    'server.tls.key.file must hold a private key in PEM that can be read'
+    'upstreams.orders.tls.ca must hold a readable certificate in PEM',
+    'server.tls.cert.file must hold a readable certificate in PEM',
+    'server.tls.key.file must hold a readable private key in PEM'
   ])
   t.match(found('', `cert: ${file('cert')}, key: ${file('locked')}`), [/^server\.tls\.key\.file .* not encrypted/])
 })

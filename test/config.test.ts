@@ -85,7 +85,7 @@ test('a placeholder without quotes can be a number or a boolean, one in quotes i
   })
   t.match(load(configText({}, text), { env: { ACCESS: 'FALSE' } }), { config: { logging: { access: false } } })
   t.match(problems(configText({}, 'server: { port: "${PORT}" }'), { env }), [
-    /server\.port: must be a whole number \(take the quotes away\)/
+    /server\.port: must be a whole number \(remove the quotes\)/
   ])
   t.match(problems(configText({}, 'server: { port: ${PORT} }'), { env: { PORT: '08081' } }), [
     /server\.port: must be a whole number/

@@ -1,4 +1,4 @@
-/** The commands of `wxgate`, each in a file of its own that is loaded when the command is called. */
+/** The commands of `wxgate`, each in its own file, which is loaded when the command is called. */
 import { didYouMean } from '../config/problem.ts'
 import type { CliIo, ProcessIo } from './io.ts'
 import { WRONG_USAGE } from './usage.ts'
@@ -7,7 +7,7 @@ type Run = (args: readonly string[], io: ProcessIo, stop: AbortSignal) => Promis
 
 interface Command {
   readonly summary: string
-  /** Ends the process when it returns, even if a connection or timer is left. */
+  /** Ends the process when it returns, even with an open connection or timer. */
   readonly isServer?: true
   readonly load: () => Promise<{ run: Run }>
 }
@@ -32,7 +32,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import('./validate.ts')
   },
   doctor: {
-    summary: 'check a configuration against WeChat, store, targets, certificates and ports ([-c FILE])',
+    summary: 'list every fault of a configuration ([-c FILE] [--strict] [--format text|json])',
     load: () => import('./doctor.ts')
   },
   explain: {
@@ -40,7 +40,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import('./explain.ts')
   },
   echo: {
-    summary: 'run a backend that answers with what it received ([--port 3000])',
+    summary: "show the way of a request (METHOD PATH [-c FILE] [-H 'Name: value']…)",
     load: () => import('./echo.ts')
   },
   sandbox: {
@@ -54,7 +54,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   schema: { summary: 'print the JSON Schema of gateway.yaml', load: () => import('./schema.ts') },
   selftest: {
-    summary: 'attack a gateway and report what did not hold (--against URL --route PATH [--token TOKEN])',
+    summary: 'attack a gateway and report the attacks that got through (--against URL --route PATH [--token TOKEN])',
     load: () => import('./selftest.ts')
   },
   demo: {

@@ -21,8 +21,9 @@ export const CONFIG_USAGE = `  -c, --config  the configuration (default: WXGATE_
                 ${allowances.join(', ')}
 `
 
-/** Flags beat the environment. Throws a {@link UsageError} for an unknown allowance.
- *  @param checks Checks beside those of every command. */
+/** Flags take precedence over the environment. Throws a {@link UsageError} for an unknown
+ *  allowance.
+ *  @param checks Checks besides those of every command. */
 export function loadConfigFrom(
   { config, allow }: ConfigArguments,
   { env, cwd }: CliIo,
@@ -37,7 +38,7 @@ export function loadConfigFrom(
 
 const MODES = ['production', 'development', 'test']
 
-/** A misspelt NODE_ENV would leave the rules of production out. */
+/** A misspelt NODE_ENV would turn off the rules of production. */
 function modeWarnings({ NODE_ENV: mode }: CliIo['env'], file: string): Problem[] {
   if (mode === undefined || mode === '' || MODES.includes(mode)) return []
   const message = `NODE_ENV is ${quote(mode)}, which is unknown: the rules of production do not apply`

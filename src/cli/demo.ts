@@ -1,4 +1,5 @@
-/** `npm start`: the gateway on the repository's gateway.yaml, with the sandbox and a sample service. */
+/** `npm start`: the gateway on the repository's gateway.yaml, with the sandbox and a sample
+ *  service. */
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -51,7 +52,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   const file = resolve(io.cwd, name)
   let orders: OrdersService | null = null
   try {
-    // The sample, unless ORDERS_URL names a service.
+    // The sample runs unless ORDERS_URL names a service.
     if (!io.env.ORDERS_URL) orders = await startOrders(io, dirname(file), Number(ordersPort))
     const memory = { secret: null }
     const complete = (written: GatewayConfig) => resolveGeneratedSecret(written, memory)

@@ -1,4 +1,4 @@
-/** `wxgate dev`: the gateway in front of a reader's own backend, without a file and without WeChat. */
+/** `wxgate dev`: the gateway in front of one backend, without a file and without WeChat. */
 import { parseArgs } from 'node:util'
 import { newSecret } from '../config/generated-secret.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
@@ -16,8 +16,8 @@ Puts the gateway in front of one backend. Needs no file: the sandbox stands in f
 
   --to    the backend, such as http://127.0.0.1:3000
   --path  the path that is passed on, for requests with a token (/api)
-  --port  where to listen (8080; 0 takes a free one)
-  --host  which address (127.0.0.1); another one lets everyone who reaches it log in as anyone
+  --port  port to listen on (8080; 0 takes a free one)
+  --host  address to listen on (127.0.0.1); anyone who can reach another one can log in as any user
 `
 
 const APPID = 'wxsandbox00000001'

@@ -1,4 +1,4 @@
-/** `wxgate doctor`: checks a configuration against the world around it. */
+/** `wxgate doctor`: checks a configuration against the systems that it names. */
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
@@ -22,7 +22,7 @@ Checks what a valid configuration needs: AppSecret and IP allow list of each app
 certificates, free ports. Prints a line per check, and exits with 1 when one failed. Changes nothing.
 
   -c, --config  the configuration (WXGATE_CONFIG, or gateway.yaml)
-  --allow       what NODE_ENV=production would refuse (or WXGATE_ALLOW)
+  --allow       settings that need permission by name (WXGATE_ALLOW)
 `
 
 const MARKS = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const
@@ -51,7 +51,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
   ]
   for (const finding of first) io.stdout(line(finding))
   let hasFailed = false
-  // All at once, told in their order.
+  // Runs the checks at once and prints them in their order.
   const running = checksOf(loaded.config, dirname(resolve(io.cwd, name))).map((check) => check())
   for (const check of running) {
     for (const finding of await check) {

@@ -1,4 +1,5 @@
-/** `wxgate echo`: a backend that answers with what it received, to see what the gateway sends upstream. */
+/** `wxgate echo`: a backend that answers with the request it received, to show what the gateway
+ *  sends upstream. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { parseArgs } from 'node:util'
 import type { CliIo } from './io.ts'
@@ -9,14 +10,15 @@ const USAGE = `Usage: wxgate echo [--port 3000] [--host 127.0.0.1]
 
 Answers every request with its method, path, headers and body as JSON.
 
-  --port  where to listen (3000; 0 takes a free one)
-  --host  which address (127.0.0.1)
+  --port  port to listen on (3000; 0 takes a free one)
+  --host  address to listen on (127.0.0.1)
 `
 
 /** A longer body is cut in the answer (bytes). */
 const BODY_LIMIT = 64 * 1024
 
-/** Resolves with the exit status: 0 after a signal, 1 when the port is in use, 2 for a wrong command line. */
+/** Resolves with the exit status: 0 after a signal, 1 when the port is in use, 2 for a wrong
+ *  command line. */
 export async function run(args: readonly string[], io: CliIo, stop: AbortSignal): Promise<number> {
   let port: number
   let host: string
@@ -83,12 +85,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
     response.end(`${body}\n`)
   } catch {
-    // The client left before its body was complete.
+    // The client disconnected before its body was complete.
     response.destroy()
   }
 }
 
-/** A list only for a header that came more than once. */
+/** A list only for a header that was sent more than once. */
 function shorten(headers: NodeJS.Dict<string[]>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, values]) => [name, values?.length === 1 ? values[0] : values])

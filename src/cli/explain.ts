@@ -1,4 +1,5 @@
-/** `wxgate explain`: shows the way of a request through the code that would serve it. Sends nothing. */
+/** `wxgate explain`: passes a request through the code that would serve it and prints the
+ *  decisions. Sends nothing. */
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { parseArgs } from 'node:util'
@@ -15,7 +16,7 @@ import { refuseCommandLine } from './usage.ts'
 
 const USAGE = `Usage: wxgate explain METHOD PATH [-c FILE] [-H 'Name: value']… [--from ADDRESS] [--format text|json]
 
-Shows the way of a request: its route and why, its user, what the upstream would receive and what is stripped. Sends
+Shows the way of a request: its route with the reason, its user, the upstream's request and the stripped headers. Sends
 nothing. A token given with -H 'Authorization: Bearer …' is verified with the secrets of the file; the state of its
 session is not known here.
 
@@ -75,7 +76,8 @@ function readHeader(line: string): [string, string] {
   return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]
 }
 
-/** Creates no secret file: before the gateway's first start a random secret replaces the word `generated`. */
+/** Creates no secret file: until the gateway's first start a random secret replaces the word
+ *  `generated`. */
 function withSecret(config: GatewayConfig): { config: GatewayConfig; isSecretKnown: boolean } {
   const file = generatedSecretFile(config.store)
   const isSecretKnown = !config.secrets.includes('generated') || (file !== null && existsSync(file))

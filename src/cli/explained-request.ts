@@ -1,4 +1,5 @@
-/** The request of `wxgate explain`, and the refusals of Node's parser, which no part of the gateway repeats. */
+/** The request of `wxgate explain`, and the refusals of Node's parser, which only the parser
+ *  makes. */
 import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { ApiError } from '../errors.ts'
 import { toClientError } from '../http/answer/parse-errors.ts'
@@ -12,7 +13,7 @@ export interface ExplainedRequest {
   readonly from: string
 }
 
-/** The error of Node's parser, which would not let the request through. */
+/** The error with which Node's parser would refuse the request. */
 export function unreadable({ method, target, rawHeaders }: ExplainedRequest, uriLimit: number): ApiError | null {
   const say = (code: string) => toClientError(Object.assign(new Error(code), { code }), uriLimit)
   if (!METHODS.includes(method)) return say('HPE_INVALID_METHOD')

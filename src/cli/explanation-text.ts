@@ -1,4 +1,4 @@
-/** An explanation as text. */
+/** Formats an explanation as text. */
 import type { ExplainedRoute, Explanation } from './explanation.ts'
 
 export function formatExplanation(explanation: Explanation): string {

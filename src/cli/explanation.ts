@@ -1,4 +1,4 @@
-/** The way of a request, asked of the parts of a gateway that never listens. */
+/** Finds the way of a request with the parts of a gateway that never listens. */
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig, RouteConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
@@ -44,13 +44,14 @@ export interface Explanation {
   /** Other routes that cover the path, the most specific first. */
   readonly alsoCovering: readonly ExplainedRoute[]
   readonly auth: {
-    /** A word of the access log: `token`, `public`, `anonymous`, `own`, or the code of the error. */
+    /** A word of the access log: `token`, `public`, `anonymous`, `own`, or the code of the
+     *  error. */
     readonly verdict: string
     readonly principal: ExplainedPrincipal | null
     readonly notes: readonly string[]
   }
   readonly outcome: 'forwarded' | 'own' | 'refused'
-  /** Null where the upstream or an endpoint of the gateway answers. */
+  /** Null when the upstream or an endpoint of the gateway answers. */
   readonly answer: { readonly status: number; readonly code: string; readonly detail: string } | null
   readonly upstream: {
     readonly name: string
@@ -75,7 +76,7 @@ export interface ExplainOptions {
   /** Line of each route in the file. */
   readonly routeLines: readonly number[]
   readonly clock: Clock
-  /** False before the gateway made its secret. */
+  /** False until the gateway has made its secret. */
   readonly isSecretKnown: boolean
 }
 
@@ -168,7 +169,7 @@ function ask(
   }
 }
 
-/** The table holds a copy of each route together with its plan. */
+/** The route table holds a copy of each route together with its plan. */
 function isSameRoute({ path, methods }: RouteConfig, route: RouteConfig | null): boolean {
   return route !== null && path === route.path && methods === route.methods
 }

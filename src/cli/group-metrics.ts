@@ -1,11 +1,11 @@
-/** Collects the metrics of all workers for the one that was asked for them. */
+/** Collects the metrics of all workers for the worker that serves the scrape. */
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client'
 
-/** For the answers of the workers (milliseconds). */
+/** Time for the answers of the workers (milliseconds). */
 const TIMEOUT = 1_000
 
 export interface GroupMetrics {
-  /** Asks each worker by `ask` and adds up the answers that come in time, as Prometheus text. */
+  /** Asks each worker by `ask` and adds up the answers that arrive in time, as Prometheus text. */
   collect(workers: readonly { ask(id: number): void }[], running: number): Promise<string>
   /** Takes the answer of one worker. */
   answered(id: number, json: unknown): void

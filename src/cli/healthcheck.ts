@@ -1,4 +1,4 @@
-/** `wxgate healthcheck`: for a container's HEALTHCHECK; asks the gateway whether it is ready. */
+/** `wxgate healthcheck`: asks the gateway whether it is ready; for a container's HEALTHCHECK. */
 import { parseArgs } from 'node:util'
 import { request } from 'undici'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
@@ -33,7 +33,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
   }
   try {
     const { Agent } = await import('undici')
-    // The certificate is made for the public name, and this is the same machine.
+    // The certificate names the public host, and this is the same machine.
     const dispatcher = new Agent({ connect: { timeout: TIMEOUT, rejectUnauthorized: false } })
     const { statusCode, body } = await request(url, {
       dispatcher,
@@ -51,8 +51,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
   }
 }
 
-/** A gateway whose file was spoilt since it started goes on with what it has, and so does the question how it is: of the
- *  file only `server` has to be right. */
+/** Needs only `server` to be valid: a running gateway keeps its last good configuration. */
 function defaultUrl(values: { config?: string; allow?: string[] }, io: CliIo): string {
   const loaded = loadConfigFrom(values, io)
   const { host, port, tls } = (loaded.ok ? loaded.config.server : loaded.draft?.server) ?? {}

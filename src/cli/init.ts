@@ -1,4 +1,4 @@
-/** `wxgate init`: files to start from. */
+/** `wxgate init`: writes files to start from. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,7 +23,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
       `$schema=${schemaFor(io.cwd)}`
     )
     try {
-      // With flag wx an existing file is an error, also one that appears in this moment.
+      // With flag wx an existing file is an error, even one created at this moment.
       writeFileSync(join(io.cwd, name), content, { flag: 'wx' })
       io.stdout(`${name}: written\n`)
     } catch (error) {
@@ -44,7 +44,8 @@ Next: copy .env.example to .env and fill it in (wxgate keygen prints a secret), 
   return 0
 }
 
-/** The schema inside the installed package, if it is below this folder; else the file that \`wxgate schema\` can make. */
+/** The schema inside the installed package, if it is below this folder; else the file that
+ *  \`wxgate schema\` can make. */
 function schemaFor(cwd: string): string {
   const path = relative(cwd, fileURLToPath(new URL('gateway.schema.json', PACKAGED)))
   const isBelow = !path.startsWith('..') && !path.startsWith(sep) && !/^[A-Za-z]:/.test(path)

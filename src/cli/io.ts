@@ -3,7 +3,7 @@ import type { LogTarget } from '../telemetry/output.ts'
 import type { EndSignal } from './signals.ts'
 
 export interface CliIo {
-  /** Written as it is: a line brings its own newline. */
+  /** Written unchanged: a line includes its newline. */
   readonly stdout: (text: string) => void
   readonly stderr: (text: string) => void
   readonly env: Readonly<Record<string, string | undefined>>
@@ -16,7 +16,7 @@ export interface ProcessIo extends CliIo {
   readonly log: LogTarget
   /** Calls `listener` at every SIGHUP. */
   onHangup(listener: () => void): void
-  /** Calls `listener` for an error that nothing caught. Without a listener it ends the process. */
+  /** Calls `listener` for an uncaught error. Without a listener it ends the process. */
   onFault(listener: (error: unknown) => void): void
   /** Resolves at the next SIGTERM or SIGINT. */
   signalled(): Promise<EndSignal>

@@ -1,4 +1,4 @@
-/** `wxgate keygen`: a new secret. */
+/** `wxgate keygen`: prints a new secret. */
 import { newSecret } from '../config/generated-secret.ts'
 import type { CliIo } from './io.ts'
 import { refuseArguments } from './no-arguments.ts'

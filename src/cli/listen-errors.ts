@@ -1,4 +1,5 @@
-/** Explains why a listener could not be opened: names the key to change, and the variable that it is read from. */
+/** Explains a listener that could not be opened: names the key to change and the variable that
+ *  fills it. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseDocument } from 'yaml'
@@ -8,12 +9,12 @@ type Listener = 'server' | 'service'
 
 interface Place {
   readonly listener: Listener
-  /** The configuration as the user named it; null without one. */
+  /** The configuration as the user named it; null without a file. */
   readonly file: string | null
   readonly cwd: string
 }
 
-/** @param file The configuration as the user named it; null without one. */
+/** @param file The configuration as the user named it; null without a file. */
 export function describeStartError(error: unknown, config: GatewayConfig, file: string | null, cwd: string): string {
   if (!(error instanceof Error)) return 'unknown error'
   const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string }
@@ -26,7 +27,7 @@ export function describeStartError(error: unknown, config: GatewayConfig, file: 
   }
   if (code === 'EADDRNOTAVAIL') {
     const listener = address === config.service.host ? 'service' : 'server'
-    return `${address} is no address of this machine: ${change('host', { listener, file, cwd })}.`
+    return `${address} is not an address of this machine: ${change('host', { listener, file, cwd })}.`
   }
   return error.message
 }
@@ -38,7 +39,7 @@ function change(key: 'host' | 'port', { listener, file, cwd }: Place): string {
   return variable === null ? `change ${path} in ${file}` : `set ${variable} (${path} in ${file})`
 }
 
-/** `WXGATE_PORT` for a value that is written as `${WXGATE_PORT:-8080}`. */
+/** `WXGATE_PORT` for the value `${WXGATE_PORT:-8080}`. */
 function variableAt(file: string, path: readonly string[]): string | null {
   try {
     const written = parseDocument(readFileSync(file, 'utf8')).getIn(path)

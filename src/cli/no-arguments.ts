@@ -1,9 +1,9 @@
-/** For commands that take none but --help. */
+/** For commands whose only argument is --help. */
 import { parseArgs } from 'node:util'
 import type { CliIo } from './io.ts'
 import { refuseCommandLine } from './usage.ts'
 
-/** The exit status where the command has nothing left to do: --help, or an argument that it does not know. */
+/** The exit status when the command has nothing more to do: after --help or an unknown argument. */
 export function refuseArguments(command: string, usage: string, args: readonly string[], io: CliIo): number | null {
   try {
     const { values } = parseArgs({

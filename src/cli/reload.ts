@@ -1,4 +1,4 @@
-/** Puts a changed configuration into force while running: on SIGHUP, and when the file changes. */
+/** Applies a changed configuration while running: on SIGHUP, and when the file changes. */
 import { unwatchFile, watchFile } from 'node:fs'
 import type { GatewayConfig } from '../config/config.ts'
 import type { LoadResult } from '../config/load.ts'
@@ -6,12 +6,12 @@ import { formatProblem } from '../config/problem.ts'
 import { type Gateway, NeedsRestart } from '../gateway/gateway.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** Between two looks at the file (milliseconds). Editors and Kubernetes replace the file, and an event of a file does
- *  not tell of a replacement. */
+/** Interval between two checks of the file (milliseconds). Editors and Kubernetes replace the
+ *  file, and events of a file do not report a replacement. */
 const CHECK_INTERVAL = 500
-/** A file that is written in several steps is read when it has rested this long (milliseconds). */
+/** A file written in several steps is read once it has not changed for this long (milliseconds). */
 const SETTLE = 250
-/** Between two reloads, which leaves time for requests (milliseconds). */
+/** Pause between two reloads, which leaves time for requests (milliseconds). */
 const PAUSE = 250
 
 export interface ReloadOptions {
@@ -22,7 +22,7 @@ export interface ReloadOptions {
   readonly complete: (config: GatewayConfig) => GatewayConfig
   readonly gateway: Gateway
   readonly log: Log
-  /** Called with every configuration that was put into force. */
+  /** Called with every configuration that was applied. */
   readonly onTaken?: ((config: GatewayConfig) => void) | undefined
 }
 

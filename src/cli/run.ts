@@ -1,4 +1,4 @@
-/** `wxgate run`: the gateway, from its configuration to its last request. */
+/** `wxgate run`: runs the gateway from its configuration to its last request. */
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
@@ -22,7 +22,8 @@ Runs the gateway until SIGTERM or SIGINT; a second signal ends it at once.
 
 ${CONFIG_USAGE}`
 
-/** 0 after a drain, 1 when it could not start or failed while running, 2 for a wrong command line or configuration. */
+/** 0 after a drain, 1 when it could not start or failed while running, 2 for a wrong command
+ *  line or configuration. */
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
   const link = createWorkerLink()
   let values: { config?: string; allow?: string[]; help?: boolean }
@@ -33,7 +34,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
       io.stdout(USAGE)
       return 0
     }
-    // A worker takes the configuration in force from its primary: the file may hold another one, or a broken one.
+    // A worker takes the current configuration from its primary: the file may hold another one, or
+    // an invalid one.
     loaded = link ? { ok: true, config: await link.config(), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
   } catch (error) {
     return refuseCommandLine('run', error, USAGE, io)
@@ -66,11 +68,12 @@ async function startWorkers(
   count: number,
   io: ProcessIo
 ): Promise<number> {
-  // Workers share their ports with each other, and with any other process that wants to.
+  // Workers share their ports with each other and with any other process that asks for it, so check
+  // that they are free.
   for (const { host, port } of [config.server, config.service]) await assertFree(host, port)
   const { log, output } = openLog(config.logging, io.log)
   logWarnings(log, warnings)
-  // One for all workers: only the sandbox that gave a login code out knows it.
+  // One sandbox for all workers: only the sandbox that issued a login code knows it.
   const sandbox = await startSandbox(config, log)
   const status = await runWorkers({ count, config, io, log, sandboxUrl: sandbox?.url ?? null })
   await sandbox?.close()

@@ -1,4 +1,4 @@
-/** `wxgate sandbox`: the stand-in for api.weixin.qq.com as a process of its own. */
+/** `wxgate sandbox`: runs the sandbox of api.weixin.qq.com as a separate process. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
 import { createSandbox } from '../sandbox/server.ts'
@@ -8,10 +8,10 @@ const USAGE = `Usage: wxgate sandbox [--port 9400] [--host 127.0.0.1] [--latency
 
 Stands in for api.weixin.qq.com. The code sandbox-alice is always user alice; docs/sandbox.md has the rest.
 
-  --port     where to listen (9400; 0 takes a free one)
-  --host     which address (127.0.0.1); whoever reaches it can control the sandbox
+  --port     port to listen on (9400; 0 takes a free one)
+  --host     address to listen on (127.0.0.1); anyone who can reach it can control the sandbox
   --latency  milliseconds before every answer of WeChat's (0)
-  --app      a mini-program and its secret, as often as needed; without it every appid is welcome
+  --app      a mini-program and its secret, repeatable; without it every appid is accepted
 `
 
 const MAX_LATENCY = 600_000
@@ -28,8 +28,8 @@ export interface RunningSandbox {
   close(): Promise<void>
 }
 
-/** Resolves with the exit status: at once when the arguments are wrong (2) or the port is taken (1), otherwise when
- *  `stop` is aborted (0). */
+/** Resolves with the exit status: at once for wrong arguments (2) or a port in use (1),
+ *  otherwise when `stop` is aborted (0). */
 export async function run(args: readonly string[], io: CliIo, stop?: AbortSignal): Promise<number> {
   const started = await startSandbox(args, io)
   if (typeof started === 'number') return started
@@ -41,7 +41,7 @@ export async function run(args: readonly string[], io: CliIo, stop?: AbortSignal
   return 0
 }
 
-/** The sandbox, listening; or the exit status where it is not. */
+/** Returns the listening sandbox, or the exit status. */
 export async function startSandbox(args: readonly string[], io: CliIo): Promise<RunningSandbox | number> {
   const parsed = readArguments(args)
   if (parsed === 'help') {
@@ -68,7 +68,7 @@ export async function startSandbox(args: readonly string[], io: CliIo): Promise<
   }
 }
 
-/** A text says what is wrong. */
+/** Returns a text for wrong arguments. */
 function readArguments(args: readonly string[]): SandboxArguments | string {
   try {
     const { values } = parseArgs({

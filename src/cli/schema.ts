@@ -1,4 +1,4 @@
-/** `wxgate schema`: the JSON Schema of gateway.yaml, for editors. */
+/** `wxgate schema`: prints the JSON Schema of gateway.yaml for editors. */
 import { publishedSchema } from '../config/published-schema.ts'
 import type { CliIo } from './io.ts'
 import { refuseArguments } from './no-arguments.ts'

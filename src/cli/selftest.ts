@@ -17,7 +17,7 @@ Sends known attacks to a gateway and reports the ones that got through. Works wi
   --route    a path that asks for a token there
   --token    an access token of that gateway (or WXGATE_SELFTEST_TOKEN): adds the attacks of a client with a token.
              Some GET requests then reach the upstream. The token does not appear in the report
-  --backend  where the route's upstream is expected: plays that backend (127.0.0.1 by default), so that its bad answers
+  --backend  address of the route's upstream: plays that backend (127.0.0.1 by default), so that its bad answers
              are tested too. Needs --token
   --format   text (default), json or markdown
   --timeout  milliseconds for one exchange (5000)

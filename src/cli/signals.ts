@@ -1,4 +1,5 @@
-/** Signals of the process. One that arrives during the start is kept until a command asks for it. */
+/** Signals of the process. One that arrives during the start is kept until a command asks for
+ *  it. */
 
 export type EndSignal = 'SIGTERM' | 'SIGINT'
 

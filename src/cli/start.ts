@@ -1,4 +1,4 @@
-/** A gateway in this process, from its store to its last request. */
+/** Runs a gateway in this process, from its store to its last request. */
 import { platform } from 'node:os'
 import { dirname } from 'node:path'
 import { systemClock } from '../clock.ts'
@@ -22,9 +22,9 @@ export interface StartOptions {
   /** Null for a configuration without a file. */
   readonly source: ConfigSource | null
   readonly io: ProcessIo
-  /** Of one worker of several. */
+  /** Set in a worker. */
   readonly link?: WorkerLink | null
-  /** For a person at a terminal: a signal ends it at once when nothing is under way. */
+  /** For a person at a terminal: a signal ends it at once when no request is running. */
   readonly isInteractive?: boolean
 }
 
@@ -41,7 +41,7 @@ export interface RunningGateway {
   readonly gateway: Gateway
   readonly edgeUrl: string
   readonly serviceUrl: string
-  /** Null when the gateway talks to WeChat itself. */
+  /** Null when the gateway uses WeChat itself. */
   readonly sandboxUrl: string | null
   /** Resolves with the exit status after a signal. */
   untilStopped(): Promise<number>
@@ -72,7 +72,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     ...(link ? { groupMetrics: link.groupMetrics, isWorker: platform() === 'linux' } : {})
   })
   const urls = await listen(gateway, config)
-  // The guard ends a request whose handler throws. Anything beyond it must not end the requests of others.
+  // The guard ends a request whose handler throws. An error beyond it must not end other requests.
   io.onFault((error) => log.error({ err: error }, 'an error outside of every request; the process goes on'))
   if (link) link.say({ type: 'listening', ...urls })
   else log.info({ ...urls, wechat: sandboxUrl === null ? config.wechat.apiBase : 'sandbox' }, 'wxgate is listening')
@@ -96,7 +96,8 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       follower?.stop()
       const isInteractive = options.isInteractive || (signal === 'SIGINT' && io.log.isTerminal)
       const stopped = stop(gateway, store, sandbox, isInteractive && gateway.active === 0)
-      // A signal to the whole process group reaches a worker as well as its primary, which decides for all.
+      // A signal to the whole process group reaches a worker and its primary; the primary decides
+      // for all.
       const again = link ? new Promise<never>(() => {}) : io.signalled().then(() => 'stopped at once')
       log.info(await Promise.race([stopped, again]))
       await output.flush()
@@ -105,7 +106,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   }
 }
 
-/** The built-in sandbox where the configuration asks for it. Its code is loaded only then. */
+/** Starts the built-in sandbox when the configuration asks for it. Its code is loaded only then. */
 export async function startSandbox(
   { wechat }: GatewayConfig,
   log: Log
@@ -131,7 +132,7 @@ async function listen(gateway: Gateway, config: GatewayConfig): Promise<{ edge: 
   }
 }
 
-/** Resolves when the primary wants this worker to end. */
+/** Resolves when the primary tells this worker to end. */
 function obeyPrimary(link: WorkerLink, gateway: Gateway, reload: () => void): Promise<void> {
   const { lifecycle, metrics } = gateway.parts
   lifecycle.isGroupReady = false

@@ -2,7 +2,7 @@
 import { didYouMean } from '../config/problem.ts'
 import type { CliIo } from './io.ts'
 
-/** The exit status for a command line or a configuration that is wrong. */
+/** The exit status for a wrong command line or configuration. */
 export const WRONG_USAGE = 2
 
 export function refuseCommandLine(command: string, error: unknown, usage: string, io: CliIo): number {
@@ -10,7 +10,7 @@ export function refuseCommandLine(command: string, error: unknown, usage: string
   return WRONG_USAGE
 }
 
-/** Adds to the errors of node:util parseArgs what was probably meant. */
+/** Adds the probable intention to the errors of node:util parseArgs. */
 function describe(error: unknown, usage: string): string {
   if (!(error instanceof Error)) return 'wrong arguments'
   const code = 'code' in error ? error.code : undefined

@@ -1,4 +1,4 @@
-/** `wxgate version`. */
+/** `wxgate version`: prints the version. */
 import { readFileSync } from 'node:fs'
 import type { CliIo } from './io.ts'
 import { refuseArguments } from './no-arguments.ts'

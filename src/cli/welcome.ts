@@ -1,4 +1,4 @@
-/** Lines that a reader can paste into a shell to try a running gateway. */
+/** Shell commands with which a reader can try a running gateway. */
 
 export interface TryOptions {
   readonly edgeUrl: string
@@ -8,7 +8,7 @@ export interface TryOptions {
   readonly isSandbox: boolean
 }
 
-/** A login, and a login with a call behind it. */
+/** A login, and a login followed by a call. */
 export function tryIt({ edgeUrl, path, apps, isSandbox }: TryOptions): string {
   const code = isSandbox ? 'sandbox-alice' : 'CODE_OF_WX_LOGIN'
   const appid = apps.length > 1 ? `,"appid":"${apps[0]?.appId}"` : ''

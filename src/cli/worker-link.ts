@@ -3,20 +3,20 @@ import cluster from 'node:cluster'
 import type { GatewayConfig } from '../config/config.ts'
 import { type FromPrimary, type FromWorker, isMessage } from './worker-messages.ts'
 
-/** For the metrics of the group (milliseconds). */
+/** Time for the metrics of the group (milliseconds). */
 const METRICS_TIMEOUT = 2_000
 
 export interface WorkerLink {
   say(message: FromWorker): void
-  /** The configuration in force in the group. The file may hold another one, or a broken one. */
+  /** The current configuration of the group. The file may hold another one, or an invalid one. */
   config(): Promise<GatewayConfig>
   /** The metrics of the group, or this worker's own when the primary does not answer. */
   groupMetrics(own: () => Promise<string>): Promise<string>
-  /** Answers the primary. `drain` is also called when the primary was killed. Called once. */
+  /** Answers the primary. `drain` is also called when the primary was killed. Call it once. */
   serve(hooks: { drain(): void; reload(): void; groupReady(isReady: boolean): void; metrics(): Promise<unknown> }): void
 }
 
-/** Null in a process that is no worker. */
+/** Null in a process that is not a worker. */
 export function createWorkerLink(): WorkerLink | null {
   const { worker } = cluster
   if (!cluster.isWorker || !worker) return null
@@ -56,8 +56,8 @@ export function createWorkerLink(): WorkerLink | null {
     },
     serve(hooks) {
       worker.on('disconnect', () => {
-        // Node ends a worker whose primary was killed, in the same moment, unless this is set. It shall drain first:
-        // without a primary, no other process replaces it or passes signals on.
+        // Without this, Node ends a worker at the moment its primary is killed. The worker must
+        // drain first: without a primary, no process replaces it or passes signals on.
         worker.exitedAfterDisconnect = true
         hooks.drain()
       })

@@ -1,8 +1,9 @@
 /** Messages between the primary process and its workers. */
 import type { GatewayConfig } from '../config/config.ts'
 
-/** From a worker. `starting` asks for the configuration in force, `config` reports another one that the worker put into
- *  force. `metrics` carries prom-client's JSON in answer to the primary; `wanted` asks for the text of the group. */
+/** From a worker. `starting` asks for the current configuration, `config` reports a newly
+ *  applied one. `metrics` carries prom-client's JSON in answer to the primary; `wanted` asks for
+ *  the text of the group. */
 export type FromWorker =
   | { readonly type: 'starting' }
   | { readonly type: 'config'; readonly config: GatewayConfig }
@@ -11,7 +12,7 @@ export type FromWorker =
   | { readonly type: 'metrics'; readonly id: number; readonly json: unknown }
   | { readonly type: 'wanted'; readonly id: number }
 
-/** From the primary. `config` answers `starting`. `group` tells whether all workers are ready. */
+/** From the primary. `config` answers `starting`. `group` reports whether all workers are ready. */
 export type FromPrimary =
   | { readonly type: 'config'; readonly config: GatewayConfig }
   | { readonly type: 'drain' }

@@ -1,5 +1,5 @@
-/** `server.workers`: several processes on one port. The primary serves no requests: it replaces workers that die, passes
- *  signals on, and speaks for the group. */
+/** `server.workers`: several processes on one port. The primary serves no requests: it replaces
+ *  dead workers, passes signals on, and collects for the group. */
 import cluster, { type Worker } from 'node:cluster'
 import type { GatewayConfig } from '../config/config.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -7,12 +7,13 @@ import { createGroupMetrics } from './group-metrics.ts'
 import type { ProcessIo } from './io.ts'
 import { type FromPrimary, type FromWorker, isMessage, SANDBOX_VARIABLE } from './worker-messages.ts'
 
-/** A worker that died earlier died of something that will probably kill the next one as well (milliseconds). */
+/** A worker that dies earlier has a cause that will probably kill the next one too
+ *  (milliseconds). */
 const HEALTHY_AFTER = 10_000
-/** Before a worker is replaced; doubled while workers keep dying (milliseconds). */
+/** Pause before a worker is replaced; doubled while workers keep dying (milliseconds). */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 10_000
-/** Beyond a whole drain, before a worker is killed (milliseconds). */
+/** Time beyond a whole drain before a worker is killed (milliseconds). */
 const STOP_SLACK = 2_000
 
 export interface WorkersOptions {
@@ -37,7 +38,8 @@ export async function runWorkers(options: WorkersOptions): Promise<number> {
 interface Group {
   fork(options: { isReplacement: boolean }): void
   reload(): void
-  /** Drains all workers; kills those that have not ended in time, or all of them once `again` resolves. */
+  /** Drains all workers; kills those that have not ended in time, or all of them once `again`
+   *  resolves. */
   stop(again: Promise<unknown>): Promise<void>
   /** Resolves when a worker ended before any of them was listening. */
   readonly failed: Promise<'failed'>
@@ -72,7 +74,7 @@ function createGroup({ count, config, log, sandboxUrl }: WorkersOptions): Group 
       if (!isMessage(value)) return
       void hear(worker, value as FromWorker)
       if (value.type !== 'listening') return
-      // During its start it hears neither messages nor changes of the file.
+      // While it starts, a worker receives neither messages nor changes of the file.
       if (isStopping) tell(worker, { type: 'drain' })
       else if (isReplacement || hangups > hangupsBefore) tell(worker, { type: 'reload' })
     })

@@ -1,5 +1,6 @@
-/** Keys of gateway.yaml that this version does not implement. Delete the line of a key that becomes available: the check,
- *  the published schema and the documentation follow. `[]` is any entry of a list, `*` any key of a map. */
+/** Keys of gateway.yaml that this version does not implement. Delete the line of a key that
+ *  becomes available: the check, the published schema and the documentation follow. `[]` is any
+ *  entry of a list, `*` any key of a map. */
 export const notAvailable: readonly string[] = [
   'apps[].push',
   'apps[].pay',

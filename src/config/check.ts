@@ -13,7 +13,8 @@ let compiled: ValidateFunction | undefined
 
 function validator(): ValidateFunction {
   if (compiled === undefined) {
-    // A test checks the schema itself. Without these two steps the check takes half the time at a start.
+    // A test checks the schema itself. Skipping these two steps halves the time of the check at a
+    // start.
     const quick = { validateSchema: false, code: { optimize: false } }
     const ajv = new Ajv({
       allErrors: true,
@@ -33,7 +34,7 @@ function validator(): ValidateFunction {
 function isInRange(range: { min: string; max: string }, text: string): boolean {
   const parse = (value: string) => parseDuration(value) ?? parseSize(value)
   const value = parse(text)
-  // The pattern refuses text without a value.
+  // The pattern already refused text without a value.
   return value === null || (value >= (parse(range.min) ?? 0) && value <= (parse(range.max) ?? Number.POSITIVE_INFINITY))
 }
 

@@ -1,5 +1,6 @@
-/** gateway.yaml as a whole: its sections' schemas, rules and resolutions put together. The configuration has every
- *  default filled in, durations in milliseconds, sizes in bytes and secrets read. */
+/** gateway.yaml as a whole: the schemas, rules and resolutions of its sections. The resolved
+ *  configuration has every default filled in, durations in milliseconds, sizes in bytes and secrets
+ *  read. */
 import { type Static, Type } from 'typebox'
 import type { DeepReadonly, Draft, RuleContext } from './section.ts'
 import { apps, checkApps, resolveApp } from './sections/apps.ts'
@@ -77,14 +78,15 @@ export function resolveConfig(written: Written, directory: string) {
   return {
     server,
     service: resolveService(written.service),
-    /** The first signs and encrypts, all verify and decrypt. */
+    /** The first one signs and encrypts, all verify and decrypt. */
     secrets: written.secrets,
     wechat: resolveWechat(written.wechat, written.apps),
     apps: written.apps.map(resolveApp),
     tokens: resolveTokens(written.tokens),
     sessions: resolveSessions(written.sessions),
     login: resolveLogin(written.login),
-    /** `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…`; may hold a password, so never log it. */
+    /** `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…`; may hold a password, so never log
+     *  it. */
     store: resolveStore(written.store, directory),
     logging: resolveLogging(written.logging),
     upstreams: Object.entries(written.upstreams).map(([name, upstream]) => resolveUpstream(name, upstream)),

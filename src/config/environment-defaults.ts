@@ -1,4 +1,5 @@
-/** Defaults from the environment: a variable such as WXGATE_STORE counts for a key that the file leaves out. */
+/** Defaults from the environment: a variable such as WXGATE_STORE replaces a key that the file
+ *  leaves out. */
 import type { Environment } from './interpolate.ts'
 import type { Path } from './problem.ts'
 import { coerce } from './read-tree.ts'
@@ -29,7 +30,7 @@ export function fillFromEnvironment(tree: unknown, schema: JsonSchema, env: Envi
   }
 }
 
-/** False where the file has a value, or no mapping that could hold one. */
+/** False when the file has a value, or no mapping that could hold one. */
 function put(tree: unknown, [step, ...rest]: Path, value: unknown): boolean {
   if (step === undefined || typeof tree !== 'object' || tree === null || Array.isArray(tree)) return false
   const mapping = tree as Record<string, unknown>

@@ -56,7 +56,8 @@ const reasons: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only'
 }
 
-/** The reason why this process cannot create or write a file and its folders; null when it can. Creates nothing. */
+/** The reason why this process cannot create or write a file and its folders; null when it can.
+ *  Creates nothing. */
 export function writeFault(path: string): string | null {
   try {
     const stat = statSync(path, { throwIfNoEntry: false })

@@ -20,9 +20,11 @@ export interface GeneratedSecretMemory {
   secret: string | null
 }
 
-/** Replaces the word with the secret. Creates the file, mode 0600, at the first start; processes that start at the same
- *  time get the same secret. Throws when the file cannot be read or written, holds no secret, or belongs to another user.
- *  Loading a configuration never calls this, so `validate` creates nothing.
+/** Replaces the word with the secret. Creates the file, mode 0600, at the first start;
+ *  processes that start at the same time get the same secret. Throws when the file cannot be read
+ *  or written, holds no secret, or belongs to another user. Loading a configuration never calls
+ *  this, so `validate` creates nothing.
+ *
  *  @param user The user of this process; undefined where the system has no user ids. */
 export function resolveGeneratedSecret(
   config: GatewayConfig,
@@ -50,7 +52,7 @@ function readOrCreate(file: string, user: number | undefined): string {
   const existing = read(file, user)
   if (existing !== null) return existing
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  // Written as a whole under another name: a process that finds the file finds all of it.
+  // Written completely under another name first: a process that finds the file finds all of it.
   const draft = `${file}.${randomBytes(6).toString('hex')}`
   writeFileSync(draft, `${newSecret()}\n`, { mode: 0o600, flag: 'wx' })
   try {
@@ -75,7 +77,7 @@ function read(file: string, user: number | undefined): string | null {
   }
   try {
     const { uid, mode } = fstatSync(handle)
-    // Another user could know the secret, or change it. root can do both in any case.
+    // Another user could know or change the secret. root can do both in any case.
     if (user !== undefined && uid !== user && uid !== 0)
       throw new Error(`${file} belongs to another user (uid ${uid}): delete it, or change its owner to uid ${user}`)
     if ((mode & 0o077) !== 0) fchmodSync(handle, 0o600)

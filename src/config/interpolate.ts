@@ -1,4 +1,5 @@
-/** Fills in `${VAR}`, `${VAR:-default}` and `$${` inside a scalar. The result is text and is never parsed as YAML. */
+/** Fills in `${VAR}`, `${VAR:-default}` and `$${` inside a scalar. The result is text and is
+ *  never parsed as YAML. */
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -11,7 +12,7 @@ export interface Fault {
 
 export interface Interpolated {
   readonly text: string
-  /** Whether a placeholder was filled in. */
+  /** True when a placeholder was filled in. */
   readonly isFilled: boolean
   readonly faults: readonly Fault[]
 }
@@ -30,7 +31,7 @@ export function interpolate(text: string, env: Environment): Interpolated {
     if (match === null) {
       faults.push({
         token,
-        message: 'a ${ that does not begin a placeholder',
+        message: 'a ${ that does not start a placeholder',
         hint: `write \${NAME} or \${NAME:-default}, and $\${ for a plain \${`
       })
       return token
@@ -50,9 +51,9 @@ export function interpolate(text: string, env: Environment): Interpolated {
   return { text: filled, isFilled, faults }
 }
 
-/** Hides the punctuation of placeholders from the YAML parser: inside `[…]` and `{…}` it would end an entry. Each such
- *  character becomes one private-use character, so every position stays the same. A placeholder that holds a quote, a
- *  backslash or a line break follows the rules of YAML. */
+/** Hides the punctuation of placeholders from the YAML parser: inside `[…]` and `{…}` it would
+ *  end an entry. Each such character becomes one private-use character, so that positions stay. A
+ *  placeholder that holds a quote, a backslash or a line break follows the rules of YAML. */
 export function maskPlaceholders(text: string): { masked: string; unmask: (text: string) => string } {
   const plain = '{}[],'
   const hidden = unusedCharacters(text, plain.length)

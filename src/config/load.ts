@@ -32,7 +32,8 @@ export type LoadResult =
   | {
       readonly ok: true
       readonly config: GatewayConfig
-      /** The line of each route in the file. It stays out of the configuration, which a reload compares. */
+      /** The line of each route in the file. It stays out of the configuration, which a reload
+       *  compares. */
       readonly routeLines: readonly number[]
       readonly warnings: Problem[]
     }
@@ -44,7 +45,8 @@ export type LoadResult =
       readonly draft: Draft<Written> | null
     }
 
-/** Never throws. The word `generated` is still among the secrets: see {@link resolveGeneratedSecret}. */
+/** Never throws. The word `generated` is still among the secrets: see {@link
+ *  resolveGeneratedSecret}. */
 export function loadConfig(options: LoadOptions): LoadResult {
   try {
     return load(options)
@@ -82,7 +84,7 @@ function understand(parsed: ParsedText, options: LoadOptions & { directory: stri
   return { ok: true, config, routeLines, warnings }
 }
 
-/** Reports keys that this version does not implement; gives their places. */
+/** Reports keys that this version does not implement and returns their places. */
 function refuseUnavailable({ value, report }: Tree): string[] {
   return notAvailable.flatMap((pattern) =>
     find(value, patternSteps(pattern)).map((path) => {

@@ -31,7 +31,8 @@ export function parseYaml(file: string, original: string): ParseResult {
   const lineCounter = new LineCounter()
   let document: Document.Parsed<ParsedNode>
   try {
-    // read-tree.ts finds duplicate keys in linear time; the parser's own check takes quadratic time.
+    // read-tree.ts finds duplicate keys in linear time; the parser's own check takes quadratic
+    // time.
     document = parseDocument(masked, {
       version: '1.2',
       strict: true,
@@ -40,7 +41,7 @@ export function parseYaml(file: string, original: string): ParseResult {
       lineCounter
     })
   } catch {
-    return whole('the file is not YAML that can be read')
+    return whole('the file is not readable YAML')
   }
   const position = (offset: number): Position => {
     const { line, col } = lineCounter.linePos(offset)

@@ -1,4 +1,5 @@
-/** Faults of a path in gateway.yaml. The edge compares it with the canonical path of each request, so it must be one. */
+/** Faults of a path in gateway.yaml. The edge compares it with canonical request paths, so it
+ *  must be canonical. */
 import { canonicalPath, PathRefusal } from '../http/path/canonical-path.ts'
 
 export interface PathFault {
@@ -6,7 +7,7 @@ export interface PathFault {
   readonly hint?: string
 }
 
-/** Null for a path that requests are brought to. */
+/** Null for a canonical path. */
 export function pathFault(path: string): PathFault | null {
   const message = faultOf(path)
   if (message === null) return null
@@ -26,7 +27,8 @@ function faultOf(path: string): string | null {
   return path === canonical.path ? null : 'is not in its canonical form'
 }
 
-/** Patterns of other routers: `/:id`, `/{id}`, `/<id>`, `/[id]`, `/*`, `^/api/.*$`, `~ /api`, `PathPrefix(…)`. */
+/** Patterns of other routers: `/:id`, `/{id}`, `/<id>`, `/[id]`, `/*`, `^/api/.*$`, `~ /api`,
+ *  `PathPrefix(…)`. */
 function isPattern(path: string): boolean {
   return (
     /[*{}<>[\]|`]/.test(path) ||
@@ -48,7 +50,7 @@ function literalPart(pattern: string): string {
 function repaired(path: string): string | null {
   const isRoot = /^\/?\**$/.test(path)
   const text = isPattern(path) ? literalPart(path) : path.replace(/^[a-z]+:\/\/[^/]*/i, '')
-  // A root that was not written would open every path.
+  // An expression without a literal part must not open every path.
   if (text === '' && !isRoot) return null
   const plain = `/${text}`
     .replace(/[?#].*$/s, '')

@@ -22,7 +22,8 @@ export function pemFaults(pem: Readonly<Partial<Record<PemPart, string | undefin
   return faults
 }
 
-/** The gap of a certificate chain in PEM; null for a chain that clients accept, and for a self-signed certificate. */
+/** The gap of a certificate chain in PEM; null for a chain that clients accept, and for a
+ *  self-signed certificate. */
 export function chainGap(text: string): string | null {
   const chain = (text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []).map(readCertificate)
   const [leaf, ...issuers] = chain.filter((certificate) => typeof certificate !== 'string')
@@ -41,7 +42,7 @@ function readCertificate(text: string): X509Certificate | string {
   try {
     return new X509Certificate(text)
   } catch {
-    return 'must hold a certificate in PEM that can be read'
+    return 'must hold a readable certificate in PEM'
   }
 }
 
@@ -51,6 +52,6 @@ function readKey(text: string): KeyObject | string {
   } catch {
     return text.includes('ENCRYPTED')
       ? 'must hold a private key that is not encrypted: the gateway cannot ask for a passphrase'
-      : 'must hold a private key in PEM that can be read'
+      : 'must hold a readable private key in PEM'
   }
 }

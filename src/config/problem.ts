@@ -33,7 +33,7 @@ export function formatPath(path: Path): string {
   return text
 }
 
-/** A name out of the file, shortened and safe for a terminal. */
+/** Shortens a name from the file and makes it safe for a terminal. */
 export function quote(name: string): string {
   const short = name.length > 60 ? `${name.slice(0, 57)}...` : name
   return JSON.stringify(short).replace(/[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (char) => {
@@ -41,13 +41,13 @@ export function quote(name: string): string {
   })
 }
 
-/** A JSON pointer (RFC 6901), as Ajv names places. */
+/** A JSON pointer (RFC 6901), the form in which Ajv names places. */
 export function pointer(path: Path): string {
   return path.map((step) => `/${String(step).replace(/~/g, '~0').replace(/\//g, '~1')}`).join('')
 }
 
-/** The candidate nearest to `word`; undefined when no candidate is near. Upper and lower case, `_` and `-` do not count, so
- *  `access_ttl` finds `accessTtl`. */
+/** The candidate nearest to `word`; undefined when none is near. Ignores letter case, `_` and
+ *  `-`, so `access_ttl` finds `accessTtl`. */
 export function nearestName(word: string, candidates: Iterable<string>): string | undefined {
   const wanted = fold(word)
   if (wanted === '' || wanted.length > 64) return undefined
@@ -76,7 +76,8 @@ export function fold(name: string): string {
   return name.toLowerCase().replace(/[\s_-]/g, '')
 }
 
-/** Optimal string alignment distance: insertions, deletions, replacements and swaps of neighbours count one each. */
+/** Optimal string alignment distance: insertions, deletions, replacements and swaps of
+ *  neighbours count one each. */
 function editDistance(a: string, b: string): number {
   let older: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)

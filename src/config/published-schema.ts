@@ -1,4 +1,4 @@
-/** The schema for editors: a placeholder is valid in the place of every scalar. */
+/** The schema for editors: a placeholder is valid for every scalar. */
 import { notAvailable } from './availability.ts'
 import { checkedSchema, type JsonSchema } from './schema.ts'
 
@@ -51,7 +51,7 @@ function orVariable(schema: JsonSchema): string {
   return schema['x-env'] === undefined ? '' : `, or the environment variable ${schema['x-env']}`
 }
 
-/** A default as gateway.yaml writes it. */
+/** A default in the form of gateway.yaml. */
 export function written(value: unknown): string {
   return Array.isArray(value) ? `[${value.join(', ')}]` : String(value)
 }

@@ -1,5 +1,6 @@
-/** Reads a YAML document to plain values: follows aliases, fills in placeholders, reads secrets from their files. Keeps
- *  the place of every value and the list of values that could not be read. */
+/** Reads a YAML document to plain values: follows aliases, fills in placeholders, reads
+ *  secrets from their files. Keeps the place of every value and the list of values that could
+ *  not be read. */
 import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar } from 'yaml'
 import type { ReadFile } from './files.ts'
 import { type Environment, interpolate } from './interpolate.ts'
@@ -70,7 +71,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
     }
     if (path.length > DEEPEST) return fail(path.slice(0, 3), parsed.position(start), 'the nesting is too deep')
     if (node.tag !== undefined) {
-      return fail(path, parsed.position(start), 'YAML tags are not used here', 'remove it; quotes make a value text')
+      return fail(path, parsed.position(start), 'YAML tags are not supported', 'remove it; quotes make a value text')
     }
     if (isAlias(node)) return follow(node, schema, path, key)
     if (node.anchor !== undefined && !isExpanded) anchors.set(node.anchor, node)
@@ -84,7 +85,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
         })
       }
       if (isMap(node)) return readMap(node.items as Pair<Node | null, Node | null>[], schema, path, start, isExpanded)
-      return fail(path, parsed.position(start), 'a kind of YAML that is not used here')
+      return fail(path, parsed.position(start), 'a kind of YAML that is not supported')
     } finally {
       active.delete(node)
     }
@@ -111,7 +112,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
       const offset = key?.range?.[0] ?? start
       const name = keyText(key)
       if (name === null) {
-        const hint = 'a template such as {{ … }} must be filled in before; quotes make a value text'
+        const hint = 'a template such as {{ … }} must be filled in first; quotes make a value text'
         fail(path, parsed.position(offset), 'a key that is not a plain word', isMap(key) ? hint : undefined)
         continue
       }
@@ -133,7 +134,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
     return schema?.['x-secret'] === true ? secretOf(result, path, schema['x-public'] === true) : result
   }
 
-  /** Reads `{ file: PATH }` in the place of a secret. The check refuses any other mapping. */
+  /** Reads `{ file: PATH }` in place of a secret. The check refuses any other mapping. */
   const secretOf = (map: Record<string, unknown>, path: Path, isPublic: boolean): unknown => {
     if (Object.keys(map).join() !== 'file') return map
     if (broken.has(pointer([...path, 'file']))) return broken.add(pointer(path)) && undefined
@@ -176,7 +177,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
 export function coerce(text: string, schema: JsonSchema | undefined): unknown {
   const kinds = wanted(schema)
   if (kinds.has('integer') && /^-?(0|[1-9][0-9]{0,15})$/.test(text)) return Number(text)
-  // YAML 1.2, section 10.3.2: a variable is a boolean in the same spellings as the file itself.
+  // YAML 1.2, section 10.3.2: a variable takes the same spellings of a boolean as the file.
   if (kinds.has('boolean') && /^(?:true|True|TRUE|false|False|FALSE)$/.test(text)) return /^t/i.test(text)
   return text
 }

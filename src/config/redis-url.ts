@@ -1,5 +1,4 @@
 /** Reads a Redis URL: one server, a Cluster, or servers that Sentinel names.
- *
  *  `redis[s]://[user:password@]host[:port][/db][?prefix=…&ca=FILE]`
  *  `redis[s]+cluster://[user:password@]host[:port],host[:port]…[?prefix=…]`
  *  `redis[s]+sentinel://[user:password@]host[:port],…[/db]?name=MASTER[&sentinelUsername=…&sentinelPassword=…]` */
@@ -23,7 +22,8 @@ export interface RedisAddress {
   readonly kind: 'server' | 'cluster' | 'sentinel'
   readonly nodes: readonly [RedisNode, ...RedisNode[]]
   readonly isTls: boolean
-  /** PEM file of the authority that signed the servers' certificates; null: the system's authorities. */
+  /** PEM file of the authority that signed the servers' certificates; null for the system's
+   *  authorities. */
   readonly caFile: string | null
   readonly credentials: RedisCredentials
   readonly database: number
@@ -35,7 +35,7 @@ export interface RedisAddress {
   readonly label: string
 }
 
-/** Null for a URL of another kind. Throws a {@link StoreError} that repeats nothing of the URL. */
+/** Null for another kind of URL. Throws a {@link StoreError} that repeats nothing of the URL. */
 export function parseRedisUrl(url: string): RedisAddress | null {
   if (!/^rediss?(\+\w+)?:/.test(url)) return null
   const match = PATTERN.exec(url)
@@ -50,7 +50,7 @@ export function parseRedisUrl(url: string): RedisAddress | null {
   const [first, ...others] = hosts.split(',').map((host) => parseNode(host, kind === 'sentinel' ? 26379 : 6379))
   if (!first) throw wrong('names no host')
   if (kind === 'server' && others.length > 0)
-    throw wrong('names several hosts; say redis+cluster:// or redis+sentinel://')
+    throw wrong('names several hosts; use redis+cluster:// or redis+sentinel://')
   if (kind === 'cluster' && Number(database ?? 0) !== 0) throw wrong('names a database; a Redis Cluster has only 0')
   const masterName = parameters.get('name') ?? ''
   if (kind === 'sentinel' && !masterName) throw wrong('lacks the name of the master: add ?name=mymaster')

@@ -1,5 +1,5 @@
-/** Faults against the schema, in words: what the value must be, and the shape to write. Never repeats a value of the file,
- *  because it may be a secret in the wrong place. */
+/** Describes faults against the schema: the form that the value must have, and the shape to
+ *  write. Never repeats a value of the file, because it may be a secret in the wrong place. */
 import { METHODS } from 'node:http'
 import type { ErrorObject } from 'ajv'
 import { didYouMean, fold, type Path, quote } from './problem.ts'
@@ -82,7 +82,7 @@ function unknownKey(key: string, path: Path, schema: JsonSchema): SchemaFault {
   return { message: 'unknown key', hint: placeholder ?? lookAlikeHint(key) ?? mappingHint(key) ?? hint }
 }
 
-/** A key that is right in another mapping: it stands in the wrong one, or its indentation does. */
+/** A key that is valid in another mapping: it is in the wrong one, or its indentation is. */
 function elsewhere(key: string): string | undefined {
   const places = placesOf(key, checkedSchema, '')
   return places.length === 0 || places.length > 3 ? undefined : `did you mean ${places.join(' or ')}?`
@@ -119,12 +119,12 @@ function typeHint(data: unknown, schema: JsonSchema, place: string): string | un
   return shape ?? (schema.type === 'array' && typeof data !== 'object' ? 'put it in [ ]' : undefined)
 }
 
-/** For text in the place of another type. */
+/** The hint for text where another type is needed. */
 function textHint(text: string, { type }: JsonSchema): string | undefined {
   if (isVariableName(text)) return VARIABLE
-  if (type === 'boolean' && /^(true|false)$/i.test(text)) return 'take the quotes away'
+  if (type === 'boolean' && /^(true|false)$/i.test(text)) return 'remove the quotes'
   if (type === 'boolean' && /^(y|yes|n|no|on|off)$/i.test(text)) return 'use true or false'
-  if (type === 'integer' && /^[0-9]+$/.test(text)) return 'take the quotes away'
+  if (type === 'integer' && /^[0-9]+$/.test(text)) return 'remove the quotes'
   return type === 'object' || type === 'array' ? mappingHint(text) : undefined
 }
 

@@ -28,7 +28,7 @@ export interface JsonSchema {
   'x-public'?: boolean
 }
 
-/** A key that has a default is not required here, because the check fills it in. */
+/** A key with a default is not required here, because the check fills it in. */
 export const checkedSchema: JsonSchema = relax(JSON.parse(JSON.stringify(configSchema)) as JsonSchema)
 
 function relax(schema: JsonSchema): JsonSchema {

@@ -1,4 +1,5 @@
-/** Faults of a secret: characters that a shell, an .env file or an editor left in it, and values that can be guessed. */
+/** Faults of a secret: characters left by a shell, an .env file or an editor, and values that
+ *  can be guessed. */
 import type { Path } from './problem.ts'
 import type { Report } from './report.ts'
 
@@ -20,7 +21,7 @@ const names: Readonly<Record<string, string>> = {
   '\ufeff': 'a byte order mark (U+FEFF)'
 }
 
-/** Null for a text without a trace of its way into the file. */
+/** Null for text without such characters. */
 export function secretTextFault(text: string): SecretFault | null {
   if (isVariableName(text)) {
     return { message: 'is the name of a variable, not its value', hint: `write \${NAME}, with braces` }
@@ -33,7 +34,8 @@ export function secretTextFault(text: string): SecretFault | null {
   return inside === undefined ? null : { message: `holds ${nameOf(inside)}`, hint: hintFor(inside) }
 }
 
-/** `$NAME`, `$(NAME)`, `%NAME%`, `$env:NAME`, `env:NAME`, `process.env.NAME`: syntax that gateway.yaml does not have. */
+/** `$NAME`, `$(NAME)`, `%NAME%`, `$env:NAME`, `env:NAME`, `process.env.NAME`: syntax that
+ *  gateway.yaml does not have. */
 export function isVariableName(text: string): boolean {
   return /^(?:\$[A-Za-z_]\w*|\$\(\w+\)|%\w+%|\$?env:\w+|process\.env\.\w+)$/.test(text)
 }
@@ -58,7 +60,7 @@ const FEWEST_CHARACTERS = 8
 const COMMON_WORDS =
   /password|passwd|passw0rd|secret|change-?me|example|default|sample|dummy|admin|token|wxgate|gateway|wechat|weixin|qwerty|letmein|replace|please|insert|your|here|this|with|test|demo|todo|key|foo|bar|abc|xyz/g
 
-export const KEYGEN = 'wxgate keygen prints a good one'
+export const KEYGEN = 'wxgate keygen prints a random one'
 
 /** Reports a secret that is short or can be guessed. */
 export function checkStrength(secret: string, shortest: number, path: Path, report: Report): void {
@@ -92,7 +94,7 @@ function hasCommonWords(text: string): boolean {
   return letters.size + digits.size < FEWEST_CHARACTERS
 }
 
-/** Whether at least two copies of a text make up the whole. */
+/** True when the text consists of at least two copies of a shorter one. */
 function isRepetition(whole: string): boolean {
   const text = whole.slice(0, 1024)
   for (let period = 1; period * 2 <= text.length; period++) {
@@ -101,7 +103,8 @@ function isRepetition(whole: string): boolean {
   return false
 }
 
-/** Whether most characters are the neighbours of the ones before: 0123456789, abcdef, 9876543210. */
+/** True when most characters are neighbours of the ones before them: 0123456789, abcdef,
+ *  9876543210. */
 function isSequence(text: string): boolean {
   let steps = 0
   for (let index = 1; index < text.length; index++) {

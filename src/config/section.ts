@@ -3,7 +3,8 @@ import type { ReadFile } from './files.ts'
 import type { Path } from './problem.ts'
 import type { Report } from './report.ts'
 
-/** Settings that must be allowed by name: production refuses the first three, the others are warnings. */
+/** Settings that must be allowed by name: production refuses the first three, the others are
+ *  warnings. */
 export const allowances = [
   'sandbox',
   'generated-secrets',
@@ -14,7 +15,7 @@ export const allowances = [
 ] as const
 export type Allowance = (typeof allowances)[number]
 
-/** Input of a rule beside the sections that it reads. */
+/** Input of a rule besides the sections that it reads. */
 export interface RuleContext {
   readonly report: Report
   readonly isProduction: boolean
@@ -22,11 +23,12 @@ export interface RuleContext {
   /** Base of relative paths: the folder of the configuration file. */
   readonly directory: string
   readonly readFile: ReadFile
-  /** The reason why a file cannot be created or written; null: it can, or this is not checked. */
+  /** The reason why a file cannot be created or written; null when it can or is not checked. */
   readonly writeFault: (path: string) => string | null
 }
 
-/** A checked value that may be incomplete: parts that are missing or invalid are undefined and were reported. */
+/** A checked value that may be incomplete: parts that are missing or invalid are undefined and
+ *  were reported. */
 export type Draft<T> = T extends readonly (infer E)[]
   ? readonly (Draft<E> | undefined)[]
   : T extends object
@@ -44,7 +46,7 @@ export function entries<T>(list: readonly (T | undefined)[] | undefined): [numbe
   return [...(list ?? []).entries()].filter((entry): entry is [number, T] => entry[1] !== undefined)
 }
 
-/** Reports each value that an earlier entry has too. */
+/** Reports each value that an earlier entry also has. */
 export function reportRepeats(
   values: Iterable<readonly [Path, string | undefined]>,
   message: (line: number) => string,

@@ -1,5 +1,5 @@
-/** The right shape of each section, and keys of other gateways with the wxgate key that replaces them. A place is a path
- *  of the schema: `[]` is any entry of a list, `*` any name. */
+/** The right shape of each section, and keys of other gateways with the wxgate key that
+ *  replaces them. A place is a path of the schema: `[]` is any entry of a list, `*` any name. */
 import { fold, type Path } from './problem.ts'
 
 const TARGETS = '{ targets: [{ url: http://10.0.0.5:3000 }] }'
@@ -108,7 +108,7 @@ const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, wr
   ],
   'upstreams.*.targets[]': [
     ['host port address server uri target addr', `write url: http://10.0.0.5:3000`],
-    ['scheme protocol', 'write it in front of the URL: https://10.0.0.5:3000']
+    ['scheme protocol', 'write it before the URL: https://10.0.0.5:3000']
   ],
   'routes[]': [
     ['url uri target targets backend service proxyPass proxy destination to forward', `write ${ROUTE_UPSTREAM}`],
@@ -192,7 +192,7 @@ export function foreignKey(place: string, key: string): string | undefined {
   return lookUp(foreignKeys[place], key)
 }
 
-/** The word to write in place of a word of another product. */
+/** The word that replaces a word of another product. */
 export function foreignWord(place: string, word: string): string | undefined {
   return lookUp(foreignWords[place], word)
 }

@@ -1,7 +1,8 @@
-/** Building blocks of the schema. Keys that begin with `x-` serve the strict check and are not published: `x-form`
- *  completes the sentence "must be …", `x-range` bounds a duration or size, `x-secret` allows `{ file: PATH }`, `x-public`
- *  allows every user to read that file, `x-line` refuses characters that a shell or an editor left in a secret, and
- *  `x-env` names the environment variable that is the default. */
+/** Building blocks of the schema. Keys that start with `x-` serve the strict check and are not
+ *  published: `x-form` completes the sentence "must be …", `x-range` bounds a duration or size,
+ *  `x-secret` allows `{ file: PATH }`, `x-public` allows every user to read that file, `x-line`
+ *  refuses characters that a shell or an editor left in a secret, and `x-env` names the environment
+ *  variable that is the default. */
 import { type TObject, type TProperties, Type } from 'typebox'
 import { durationPattern, sizePattern } from './units.ts'
 
@@ -14,8 +15,8 @@ interface Range {
 const LONGEST_WAIT = '1d'
 const LONGEST_LIFE = '3650d'
 
-/** A mapping with a closed set of keys. A key with a default may be left out; its type is not optional, because the
- *  check fills the default in. */
+/** A mapping with a closed set of keys. A key with a default may be left out; its type is not
+ *  optional, because the check fills the default in. */
 export function mapping<P extends TProperties>(description: string, properties: P): TObject<P> {
   return Type.Object(properties, { description, additionalProperties: false })
 }
@@ -36,7 +37,7 @@ export function duration(description: string, fallback?: string, range: Range = 
   })
 }
 
-/** A time to keep something; no timer waits for it, so it may be long. */
+/** A time to keep something. It may be long, since no timer waits for it. */
 export function lifetime(description: string, fallback: string, min = '1s') {
   return duration(description, fallback, { min, max: LONGEST_LIFE })
 }
@@ -52,7 +53,8 @@ export function size(description: string, fallback?: string, range: Range = {}) 
   })
 }
 
-/** One line of text, or `{ file: PATH }`. The type is text, because the file is read before the check. */
+/** One line of text, or `{ file: PATH }`. The type is text, because the file is read before the
+ *  check. */
 export function secret(description: string) {
   return textOrFile(description, { 'x-line': true })
 }

@@ -1,4 +1,5 @@
-/** Faults of YAML text in the words of its author: the parser names tokens, this module names the line's mistake. */
+/** Explains faults of YAML text: the parser names tokens, this module names the mistake in the
+ *  line. */
 
 export interface YamlFault {
   readonly message: string
@@ -40,15 +41,15 @@ export function lookAlikeHint(text: string): string | undefined {
   return undefined
 }
 
-/** A text that was meant as `key: value`: a look-alike in place of the colon, no space after it, or "=". */
+/** Text intended as `key: value`: a look-alike for the colon, no space after it, or "=". */
 export function mappingHint(text: string): string | undefined {
   if (/^[\w.-]+\s*：/.test(text)) return lookAlikeHint(text)
   if (/^-[A-Za-z]/.test(text)) return 'put a space after the "-"'
   if (/^[A-Za-z][\w-]*:[^\s/]/.test(text)) return 'put a space after the ":"'
-  return /^[A-Za-z][\w-]*\s*=/.test(text) ? 'write "key: value" in place of "key = value"' : undefined
+  return /^[A-Za-z][\w-]*\s*=/.test(text) ? 'write "key: value" instead of "key = value"' : undefined
 }
 
-/** @param code As the yaml package names it.
+/** @param code A code of the yaml package.
  *  @param lines The file; `line` counts from 1. */
 export function describeYamlFault(code: string, message: string, lines: readonly string[], line: number): YamlFault {
   const text = lines[line - 1] ?? ''
@@ -67,7 +68,7 @@ export function describeYamlFault(code: string, message: string, lines: readonly
     case 'BAD_SCALAR_START':
     case 'BAD_ALIAS':
       return {
-        message: 'a value without quotes cannot begin with this character',
+        message: 'a value without quotes cannot start with this character',
         hint: 'put the value in quotes'
       }
     case 'MISSING_CHAR':
@@ -106,7 +107,7 @@ const OPEN_BRACKET: YamlFault = {
 }
 const SECOND_COLON = 'a second ": " in one line'
 
-/** Spaces before a key; the "- " of a list counts, because the key stands behind it. */
+/** Spaces before a key. The "- " of a list counts, because the key follows it. */
 function indentOf(line: string): number {
   return /^[\s-]*/.exec(line)?.[0].length ?? 0
 }

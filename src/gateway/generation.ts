@@ -134,8 +134,8 @@ function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower
 
 type EndpointParts = IdentityParts & PlatformParts & LoginParts
 
-/** The Fastify scopes of both listeners. They depend on every part that is passed to them, and on all of the configuration
- *  but routes and upstreams. */
+/** The Fastify scopes of both listeners. They depend on every part that is passed to them, and
+ *  on all of the configuration but routes and upstreams. */
 async function borrowEndpoints(
   config: GatewayConfig,
   shared: Shared,

@@ -1,4 +1,5 @@
-/** Access tokens as WeChat keeps them: stable_token and the older /cgi-bin/token do not end each other's tokens. */
+/** Access tokens under WeChat's rules: stable_token and the older /cgi-bin/token do not end
+ *  each other's tokens. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { createBoundedMap } from './bounded-map.ts'
@@ -16,8 +17,9 @@ export interface IssuedToken {
 }
 
 export interface AccessTokenOffice {
-  /** The same token with its remaining seconds; a new one in its last five minutes, both valid for five more. `force`
-   *  ends the old one at once, at most 20 times a day and 30 s apart; else it has no effect. */
+  /** The same token with its remaining seconds; a new one in its last five minutes, both valid
+   *  for five more. `force` ends the old one at once, at most 20 times a day and 30 s apart;
+   *  otherwise it has no effect. */
   stable(appId: string, force: boolean): IssuedToken
   /** /cgi-bin/token: a new token each time; the one before it is valid for five more minutes. */
   plain(appId: string): IssuedToken

@@ -1,11 +1,11 @@
-/** Answers as api.weixin.qq.com gives them: status 200 in every case, JSON as text/plain. */
+/** Answers in the form of api.weixin.qq.com: status 200 in every case, JSON as text/plain. */
 import { randomBytes } from 'node:crypto'
 
 export interface Answer {
   readonly status: number
   readonly contentType: string
   readonly body: string | Buffer
-  /** For the call log; null where the body is not JSON of WeChat. */
+  /** For the call log; null when the body is not WeChat's JSON. */
   readonly errcode: number | null
 }
 

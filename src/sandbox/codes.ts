@@ -1,11 +1,12 @@
-/** Codes of wx.login and getPhoneNumber: each stands for a user, works once and for five minutes. */
+/** Codes of wx.login and getPhoneNumber: each stands for a user, works once and for five
+ *  minutes. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { createBoundedMap } from './bounded-map.ts'
 import { type Fault, parseFault } from './faults.ts'
 
 const LIFE = 5 * 60 * 1000
-/** First words of faults. A misspelt fault such as `fault-hnag` must not be a user name. */
+/** First words of faults: a misspelt fault such as `fault-hnag` must not become a user name. */
 const NO_NAMES: ReadonlySet<string> = new Set(['fault', 'errcode', 'slow', 'status'])
 
 export type CodeKind = 'login' | 'phone'
@@ -37,7 +38,7 @@ export interface Codes {
   mint(options: MintOptions): string
   /** The fault that the text of a code asks for. The code stays unused. */
   faultOf(code: string): Fault | null
-  /** Uses the code. It stays unused where `admits` rejects its user. */
+  /** Uses the code. It stays unused when `admits` rejects its user. */
   redeem(kind: CodeKind, appId: string, code: string, admits?: (name: string) => boolean): CodeVerdict
   clear(): void
 }
@@ -96,8 +97,8 @@ export function createCodes(clock: Clock): Codes {
   }
 }
 
-/** Reads `sandbox-` [`phone-`] [fault `-`] name [`-` anything]. A code with `anything` works once, any other always. The
- *  user of a fault without a name is called `fault`. */
+/** Reads `sandbox-` [`phone-`] [fault `-`] name [`-` anything]. A code with `anything` works
+ *  once, any other always. The user of a fault without a name is called `fault`. */
 function spell(code: string): Spelled | null {
   const match = /^sandbox-(phone-)?([A-Za-z0-9_-]{1,200})$/.exec(code)
   if (!match?.[2]) return null

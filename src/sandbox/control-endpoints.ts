@@ -1,4 +1,5 @@
-/** The sandbox's own endpoints under /sandbox/: codes, faults, open data, users, the clock and the call log. */
+/** The sandbox's own endpoints under /sandbox/: codes, faults, open data, users, the clock and
+ *  the call log. */
 import { createHash } from 'node:crypto'
 import type { AccessTokenOffice } from './access-tokens.ts'
 import { type Answer, control } from './answers.ts'
@@ -69,7 +70,8 @@ function after(action: () => void): Answer {
   return control(200, { ok: true })
 }
 
-/** A whole number from `least` to `most`; `otherwise` without the field, null for any other value. */
+/** A whole number from `least` to `most`; `otherwise` without the field; null for any other
+ *  value. */
 function whole(fields: Fields, name: string, least: number, most: number, otherwise: number): number | null {
   const value = fields[name]
   if (value === undefined) return otherwise
@@ -135,7 +137,7 @@ function openData(world: ControlledWorld, fields: Fields): Answer {
   })
 }
 
-/** A watermark in the given data replaces the right one. */
+/** A watermark in the given data replaces the correct one. */
 function watermarkOf(data: unknown): { watermark?: unknown } {
   return typeof data === 'object' && data !== null && 'watermark' in data ? { watermark: data.watermark } : {}
 }

@@ -7,7 +7,7 @@ const DRIP_PAUSE = 100
 const HUGE = 5 * 1024 * 1024
 const HTML = { contentType: 'text/html', body: '<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>' }
 
-/** Returns at once. Slow answers go on until they are sent or the caller closes. */
+/** Returns at once. Slow answers continue until they are sent or the caller disconnects. */
 export function deliver(response: ServerResponse, answer: Answer, fault: Fault | null): void {
   if (response.destroyed) return
   if (fault === null) send(response, answer)

@@ -1,6 +1,7 @@
-/** Faults: their words, and the queue of planned ones. */
+/** Faults: their names, and the queue of planned ones. */
 
-/** `errcode` replaces the answer. `lost` kinds replace what is sent. `shape` kinds bend a good answer. */
+/** `errcode` replaces the answer. `lost` kinds replace the sent bytes. `shape` kinds alter a
+ *  good answer. */
 export type Fault =
   | { readonly kind: 'errcode'; readonly errcode: number }
   | { readonly kind: 'slow'; readonly ms: number }
@@ -28,7 +29,8 @@ const SHAPES = [
 
 const MAX_DELAY = 600_000
 
-/** Reads a fault from the start of `text`, optionally after `fault-`; `rest` follows the next `-`. Null without a fault. */
+/** Reads a fault from the start of `text`, optionally after `fault-`; `rest` follows the next
+ *  `-`. Null without a fault. */
 export function parseFault(text: string): { fault: Fault; rest: string } | null {
   const source = /^fault-(.+)$/.exec(text)?.[1] ?? text
   for (const kind of [...SHAPES, ...LOST]) {
@@ -58,11 +60,11 @@ export interface PlannedFault {
   readonly path: string
   readonly fault: Fault
   readonly appId: string | null
-  /** Number of calls that it hits; Infinity: until it is removed. */
+  /** Number of calls that it affects; Infinity until it is removed. */
   readonly times: number
   /** Number of calls that pass before the first. */
   readonly skip: number
-  /** The call takes effect (a code is spent, a key rotated), and only its answer is lost. */
+  /** The call takes effect (a code is spent, a key rotated); only its answer is lost. */
   readonly after: boolean
 }
 
@@ -109,7 +111,7 @@ export function createFaultPlan(): FaultPlan {
   }
 }
 
-/** Bends the JSON of a good answer. */
+/** Alters the JSON of a good answer. */
 export function bend(shape: ShapeFault, body: string): string {
   if (shape === 'bom') return `\uFEFF${body}`
   const fields = JSON.parse(body) as Record<string, unknown>

@@ -1,4 +1,4 @@
-/** Encrypts open data as WeChat does for a mini-program. */
+/** Encrypts open data as WeChat does. */
 import { createCipheriv, randomBytes } from 'node:crypto'
 
 /** `sessionKey` is base64 of 16 bytes. */

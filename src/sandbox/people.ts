@@ -6,7 +6,8 @@ export interface Person {
   readonly name: string
   /** The same for (appid, name) on every machine. */
   readonly openId: string
-  /** The same for the name in all mini-programs; empty while the mini-program is not bound to an Open Platform account. */
+  /** The same for the name in all mini-programs; empty while the mini-program is not bound to
+   *  an Open Platform account. */
   readonly unionId: string
 }
 
@@ -24,7 +25,8 @@ export interface People {
   /** Gives a new key. The old one is no longer valid. */
   rotateSessionKey(appId: string, openId: string): string
   expireSessionKey(appId: string, openId: string): void
-  /** Binds the user to another Open Platform account; empty: to none, so that answers have no unionid. */
+  /** Binds the user to another Open Platform account. With an empty text the user has none and
+   *  answers carry no unionid. */
   setUnionId(appId: string, name: string, unionId: string): void
   clear(): void
 }

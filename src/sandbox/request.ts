@@ -1,4 +1,4 @@
-/** An incoming call, read whole. */
+/** Reads an incoming call completely. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 
@@ -16,7 +16,7 @@ export interface SandboxRequest {
   readonly bodySha256: string
 }
 
-/** Null when the caller closed before its request was complete. */
+/** Null when the caller disconnected before its request was complete. */
 export async function readRequest(incoming: IncomingMessage): Promise<SandboxRequest | null> {
   const target = incoming.url ?? '/'
   const mark = target.indexOf('?')

@@ -1,4 +1,4 @@
-/** A stand-in for api.weixin.qq.com: its endpoints over HTTP, and /sandbox/* to control them. */
+/** The sandbox of api.weixin.qq.com: its endpoints over HTTP, and /sandbox/* to control them. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
@@ -20,8 +20,8 @@ export interface SandboxLog {
 export interface SandboxOptions {
   readonly clock: Clock
   readonly log?: SandboxLog
-  /** The known mini-programs and their secrets. Without it every appid is accepted with any secret that does not begin
-   *  with `wrong`. */
+  /** The known mini-programs and their secrets. Without it every appid is accepted with any
+   *  secret that does not start with `wrong`. */
   readonly apps?: Iterable<{ readonly appid: string; readonly secret: string }>
   /** Milliseconds before every answer of a WeChat endpoint. */
   readonly latency?: number

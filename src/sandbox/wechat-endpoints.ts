@@ -1,4 +1,4 @@
-/** The endpoints of api.weixin.qq.com that the sandbox plays. */
+/** The endpoints of api.weixin.qq.com that the sandbox implements. */
 import { createHmac } from 'node:crypto'
 import type { AccessTokenOffice } from './access-tokens.ts'
 import { type Answer, image, refuse, succeed } from './answers.ts'
@@ -12,7 +12,7 @@ export interface WeChatWorld {
   readonly accessTokens: AccessTokenOffice
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** The errcode with which WeChat turns these credentials down, or 0. */
+  /** The errcode with which WeChat refuses these credentials, or 0. */
   readonly checkApp: (appId: string, secret: string) => number
 }
 
@@ -102,7 +102,8 @@ function stableToken(world: WeChatWorld, { json }: SandboxRequest): Answer {
   return succeed({ ...world.accessTokens.stable(appId, json.force_refresh === true) })
 }
 
-/** The user of a call with a login-state signature, or the errcode. The signature has to be lower-case hex. */
+/** The user of a call with a login-state signature, or the errcode. The signature must be
+ *  lower-case hex. */
 function signedUser(world: WeChatWorld, { query }: SandboxRequest, appId: string): Person | number {
   const openId = query.get('openid') ?? ''
   const signature = query.get('signature') ?? ''
@@ -117,7 +118,7 @@ function signedUser(world: WeChatWorld, { query }: SandboxRequest, appId: string
 
 function checkSession(world: WeChatWorld, request: SandboxRequest, appId: string): Answer {
   const user = signedUser(world, request, appId)
-  // WeChat has one errcode here for every key other than the current one.
+  // WeChat uses one errcode here for every key other than the current one.
   if (typeof user === 'number') return refuse(user === 87007 ? 87009 : user)
   return succeed({ errcode: 0, errmsg: 'ok' })
 }

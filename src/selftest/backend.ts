@@ -1,4 +1,5 @@
-/** The backend that the self-test plays: echoes requests, and gives the answers of family U to those that name one. */
+/** The backend that the self-test plays: echoes requests, and gives the answers of family U to
+ *  those that name one. */
 import { createServer, type Socket } from 'node:net'
 import { ANSWER_HEADER } from './corpus/answer-row.ts'
 import { readChunks } from './wire.ts'

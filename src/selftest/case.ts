@@ -39,7 +39,8 @@ export interface Refused {
 /** The answer to the plain request with the same token. */
 export interface Served {
   readonly kind: 'served'
-  /** Neither the canary nor the token reached the upstream. Needs an upstream that echoes its request. */
+  /** Neither the canary nor the token reached the upstream. Needs an upstream that echoes its
+   *  request. */
   readonly isHidden: boolean
   /** Text that an upstream which echoes bodies must have received. */
   readonly echoes: string
@@ -63,12 +64,13 @@ export interface Relayed {
 
 export type Expected = Refused | Served | Relayed
 
-/** `token`: a real token. `echo`: besides, an upstream that echoes the headers that it received. `backend`: besides, that
- *  upstream is the backend of the self-test. */
+/** `token`: a real token. `echo`: besides, an upstream that echoes the headers that it
+ *  received. `backend`: besides, that upstream is the backend of the self-test. */
 export type Need = 'token' | 'echo' | 'backend'
 
 export interface Attack {
-  /** Latin-1: one character is one byte. `{pause}` parts two writes, `{end}` closes the sending side. */
+  /** Latin-1: one character is one byte. `{pause}` parts two writes, `{end}` closes the sending
+   *  side. */
   readonly bytes: string
   /** One per request in the bytes; default: the row's, once. */
   readonly expected?: readonly Expected[]

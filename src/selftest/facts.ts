@@ -1,4 +1,5 @@
-/** Looks at a gateway before the attacks: its refusal, its service, and the headers that its upstream reports. */
+/** Looks at a gateway before the attacks: its refusal, its service, and the headers that its
+ *  upstream reports. */
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import type { Subject } from './case.ts'
 import { toPem } from './corpus/forgery.ts'

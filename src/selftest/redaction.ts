@@ -5,7 +5,8 @@ const PIECE = 12
 /** Characters of one text that are shown. */
 const MAX_SHOWN = 1_600
 
-/** Replaces every piece of the token, in any case and direction, by `[token]`; escapes control characters. */
+/** Replaces every piece of the token, in any case and direction, by `[token]`; escapes control
+ *  characters. */
 export function showBytes(text: string, token: string | null): string {
   const short = text.length > MAX_SHOWN ? text.slice(0, MAX_SHOWN) : text
   const shown = token === null ? short : withoutToken(short, token)

@@ -1,4 +1,5 @@
-/** HTTP/1 as bytes: sends requests that no client library would, and reads the answers one by one. */
+/** HTTP/1 as bytes: sends requests that no client library would, and reads the answers one by
+ *  one. */
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
@@ -55,7 +56,9 @@ const MAX_RECEIVED = 256 * 1024
 /** Milliseconds at `{pause}`. */
 const PAUSE = 60
 
-/** Settles when the server ends the connection, `grace` after the last expected answer, or at the timeout.
+/** Settles when the server ends the connection, `grace` after the last expected answer, or at
+ *  the timeout.
+ *
  *  @param bytes `{pause}` parts two writes, `{end}` closes the sending side. */
 export function exchange(
   dial: Dial,

@@ -20,7 +20,7 @@ export function checkCertificates(certFiles: readonly string[], now: number): Fi
 function judge(subject: string, { kind, day, issuer }: ChainFault): Finding {
   switch (kind) {
     case 'unreadable':
-      return failed(subject, 'holds no certificate in PEM that can be read', 'correct server.tls.cert')
+      return failed(subject, 'holds no readable certificate in PEM', 'correct server.tls.cert')
     case 'expired':
       return failed(subject, `ended on ${day}`, 'renew it')
     case 'expiring':

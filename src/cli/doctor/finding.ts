@@ -2,7 +2,7 @@
 
 export interface Finding {
   readonly status: 'ok' | 'warning' | 'failed'
-  /** The checked thing, in the words of gateway.yaml. */
+  /** The checked thing, named as in gateway.yaml. */
   readonly subject: string
   readonly message: string
   /** The next step of the operator; empty for a check that passed. */

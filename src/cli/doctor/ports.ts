@@ -1,4 +1,4 @@
-/** Whether the ports of both listeners are free, or belong to a gateway that already runs. */
+/** Checks that the ports of both listeners are free or belong to a running gateway. */
 import { createServer } from 'node:net'
 import { Agent, request } from 'undici'
 import { type Finding, failed, ok, reasonOf } from './finding.ts'
@@ -39,7 +39,7 @@ function bind(host: string, port: number): Promise<void> {
 
 async function isGateway({ host, port, isTls }: ListenerCheck): Promise<boolean> {
   const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
-  // The certificate is made for the public name, and this is the same machine.
+  // The certificate names the public host, and this is the same machine.
   const dispatcher = new Agent({ connect: { timeout: TIMEOUT_MS, rejectUnauthorized: false } })
   try {
     const url = `${isTls ? 'https' : 'http'}://${name}:${port}/livez`

@@ -1,4 +1,4 @@
-/** Whether the store can be reached, read and written. */
+/** Checks that the store can be reached, read and written. */
 import { randomUUID } from 'node:crypto'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -24,7 +24,7 @@ export async function checkStore({ store: url, baseDir, clock, log }: StoreCheck
     return [warning('store', 'is in memory: a restart logs everyone out', 'use sqlite: or redis: in production')]
   }
   const file = url.startsWith('sqlite:') ? url.slice('sqlite:'.length) : null
-  // Opening the store would create the file, and this command changes nothing.
+  // Opening the store would create the file; this command changes nothing.
   if (file !== null && !existsSync(file)) return [checkFolder(dirname(file))]
   try {
     const store = await openStore(url, { clock, log, baseDir })
@@ -49,7 +49,7 @@ interface ProbedStore {
   delete(key: string): Promise<boolean>
 }
 
-/** A record of its own, written, read and removed. A Redis connection may need a moment to open. */
+/** Writes, reads and removes its own record. A Redis connection may need a moment to open. */
 async function probe(store: ProbedStore): Promise<void> {
   const key = `doctor:${randomUUID()}`
   for (let attempt = 1; ; attempt++) {
@@ -79,7 +79,7 @@ function nearestExisting(folder: string): string {
   return existsSync(folder) || folder === dirname(folder) ? folder : nearestExisting(dirname(folder))
 }
 
-/** Messages of StoreError are made for people and hold no password. */
+/** Messages of StoreError are for people and hold no password. */
 function describe(error: unknown): string {
   return error instanceof Error && error.name === 'StoreError' ? error.message : reasonOf(error)
 }

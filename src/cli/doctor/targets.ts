@@ -1,4 +1,4 @@
-/** Whether each target accepts connections and, where a health path is configured, is healthy. */
+/** Checks that each target accepts connections and, with a health path, is healthy. */
 import type { IncomingMessage } from 'node:http'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'

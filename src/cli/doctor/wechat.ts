@@ -1,9 +1,10 @@
-/** Each app's AppSecret and IP allow list, and this machine's clock, by one call of WeChat per app. */
+/** Checks each app's AppSecret and IP allow list, and this machine's clock, by one call to
+ *  WeChat per app. */
 import type { AppConfig } from '../../config/config.ts'
 import { type AppProbe, probeApp } from '../../platforms/wechat/probe.ts'
 import { type Finding, failed, ok, reasonOf } from './finding.ts'
 
-/** Instances refuse tokens from further in the future than this. */
+/** Instances refuse tokens dated further ahead. */
 const CLOCK_TOLERANCE_MS = 5_000
 
 export interface WeChatCheck {
@@ -24,7 +25,7 @@ export async function checkWeChat({ apiBase, timeout, apps, now }: WeChatCheck):
         const probe = await probeApp({ apiBase, timeoutMs: timeout, now }, app)
         return { finding: judge(subject, probe), offsetMs: probe.clockOffsetMs }
       } catch (error) {
-        const message = `${new URL(apiBase).origin} gives no usable answer (${reasonOf(error)})`
+        const message = `${new URL(apiBase).origin} gives no valid answer (${reasonOf(error)})`
         const advice = 'let this machine connect to it: DNS, firewall, outbound proxy'
         return { finding: failed(subject, message, advice), offsetMs: null }
       }

@@ -5,7 +5,7 @@ import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
 import { mapping, matching, privatePem, publicPem, secret, text } from '../terms.ts'
 
-/** As `apps[].secret`: an app of the sandbox only. As `wechat.apiBase`: the built-in stand-in for WeChat. */
+/** As `apps[].secret`: an app of the sandbox only. As `wechat.apiBase`: the built-in sandbox. */
 export const SANDBOX = 'sandbox'
 
 export function appId(description: string) {
@@ -94,7 +94,7 @@ export function reportUnknownApps(
   report: Report
 ): void {
   const known = entries(draft.apps).flatMap(([, app]) => app.appid ?? [])
-  // An app that could not be read may be the one that is meant.
+  // An app that could not be read may be the wanted one.
   if (draft.apps?.length !== known.length) return
   for (const [index, appId] of entries(apps)) {
     if (!known.includes(appId))

@@ -11,7 +11,7 @@ import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
 export const claimPattern = '^[A-Za-z][A-Za-z0-9_]{0,31}$'
 export const claimForm = 'a claim name: a letter, then at most 31 letters, digits or "_"'
 
-export const login = section('Steps of a login beside the exchange of the code.', {
+export const login = section('Steps of a login besides the exchange of the code.', {
   hook: Type.Optional(
     mapping('A call to a business service at every login, which may add claims to the token.', {
       upstream: text('Upstream that is called.'),

@@ -1,4 +1,5 @@
-/** Access rules of routes: each must have an effect, and each claim must come from the login hook. */
+/** Access rules of routes: each must have an effect, and each claim must come from the login
+ *  hook. */
 import { didYouMean, type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { entries, type RuleContext } from '../section.ts'
@@ -12,7 +13,7 @@ export function checkRouteAccess(draft: RoutesDraft & LoginDraft, { report }: Ru
   }
 }
 
-/** A setting that needs a token would only look like protection on a route that asks for none. */
+/** Without a required token the setting would look like protection and give none. */
 function checkEffect(route: RouteDraft, path: Path, report: Report): void {
   if (route.auth !== 'public' && route.auth !== 'optional') return
   const isPublic = route.auth === 'public'
@@ -23,7 +24,7 @@ function checkEffect(route: RouteDraft, path: Path, report: Report): void {
     ['openData', isPublic && route.openData === true],
     ['rateLimit', isPublic && route.rateLimit?.by === 'user']
   ]
-  const reason = isPublic ? 'a public route never looks at the token' : 'an optional route is open without a token'
+  const reason = isPublic ? 'a public route ignores the token' : 'an optional route is open without a token'
   for (const [key, isSet] of useless) {
     if (isSet) report.error([...path, key], `cannot work here: ${reason}`, 'use auth: required')
   }

@@ -1,5 +1,6 @@
-/** Routes that undo each other: reachable in two ways of unequal strictness, or not at all. Plain nesting is normal and
- *  not reported: a public catch-all above a protected prefix, or a public exception inside a protected prefix. */
+/** Reports routes that conflict: reachable in two ways of unequal strictness, or not at all.
+ *  Plain nesting is normal and not reported: a public catch-all above a protected prefix, or a
+ *  public exception inside a protected prefix. */
 import { foldCase } from '../../http/path/lenient-reading.ts'
 import { covers, withoutPrefix } from '../../http/path/prefix.ts'
 import { pathFault } from '../path-fault.ts'
@@ -12,7 +13,7 @@ import type { UpstreamsDraft } from './upstreams.ts'
 interface Guard {
   readonly index: number
   readonly path: string
-  /** The path as an upstream sees it that ignores case. */
+  /** The path as an upstream reads it that ignores case. */
   readonly folded: string
   readonly methods: readonly string[] | null
   readonly upstream: string
@@ -41,7 +42,7 @@ export function checkRouteConflicts(draft: RoutesDraft & UpstreamsDraft, context
   }
   for (const lax of routes) {
     const stricter = routes.filter((route) => route.strictness > lax.strictness && shareOrigin(lax, route))
-    // One example for each is enough to act on.
+    // One example of each is enough.
     stricter.some((strict) => sideDoor(lax, strict, routes, report))
     if (stricter[0] !== undefined) laterDecoding(lax, stricter[0], report)
     const inside = stricter.find((strict) => isCatchAll(lax, strict))
@@ -81,7 +82,7 @@ function withLines(route: Guard, other: Guard, message: string, report: Report):
   return message.replace('{line}', `line ${line}`).replace('{other}', () => `${quote(other.path)} on line ${otherLine}`)
 }
 
-/** Whether a route without a token covers a stricter one of the same upstream. */
+/** True when a route without a token covers a stricter one of the same upstream. */
 function isCatchAll(lax: Guard, strict: Guard): boolean {
   const isOpen = lax.strictness < strictness.required
   return (
@@ -92,9 +93,9 @@ function isCatchAll(lax: Guard, strict: Guard): boolean {
   )
 }
 
-/** The gateway holds a request to every reading of its path that it knows; a router may know one more. */
+/** The gateway checks every reading of a path that it knows; a router may know one more. */
 function catchAll(lax: Guard, strict: Guard, context: RuleContext): void {
-  const message = `this ${words[lax.strictness]} route ({line}) covers the stricter {other} on the same upstream: a router there that reads paths leniently may take other paths for it; give open paths a prefix of their own`
+  const message = `this ${words[lax.strictness]} route ({line}) covers the stricter {other} on the same upstream: a router there that reads paths leniently may take other paths for it; give open paths their own prefix`
   const text = withLines(lax, strict, message, context.report)
   warnUnlessAllowed(context, ['routes', lax.index, 'path'], text, 'public-catch-all')
 }
@@ -105,15 +106,17 @@ function caseTwins(a: Guard, b: Guard, report: Report): void {
   const [lax, strict] = a.strictness <= b.strictness ? [a, b] : [b, a]
   if (lax.isCaseSensitive && strict.isCaseSensitive) return
   if (lax.strictness === strict.strictness) {
-    const message = 'this route ({line}) differs from {other} only in case, and most upstreams take the two for one'
+    const message = 'this route ({line}) differs from {other} only in case, and most upstreams read the two as one'
     warn(b, a, message, report)
   } else {
-    const message = 'this route ({line}) is never used: it differs only in case from the stricter {other}, which counts'
+    const message =
+      'this route ({line}) is never used: it differs only in case from the stricter {other}, which takes precedence'
     warn(lax, strict, message, report)
   }
 }
 
-/** The upstream sees one path, and two routes of unequal strictness lead to it: stripping a prefix does that. */
+/** The upstream sees one path, and two routes of unequal strictness lead to it: stripping a
+ *  prefix does that. */
 function sideDoor(lax: Guard, strict: Guard, routes: readonly Guard[], report: Report): boolean {
   const method = commonMethod(lax, strict)
   const isTwin = lax.folded === strict.folded && lax.stripPrefix === strict.stripPrefix
@@ -135,14 +138,15 @@ function sideDoor(lax: Guard, strict: Guard, routes: readonly Guard[], report: R
   if (outside === null) return false
   const path = join(strict.path, outside)
   const regular = find(routes, path, method)
-  // An exception that has the same name on both ways is meant.
+  // An exception with the same name on both ways is intended.
   if (regular === null || regular.strictness < strict.strictness) return false
   const message = `this ${laxWord} route ({line}) reaches what ${quote(path)} reaches by the stricter {other} (${strictWord})`
   warn(lax, strict, message, report)
   return true
 }
 
-/** An upstream that decodes a slash later can open another directory than the one that was checked. */
+/** An upstream that decodes a slash later can open another directory than the one that was
+ *  checked. */
 function laterDecoding(lax: Guard, strict: Guard, report: Report): void {
   if (lax.decodesLater === null) return
   const message = `allow.${lax.decodesLater} on this ${words[lax.strictness]} route ({line}) lets a path through that the upstream may decode to one of {other} (${words[strict.strictness]})`
@@ -159,7 +163,8 @@ function commonMethod(a: Guard, b: Guard): string | undefined {
   return b.methods === null ? a.methods[0] : a.methods.find((method) => b.methods?.includes(method))
 }
 
-/** The rest of `path` below `prefix` as an upstream without regard for case sees it; null when it is not below. */
+/** The rest of `path` below `prefix` for an upstream that ignores case; null when it is not
+ *  below. */
 function below(prefix: string, path: string): string | null {
   if (!covers(foldCase(prefix), foldCase(path))) return null
   return prefix === '/' ? (path === '/' ? '' : path) : path.slice(prefix.length)
@@ -169,8 +174,8 @@ function join(path: string, rest: string): string {
   return path === '/' ? rest || '/' : `${path}${rest}`
 }
 
-/** The route that counts: the longest path, then the one that names the method. As in the route table, a stricter route
- *  that differs in case wins. */
+/** The route that takes the request: the longest path, then the one that names the method. As
+ *  in the route table, a stricter route that differs in case takes precedence. */
 function find(routes: readonly Guard[], path: string, method: string): Guard | null {
   const exact = longest(routes, (route) => covers(route.path, path), method)
   const folded = longest(routes, (route) => covers(route.folded, foldCase(path)), method)

@@ -25,7 +25,7 @@ function createNames(isReserved: (name: string) => boolean, report: Report) {
       const other = known.get(canonicalName(name))
       if (other === undefined) known.set(canonicalName(name), name)
       else {
-        const message = `is another spelling of ${quote(other)}, and some servers take the two for one`
+        const message = `is another spelling of ${quote(other)}, and some servers read the two as one`
         report.error(path, message, undefined, 'key')
       }
     }
@@ -40,7 +40,8 @@ function checkSet(
 ): void {
   for (const [name, value] of Object.entries(edits?.set ?? {})) {
     names.add(name, [...path, name], 'set')
-    // Latin-1 is the alphabet of HTTP/1, and a line break would begin another header (RFC 9110, section 5.5).
+    // Latin-1 is the alphabet of HTTP/1, and a line break would start another header (RFC 9110,
+    // section 5.5).
     if (!value || !/[^\t\u0020-\u007e\u0080-\u00ff]|^[ \t]|[ \t]$/.test(value)) continue
     report.error(
       [...path, name],

@@ -48,7 +48,7 @@ const route = mapping('A route. The longest matching path wins.', {
   ),
   upstream: text('Name of the upstream.'),
   auth: oneOf(
-    '`required`: an acceptable token, or 401. `optional`: without a token forwarded without identity. `public`: never looks at the token.',
+    '`required`: an accepted token, or 401. `optional`: forwarded without identity when there is no token. `public`: ignores the token.',
     ['required', 'optional', 'public'],
     'required'
   ),
@@ -59,7 +59,7 @@ const route = mapping('A route. The longest matching path wins.', {
       uniqueItems: true
     })
   ),
-  stripPrefix: Type.Optional(text('Beginning of the path that is taken off before the upstream sees it.')),
+  stripPrefix: Type.Optional(text('Start of the path that is removed for the upstream.')),
   timeout: Type.Optional(
     duration("Time to the head of the response. Default: the upstream's `timeouts.response`.", undefined, {
       min: '1ms'
@@ -73,8 +73,8 @@ const route = mapping('A route. The longest matching path wins.', {
     )
   ),
   maxConnectionAge: duration('A WebSocket is ended after this long. 0s: as long as its token is accepted.', '0s'),
-  requestHeaders: headerEdits('Changes to the headers that the upstream gets.'),
-  responseHeaders: headerEdits('Changes to the headers that the client gets.'),
+  requestHeaders: headerEdits('Changes to the headers that the upstream receives.'),
+  responseHeaders: headerEdits('Changes to the headers that the client receives.'),
   identity: section('Identity headers for the upstream.', {
     headers: oneOf(
       'Names of the headers: those of wxgate (`X-OpenId`), or those of WeChat Cloud Run (`X-WX-OPENID`).',
@@ -87,18 +87,18 @@ const route = mapping('A route. The longest matching path wins.', {
     matrixParams: flag('`;name=value` after a segment.', false),
     doubleEncoding: flag('`%25` followed by two hex digits.', false),
     suffix: flag(
-      'The upstream does not take `/admin.json` for `/admin`. With false, such a path is held to the stricter route.',
+      'The upstream does not read `/admin.json` as `/admin`. With false, such a path must satisfy the stricter route.',
       false
     ),
     scriptName: flag(
-      'The upstream does not take `/index.php/admin` for `/admin`. With false, such a path is held to the stricter route.',
+      'The upstream does not read `/index.php/admin` as `/admin`. With false, such a path must satisfy the stricter route.',
       false
     ),
     rawPercent: flag('Percent-encoded bytes that are not UTF-8, such as GBK.', false),
     getBody: flag('The body of a GET or HEAD. With false, it is dropped together with its Content-Type.', false)
   }),
   caseSensitive: flag(
-    'The upstream distinguishes upper and lower case. With false, a path that differs from a stricter route only in case is held to the stricter one.',
+    'The upstream distinguishes upper and lower case. With false, a path that differs from a stricter route only in case must satisfy the stricter one.',
     false
   ),
   openData: flag('Decrypt `encryptedData` and `iv` of a JSON body on the way.', false),
@@ -151,7 +151,7 @@ function checkPath({ path: text, stripPrefix }: RouteDraft, path: Path, report: 
   if (strip !== null) report.error([...path, 'stripPrefix'], strip.message, strip.hint)
   else if (stripPrefix === '/') report.error([...path, 'stripPrefix'], 'strips nothing', 'leave it out')
   else if (fault === null && !covers(stripPrefix, text)) {
-    report.error([...path, 'stripPrefix'], 'must be the beginning of the path, up to the end of a segment')
+    report.error([...path, 'stripPrefix'], 'must be the start of the path, up to the end of a segment')
   }
 }
 
@@ -163,15 +163,15 @@ function isOwn(path: string): boolean {
 function checkMethods({ methods }: RouteDraft, path: Path, report: Report): void {
   for (const [index, method] of entries(methods)) {
     const place = [...path, 'methods', index]
-    if (method === 'CONNECT' || method === 'TRACE') report.error(place, `${method} is never let through`)
+    if (method === 'CONNECT' || method === 'TRACE') report.error(place, `${method} is not allowed`)
     else if (!METHODS.includes(method)) {
       report.error(place, 'is not a method that Node can read', didYouMean(method, METHODS))
     }
   }
 }
 
-/** Two routes for one path and method have no order. A route for all methods beside one that names some has: the named
- *  methods win. */
+/** Two routes for one path and method have no order. Beside a route for all methods, one that
+ *  names a method takes precedence. */
 function checkRepeats(draft: RoutesDraft, report: Report): void {
   const seen = new Map<string, number>()
   for (const [index, { path, methods }] of entries(draft.routes)) {
@@ -190,7 +190,7 @@ function checkRepeats(draft: RoutesDraft, report: Report): void {
   }
 }
 
-/** @param bodyLimit That of the server. */
+/** @param bodyLimit The server's own limit. */
 export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
   const { rateLimit, timeout } = written
   return {
@@ -203,7 +203,7 @@ export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
     /** Null: every app. */
     apps: written.apps ?? null,
     stripPrefix: written.stripPrefix ?? null,
-    /** Milliseconds to the head of the upstream's response; null: the upstream's own. */
+    /** Milliseconds to the head of the upstream's response; null for the upstream's own limit. */
     timeout: timeout === undefined ? null : milliseconds(timeout),
     bodyLimit: written.bodyLimit === undefined ? bodyLimit : bytes(written.bodyLimit),
     rateLimit: rateLimit === undefined ? null : { ...rateLimit, window: milliseconds(rateLimit.window) },

@@ -7,7 +7,7 @@ import { type AppsDraft, SANDBOX } from './apps.ts'
 import type { ServiceDraft } from './service.ts'
 import { isRedis, type StoreDraft } from './store.ts'
 
-/** Stands for a secret that is made at the first start. */
+/** The word for a secret that the first start makes. */
 export const GENERATED = 'generated'
 
 const SHORTEST = 32
@@ -17,7 +17,7 @@ export const secrets = Type.Array(
     'At least 32 characters, as `wxgate keygen` prints them; the word `generated` makes one at the first start and keeps it beside the sqlite store.'
   ),
   {
-    description: 'The first one signs and encrypts, all verify and decrypt. To rotate, put a new one in front.',
+    description: 'The first one signs and encrypts, all verify and decrypt. To rotate, put a new one first.',
     minItems: 1,
     maxItems: 16
   }

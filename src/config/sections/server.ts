@@ -36,7 +36,7 @@ export const server = section('The public edge.', {
   }),
   trustedProxies: Type.Array(Type.String(), {
     description:
-      'Addresses and CIDR ranges of proxies whose `X-Forwarded-*` headers are believed. A range of all addresses is refused.',
+      'Addresses and CIDR ranges of proxies whose `X-Forwarded-*` headers are trusted. A range of all addresses is refused.',
     default: [],
     maxItems: 1024
   }),
@@ -48,13 +48,13 @@ export const server = section('The public edge.', {
   ),
   drain: section('The time between a signal to stop and the end.', {
     delay: duration(
-      'Requests are still served while `/readyz` already says 503, so that load balancers can take the instance out.',
+      'Requests are still served while `/readyz` already answers 503, so that load balancers can remove the instance.',
       '5s'
     ),
-    timeout: duration('Time for requests in flight to finish.', '30s')
+    timeout: duration('Time for running requests to finish.', '30s')
   }),
   limits,
-  loginLimit: section('Logins let through to WeChat.', {
+  loginLimit: section('Limit of the logins that go to WeChat.', {
     max: integer('Logins in one window.', 1, 1_000_000_000, 60),
     window: duration('Length of the window.', '1m', { min: '1s' }),
     by: oneOf('Counted per client address, or per app.', ['ip', 'app'], 'ip')
@@ -69,7 +69,7 @@ export function checkServer(draft: ServerDraft, context: RuleContext): void {
   checkTls(draft, context)
 }
 
-/** Shares of all addresses that are a mistake, and probably one: a /4 of IPv4 is 1/16. */
+/** Shares of all addresses that are certainly and probably a mistake; a /4 of IPv4 is 1/16. */
 const REFUSED_SHARE = 1 / 2
 const DOUBTFUL_SHARE = 1 / 16
 
@@ -85,17 +85,17 @@ function checkTrustedProxies({ server }: ServerDraft, report: Report): void {
     if (share < DOUBTFUL_SHARE) continue
     const message = `together the ranges trust ${Math.floor(share * 100)}% of all ${family === 'ipv4' ? 'IPv4' : 'IPv6'} addresses`
     if (share < REFUSED_SHARE) report.warn(path, message, 'name the addresses of your proxies only')
-    else report.error(path, `${message}, so anybody could choose the client address`)
+    else report.error(path, `${message}, so any client could choose the client address`)
   }
 }
 
-/** The listener reads the files again; here they must exist and fit together. */
+/** The listener reads the files again; here they must exist and match. */
 function checkTls(draft: ServerDraft, { report, directory, readFile }: RuleContext): void {
   const pem: Partial<Record<PemPart, string>> = {}
   for (const part of ['cert', 'key'] as const) {
     const file = draft.server?.tls?.[part]?.file
     if (file === undefined) continue
-    // A certificate may be readable for every user.
+    // A certificate may be readable by every user.
     const partReport = part === 'key' ? report : { ...report, warn: () => {} }
     const text = readSecretFile(file, { directory, readFile }, ['server', 'tls', part], partReport)
     if (text !== null) pem[part] = text

@@ -50,7 +50,7 @@ export const service = section(
     ),
     hosts: Type.Array(hostName('A name or an address, without a port.'), {
       description:
-        'Further hosts under which the listener may be asked. Loopback, `host` and the address of the connection always may.',
+        'Further accepted Host names. Loopback names, `host` and the address of the connection are always accepted.',
       default: [],
       maxItems: 1024
     })

@@ -1,4 +1,4 @@
-/** `store`: the place of sessions and users. */
+/** `store`: where sessions and users are kept. */
 import { resolve } from 'node:path'
 import type { Static } from 'typebox'
 import { Type } from 'typebox'
@@ -10,7 +10,7 @@ import { secret } from '../terms.ts'
 import type { ServerDraft } from './server.ts'
 
 export const store = Type.Unsafe<string>({
-  ...secret('Place of the sessions: `memory`, `sqlite:PATH`, `redis://…` or `rediss://…`.'),
+  ...secret('Where sessions are kept: `memory`, `sqlite:PATH`, `redis://…` or `rediss://…`.'),
   default: 'sqlite:./data/wxgate.db',
   'x-env': 'WXGATE_STORE'
 })
@@ -39,7 +39,7 @@ export function checkStore({ store, server }: StoreDraft & ServerDraft, context:
   }
 }
 
-/** The right shape for a store that looks like a file, a Redis server or another database. */
+/** The right form for a value that looks like a file, a Redis server or another database. */
 function shapeHint(store: string): string | undefined {
   if (store.startsWith('sqlite:///')) return 'write sqlite:/data/wxgate.db'
   if (/^(?:sqlite3:|file:|sqlite:\/\/|[./~]|[\w-]+\.(?:db|sqlite3?)$)/.test(store))
@@ -59,7 +59,7 @@ function checkMemory(workers: number | 'auto' | undefined, context: RuleContext)
   if (workers === 'auto' || (workers !== undefined && workers > 1)) {
     context.report.error(
       ['server', 'workers'],
-      'needs a store that processes can share: with memory each process would know its own sessions only',
+      'needs a store that processes can share: with memory each process has its own sessions',
       'use sqlite: or redis:, or 1 worker'
     )
   }
@@ -88,13 +88,14 @@ function storeFault(store: string): string | null {
   return 'must be memory, sqlite:PATH, redis://HOST or rediss://HOST'
 }
 
-/** Whether the first host is another machine. */
+/** True when the first host is another machine. */
 function isRemote(store: string): boolean {
   const host = /^redis(?:\+\w+)?:\/\/(?:[^/@]*@)?(\[[^\]]*\]|[^:/?,]*)/.exec(store)?.[1] ?? ''
   return !isLoopback(host)
 }
 
-/** `memory:`, `sqlite:` with an absolute path, or the Redis URL; may hold a password, so never log it. */
+/** `memory:`, `sqlite:` with an absolute path, or the Redis URL; may hold a password, so never
+ *  log it. */
 export function resolveStore(store: string, directory: string): string {
   if (isMemory(store)) return 'memory:'
   return store.startsWith('sqlite:') ? `sqlite:${resolve(directory, store.slice('sqlite:'.length))}` : store

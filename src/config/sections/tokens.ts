@@ -1,10 +1,10 @@
-/** `tokens`: the tokens that a mini-program gets. */
+/** `tokens`: the tokens that a mini-program receives. */
 import type { Static } from 'typebox'
 import type { DeepReadonly, Draft, RuleContext } from '../section.ts'
 import { duration, lifetime, oneOf, section, text } from '../terms.ts'
 import { milliseconds, parseDuration } from '../units.ts'
 
-export const tokens = section('The tokens that a mini-program gets.', {
+export const tokens = section('The tokens that a mini-program receives.', {
   issuer: text('Claim `iss`.', 'wxgate'),
   algorithm: oneOf(
     'Signature algorithm of access tokens. With `EdDSA` and `ES256` the public keys are at `/.well-known/jwks.json`.',
@@ -43,7 +43,7 @@ export function checkTokens(draft: Draft<{ tokens: Static<typeof tokens> }>, { r
   if (access !== null && access > LONG_ACCESS_MS) {
     report.warn(
       ['tokens', 'accessTtl'],
-      'is longer than a day: a session that ends early is kept in every instance for as long'
+      'is longer than a day: every instance keeps a session that ends early for as long'
     )
   }
 }

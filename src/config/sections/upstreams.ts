@@ -24,12 +24,12 @@ import type { ServerDraft } from './server.ts'
 import type { ServiceDraft } from './service.ts'
 
 const tls = section('For targets with https.', {
-  ca: Type.Optional(publicPem('Certificates in PEM that are trusted in place of the public ones.')),
+  ca: Type.Optional(publicPem('Trusted certificates in PEM, instead of the public ones.')),
   cert: Type.Optional(publicPem('Client certificate in PEM.')),
   key: Type.Optional(privatePem('Key of the client certificate in PEM.')),
   serverName: Type.Optional(
     matching(
-      'Name that the certificate must have, in place of the host of the URL.',
+      'Name that the certificate must have, instead of the host of the URL.',
       '^[A-Za-z0-9._-]{1,253}$',
       'a host name'
     )
@@ -58,8 +58,8 @@ const upstream = mapping('A group of equal targets.', {
       path: text('Path of the test.', '/healthz'),
       interval: duration('Time between two tests.', '5s', { min: '100ms', max: '1h' }),
       timeout: duration('Deadline for an answer.', '1s', { min: '10ms', max: '1h' }),
-      healthyAfter: integer('Good answers in a row that bring a target back.', 1, 100, 2),
-      unhealthyAfter: integer('Bad answers in a row that take a target out.', 1, 100, 3)
+      healthyAfter: integer('Good answers in a row that restore a target.', 1, 100, 2),
+      unhealthyAfter: integer('Bad answers in a row that remove a target.', 1, 100, 3)
     })
   ),
   timeouts: section('Deadlines.', {
@@ -70,14 +70,14 @@ const upstream = mapping('A group of equal targets.', {
   retries: section('Further tries of a failed request.', {
     attempts: integer('Further tries after the first.', 0, 10, 1),
     on: someOf('Failures that are tried again.', ['connect', 'reset', '502', '503', '504'], ['connect', 'reset']),
-    budget: Type.Optional(percentage('Largest share of all requests that further tries may be.'))
+    budget: Type.Optional(percentage('Largest share of further tries in all requests.'))
   }),
   circuitBreaker: Type.Optional(
     mapping('A pause for a failing target.', {
       errorRate: percentage('Share of failed requests that opens the breaker.', '50%'),
       minRequests: integer('Requests in a window before the share counts.', 1, 1_000_000, 20),
       window: duration('Time over which requests are counted.', '10s', { min: '1s', max: '1h' }),
-      openFor: duration('Time until one request is let through to try.', '10s', { min: '100ms', max: '1h' })
+      openFor: duration('Time until one trial request is sent.', '10s', { min: '100ms', max: '1h' })
     })
   ),
   tls
@@ -163,7 +163,7 @@ function targetFault(url: string): string | null {
   return null
 }
 
-/** A target that is the gateway itself. A port of 0 is chosen later and cannot be compared. */
+/** A target that is the gateway itself. Port 0 is chosen later and cannot be compared. */
 function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string | null {
   const { hostname, port, protocol } = new URL(url)
   const target = Number(port || (protocol === 'https:' ? 443 : 80))
@@ -171,7 +171,7 @@ function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string
     const listener = listeners[name]
     if (listener?.host === undefined || listener.port !== target) continue
     if (!reachesListener(hostname, listener.host)) continue
-    return `is the address of the gateway itself (${name}.port): its requests would go round in a circle`
+    return `is the address of the gateway itself (${name}.port): its requests would go in a circle`
   }
   return null
 }

@@ -1,4 +1,4 @@
-/** `wechat`: the server API of WeChat, or the sandbox in its place. */
+/** `wechat`: the server API of WeChat, or the sandbox instead. */
 import { type Static, Type } from 'typebox'
 import { isLoopback } from '../../http/addresses.ts'
 import { didYouMean, type Path } from '../problem.ts'
@@ -12,7 +12,7 @@ const WECHAT = 'https://api.weixin.qq.com'
 export const wechat = section('The server API of WeChat.', {
   apiBase: Type.Optional(
     text(
-      'Its URL, or the word `sandbox` for the built-in stand-in. Default: `https://api.weixin.qq.com`, or `sandbox` when every app has the secret `sandbox`.'
+      'Its URL, or the word `sandbox` for the built-in sandbox. Default: `https://api.weixin.qq.com`, or `sandbox` when every app has the secret `sandbox`.'
     )
   ),
   timeout: duration('Deadline for one call.', '5s', { min: '10ms', max: '60s' })
@@ -36,7 +36,7 @@ export function checkWechat(draft: WechatDraft & AppsDraft, context: RuleContext
     const message =
       apiBase === undefined
         ? 'this app exists in the sandbox only, and others do not: one gateway talks to one of the two'
-        : 'this app exists in the sandbox only, and wechat.apiBase names another WeChat'
+        : 'this app exists in the sandbox only, and wechat.apiBase names another server'
     report.error(['apps', index, 'secret'], message)
   }
 }
@@ -44,7 +44,7 @@ export function checkWechat(draft: WechatDraft & AppsDraft, context: RuleContext
 function checkApiBase(apiBase: string, { report }: RuleContext): void {
   const path = ['wechat', 'apiBase']
   if (!/^https?:\/\/[^\s\\?#@]+$/.test(apiBase) || !URL.canParse(apiBase)) {
-    const message = 'must be a http or https URL without credentials, query and fragment, or the word sandbox'
+    const message = 'must be an http or https URL without credentials, query and fragment, or the word sandbox'
     report.error(path, message, didYouMean(apiBase, [SANDBOX]))
   } else if (apiBase.startsWith('http:') && !isLoopback(new URL(apiBase).hostname)) {
     report.warn(path, 'every AppSecret travels in clear to this address', 'use https')

@@ -1,4 +1,5 @@
-/** Family U, further: bodies, interim answers and headers of a backend. The word EVIL must never reach a client. */
+/** Family U, further: bodies, interim answers and headers of a backend. The word EVIL must
+ *  never reach a client. */
 import { relayed } from '../case.ts'
 import { type AnswerRow, FINE_END, REFUSED } from './answer-row.ts'
 

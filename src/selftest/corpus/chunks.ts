@@ -2,7 +2,8 @@
 import { HIDDEN, NO_TOKEN, type Row, refused, served } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 
-/** The head is valid, the body is not. Either may be refused first, and the connection cannot go on. */
+/** The head is valid, the body is not. Either may be refused first, and the connection cannot
+ *  go on. */
 const BAD_BODY = refused([400, 401, 403, 413, 415, 431], ['bad_header', 'invalid_request', 'token_missing'], {
   mustClose: true
 })

@@ -1,4 +1,5 @@
-/** Family H, further: malformed, repeated and oversized header lines, and handshakes of WebSocket. */
+/** Family H, further: malformed, repeated and oversized header lines, and handshakes of
+ *  WebSocket. */
 import { NO_TOKEN, type Row, refused, SERVED, served } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 

@@ -1,4 +1,5 @@
-/** Family H: headers that claim an identity, an address, another request, or to belong to the gateway. */
+/** Family H: headers that claim an identity, an address, another request, or to belong to the
+ *  gateway. */
 import { HIDDEN, NO_TOKEN, type Row, refused, SERVED } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 
