@@ -1,12 +1,14 @@
-/** Credentials that are no good, in all the ways that cost a gateway something different. */
+/** Invalid credentials of every kind whose refusal has a different cost. */
 import { randomBytes } from 'node:crypto'
 import { getRequest } from './load.ts'
 
-/** The dearest kind: a whole token of ours with another payload, so that its signature has to be computed. */
-export const WORST = 'our header, another payload each'
+/** The most expensive kind: a valid header with another payload each, so that the signature
+ *  must be computed. */
+export const WORST = 'valid header, another payload each'
 const DIFFERENT = 20_000
 
-/** Each request is another one, unless it says the same. `good` is a token that the gateway accepts. */
+/** Each request carries another credential, except in kinds named "the same". `good` is an
+ *  accepted token. */
 export function kindsOf(good: string): Readonly<Record<string, (n: number) => string | undefined>> {
   const [header = '', payload = '', signature = ''] = good.split('.')
   const junk = Array.from({ length: DIFFERENT }, () => randomBytes(32).toString('base64url'))
@@ -14,15 +16,15 @@ export function kindsOf(good: string): Readonly<Record<string, (n: number) => st
   return {
     'no token': () => undefined,
     'the same wrong token': () => `${header}.${payload}.${any(0)}`,
-    'our header, another signature each': (n) => `${header}.${payload}.${any(n)}`,
+    'valid header, another signature each': (n) => `${header}.${payload}.${any(n)}`,
     [WORST]: (n) => `${header}.${payload.slice(0, -43)}${any(n)}.${signature}`,
     'another algorithm': (n) => `eyJhbGciOiJub25lIn0.${payload}.${any(n)}`,
     'no JWT': any,
-    '3 KiB of nothing': (n) => any(n).repeat(75)
+    '3 KiB of random text': (n) => any(n).repeat(75)
   }
 }
 
-/** Written ahead, so that the load costs little while it runs. */
+/** Built in advance, so that the load itself costs little. */
 export function prepare(
   path: string,
   kind: (n: number) => string | undefined,

@@ -1,5 +1,5 @@
-/** A flood of tokens that are no good: how many of them one core refuses, and what those with good ones feel meanwhile.
- *  `node bench/flood.ts [seconds per measurement]`; some three minutes. */
+/** A flood of invalid tokens: how many one core refuses, and how long requests with valid
+ *  tokens take meanwhile. `node bench/flood.ts [seconds per measurement]`; about three minutes. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -18,9 +18,10 @@ const PATH = '/api/orders'
 const USERS = 200
 /** 10 % and 90 %. */
 const HOSTILE_PER_GOOD = 9
-/** How much of what the core can do both together ask for. */
+/** Shares of the core's capacity that both loads together ask for. */
 const SHARES = [0.25, 0.5, 0.75]
-/** And hostile clients who ask again as soon as they are answered, beside good ones who ask for this much of the core. */
+/** Hostile clients that ask again as soon as they are answered, beside good ones that ask for
+ *  this share of the core. */
 const FLAT_OUT_SHARE = 0.25
 const CONNECTIONS = 64
 const ROUNDS = 5
@@ -51,7 +52,7 @@ function check({ failed, answered }: Pick<PacedResult, 'failed' | 'answered'>, w
 }
 
 pinMyself(LOAD_CORE)
-// It inherits the core.
+// The child inherits the core.
 const hostileClients = fork(join(import.meta.dirname, 'hostile-load.ts'))
 
 async function runHostile(order: HostileOrder): Promise<HostileResult> {
@@ -77,12 +78,12 @@ try {
   const goodRequest = prepare(PATH, (n) => tokens[n % tokens.length], USERS)
   const durationMs = seconds * 1000
   const flatOut = { port, connections: CONNECTIONS, perSecond: null, durationMs }
-  // Until the optimizing compiler has been through: some 30,000 requests.
+  // Until the optimizing compiler has run: about 30,000 requests.
   await runPaced({ ...flatOut, request: goodRequest, status: 200, durationMs: WARM_UP_MS })
 
   const hostile = { port, path: PATH, good: tokens[0] ?? '', connections: CONNECTIONS, perSecond: null, durationMs }
   const perSecondOf: Record<string, number> = {}
-  const refusals: string[][] = [['what is sent', 'refused/s', 'CPU µs each', 'p99 ms']]
+  const refusals: string[][] = [['credential', 'refused/s', 'CPU µs each', 'p99 ms']]
   for (const kind of [GOOD, ...Object.keys(kindsOf(hostile.good))]) {
     const cpu = gateway.process.cpuMicros()
     const result = kind === GOOD ? await runGood(flatOut, goodRequest) : await runHostile({ ...hostile, kind })
@@ -111,7 +112,7 @@ try {
     const good = { port, request: goodRequest, connections: CONNECTIONS / 8, perSecond, durationMs, status: 200 }
     const order = { ...hostile, kind: WORST, perSecond: hostilePerSecond }
     const samples: { p50: number; p99: number; p50Beside: number; p99Beside: number; hostile: number }[] = []
-    // In turns, so that whatever else the machine does falls on both. The first turn only warms up.
+    // In turns, so that other load on the machine affects both. The first turn only warms up.
     for (let round = 0; round <= ROUNDS; round++) {
       const quiet = await runPaced(good)
       const [beside, refused] = await Promise.all([runPaced(good), runHostile(order)])

@@ -1,4 +1,5 @@
-/** `wxgate run` as a process of its own, and access tokens that it accepts without anybody having logged in. */
+/** Runs `wxgate run` as a separate process and makes access tokens that it accepts without a
+ *  login. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../src/clock.ts'
@@ -17,11 +18,11 @@ const TWO_HOURS = 7_200_000
 export interface GatewayProcess {
   readonly port: number
   readonly process: Process
-  /** MiB that each of its processes has in memory now, the primary first. */
+  /** MiB of memory in each of its processes, the primary first. */
   memory(): number[]
 }
 
-/** @param core One core, or a list as taskset takes it. */
+/** @param core One core, or a list in the form of taskset. */
 export async function startGateway(
   folder: string,
   options: { workers: number; core: string; upstreamPort: number }
@@ -53,7 +54,7 @@ export async function startGateway(
   return { port, process: child, memory: () => [child.pid, ...childrenOf(child.pid)].map(residentMiB) }
 }
 
-/** What signs and reads the tokens of {@link startGateway}. */
+/** Signs and verifies the tokens of {@link startGateway}. */
 export async function createTokenMaker(): Promise<AccessTokens> {
   const ring = createKeyRing([SECRET])
   return createAccessTokens({

@@ -1,13 +1,14 @@
-/** The hostile part of a flood in a process of its own, so that the clients it is compared with do not wait for its answers
- *  to be read. Run by fork: each message asks for one measurement, and is answered with its result. */
+/** The hostile part of a flood, in a separate process, so that reading its answers does not
+ *  delay the compared clients. Started by fork: each message asks for one measurement and is
+ *  answered with its result. */
 import { kindsOf, prepare } from './bad-tokens.ts'
 import { type PacedOptions, quantile, runPaced } from './paced-load.ts'
 
 export interface HostileOrder extends Omit<PacedOptions, 'request' | 'status'> {
   readonly path: string
-  /** One of those of {@link kindsOf}. */
+  /** A name from {@link kindsOf}. */
   readonly kind: string
-  /** A token that the gateway accepts, to make bad ones of. */
+  /** An accepted token, from which the bad ones are made. */
   readonly good: string
 }
 

@@ -1,4 +1,5 @@
-/** Cost of reading a request, function by function, without sockets: `node bench/hot-functions.ts`. */
+/** Measures reading a request, function by function, without sockets: `node
+ *  bench/hot-functions.ts`. */
 import { ApiError } from '../src/errors.ts'
 import { createHeaderNames } from '../src/http/headers/header-names.ts'
 import { readRequestHeaders } from '../src/http/headers/request-headers.ts'
@@ -8,7 +9,7 @@ import { createRouteTable } from '../src/routing/route-table.ts'
 import { route } from '../test/support/route-tables.ts'
 import { headersFor } from '../test/support/upstream-head.ts'
 
-/** As a mini-program on a phone sends them. */
+/** Headers as a mini-program on a phone sends them. */
 const RAW = [
   ['Host', 'api.shop.example'],
   ['Connection', 'keep-alive'],

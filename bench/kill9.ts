@@ -1,6 +1,7 @@
-/** Whether an answered login survives `kill -9`: `node bench/kill9.ts [kills] [minutes] [setting…]` kills the gateway, and
- *  in some settings Redis in every other round, at random moments: 200 times unless told, for ten minutes at most each.
- *  Prints what was lost. Settings are numbers from 1, all of them unless told. */
+/** Checks that an answered login survives `kill -9`: `node bench/kill9.ts [kills] [minutes]
+ *  [setting…]` kills the gateway, and in some settings Redis in every other round, at random
+ *  moments: by default 200 times, for ten minutes at most each. Prints the lost logins. Settings
+ *  are numbers from 1; the default is all. */
 import { launchRedis } from '../test/support/redis.ts'
 import { type SurvivalReport, surviveKills } from '../test/support/survival.ts'
 

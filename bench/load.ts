@@ -1,5 +1,6 @@
-/** A closed-loop HTTP load: each connection has one request on the way at any time. It writes prepared bytes and looks
- *  only for the end of the answer, to stay much lighter than what it measures. */
+/** A closed-loop HTTP load: each connection has one request under way at any time. It writes
+ *  prepared bytes and only finds the end of each answer, so that it costs much less than the
+ *  subject. */
 import { connect, type Socket } from 'node:net'
 
 export interface LoadOptions {
@@ -8,7 +9,7 @@ export interface LoadOptions {
   readonly requests: readonly Buffer[]
   readonly connections: number
   readonly durationMs: number
-  /** The body of a right answer. Anything else is counted as an error. */
+  /** The body of a correct answer. Any other answer counts as an error. */
   readonly expectedBody: string
 }
 
@@ -18,7 +19,7 @@ export interface LoadResult {
   /** The first wrong answer, for a message. */
   readonly firstError: string | undefined
   readonly seconds: number
-  /** Of single requests, in milliseconds. */
+  /** Times of single requests in milliseconds. */
   readonly p50: number
   readonly p99: number
 }
@@ -88,7 +89,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     })
   }
 
-  // One timer for all: a timer per socket would have to be moved with every request.
+  // One timer for all: a timer per socket would need a reset with every request.
   const giveUp = setTimeout(() => {
     for (const socket of sockets) if (!socket.destroyed) socket.destroy(new Error('no answer in time'))
   }, durationMs + GIVE_UP_MS)
@@ -115,7 +116,7 @@ function endsWith(data: Buffer, end: Buffer): boolean {
   return data.length >= end.length && data.compare(end, 0, end.length, data.length - end.length) === 0
 }
 
-/** The slow way, for errors and for chunked answers. */
+/** The slow check, for errors and chunked answers. */
 function isComplete(data: Buffer): boolean {
   const headEnd = data.indexOf('\r\n\r\n')
   if (headEnd === -1) return false

@@ -1,5 +1,5 @@
-/** What a login costs and how long a start takes. The sandbox runs in a process of its own, so that the gateway's CPU
- *  is the gateway's. `node bench/login.ts` measures only this. */
+/** Measures a login and a start. The sandbox is a separate process, so that it does not count
+ *  as the gateway's CPU. `node bench/login.ts` measures only this. */
 import { pinMyself, temporaryFolder } from './processes.ts'
 import { median } from './statistics.ts'
 import { logIn } from './tokens.ts'
@@ -8,7 +8,7 @@ import { APP_ID, type RunningWxgate, startSandbox, startWxgate } from './wxgate.
 export interface LoginFigures {
   readonly cpuMsPerLogin: number
   readonly loginsPerSecond: number
-  /** Median of the starts: from the start of the process to the first 200 of /readyz. */
+  /** Median of the starts, from the start of the process to the first 200 of /readyz. */
   readonly readyMs: number
   readonly description: string
 }
@@ -27,7 +27,7 @@ export async function measureLogin(core: number, loadCore: number): Promise<Logi
       startWxgate({ core: cores, folder, name, upstreamPort: UNUSED_PORT, accessLog: true, apiBase: sandbox.url })
     const readyMs: number[] = []
     for (let i = 1; i <= STARTS; i += 1) {
-      // A start is not pinned anywhere else either.
+      // A start gets both cores, as in production.
       const gateway = await start(`start-${i}`, `${core},${loadCore}`)
       readyMs.push(gateway.readyMs)
       await gateway.process.stop()

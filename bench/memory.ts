@@ -1,5 +1,5 @@
-/** What one instance holds: `node bench/memory.ts [users]` prints a Markdown table. Two to three minutes for the default of
- *  100,000 users. Linux, two cores. */
+/** Measures the memory of one instance: `node bench/memory.ts [users]` prints a Markdown table.
+ *  Two to three minutes for the default of 100,000 users. Linux, two cores. */
 import { rmSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
@@ -14,7 +14,7 @@ import { startUpstream, UPSTREAM_BODY } from './upstream.ts'
 const USERS = Number(process.argv[2] ?? 100_000)
 const PATH = '/api/orders'
 const CONNECTIONS = 64
-/** As many as the cache of verified tokens holds. */
+/** The size of the cache of verified tokens. */
 const CACHED = 30_000
 const ROUNDS = 5
 const ROUND_MS = 3_000
@@ -56,7 +56,7 @@ async function measureProcess(workers: number, folder: string, upstreamPort: num
   await gateway.process.stop()
 }
 
-/** Bytes of the heap that `fill` leaves in use. */
+/** Bytes of heap that `fill` leaves in use. */
 async function heapOf(fill: () => unknown): Promise<number> {
   collect()
   const before = process.memoryUsage().heapUsed
@@ -78,7 +78,7 @@ async function measureHeap(): Promise<void> {
   const cached = await heapOf(async () => {
     const tokens = await createTokenMaker()
     for (let user = 0; user < CACHED; user++) {
-      // As it comes off the wire: in one piece.
+      // One flat string, as read from the wire.
       tokens.verify(Buffer.from(`Bearer ${tokenOf(maker, user)}`).toString('latin1'))
     }
     return tokens
@@ -86,7 +86,8 @@ async function measureHeap(): Promise<void> {
   row(`heap: one verified token, of ${whole(CACHED)}`, `${whole(cached / CACHED)} bytes`)
 }
 
-/** CPU per request of one and of two workers, in turns. The load shares a core with the second worker. */
+/** CPU per request of one and of two workers, in turns. The load shares a core with the second
+ *  worker. */
 async function measureWorkers(folder: string, upstreamPort: number): Promise<void> {
   const maker = await createTokenMaker()
   const requests = Array.from({ length: 1_000 }, (_, user) => getRequest(PATH, tokenOf(maker, user)))

@@ -1,5 +1,5 @@
-/** What opening open data costs, and how far the ways to fail can be told apart by time: `node bench/open-data.ts`. A few
- *  seconds, one core. */
+/** Measures decrypting open data, and the differences in time between the failures: `node
+ *  bench/open-data.ts`. A few seconds, one core. */
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'

@@ -1,5 +1,6 @@
-/** A load that asks at fixed times, whether or not the answers keep up: a request's time counts from when it was due, so
- *  that a gateway that falls behind cannot look fast. Without a pace each connection asks again as soon as it is answered. */
+/** A load with fixed request times, whether or not the answers keep up: a request's time counts
+ *  from when it was due, so that a slow gateway cannot look fast. Without a pace each connection
+ *  asks again as soon as it is answered. */
 import { connect, type Socket } from 'node:net'
 
 export interface PacedOptions {
@@ -7,10 +8,10 @@ export interface PacedOptions {
   /** The n-th request, from 0. */
   readonly request: (n: number) => Buffer
   readonly connections: number
-  /** Null: as fast as the answers come. */
+  /** Null sends as fast as the answers arrive. */
   readonly perSecond: number | null
   readonly durationMs: number
-  /** What every answer must have. */
+  /** The expected status of every answer. */
   readonly status: number
 }
 
@@ -25,7 +26,7 @@ export interface PacedResult {
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 const TICK_MS = 1
-/** How long answers may take after the last request was due (milliseconds). */
+/** Longest wait for answers after the last request was due (milliseconds). */
 const PATIENCE_MS = 2_000
 
 export async function runPaced(options: PacedOptions): Promise<PacedResult> {
@@ -109,7 +110,7 @@ function open(port: number): Promise<Socket> {
   })
 }
 
-/** Every answer that is looked at here has a Content-Length. */
+/** Every answer here has a Content-Length. */
 function isComplete(data: Buffer): boolean {
   const headEnd = data.indexOf(HEAD_END)
   if (headEnd === -1) return false

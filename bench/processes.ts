@@ -1,35 +1,35 @@
-/** Processes of a benchmark: started on a core of their own, measured by what the kernel says they used, and ended
- *  whatever happens. Linux only: it reads /proc and uses taskset. */
+/** Processes of a benchmark: each starts on its own core, is measured by the kernel's counters,
+ *  and ends with the benchmark. Linux only: it reads /proc and uses taskset. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-/** Kernel ticks per second as /proc shows them (USER_HZ); 100 on every Linux platform that Node supports. */
+/** Kernel ticks per second in /proc (USER_HZ); 100 on every Linux platform that Node supports. */
 const TICKS_PER_SECOND = 100
 
 export interface Process {
   readonly pid: number
-  /** The last lines that it wrote, for a message about why it did not start. */
+  /** The last lines of its output, to explain a failed start. */
   output(): string
-  /** CPU time in microseconds, of the process and everything it started, since they were started. */
+  /** CPU time in microseconds of the process and its children since their start. */
   cpuMicros(): number
   hasExited(): boolean
-  /** Asks with SIGTERM, and insists after 2 s. */
+  /** Sends SIGTERM, and SIGKILL after 2 s. */
   stop(): Promise<void>
 }
 
 export interface StartOptions {
-  /** One core, or a list as taskset takes it. */
+  /** One core, or a list in the form of taskset. */
   readonly core: number | string
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
-  /** A file descriptor for its standard output; its output is kept for messages unless given. */
+  /** A file descriptor for its standard output; without it the output is kept for messages. */
   readonly stdout?: number
 }
 
-/** Debian keeps some servers in sbin, which is not in everybody's PATH. */
+/** Debian installs some servers in sbin, which is not in every PATH. */
 const PATH = [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin'].join(delimiter)
 
 const running = new Set<ChildProcess>()
@@ -51,7 +51,7 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid, signal)
   } catch {
-    // It has ended already.
+    // The process has ended already.
   }
 }
 
@@ -60,7 +60,7 @@ export function startProcess(command: string, args: readonly string[], options: 
     cwd: options.cwd,
     env: { ...process.env, PATH, ...options.env },
     stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'],
-    // A group of its own, so that its workers end with it.
+    // A separate process group, so that its workers end with it.
     detached: true
   })
   running.add(child)
@@ -98,7 +98,8 @@ interface Stat {
   readonly ticks: number
 }
 
-/** Fields 4, 14 to 17 of /proc/PID/stat (proc(5)); the name in field 2 may hold anything, so count after its end. */
+/** Fields 4, 14 to 17 of /proc/PID/stat (proc(5)). The name in field 2 may hold any characters,
+ *  so count after its end. */
 function readStat(pid: number): Stat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -125,20 +126,20 @@ function cpuMicrosOf(root: number): number {
   return (ticks * 1e6) / TICKS_PER_SECOND
 }
 
-/** CPU time in microseconds that all processes together have used, and what a hypervisor took away (proc(5), the first
- *  line of /proc/stat: user, nice, system, and steal in column 8). */
+/** CPU time in microseconds used by all processes together, and taken by a hypervisor (proc(5),
+ *  the first line of /proc/stat: user, nice, system, and steal in column 8). */
 export function machineCpuMicros(): number {
   const columns = (readFileSync('/proc/stat', 'latin1').split('\n', 1)[0] ?? '').trim().split(/\s+/).map(Number)
   const ticks = [1, 2, 3, 8].reduce((sum, column) => sum + (columns[column] ?? 0), 0)
   return (ticks * 1e6) / TICKS_PER_SECOND
 }
 
-/** Keeps this process, which is the load and the upstream, off the core that is measured. */
+/** Keeps this process (the load and the upstream) off the measured core. */
 export function pinMyself(core: number): void {
   execFileSync('taskset', ['-a', '-c', '-p', String(core), String(process.pid)], { stdio: 'ignore' })
 }
 
-/** A folder that is gone when this process is, however it ends. */
+/** A folder that is removed at the end of this process. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-bench-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -156,10 +157,10 @@ export function freePort(): Promise<number> {
   })
 }
 
-/** The first line of what a command says about itself; undefined when it is not installed. */
+/** The first line of a command's version text; undefined when it is not installed. */
 export function versionOf(command: string, ...args: string[]): string | undefined {
   try {
-    // nginx says it on standard error.
+    // nginx prints it to standard error.
     const text = execFileSync('sh', ['-c', '"$0" "$@" 2>&1', command, ...args], {
       encoding: 'utf8',
       env: { ...process.env, PATH }
@@ -179,9 +180,7 @@ export async function waitUntilUp(url: string, child: Process, timeoutMs: number
       const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
       await response.arrayBuffer()
       if (status === undefined || response.status === status) return
-    } catch {
-      // Not yet.
-    }
+    } catch {}
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
   throw new Error(`it did not answer within ${timeoutMs} ms: ${child.output()}`)

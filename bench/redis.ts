@@ -1,5 +1,5 @@
-/** What logins and instances cost a Redis: `node bench/redis.ts [logins]` prints a Markdown table. One to two minutes for the
- *  default of 100,000 logins. Needs redis-server. */
+/** Measures the cost of logins and instances in Redis: `node bench/redis.ts [logins]` prints a
+ *  Markdown table. One to two minutes for the default of 100,000 logins. Needs redis-server. */
 import { cpus } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
@@ -131,7 +131,7 @@ async function measureMemory(server: RedisServer): Promise<void> {
   const busy = await fieldOf(server, 'memory', 'used_memory')
   row('memory right after, per login', `${whole((busy - empty) / LOGINS)} bytes`)
   await describeRecords(server)
-  // Codes and counters go within a minute: what is left is what a user costs for as long as the session lives.
+  // Codes and counters expire within a minute; the rest stays while the session lives.
   for (const kind of ['code', 'limit']) await removeAll(server, `wxgate:*${kind}:*`)
   const lasting = await fieldOf(server, 'memory', 'used_memory')
   row('memory per user with one session', `${whole((lasting - empty) / LOGINS)} bytes`)
@@ -143,7 +143,7 @@ async function measureMemory(server: RedisServer): Promise<void> {
   await measureLogins(server, 'further logins of known users', 2_000, 1, 2 * LOGINS + 1)
 }
 
-/** Every instance has a connection of its own, as every worker has. */
+/** Every instance has its own connection, as every worker does. */
 async function measureFollowing(server: RedisServer): Promise<void> {
   await askRedis(server.port, 'FLUSHALL')
   const stores = await Promise.all(Array.from({ length: INSTANCES }, () => open(server)))

@@ -1,4 +1,4 @@
-/** What a benchmark says at its end, and what it writes to results.md. */
+/** Prints the summary of a benchmark and writes results.md. */
 import type { LoginFigures } from './login.ts'
 import { type Cell, cpuRatio, findCell, medianOf, type Sample } from './statistics.ts'
 import { REFERENCE, STOCK, subjects } from './subjects.ts'
@@ -7,9 +7,9 @@ export interface Report {
   readonly cells: readonly Cell[]
   readonly manyTokens: number
   readonly login: LoginFigures | undefined
-  /** Why something was not measured, or should not be trusted. */
+  /** The reasons for missing or doubtful figures. */
   readonly notes: readonly string[]
-  /** Name and version of everything that took part. */
+  /** Name and version of every program involved. */
   readonly versions: readonly (readonly [string, string])[]
   readonly settings: string
 }
@@ -101,7 +101,7 @@ export function targetsTable(report: Report): string {
   )
 }
 
-/** False when something was measured and is over its limit. */
+/** False when a measured figure exceeds its limit. */
 export function targetsHold(report: Report): boolean {
   return targetsOf(report).every(({ value, limit }) => value === undefined || value <= limit)
 }

@@ -1,5 +1,6 @@
-/** What 100,000 live revocations cost an instance: `node --expose-gc bench/revocations.ts [count]` prints memory, the time
- *  to read the feed at a start, and the time of authenticate() with and without them. */
+/** Measures 100,000 live revocations in one instance: `node --expose-gc bench/revocations.ts
+ *  [count]` prints memory, the time to read the feed at a start, and the time of authenticate()
+ *  with and without them. */
 
 import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
@@ -33,7 +34,7 @@ const tokens = createAccessTokens({
 
 const id = (index: number) => index.toString(36).padStart(22, '0')
 
-/** A feed of `count` entries, half of them sessions and half users, as the store would give it. */
+/** A feed of `count` entries, half sessions and half users, in the store's form. */
 function feedOf(count: number): Pick<Store, 'readFeed'> {
   const x = Date.now() + ACCESS_TTL
   return {
@@ -76,7 +77,7 @@ const credentials = Array.from({ length: TOKENS }, (_, index) => {
   return `Bearer ${tokens.sign({ ...subject, ...rest }, now, now + ACCESS_TTL)}`
 })
 
-/** Nanoseconds of CPU per call with tokens that are remembered, as nearly all are. */
+/** Nanoseconds of CPU per call with remembered tokens, as nearly all are. */
 function timeOf(authenticate: (authorization: string) => unknown): number {
   const before = process.cpuUsage()
   for (let call = 0; call < CALLS; call++) authenticate(credentials[call % TOKENS] as string)
@@ -95,7 +96,7 @@ for (let round = 0; round <= ROUNDS; round++) {
     if (round > 0) times[index]?.push(time)
   }
 }
-/** Whatever else the machine does only adds to a time. */
+/** Other load on the machine only adds to a time, so take the best. */
 const best = (values: readonly number[] = []) => Math.min(...values).toFixed(0)
 
 print('| | figure |')

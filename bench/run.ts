@@ -1,10 +1,9 @@
-/** `npm run bench`: what a proxied request costs, for wxgate and for what people would use instead.
- *
- *  Every subject is pinned to core 0 and idle except when its turn comes; the load and the upstream are this process,
- *  pinned to core 1. The subjects take turns in every round, so that whatever else the machine does hits all of them.
- *
- *  Flags: --rounds N, --seconds N (of one measurement), --tokens N (instead of 10,000), --connections N,
- *  --only NAME,NAME, --no-login, --no-write (leave results.md alone), --out FILE. */
+/** `npm run bench`: measures the cost of a proxied request in wxgate and in its alternatives.
+ *  Every subject is pinned to core 0 and idle except in its turn; the load and the upstream are
+ *  this process, pinned to core 1. The subjects take turns in every round, so that other load on
+ *  the machine affects all of them.
+ *  Flags: --rounds N, --seconds N (per measurement), --tokens N (default 10,000), --connections N,
+ *  --only NAME,NAME, --no-login, --no-write (keeps results.md), --out FILE. */
 import { truncateSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -21,10 +20,10 @@ import { collectVersions } from './versions.ts'
 const GATEWAY_CORE = 0
 const LOAD_CORE = 1
 const PATH = '/api/orders'
-/** Long enough for a JIT on one core; a cold subject would flatter the others. */
+/** Long enough for a JIT on one core: a cold subject would make the others look better. */
 const WARM_UP_MS = 3000
 const SETTLE_MS = 50
-/** Not measured: the caches of the core hold the subject that had it before. */
+/** Not measured: the caches of the core still hold the previous subject. */
 const LEAD_IN_MS = 200
 /** Share of a core; the kernel's own threads stay below it. */
 const DISTURBED = 0.1
@@ -70,7 +69,8 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** Starts one subject and makes sure that it does what it is measured for. Undefined when it cannot take part. */
+/** Starts one subject and checks that it does the measured work. Undefined when it cannot take
+ *  part. */
 async function prepare(subject: Subject, folder: string, upstreamPort: number): Promise<Turn[]> {
   let running: Running | undefined
   try {
@@ -117,7 +117,7 @@ async function load(turn: Turn, milliseconds: number): Promise<LoadResult> {
   return result
 }
 
-/** Takes out what cannot stand the load, so that the others are measured all the same. */
+/** Removes subjects that fail under the load, so that the others are measured. */
 async function warmUp(turns: Turn[]): Promise<void> {
   for (const turn of [...turns]) {
     if (!turns.includes(turn)) continue
@@ -138,7 +138,7 @@ async function measure(turn: Turn): Promise<Sample> {
   const machineBefore = machineCpuMicros()
   const cpuBefore = turn.running.process.cpuMicros()
   const { requests, seconds, p50, p99 } = await load(turn, durationMs)
-  // What a subject still has to do for requests that were answered, such as writing its log.
+  // Work that follows the answers, such as writing the log.
   await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
   const cpu = turn.running.process.cpuMicros() - cpuBefore
   const own = process.cpuUsage(ownBefore)
@@ -175,7 +175,7 @@ async function main(): Promise<number> {
     await warmUp(turns)
     for (let round = 1; round <= rounds; round += 1) {
       say(`round ${round} of ${rounds}`)
-      // There and back, so that nobody always comes first.
+      // In alternating order, so that no subject is always first.
       for (const turn of round % 2 === 1 ? turns : turns.toReversed()) {
         const sample = await measure(turn)
         turn.samples.push(sample)
@@ -213,7 +213,7 @@ async function main(): Promise<number> {
     writeFileSync(flags.out, markdown(report))
     say(`\nwritten to ${flags.out}`)
   }
-  // Others may be missing where they are not installed; wxgate may not.
+  // Other subjects may be missing; wxgate may not.
   const missesWxgate =
     (only === undefined || only.includes('wxgate')) && !cells.some(({ subject }) => subject === 'wxgate')
   return targetsHold(report) && !missesWxgate ? 0 : 1

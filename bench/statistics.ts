@@ -1,4 +1,4 @@
-/** Numbers of several rounds, put into one. */
+/** Combines the figures of several rounds. */
 
 export interface Sample {
   readonly cpuMicrosPerRequest: number
@@ -6,9 +6,9 @@ export interface Sample {
   /** Milliseconds. */
   readonly p50: number
   readonly p99: number
-  /** Share of the core that the subject used, 0 to 1: well below 1 means that the load was the limit. */
+  /** Share of the core that the subject used, 0 to 1. Well below 1 the load was the limit. */
   readonly busy: number
-  /** Share of one core that neither the subject nor the load used: other people's work, which spoils the figures. */
+  /** Share of one core used by other processes, which distorts the figures. */
   readonly disturbance: number
 }
 
@@ -30,8 +30,8 @@ export function medianOf(cell: Cell, field: keyof Sample): number {
   return median(cell.samples.map((sample) => sample[field]))
 }
 
-/** CPU per request of one cell to another: each round is compared with itself, so that a machine whose speed changes
- *  on the way changes both sides. Undefined when either was not measured. */
+/** CPU per request of one cell relative to another. Compares round by round, so that a changing
+ *  machine speed affects both. Undefined when either was not measured. */
 export function cpuRatio(cell: Cell | undefined, reference: Cell | undefined): number | undefined {
   if (cell === undefined || reference === undefined) return undefined
   const ratios = cell.samples.flatMap((sample, round) => {

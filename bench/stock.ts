@@ -1,6 +1,7 @@
-/** The composition that wxgate is compared with: Fastify, @fastify/jwt and @fastify/http-proxy, put together as their
- *  documentation shows. One route, the token verified in preValidation, the identity set in rewriteRequestHeaders.
- *  Started by the benchmark with PORT, UPSTREAM, SECRET and LOG (1: Fastify's own request log to standard output). */
+/** The composition that wxgate is compared with: Fastify, @fastify/jwt and @fastify/http-proxy,
+ *  assembled as in their documentation. One route, the token verified in preValidation, the
+ *  identity set in rewriteRequestHeaders. The benchmark starts it with PORT, UPSTREAM, SECRET and
+ *  LOG (1: Fastify's request log to standard output). */
 import httpProxy from '@fastify/http-proxy'
 import jwt from '@fastify/jwt'
 import { fastify } from 'fastify'

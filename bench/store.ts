@@ -1,5 +1,6 @@
-/** What the stores cost. `node bench/store.ts [sessions]` prints a Markdown table; one to two minutes for the default of
- *  1,000,000 sessions, which need about 700 MB of disk in the temporary folder. */
+/** Measures the stores. `node bench/store.ts [sessions]` prints a Markdown table; one to two
+ *  minutes for the default of 1,000,000 sessions, which need about 700 MB in the temporary
+ *  folder. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,14 +29,14 @@ const short = (figure: number) => (figure >= 100 ? whole(figure) : figure.toFixe
 const random = (below: number) => Math.floor(Math.random() * below)
 const openAt = (url: string) => openStore(url, { clock: systemClock, log: quietLog(), timeout: 10_000 })
 
-/** Microseconds each call took, sorted. */
+/** Microseconds of each call, sorted. */
 async function timesOf(count: number, call: (index: number) => Promise<unknown>): Promise<number[]> {
   const times: number[] = []
   for (let index = 0; index < count; index++) {
     const started = performance.now()
     await call(index)
     times.push((performance.now() - started) * 1_000)
-    // Otherwise awaiting what is done already would never let a timer run.
+    // Awaiting settled promises alone would never let a timer run.
     if (index % 64 === 0) await new Promise(setImmediate)
   }
   return times.sort((a, b) => a - b)
@@ -47,7 +48,7 @@ function spread(times: readonly number[]): string {
   return `mean ${short(mean)} µs, p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}, max ${at(1)}`
 }
 
-/** Keeps `width` calls under way. Resolves to seconds. */
+/** Keeps `width` calls under way. Resolves with the seconds. */
 async function inParallel(count: number, width: number, call: (index: number) => Promise<unknown>): Promise<number> {
   const started = performance.now()
   let next = 0
@@ -142,7 +143,7 @@ async function benchSqlite(folder: string): Promise<void> {
   await big.close()
 }
 
-/** A million writes one by one would take half a minute; what is there afterwards is the same. */
+/** Writes directly: a million single writes would take half a minute for the same result. */
 function fill(file: string): void {
   const tool = new DatabaseSync(file, { timeout: 10_000 })
   tool.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN')

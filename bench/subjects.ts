@@ -1,5 +1,5 @@
-/** What is measured. Every subject proxies GET /api/orders to the same upstream and gets the core to itself; those that
- *  check tokens send X-OpenId upstream. */
+/** The measured programs. Every subject proxies GET /api/orders to the same upstream and has
+ *  the core to itself; those that check tokens send X-OpenId upstream. */
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
@@ -10,7 +10,7 @@ export interface Surroundings {
   readonly core: number
   readonly upstreamPort: number
   readonly folder: string
-  /** How many different tokens the second measurement of a subject uses. */
+  /** Number of different tokens in the second measurement of a subject. */
   readonly tokenCount: number
 }
 
@@ -25,7 +25,7 @@ export interface Running {
 
 export interface Subject {
   readonly name: string
-  /** Null: the tokens are not looked at. */
+  /** Null when the subject ignores tokens. */
   readonly auth: string | null
   start(surroundings: Surroundings): Promise<Running>
 }
@@ -34,7 +34,7 @@ export const REFERENCE = 'haproxy'
 export const STOCK = 'stock'
 const SECRET = 'another-secret-of-the-benchmark-known-to-everybody'
 
-/** Gateways of one folder share their sessions, so one round of logins serves both. */
+/** Gateways of one folder share sessions, so one round of logins serves both. */
 let wxgateTokens: readonly string[] | undefined
 
 function wxgate(name: string, accessLog: boolean): Subject {

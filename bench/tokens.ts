@@ -1,5 +1,5 @@
-/** Access tokens for the subjects: signed here for those that only verify, and obtained through /auth/login from
- *  wxgate, as a mini-program gets them. */
+/** Access tokens for the subjects: signed here for those that only verify, and obtained from
+ *  wxgate through /auth/login, as a mini-program does. */
 import { createHmac } from 'node:crypto'
 
 /** HS256 with the claims that a session of a mini-program has; valid for two hours. */
@@ -25,7 +25,7 @@ function encode(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-/** Logs in `count` different users, a few at a time, with the codes that the sandbox knows. */
+/** Logs in `count` different users, a few at a time, with codes that the sandbox knows. */
 export async function logIn(port: number, appId: string, count: number, concurrency = 16): Promise<string[]> {
   const tokens: string[] = []
   let next = 0

@@ -1,5 +1,6 @@
-/** The upstream of every subject: the cheapest server that still speaks HTTP/1.1, so that its share of the load core
- *  stays small. It answers every request with the same JSON, or, at ECHO_PATH, with the identity that arrived. */
+/** The upstream of every subject: a minimal HTTP/1.1 server, so that its share of the load core
+ *  stays small. It answers every request with the same JSON or, at ECHO_PATH, with the received
+ *  identity. */
 import { createServer, type Socket } from 'node:net'
 
 export const UPSTREAM_BODY = '{"orders":[{"id":1,"product_id":"tea-250","create_time":1790000000}]}'
@@ -25,7 +26,7 @@ export async function startUpstream(): Promise<Upstream> {
     let rest: Buffer | undefined
     socket.on('data', (chunk: Buffer) => {
       let data = rest === undefined ? chunk : Buffer.concat([rest, chunk])
-      // Only requests without a body are sent here, so a head is a request.
+      // Requests here have no body, so every head is a request.
       for (let end = data.indexOf(HEAD_END); end !== -1; end = data.indexOf(HEAD_END)) {
         socket.write(data.indexOf(ECHO_PATH) === -1 ? ANSWER : echo(data.toString('latin1', 0, end)))
         data = data.subarray(end + HEAD_END.length)

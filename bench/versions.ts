@@ -1,5 +1,5 @@
-/** What took part in a benchmark, by name and version. Nothing that tells one person's machine from another's beyond
- *  its hardware and kernel. */
+/** Names and versions of the programs in a benchmark. Of the machine it lists only hardware and
+ *  kernel. */
 import { readFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,5 @@
-/** Starts wxgate for a benchmark, as a user would: the command, a gateway.yaml, the built-in sandbox for WeChat. */
+/** Starts wxgate for a benchmark as a user would: the command, a gateway.yaml, the built-in
+ *  sandbox for WeChat. */
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
@@ -8,14 +9,14 @@ const BIN = join(import.meta.dirname, '../bin/wxgate.js')
 const SECRET = 'a secret of the benchmark, known to everybody'
 
 export interface WxgateOptions {
-  /** One core, or a list as taskset takes it. */
+  /** One core, or a list in the form of taskset. */
   readonly core: number | string
   /** Holds the configuration, the database and the log. Gateways in one folder share sessions. */
   readonly folder: string
   readonly name: string
   readonly upstreamPort: number
   readonly accessLog: boolean
-  /** `sandbox` for the built-in one, or the URL of one that runs elsewhere. */
+  /** `sandbox` for the built-in one, or the URL of another. */
   readonly apiBase: string
 }
 
@@ -32,7 +33,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
   const port = await freePort()
   const config = {
     version: 1,
-    // All logins of a benchmark come from one address, and so do all connections.
+    // All logins and connections of a benchmark come from one address.
     server: {
       host: '127.0.0.1',
       port,
@@ -69,7 +70,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
   return { port, process: child, logFile, readyMs: performance.now() - startedAt }
 }
 
-/** The stand-in for api.weixin.qq.com, in a process of its own. */
+/** The sandbox of api.weixin.qq.com as a separate process. */
 export async function startSandbox(core: number): Promise<{ readonly url: string; readonly process: Process }> {
   const port = await freePort()
   const child = startProcess(process.execPath, [BIN, 'sandbox', '--port', String(port)], { core })

@@ -1,5 +1,6 @@
-/** Compiles the client into miniprogram_dist, which npm publishes, and copies it to the sample mini-program, which expects its
- *  packages in miniprogram_npm. Only miniprogram_dist is in the repository. */
+/** Compiles the client into miniprogram_dist, which npm publishes, and copies it to the sample
+ *  mini-program, which expects its packages in miniprogram_npm. Only miniprogram_dist is in the
+ *  repository. */
 import { execFile } from 'node:child_process'
 import { cp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'

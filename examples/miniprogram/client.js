@@ -1,5 +1,5 @@
-// The client that all pages use. `npm run build:miniprogram` in the repository of wxgate puts the package into
-// miniprogram_npm.
+// The client that all pages use. `npm run build:miniprogram` in the repository of wxgate puts the
+// package into miniprogram_npm.
 const { createClient } = require('wxgate-miniprogram')
 const { baseUrl, sandboxUser } = require('./config')
 const { sandboxWx } = require('./sandbox')

@@ -1,4 +1,4 @@
-// Codes for the sandbox of wxgate, which stands in for WeChat: without your own AppID the developer tools give codes that
+// Codes for wxgate's sandbox of WeChat: without your own AppID the developer tools give codes that
 // WeChat does not know. A real mini-program does not need this file.
 
 let count = 0

@@ -1,5 +1,5 @@
-/** A business service as it would stand behind wxgate: one table, keyed by the `X-OpenId` that the gateway sends. It
- *  knows nothing of WeChat, of tokens or of logins. It must be reachable by the gateway only. */
+/** A business service behind wxgate: one table, keyed by the `X-OpenId` that the gateway sends.
+ *  It knows neither WeChat nor tokens nor logins. Only the gateway may be able to reach it. */
 import { mkdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { dirname } from 'node:path'
@@ -15,7 +15,7 @@ const products = [
 ]
 
 export interface OrdersOptions {
-  /** The SQLite file, or `:memory:`. Its folder is made when it is missing. */
+  /** The SQLite file, or `:memory:`. A missing folder is created. */
   readonly file: string
   /** One line per request, without the caller's identity. */
   readonly log?: (line: string) => void
@@ -24,11 +24,11 @@ export interface OrdersOptions {
 export interface OrdersService {
   /** Port 0 takes a free one. Resolves with the port once connections are accepted. */
   listen(port: number, host?: string): Promise<number>
-  /** Finishes what is in flight, then closes the database. */
+  /** Finishes running requests, then closes the database. */
   close(): Promise<void>
 }
 
-/** An answer other than success; thrown by a step, written in one place. */
+/** An answer other than success, thrown by a step and written in one place. */
 class Refusal extends Error {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -55,7 +55,7 @@ export function createOrdersService(options: OrdersOptions): OrdersService {
       if (!(error instanceof Refusal)) options.log?.(`error ${error instanceof Error ? error.message : 'unknown'}`)
       const refusal = error instanceof Refusal ? error : new Refusal(500, 'Something went wrong')
       send(response, refusal.status, { error: refusal.message }, refusal.headers)
-      // What is left of a refused body is read and dropped, so that the client gets to see the answer.
+      // Reads and drops the rest of a refused body, so that the client receives the answer.
       request.resume()
     }
     options.log?.(`${request.method} ${path} ${response.statusCode}`)
@@ -120,7 +120,7 @@ function openOrders(file: string) {
     `SELECT id, product_id, create_time FROM orders WHERE openid = ? ORDER BY id DESC LIMIT ${LIST_LIMIT}`
   )
   return {
-    /** Newest first. The openid stays out of the answer: a mini-program has no use for it. */
+    /** Newest first. The answer omits the openid, which a mini-program does not need. */
     list: (openId: string): unknown[] => select.all(openId),
     create(openId: string, productId: string): Order {
       const createTime = Math.floor(Date.now() / 1000)
@@ -136,7 +136,7 @@ function allow(request: IncomingMessage, ...methods: string[]): void {
   if (!methods.includes(method)) throw new Refusal(405, 'Method not allowed', { allow: methods.join(', ') })
 }
 
-/** Who is calling, in the gateway's word. Two values joined by a comma are nobody. */
+/** The caller, as the gateway names it. Refuses two values joined by a comma. */
 function callerOf(request: IncomingMessage): string {
   const openId = request.headers['x-openid']
   if (typeof openId !== 'string' || !/^[^\s,]{1,128}$/.test(openId)) {
@@ -150,7 +150,7 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT) throw tooLarge
   const chunks: Buffer[] = []
   let size = 0
-  // Leaving the loop must not destroy the request: the answer goes out over the same socket.
+  // Leaving the loop must not destroy the request: the answer uses the same socket.
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     size += chunk.length
     if (size > BODY_LIMIT) throw tooLarge

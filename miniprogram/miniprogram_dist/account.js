@@ -62,7 +62,8 @@ exports.createAccount = createAccount;
 /** The session of the mini-program's user. Calls that wait for it share one login or refresh. */
 var attempt_1 = require("./attempt");
 var errors_1 = require("./errors");
-/** Tokens are renewed this long before they end, or a tenth of their life when that is less. */
+/** Tokens are renewed this long before they expire, or a tenth of their life when that is
+ *  shorter. */
 var EARLY_MS = 60000;
 function createAccount(_a) {
     var storage = _a.storage, calls = _a.calls, defer = _a.defer;

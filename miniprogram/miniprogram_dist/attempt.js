@@ -1,5 +1,6 @@
 "use strict";
-/** Random text sent beside a login code or a refresh token. The gateway answers a repeat only when it carries the same text. */
+/** Random text sent beside a login code or a refresh token. The gateway answers a repeat only
+ *  when it carries the same text. */
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createAttempt = createAttempt;
 var ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';

@@ -81,7 +81,8 @@ var storage_1 = require("./storage");
 var task_1 = require("./task");
 var timers_1 = require("./timers");
 var transport_1 = require("./transport");
-/** Clients of one factory and one `wx` share WeChat's limits, and their session when they have the same options. */
+/** Clients of one factory and one `wx` share WeChat's limits, and their session when they have
+ *  the same options. */
 function createClientFactory(getGlobalWx) {
     var known = [];
     function sharedOf(wx) {

@@ -42,6 +42,7 @@ export type ErrorMembers = Partial<Omit<WxgateError, keyof Error>> & {
 /** Makes a plain Error with members: in ECMAScript 5 a subclass of Error loses its prototype. */
 export declare function createError(members: ErrorMembers): WxgateError;
 export declare function isWxgateError(value: unknown): value is WxgateError;
-/** Reads the failure of a wx call that got no answer. Its text comes from WeChat, the phone's system or the network
- *  library: "abort" or "interrupt" within a text says nothing about the caller or the background. */
+/** Reads the failure of a wx call that got no answer. Its text comes from WeChat, the phone's
+ *  system or the network library: "abort" or "interrupt" within a text says nothing about the
+ *  caller or the background. */
 export declare function fromWxFailure({ errMsg, errno }: WxFailure): WxgateError;

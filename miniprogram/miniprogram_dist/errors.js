@@ -35,8 +35,9 @@ var TIMED_OUT = 5;
 var DOMAIN_NOT_LISTED = 600002;
 var INTERRUPTED = 600003;
 var INVALID_URL = 600009;
-/** Reads the failure of a wx call that got no answer. Its text comes from WeChat, the phone's system or the network
- *  library: "abort" or "interrupt" within a text says nothing about the caller or the background. */
+/** Reads the failure of a wx call that got no answer. Its text comes from WeChat, the phone's
+ *  system or the network library: "abort" or "interrupt" within a text says nothing about the
+ *  caller or the background. */
 function fromWxFailure(_a) {
     var errMsg = _a.errMsg, errno = _a.errno;
     var about = errno === undefined ? { errMsg: errMsg } : { errMsg: errMsg, errno: errno };

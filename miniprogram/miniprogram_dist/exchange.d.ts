@@ -1,4 +1,4 @@
-/** One call of the mini-program, from the first try to the result that the caller gets. */
+/** One call of the mini-program, from the first try to the result. */
 import type { Account } from './account';
 import type { Handle } from './task';
 import type { Send, Transport, WxResult } from './transport';

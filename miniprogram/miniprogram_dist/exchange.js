@@ -62,8 +62,9 @@ function createExchange(_a) {
             });
         });
     }
-    /** Looks for a refusal behind a lost connection: the gateway may have refused the token while the body was being sent.
-     *  Resolves with the refusal only when a repeat cannot carry the call out twice. */
+    /** Looks for a refusal behind a lost connection: the gateway may have refused the token while
+     *  the body was being sent. Resolves with the refusal only when a repeat cannot carry out the
+     *  call twice. */
     function refusalBehind(_a, what_1, sent_1) {
         return __awaiter(this, arguments, void 0, function (_b, what, sent) {
             var session, refusal;
@@ -79,9 +80,9 @@ function createExchange(_a) {
                         refusal = _c.sent();
                         if (!refusal || (0, method_1.isIdempotent)(what))
                             return [2 /*return*/, refusal
-                                // The token may have run out after the gateway had accepted the call.
+                                // The token may have expired after the gateway had accepted the call.
                             ];
-                        // The token may have run out after the gateway had accepted the call.
+                        // The token may have expired after the gateway had accepted the call.
                         if (Date.now() >= session.expiresAt)
                             return [2 /*return*/, null];
                         return [2 /*return*/, refusal.action === 'refresh' || what.kind === 'uploadFile' ? refusal : null];
@@ -112,10 +113,12 @@ function createExchange(_a) {
                             _g.label = 2;
                         case 2:
                             if (!_c) return [3 /*break*/, 4];
-                            // Data encrypted before this login can still be read: the gateway keeps the previous key for a while.
+                            // Data encrypted before this login can still be read: the gateway keeps the previous key
+                            // for a while.
                             return [4 /*yield*/, account.logInAnew(visit)];
                         case 3:
-                            // Data encrypted before this login can still be read: the gateway keeps the previous key for a while.
+                            // Data encrypted before this login can still be read: the gateway keeps the previous key
+                            // for a while.
                             _g.sent();
                             isLoggedIn = true;
                             _g.label = 4;

@@ -12,5 +12,5 @@ export interface SocketEvents {
     failed(failure: WxFailure): void;
     closed(close: WxSocketClose): void;
 }
-/** Returns the function that gives the handshake up: no event follows. */
+/** Returns the function that gives up the handshake: no event follows. */
 export declare function startHandshake(wx: Wx, options: WxSocketOptions, events: SocketEvents): () => void;

@@ -17,7 +17,7 @@ var timers_1 = require("./timers");
 var wx_call_1 = require("./wx-call");
 /** The timeout of wx.connectSocket when the call sets none. */
 var TIMEOUT_MS = 60000;
-/** Returns the function that gives the handshake up: no event follows. */
+/** Returns the function that gives up the handshake: no event follows. */
 function startHandshake(wx, options, events) {
     var task = null;
     var state = 'connecting';

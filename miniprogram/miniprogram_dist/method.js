@@ -6,7 +6,8 @@ exports.hasBody = hasBody;
 function isReading(method) {
     return method === undefined || method === 'GET' || method === 'HEAD';
 }
-/** Returns true when sending the call twice has the effect of sending it once (RFC 9110, section 9.2.2). */
+/** Returns true when sending the call twice has the effect of sending it once (RFC 9110,
+ *  section 9.2.2). */
 function isIdempotent(what) {
     if (what.kind === 'uploadFile')
         return false;

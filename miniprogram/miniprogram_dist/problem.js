@@ -17,8 +17,8 @@ exports.headerOf = headerOf;
 /** Reads the gateway's errors (application/problem+json, RFC 9457) out of responses. */
 var errors_1 = require("./errors");
 var TYPE = 'urn:wxgate:error:';
-/** Returns null for every response that is not the gateway's error, whatever its status: a 401 of the business service
- *  belongs to the caller. */
+/** Returns null for every response that is not the gateway's error, whatever its status: a 401
+ *  of the business service belongs to the caller. */
 function readProblem(statusCode, data, header) {
     if (statusCode < 400)
         return null;
@@ -39,9 +39,11 @@ function headerOf(header, name) {
             return header[key];
     return undefined;
 }
-/** Longest body, in characters or bytes, that is parsed. The gateway's errors have a few hundred. */
+/** Longest body, in characters or bytes, that is parsed. The gateway's errors have a few
+ *  hundred. */
 var MAX_LENGTH = 16 * 1024;
-/** Takes text, bytes or parsed JSON: `dataType` and `responseType` of the call decide which of them arrives. */
+/** Takes text, bytes or parsed JSON: `dataType` and `responseType` of the call decide which of
+ *  them arrives. */
 function toObject(data) {
     if (isBytes(data))
         return toObject(data.byteLength > MAX_LENGTH ? '' : toText(data));

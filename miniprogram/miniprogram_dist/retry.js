@@ -6,7 +6,8 @@ var timers_1 = require("./timers");
 var AFTER_LOSS_MS = 300;
 /** Longest Retry-After that a call waits for. */
 var MAX_PAUSE_MS = 10000;
-/** Returns null when a repeat does not help, or would have to wait too long. The caller knows whether a repeat is safe. */
+/** Returns null when a repeat does not help, or would have to wait too long. The caller knows
+ *  whether a repeat is safe. */
 function pauseBefore(error, whenShown) {
     var _a;
     if (error.action === 'retry') {

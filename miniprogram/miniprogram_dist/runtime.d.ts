@@ -5,11 +5,11 @@ export interface Runtime {
     readonly requests: Queue;
     /** Resolves with a code of wx.login. Rejects with `login_failed`. */
     login(): Promise<string>;
-    /** Resolves with false when WeChat says that this user's session_key has ended. */
+    /** Resolves with false when WeChat reports that this user's session_key has ended. */
     checkSession(): Promise<boolean>;
     /** Resolves when the mini-program is in the foreground. */
     whenShown(): Promise<void>;
-    /** Returns the function that gives the place back, or null when no socket is left. */
+    /** Returns the function that releases the place, or null when no socket is left. */
     takeSocket(): (() => void) | null;
 }
 export declare function createRuntime(wx: Wx): Runtime;

@@ -48,7 +48,8 @@ var __generator = (this && this.__generator) || function (thisArg, body) {
 };
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createRuntime = createRuntime;
-/** State that all clients of one mini-program share: WeChat's limits and foreground or background hold for all of them. */
+/** State that all clients of one mini-program share: WeChat's limits and foreground or
+ *  background hold for all of them. */
 var errors_1 = require("./errors");
 var queue_1 = require("./queue");
 var timers_1 = require("./timers");
@@ -56,7 +57,8 @@ var wx_call_1 = require("./wx-call");
 /** Requests, uploads and downloads together. */
 var MAX_REQUESTS = 10;
 var MAX_SOCKETS = 5;
-/** Calls of wx.login, and of wx.checkSession, in a second. The margin is for clocks that tick differently. */
+/** Calls of wx.login, and of wx.checkSession, per second. The margin allows for clocks that
+ *  differ. */
 var MAX_LOGINS = 4;
 var SECOND_MS = 1100;
 var LOGIN_TIMEOUT_MS = 10000;

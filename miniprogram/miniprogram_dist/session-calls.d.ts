@@ -14,10 +14,10 @@ export interface SessionCalls {
         readonly user: User;
     }>;
     refresh(session: Session): Promise<Grant>;
-    /** Resolves with the gateway's error when it refuses this session's access token; null when it accepts the token or
-     *  cannot be asked. */
+    /** Resolves with the gateway's error when it refuses this session's access token; null when
+     *  it accepts the token or cannot be asked. */
     refusalOf(session: Session): Promise<WxgateError | null>;
-    /** Resolves with false when the gateway could not be told. */
+    /** Resolves with false when the gateway could not be reached. */
     logOut(session: Session, isEverywhere: boolean): Promise<boolean>;
 }
 export interface SessionCallsOptions {

@@ -49,11 +49,12 @@ var __generator = (this && this.__generator) || function (thisArg, body) {
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createSessionCalls = createSessionCalls;
 exports.isCodeSpent = isCodeSpent;
-/** The gateway's endpoints that begin, renew, check and end a session. */
+/** The gateway's endpoints that start, renew, check and end a session. */
 var attempt_1 = require("./attempt");
 var errors_1 = require("./errors");
 var retry_1 = require("./retry");
-/** The gateway answers a repeated login or refresh for 10 s: with the grace of the transport the repeat arrives in time. */
+/** The gateway answers a repeated login or refresh for 10 s: with the grace of the transport
+ *  the repeat arrives in time. */
 var TIMEOUT_MS = 8000;
 function createSessionCalls(options) {
     var base = options.base, appId = options.appId, transport = options.transport, getCode = options.getCode, whenShown = options.whenShown;
@@ -84,7 +85,8 @@ function createSessionCalls(options) {
             });
         });
     }
-    /** Repeats once after a lost answer or a Retry-After. The gateway gives the same answer to the same body. */
+    /** Repeats once after a lost answer or a Retry-After. The gateway gives the same answer to
+     *  the same body. */
     function post(path, data, accessToken) {
         return __awaiter(this, void 0, void 0, function () {
             var once, caught_1, pause;

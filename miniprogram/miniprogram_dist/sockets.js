@@ -97,7 +97,7 @@ function openSocket(dependencies, options) {
             return __generator(this, function (_b) {
                 switch (_b.label) {
                     case 0:
-                        // A place taken for a socket that is closed already would never be given back.
+                        // A place taken for a closed socket would never be released.
                         if (isClosed)
                             return [2 /*return*/];
                         _b.label = 1;
@@ -155,7 +155,8 @@ function openSocket(dependencies, options) {
             closed: finish
         });
     }
-    /** WeChat does not report why a handshake failed. Resolves with a new session when the gateway refuses this one. */
+    /** WeChat does not report why a handshake failed. Resolves with a new session when the
+     *  gateway refuses this one. */
     function renewed(refused) {
         return __awaiter(this, void 0, void 0, function () {
             var refusal;

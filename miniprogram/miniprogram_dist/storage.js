@@ -15,7 +15,7 @@ exports.createStorage = createStorage;
 /** Keeps the session in wx's storage, so that it survives the end of the mini-program. */
 var attempt_1 = require("./attempt");
 var VERSION = 1;
-/** A storage that is full or damaged costs a login at the next start, and nothing else. */
+/** A full or damaged storage costs a login at the next start, nothing else. */
 function createStorage(_a) {
     var wx = _a.wx, key = _a.key, base = _a.base, appId = _a.appId;
     return {
@@ -35,7 +35,7 @@ function createStorage(_a) {
                 wx.setStorageSync(key, { version: VERSION, base: base, appId: appId, session: session });
             }
             catch (_error) {
-                // The session goes on in memory.
+                // The session continues in memory.
             }
         },
         clear: function () {
@@ -47,7 +47,7 @@ function createStorage(_a) {
                     wx.setStorageSync(key, '');
                 }
                 catch (_error) {
-                    // The gateway ends the session all the same.
+                    // The gateway still ends the session.
                 }
             }
         }

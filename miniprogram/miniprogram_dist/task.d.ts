@@ -13,10 +13,10 @@ export interface Task<Result> extends Promise<Result> {
     /** Of an upload or a download. */
     onProgressUpdate(listener: (progress: WxProgress) => void): void;
 }
-/** The inner end of a task. A repeat after a login has a wx task of its own. */
+/** The inner end of a task. A repeat after a login has its own wx task. */
 export interface Handle {
     readonly isAborted: boolean;
-    /** Sets the function that abort() calls, in place of the one before. */
+    /** Sets the function that abort() calls, replacing the previous one. */
     onAbort(stop: () => void): void;
     watch(task: WxTask): void;
 }

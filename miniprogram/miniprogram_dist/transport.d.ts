@@ -1,4 +1,5 @@
-/** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
+/** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the
+ *  gateway's error from the answer. */
 import { type WxgateError } from './errors';
 import type { Queue } from './queue';
 import type { Handle } from './task';
@@ -15,10 +16,11 @@ export type Send = {
 };
 export type WxResult = WxRequestResult | WxUploadResult | WxDownloadResult;
 export interface SendOptions {
-    /** Goes before the calls that wait. */
+    /** Precedes the calls that wait. */
     readonly isUrgent?: boolean;
     readonly handle?: Handle;
-    /** Returns the access token, or null. Called when the request leaves, which may be long after `send`. */
+    /** Returns the access token, or null. Called when the request is sent, which may be long
+     *  after `send`. */
     readonly authorize?: () => string | null;
     readonly onProgress?: (progress: WxProgress) => void;
 }
@@ -32,5 +34,5 @@ export interface Transport {
     send(what: Send, options: SendOptions): Promise<Answer>;
 }
 export declare function createTransport(wx: Wx, requests: Queue): Transport;
-/** Sets the credential in place of any that the caller set, in whatever spelling. */
+/** Replaces any credential that the caller set, in any spelling. */
 export declare function withAuthorization(header: WxHeaders | undefined, token: string | null): WxHeaders;

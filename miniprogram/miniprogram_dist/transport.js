@@ -49,7 +49,8 @@ var __generator = (this && this.__generator) || function (thisArg, body) {
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createTransport = createTransport;
 exports.withAuthorization = withAuthorization;
-/** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
+/** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the
+ *  gateway's error from the answer. */
 var errors_1 = require("./errors");
 var problem_1 = require("./problem");
 var timers_1 = require("./timers");
@@ -196,7 +197,7 @@ function join(chunks) {
     }
     return whole.buffer;
 }
-/** Sets the credential in place of any that the caller set, in whatever spelling. */
+/** Replaces any credential that the caller set, in any spelling. */
 function withAuthorization(header, token) {
     var _a;
     var own = {};

@@ -1,8 +1,8 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createUrls = createUrls;
-/** Checks addresses: the token is sent to `baseUrl` and nowhere else. Mini-programs have no URL class, so only addresses that
- *  every reader takes apart in the same way are accepted. */
+/** Checks addresses: the token is sent to `baseUrl` and nowhere else. Mini-programs have no URL
+ *  class, so only addresses that every reader parses alike are accepted. */
 var errors_1 = require("./errors");
 /** Scheme, host and port, path; no user, query or fragment. */
 var BASE = /^(https?:\/\/[a-z0-9.-]+(?::\d+)?|https?:\/\/\[[0-9a-f:.]+\](?::\d+)?)((?:\/[^?#\\\s]*)?)$/i;

@@ -15,6 +15,7 @@ export interface Outcome<Result> {
     success(result: Result): void;
     fail(failure?: WxFailure): void;
 }
-/** Rejects with a WxFailure: that of wx, what wx threw, or a timeout when wx called back neither function in time. */
+/** Rejects with a WxFailure: that of wx, a thrown value, or a timeout when wx called neither
+ *  callback in time. */
 export declare function callWx<Result>({ name, timeoutMs, start, stop }: WxCall<Result>): Promise<Result>;
 export declare function isPromise(value: unknown): value is PromiseLike<unknown>;

@@ -18,7 +18,8 @@ exports.isPromise = isPromise;
 var timers_1 = require("./timers");
 /** Time for wx to report its own timeout before this one. */
 exports.GRACE_MS = 1000;
-/** Rejects with a WxFailure: that of wx, what wx threw, or a timeout when wx called back neither function in time. */
+/** Rejects with a WxFailure: that of wx, a thrown value, or a timeout when wx called neither
+ *  callback in time. */
 function callWx(_a) {
     var name = _a.name, timeoutMs = _a.timeoutMs, start = _a.start, stop = _a.stop;
     return new Promise(function (resolve, reject) {
@@ -48,7 +49,7 @@ function callWx(_a) {
                 success: function (result) { return settle() && resolve(result); },
                 fail: function (failure) { var _a; return settle() && reject(__assign(__assign({}, failure), { errMsg: String((_a = failure === null || failure === void 0 ? void 0 : failure.errMsg) !== null && _a !== void 0 ? _a : "".concat(name, ":fail")) })); }
             }, extend);
-            // Taro and uni-app also return a promise. The callbacks have told its outcome.
+            // Taro and uni-app also return a promise. The callbacks have already reported its outcome.
             if (isPromise(returned))
                 returned.then(undefined, function () { });
         }

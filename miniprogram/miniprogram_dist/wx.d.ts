@@ -17,7 +17,7 @@ export interface WxRequestOptions {
     url: string;
     data?: string | object | ArrayBuffer;
     header?: WxHeaders;
-    /** Milliseconds. Without one wx takes that of app.json, or 60,000. */
+    /** Milliseconds. Without it wx takes that of app.json, or 60,000. */
     timeout?: number;
     method?: WxMethod;
     dataType?: string;
@@ -71,7 +71,8 @@ export interface WxProgress {
     progress: number;
     [more: string]: number;
 }
-/** A request, an upload or a download under way. The kind and the base library decide which listeners exist. */
+/** A request, an upload or a download under way. The kind and the base library decide which
+ *  listeners exist. */
 export interface WxTask {
     abort(): void;
     onHeadersReceived?(listener: (result: {
@@ -151,8 +152,8 @@ export interface Wx {
     onAppShow?(listener: () => void): void;
     onAppHide?(listener: () => void): void;
 }
-/** Any object with the functions of `wx`: WeChat's own, Taro, uni, or a stub of a test. Each declares their options with types
- *  of its own, so only the names are checked here. */
+/** Any object with the functions of `wx`: WeChat's own, Taro, uni, or a stub of a test. Each
+ *  declares its own option types, so only the names are checked here. */
 export type WxLike = {
     [Name in Exclude<keyof Wx, OptionalName>]: (...given: never[]) => unknown;
 } & {

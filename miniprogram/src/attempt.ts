@@ -1,4 +1,5 @@
-/** Random text sent beside a login code or a refresh token. The gateway answers a repeat only when it carries the same text. */
+/** Random text sent beside a login code or a refresh token. The gateway answers a repeat only
+ *  when it carries the same text. */
 
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789'
 /** The gateway takes 16 to 64 characters. */

@@ -31,7 +31,8 @@ export interface RequestOptions<Data = unknown>
   extends WxRequestOptions,
     Callbacks<WxRequestResult<Data>>,
     CallOptions {
-  /** The body carries data that wx encrypted or signed with session_key, for a route with `openData: true`. */
+  /** The body carries data that wx encrypted or signed with session_key, for a route with
+   *  `openData: true`. */
   openData?: boolean
 }
 
@@ -66,29 +67,34 @@ export type OpenData =
   | { readonly rawData: string; readonly signature: string }
 
 export interface Client {
-  /** wx.request. Resolves with every answer of the business service. Rejects with a WxgateError when the gateway refused, or
-   *  there was no answer. */
+  /** wx.request. Resolves with every answer of the business service. Rejects with a WxgateError
+   *  when the gateway refused, or there was no answer. */
   request<Data = unknown>(options: RequestOptions<Data>): Task<WxRequestResult<Data>>
   /** wx.uploadFile. Sent again only when the gateway refused the token. */
   uploadFile(options: UploadOptions): Task<WxUploadResult>
   /** wx.downloadFile. */
   downloadFile(options: DownloadOptions): Task<WxDownloadResult>
-  /** wx.connectSocket. The url may be relative, or begin with wss. */
+  /** wx.connectSocket. The url may be relative, or start with wss. */
   connectSocket(options: SocketOptions): WxSocketTask
-  /** Logs in when there is no session. With `force`, by a new wx.login in any case. */
+  /** Logs in when there is no session. With `force`, always by a new wx.login. */
   login(options?: { force?: boolean }): Promise<User>
-  /** Removes the session from the phone before it returns, online or not. `ended` is false when the gateway could not be
-   *  told: its session then lives until its tokens end. The next call that needs a login logs in again. */
+  /** Removes the session from the phone before it returns, online or not. `ended` is false when
+   *  the gateway could not be reached: its session then lives until its tokens expire. The next
+   *  call that needs a login logs in again. */
   logout(options?: { all?: boolean }): Promise<{ ended: boolean }>
-  /** Binds the number behind a code of getPhoneNumber, or behind the encryptedData of old base libraries. */
+  /** Binds the number behind a code of getPhoneNumber, or behind the encryptedData of old base
+   *  libraries. */
   bindPhone(detail: PhoneDetail | string): Promise<Phone>
-  /** Decrypts encryptedData, or checks a signature. Rejects with `session_key_stale` when the data cannot be read any more:
-   *  the user is then logged in anew, and the data has to be fetched from wx again. */
+  /** Decrypts encryptedData, or checks a signature. Rejects with `session_key_stale` when the
+   *  data can no longer be read: the user is then logged in again, and the data must be fetched
+   *  from wx again. */
   openData<Data = { [name: string]: unknown }>(data: OpenData): Promise<{ data?: Data; valid?: boolean }>
-  /** Asks the gateway about this session; with `check`, also asks WeChat whether session_key is valid. */
+  /** Asks the gateway about this session; with `check`, also asks WeChat whether session_key is
+   *  valid. */
   session(options?: { check?: boolean }): Promise<SessionInfo>
   /** Returns the user of the stored session at once, or null. */
   currentUser(): User | null
-  /** Calls the listener when a session ended, on the phone or at the gateway. Returns the function that removes it. */
+  /** Calls the listener when a session ended, on the phone or at the gateway. Returns the
+   *  function that removes it. */
   onSessionEnd(listener: (end: SessionEnd) => void): () => void
 }

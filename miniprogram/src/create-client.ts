@@ -18,11 +18,13 @@ import type { Wx, WxMethod, WxRequestOptions, WxRequestResult } from './wx'
 interface Shared {
   readonly runtime: Runtime
   readonly transport: Transport
-  /** By storage key, gateway and appid. Clients with the same three must not use up each other's refresh token. */
+  /** By storage key, gateway and appid. Clients with the same three must not use up each
+   *  other's refresh token. */
   readonly accounts: { [id: string]: Account }
 }
 
-/** Clients of one factory and one `wx` share WeChat's limits, and their session when they have the same options. */
+/** Clients of one factory and one `wx` share WeChat's limits, and their session when they have
+ *  the same options. */
 export function createClientFactory(getGlobalWx: () => unknown): (options: ClientOptions) => Client {
   const known: Shared[] = []
 
@@ -114,7 +116,8 @@ function createClient(settings: Settings, shared: Shared): Client {
         const about = { ...(errMsg === undefined ? {} : { errMsg }), ...(errno === undefined ? {} : { errno }) }
         throw createError({ code: 'phone_refused', detail: 'getPhoneNumber gave no code.', ...about })
       }
-      // A code does not depend on session_key. A wx.login before encryptedData is used may make it unreadable.
+      // A code does not depend on session_key. A wx.login before encryptedData is used may make it
+      // unreadable.
       const bound = code
         ? await call<Phone>('/auth/phone', 'POST', { code })
         : await call<Phone>('/auth/phone', 'POST', { encryptedData, iv }, true)

@@ -63,8 +63,9 @@ const DOMAIN_NOT_LISTED = 600002
 const INTERRUPTED = 600003
 const INVALID_URL = 600009
 
-/** Reads the failure of a wx call that got no answer. Its text comes from WeChat, the phone's system or the network
- *  library: "abort" or "interrupt" within a text says nothing about the caller or the background. */
+/** Reads the failure of a wx call that got no answer. Its text comes from WeChat, the phone's
+ *  system or the network library: "abort" or "interrupt" within a text says nothing about the
+ *  caller or the background. */
 export function fromWxFailure({ errMsg, errno }: WxFailure): WxgateError {
   const about = errno === undefined ? { errMsg } : { errMsg, errno }
   if (errno === DOMAIN_NOT_LISTED || errno === INVALID_URL || /url not in domain list|invalid url/i.test(errMsg)) {

@@ -1,4 +1,4 @@
-/** One call of the mini-program, from the first try to the result that the caller gets. */
+/** One call of the mini-program, from the first try to the result. */
 import type { Account, Visit } from './account'
 import type { WxgateError } from './errors'
 import { hasBody, isIdempotent } from './method'
@@ -34,14 +34,15 @@ export function createExchange({ account, transport, checkSession, whenShown }: 
     return account.ensure(visit)
   }
 
-  /** Looks for a refusal behind a lost connection: the gateway may have refused the token while the body was being sent.
-   *  Resolves with the refusal only when a repeat cannot carry the call out twice. */
+  /** Looks for a refusal behind a lost connection: the gateway may have refused the token while
+   *  the body was being sent. Resolves with the refusal only when a repeat cannot carry out the
+   *  call twice. */
   async function refusalBehind({ code }: WxgateError, what: Send, sent: Sent): Promise<WxgateError | null> {
     const { session } = sent
     if (!session || code !== 'network' || !hasBody(what) || sent.isComplete) return null
     const refusal = await account.refusalOf(session)
     if (!refusal || isIdempotent(what)) return refusal
-    // The token may have run out after the gateway had accepted the call.
+    // The token may have expired after the gateway had accepted the call.
     if (Date.now() >= session.expiresAt) return null
     return refusal.action === 'refresh' || what.kind === 'uploadFile' ? refusal : null
   }
@@ -50,13 +51,14 @@ export function createExchange({ account, transport, checkSession, whenShown }: 
     async perform(what, { auth, needsSessionKey }, handle) {
       const { visit } = account
       const isRepeatable = isIdempotent(what)
-      // Each is done once: a new token that is refused again does not get better.
+      // Each is done once: a new token that is refused again stays refused.
       let isRefreshed = false
       let isLoggedIn = false
       let isRepeated = false
 
       if (needsSessionKey && !(await checkSession())) {
-        // Data encrypted before this login can still be read: the gateway keeps the previous key for a while.
+        // Data encrypted before this login can still be read: the gateway keeps the previous key
+        // for a while.
         await account.logInAnew(visit)
         isLoggedIn = true
       }

@@ -16,7 +16,7 @@ export interface SocketEvents {
   closed(close: WxSocketClose): void
 }
 
-/** Returns the function that gives the handshake up: no event follows. */
+/** Returns the function that gives up the handshake: no event follows. */
 export function startHandshake(wx: Wx, options: WxSocketOptions, events: SocketEvents): () => void {
   let task: WxSocketTask | null = null
   let state: 'connecting' | 'open' | 'over' = 'connecting'

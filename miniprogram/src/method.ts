@@ -5,7 +5,8 @@ export function isReading(method: string | undefined): boolean {
   return method === undefined || method === 'GET' || method === 'HEAD'
 }
 
-/** Returns true when sending the call twice has the effect of sending it once (RFC 9110, section 9.2.2). */
+/** Returns true when sending the call twice has the effect of sending it once (RFC 9110,
+ *  section 9.2.2). */
 export function isIdempotent(what: Send): boolean {
   if (what.kind === 'uploadFile') return false
   if (what.kind === 'downloadFile') return true

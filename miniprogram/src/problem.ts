@@ -4,8 +4,8 @@ import type { WxHeaders } from './wx'
 
 const TYPE = 'urn:wxgate:error:'
 
-/** Returns null for every response that is not the gateway's error, whatever its status: a 401 of the business service
- *  belongs to the caller. */
+/** Returns null for every response that is not the gateway's error, whatever its status: a 401
+ *  of the business service belongs to the caller. */
 export function readProblem(statusCode: number, data: unknown, header: WxHeaders | undefined): WxgateError | null {
   if (statusCode < 400) return null
   const body = toObject(data)
@@ -31,10 +31,12 @@ export function headerOf(header: WxHeaders | undefined, name: string): string | 
   return undefined
 }
 
-/** Longest body, in characters or bytes, that is parsed. The gateway's errors have a few hundred. */
+/** Longest body, in characters or bytes, that is parsed. The gateway's errors have a few
+ *  hundred. */
 const MAX_LENGTH = 16 * 1024
 
-/** Takes text, bytes or parsed JSON: `dataType` and `responseType` of the call decide which of them arrives. */
+/** Takes text, bytes or parsed JSON: `dataType` and `responseType` of the call decide which of
+ *  them arrives. */
 function toObject(data: unknown): { [name: string]: unknown } | null {
   if (isBytes(data)) return toObject(data.byteLength > MAX_LENGTH ? '' : toText(data))
   if (typeof data === 'string') {

@@ -7,7 +7,8 @@ const AFTER_LOSS_MS = 300
 /** Longest Retry-After that a call waits for. */
 const MAX_PAUSE_MS = 10_000
 
-/** Returns null when a repeat does not help, or would have to wait too long. The caller knows whether a repeat is safe. */
+/** Returns null when a repeat does not help, or would have to wait too long. The caller knows
+ *  whether a repeat is safe. */
 export function pauseBefore(error: WxgateError, whenShown: () => Promise<void>): Promise<void> | null {
   if (error.action === 'retry') {
     const pauseMs = (error.retryAfter ?? 1) * 1000

@@ -1,4 +1,5 @@
-/** State that all clients of one mini-program share: WeChat's limits and foreground or background hold for all of them. */
+/** State that all clients of one mini-program share: WeChat's limits and foreground or
+ *  background hold for all of them. */
 import { createError } from './errors'
 import { createQueue, type Queue } from './queue'
 import { after } from './timers'
@@ -8,7 +9,8 @@ import { callWx, GRACE_MS } from './wx-call'
 /** Requests, uploads and downloads together. */
 const MAX_REQUESTS = 10
 const MAX_SOCKETS = 5
-/** Calls of wx.login, and of wx.checkSession, in a second. The margin is for clocks that tick differently. */
+/** Calls of wx.login, and of wx.checkSession, per second. The margin allows for clocks that
+ *  differ. */
 const MAX_LOGINS = 4
 const SECOND_MS = 1100
 const LOGIN_TIMEOUT_MS = 10_000
@@ -20,11 +22,11 @@ export interface Runtime {
   readonly requests: Queue
   /** Resolves with a code of wx.login. Rejects with `login_failed`. */
   login(): Promise<string>
-  /** Resolves with false when WeChat says that this user's session_key has ended. */
+  /** Resolves with false when WeChat reports that this user's session_key has ended. */
   checkSession(): Promise<boolean>
   /** Resolves when the mini-program is in the foreground. */
   whenShown(): Promise<void>
-  /** Returns the function that gives the place back, or null when no socket is left. */
+  /** Returns the function that releases the place, or null when no socket is left. */
   takeSocket(): (() => void) | null
 }
 

@@ -1,4 +1,4 @@
-/** The gateway's endpoints that begin, renew, check and end a session. */
+/** The gateway's endpoints that start, renew, check and end a session. */
 import { createAttempt } from './attempt'
 import { createError, type WxgateError } from './errors'
 import { pauseBefore } from './retry'
@@ -6,7 +6,8 @@ import type { Session, User } from './storage'
 import type { Transport, WxResult } from './transport'
 import type { WxRequestResult } from './wx'
 
-/** The gateway answers a repeated login or refresh for 10 s: with the grace of the transport the repeat arrives in time. */
+/** The gateway answers a repeated login or refresh for 10 s: with the grace of the transport
+ *  the repeat arrives in time. */
 const TIMEOUT_MS = 8_000
 
 /** Wire format of POST /auth/login and /auth/refresh. */
@@ -21,10 +22,10 @@ export interface Grant {
 export interface SessionCalls {
   logIn(): Promise<Grant & { readonly user: User }>
   refresh(session: Session): Promise<Grant>
-  /** Resolves with the gateway's error when it refuses this session's access token; null when it accepts the token or
-   *  cannot be asked. */
+  /** Resolves with the gateway's error when it refuses this session's access token; null when
+   *  it accepts the token or cannot be asked. */
   refusalOf(session: Session): Promise<WxgateError | null>
-  /** Resolves with false when the gateway could not be told. */
+  /** Resolves with false when the gateway could not be reached. */
   logOut(session: Session, isEverywhere: boolean): Promise<boolean>
 }
 
@@ -59,7 +60,8 @@ export function createSessionCalls(options: SessionCallsOptions): SessionCalls {
     })
   }
 
-  /** Repeats once after a lost answer or a Retry-After. The gateway gives the same answer to the same body. */
+  /** Repeats once after a lost answer or a Retry-After. The gateway gives the same answer to
+   *  the same body. */
   async function post(path: string, data: object, accessToken?: string): Promise<unknown> {
     const once = async () => ((await call('POST', path, data, accessToken)) as WxRequestResult).data
     try {

@@ -51,7 +51,7 @@ export function openSocket(dependencies: SocketDependencies, options: SocketOpti
   }
 
   async function start(): Promise<void> {
-    // A place taken for a socket that is closed already would never be given back.
+    // A place taken for a closed socket would never be released.
     if (isClosed) return
     try {
       const url = urls.resolveSocket(options.url)
@@ -97,7 +97,8 @@ export function openSocket(dependencies: SocketDependencies, options: SocketOpti
     )
   }
 
-  /** WeChat does not report why a handshake failed. Resolves with a new session when the gateway refuses this one. */
+  /** WeChat does not report why a handshake failed. Resolves with a new session when the
+   *  gateway refuses this one. */
   async function renewed(refused: Session): Promise<Session | null> {
     const refusal = await account.refusalOf(refused)
     return refusal ? account.replace(refused, refusal, visit) : null

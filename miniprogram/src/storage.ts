@@ -14,10 +14,11 @@ export interface User {
 export interface Session {
   readonly accessToken: string
   readonly refreshToken: string
-  /** Sent beside the refresh token. Stored, so that a refresh repeated after a restart is a repeat. */
+  /** Sent beside the refresh token. Stored, so that a refresh repeated after a restart is a
+   *  repeat. */
   readonly attempt: string
-  /** Milliseconds by the phone's clock: the answer's arrival, the time to renew the token, and its end. A wrong clock does
-   *  no harm: the same clock is asked later. */
+  /** Milliseconds by the phone's clock: the answer's arrival, the time to renew the token, and
+   *  its end. A wrong clock is harmless: the same clock is read later. */
   readonly receivedAt: number
   readonly renewAt: number
   readonly expiresAt: number
@@ -41,7 +42,7 @@ export interface StorageOptions {
   readonly appId: string
 }
 
-/** A storage that is full or damaged costs a login at the next start, and nothing else. */
+/** A full or damaged storage costs a login at the next start, nothing else. */
 export function createStorage({ wx, key, base, appId }: StorageOptions): Storage {
   return {
     read() {
@@ -57,7 +58,7 @@ export function createStorage({ wx, key, base, appId }: StorageOptions): Storage
       try {
         wx.setStorageSync(key, { version: VERSION, base, appId, session })
       } catch (_error) {
-        // The session goes on in memory.
+        // The session continues in memory.
       }
     },
     clear() {
@@ -67,7 +68,7 @@ export function createStorage({ wx, key, base, appId }: StorageOptions): Storage
         try {
           wx.setStorageSync(key, '')
         } catch (_error) {
-          // The gateway ends the session all the same.
+          // The gateway still ends the session.
         }
       }
     }

@@ -1,4 +1,5 @@
-/** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the gateway's error out of the answer. */
+/** One wx.request, wx.uploadFile or wx.downloadFile: waits for its place, and reads the
+ *  gateway's error from the answer. */
 import { createError, fromWxFailure, isWxgateError, type WxgateError } from './errors'
 import { isProblemType, readProblem } from './problem'
 import type { Queue } from './queue'
@@ -31,10 +32,11 @@ export type Send =
 export type WxResult = WxRequestResult | WxUploadResult | WxDownloadResult
 
 export interface SendOptions {
-  /** Goes before the calls that wait. */
+  /** Precedes the calls that wait. */
   readonly isUrgent?: boolean
   readonly handle?: Handle
-  /** Returns the access token, or null. Called when the request leaves, which may be long after `send`. */
+  /** Returns the access token, or null. Called when the request is sent, which may be long
+   *  after `send`. */
   readonly authorize?: () => string | null
   readonly onProgress?: (progress: WxProgress) => void
 }
@@ -155,7 +157,7 @@ function join(chunks: readonly ArrayBuffer[]): ArrayBuffer {
   return whole.buffer
 }
 
-/** Sets the credential in place of any that the caller set, in whatever spelling. */
+/** Replaces any credential that the caller set, in any spelling. */
 export function withAuthorization(header: WxHeaders | undefined, token: string | null): WxHeaders {
   const own: WxHeaders = {}
   for (const name in header) if (name.toLowerCase() !== 'authorization') own[name] = header[name] ?? ''

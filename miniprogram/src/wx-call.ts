@@ -21,7 +21,8 @@ export interface Outcome<Result> {
   fail(failure?: WxFailure): void
 }
 
-/** Rejects with a WxFailure: that of wx, what wx threw, or a timeout when wx called back neither function in time. */
+/** Rejects with a WxFailure: that of wx, a thrown value, or a timeout when wx called neither
+ *  callback in time. */
 export function callWx<Result>({ name, timeoutMs, start, stop }: WxCall<Result>): Promise<Result> {
   return new Promise((resolve, reject) => {
     let isSettled = false
@@ -51,7 +52,7 @@ export function callWx<Result>({ name, timeoutMs, start, stop }: WxCall<Result>)
         },
         extend
       )
-      // Taro and uni-app also return a promise. The callbacks have told its outcome.
+      // Taro and uni-app also return a promise. The callbacks have already reported its outcome.
       if (isPromise(returned)) returned.then(undefined, () => {})
     } catch (error) {
       if (settle()) reject({ errMsg: `${name}:fail ${String(error)}` })

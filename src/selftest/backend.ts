@@ -1,5 +1,5 @@
-/** The backend that the self-test plays: echoes requests, and gives the answers of family U to
- *  those that name one. */
+/** The backend that the self-test plays: echoes requests, and sends the answers of family U to
+ *  requests that name one. */
 import { createServer, type Socket } from 'node:net'
 import { ANSWER_HEADER } from './corpus/answer-row.ts'
 import { readChunks } from './wire.ts'
@@ -8,7 +8,8 @@ export interface BackendOptions {
   readonly host: string
   /** 0 takes a free port. */
   readonly port: number
-  /** Bytes by the id of their case. `{pause}` parts two writes, `{end}` closes the connection. */
+  /** Bytes by the id of their case. `{pause}` separates two writes, `{end}` closes the
+   *  connection. */
   readonly answers: ReadonlyMap<string, string>
 }
 
@@ -75,7 +76,7 @@ function echoOf({ head, body }: Request): string {
   return `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${Buffer.from(text).toString('latin1')}`
 }
 
-/** The first whole request of the text; null before it is whole. */
+/** The first complete request of the text; null while it is incomplete. */
 function readRequest(text: string): Request | null {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return null

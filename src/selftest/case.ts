@@ -15,7 +15,7 @@ export interface Subject {
   readonly host: string
   /** Protected prefix without a trailing slash, or `/`. */
   readonly route: string
-  /** Access token of the gateway; a token of the same shape where none was given. */
+  /** Access token of the gateway; a token of the same shape without one. */
   readonly token: string
   /** PEM of a public key: the key that the gateway publishes, else a generated one. */
   readonly publicKey: string
@@ -44,14 +44,14 @@ export interface Served {
   readonly isHidden: boolean
   /** Text that an upstream which echoes bodies must have received. */
   readonly echoes: string
-  /** Refusals that are acceptable too. */
+  /** Refusals that are also acceptable. */
   readonly orStatuses: readonly number[]
 }
 
-/** The answer of the backend as it gave it, or 502 in its place. */
+/** The unchanged answer of the backend, or 502 instead. */
 export interface Relayed {
   readonly kind: 'relayed'
-  /** Statuses that may be passed on; empty: the answer must not be. */
+  /** Statuses that may be passed on; empty when the answer must not be. */
   readonly statuses: readonly number[]
   readonly body: string
   /** Header lines that must be passed on: lower-case name, `: `, value. */
@@ -64,18 +64,18 @@ export interface Relayed {
 
 export type Expected = Refused | Served | Relayed
 
-/** `token`: a real token. `echo`: besides, an upstream that echoes the headers that it
- *  received. `backend`: besides, that upstream is the backend of the self-test. */
+/** `token`: a real token. `echo`: also an upstream that echoes the headers it received.
+ *  `backend`: also, that upstream is the backend of the self-test. */
 export type Need = 'token' | 'echo' | 'backend'
 
 export interface Attack {
-  /** Latin-1: one character is one byte. `{pause}` parts two writes, `{end}` closes the sending
-   *  side. */
+  /** Latin-1: one character is one byte. `{pause}` separates two writes, `{end}` closes the
+   *  sending side. */
   readonly bytes: string
   /** One per request in the bytes; default: the row's, once. */
   readonly expected?: readonly Expected[]
   readonly needs?: Need
-  /** Whether a harmless request follows on the same connection. */
+  /** True when a harmless request follows on the same connection. */
   readonly isFollowed?: boolean
   /** The answer to HEAD has no body. */
   readonly isHead?: boolean
@@ -93,7 +93,7 @@ export interface Row {
   readonly expected: Expected
   /** RFC sections, advisories and reports. */
   readonly sources: readonly string[]
-  /** Gives the same number of attacks for every subject. */
+  /** Returns the same number of attacks for every subject. */
   attacks(subject: Subject): readonly Attack[]
 }
 

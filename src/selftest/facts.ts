@@ -1,4 +1,4 @@
-/** Looks at a gateway before the attacks: its refusal, its service, and the headers that its
+/** Examines a gateway before the attacks: its refusal, its service, and the headers that its
  *  upstream reports. */
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import type { Subject } from './case.ts'
@@ -18,7 +18,7 @@ export interface Facts {
   readonly service: Answer | null
   /** The upstream's answers hold the headers that it received. */
   readonly isEcho: boolean
-  /** They hold the body too. */
+  /** The answers also hold the body. */
   readonly isBodyEcho: boolean
   /** The self-test plays the backend of the route. */
   readonly hasBackend: boolean

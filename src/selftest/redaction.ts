@@ -1,4 +1,4 @@
-/** Bytes as text for a report. */
+/** Formats bytes as text for a report. */
 
 /** Length of a piece of the token that must not appear. */
 const PIECE = 12

@@ -1,4 +1,4 @@
-/** Report of a run, to be filed: target, date, counts and every case that failed. */
+/** Report of a run, for filing: target, date, counts and every failed case. */
 import { FAMILIES, type Family, SUITES, type Suite } from './case.ts'
 import { showBytes } from './redaction.ts'
 import type { CaseResult, SelftestResult } from './run.ts'
@@ -38,7 +38,7 @@ export interface Report {
   readonly aliveAfterwards: boolean
   readonly passed: boolean
   readonly counts: Readonly<Record<Family | 'all', Counts>>
-  /** Cases that a public suite has too. */
+  /** Cases that a public suite also has. */
   readonly suites: Readonly<Record<Suite, Counts>>
   readonly failures: readonly Finding[]
   /** Cases that could not be judged, by reason. */

@@ -31,7 +31,7 @@ export function judge(attack: Case, result: Exchange, facts: Facts): Verdict {
   if (!isConnected) return unknown('no connection could be made')
   if (answers.some(({ status }) => status === 429)) return unknown('answered 429: try again with a higher rate limit')
   if (answers.length > expectations.length + (attack.isFollowed ? 1 : 0))
-    return failed(`${answers.length} answers: a part of the request was taken for another one`)
+    return failed(`${answers.length} answers: a part of the request was read as another one`)
   const fault = faultOf(attack, result)
   if (fault !== null) return failed(fault)
 
@@ -51,7 +51,7 @@ export function judge(attack: Case, result: Exchange, facts: Facts): Verdict {
 
 /** Faults of an exchange whatever its answers are. */
 function faultOf({ bytes }: Case, { answers, interim, isEarly }: Exchange): string | null {
-  if (isEarly) return 'answered before the request was whole'
+  if (isEarly) return 'answered before the request was complete'
   if (interim.length > 0 && /^[^\r]* HTTP\/1\.0\r/.test(bytes)) return 'an interim answer to HTTP/1.0 (RFC 9110, 15.2)'
   const framed = [...answers, ...interim].find(
     ({ status, headers }) => (status < 200 || status === 204) && headerOf(headers, 'content-length') !== ''
@@ -119,7 +119,7 @@ function judgeRelay(
   if (answer === undefined) {
     if (!isClosed) return unknown('not answered in time')
     if (rest.includes('EVIL')) return failed('the client received what must end at the gateway')
-    return isBreakable ? PASSED : failed('the connection ended before the answer was whole')
+    return isBreakable ? PASSED : failed('the connection ended before the answer was complete')
   }
   const { status, headers } = answer
   const lines = headers.map(([name, value]) => `${name}: ${value}`)

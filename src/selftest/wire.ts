@@ -17,9 +17,9 @@ export interface Exchange {
   /** Interim answers (1xx other than 101). */
   readonly interim: readonly Answer[]
   readonly isConnected: boolean
-  /** Whether the server ended the connection or announced its end (RFC 9112, section 9.6). */
+  /** True when the server ended the connection or announced its end (RFC 9112, section 9.6). */
   readonly isClosed: boolean
-  /** Whether an answer came before the last part was sent. */
+  /** True when an answer arrived before the last part was sent. */
   readonly isEarly: boolean
   /** Bytes after the last whole answer. */
   readonly rest: string
@@ -58,8 +58,7 @@ const PAUSE = 60
 
 /** Settles when the server ends the connection, `grace` after the last expected answer, or at
  *  the timeout.
- *
- *  @param bytes `{pause}` parts two writes, `{end}` closes the sending side. */
+ *  @param bytes `{pause}` separates two writes, `{end}` closes the sending side. */
 export function exchange(
   dial: Dial,
   bytes: string,
@@ -147,7 +146,7 @@ function readAnswer(text: string, isClosed: boolean, isBodiless: boolean): { ans
   return text.length < end ? null : done(text.slice(start, end), end)
 }
 
-/** Decodes a chunked body without trailers; null before it is whole. */
+/** Decodes a chunked body without trailers; null while it is incomplete. */
 export function readChunks(text: string, start: number): { body: string; end: number } | null {
   let body = ''
   let at = start

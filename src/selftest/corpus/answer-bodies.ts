@@ -1,10 +1,10 @@
-/** Family U, further: bodies, interim answers and headers of a backend. The word EVIL must
+/** Family U, continued: bodies, interim answers and headers of a backend. The word EVIL must
  *  never reach a client. */
 import { relayed } from '../case.ts'
 import { type AnswerRow, FINE_END, REFUSED } from './answer-row.ts'
 
 const FINE = relayed([200])
-/** The head may have been passed on before the fault shows. Its body must not get an end. */
+/** The head may have been passed on before the fault appears. Its body must not get an end. */
 const CUT = relayed([], { isRefusable: true, isBreakable: true })
 const SECOND = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-Second: EVIL\r\n\r\nEVIL'
 const EARLY = 'HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n'
@@ -39,7 +39,7 @@ export const ANSWER_BODIES: readonly AnswerRow[] = [
   },
   {
     id: 'U10',
-    rule: 'an answer that breaks off never looks whole',
+    rule: 'an answer that breaks off never looks complete',
     sources: ['RFC 9112, 8'],
     expected: CUT,
     cases: [
@@ -56,7 +56,7 @@ export const ANSWER_BODIES: readonly AnswerRow[] = [
   },
   {
     id: 'U11',
-    rule: 'bytes beyond an answer reach nobody',
+    rule: 'bytes beyond an answer reach no client',
     sources: ['RFC 9112, 6.3 and 9.2'],
     expected: FINE,
     cases: [
@@ -81,7 +81,7 @@ export const ANSWER_BODIES: readonly AnswerRow[] = [
   },
   {
     id: 'U13',
-    rule: 'interim answers are read past',
+    rule: 'interim answers are skipped',
     sources: ['RFC 9110, 15.2'],
     expected: FINE,
     after: `HTTP/1.1 200 OK\r\n${FINE_END}`,
@@ -120,7 +120,7 @@ export const ANSWER_BODIES: readonly AnswerRow[] = [
   },
   {
     id: 'U16',
-    rule: 'a trailer of a backend is no header',
+    rule: 'a trailer of a backend is not a header',
     sources: ['RFC 9110, 6.5.1'],
     expected: FINE,
     before: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfine\r\n0\r\n',
@@ -128,7 +128,7 @@ export const ANSWER_BODIES: readonly AnswerRow[] = [
   },
   {
     id: 'U17',
-    rule: 'a lawful body is passed on whole',
+    rule: 'a lawful body is passed on completely',
     sources: ['RFC 9112, 6.3 and 7.1'],
     expected: FINE,
     cases: [

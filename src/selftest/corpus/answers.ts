@@ -107,7 +107,7 @@ export const ANSWER_HEADS: readonly AnswerRow[] = [
   },
   {
     id: 'U07',
-    rule: 'a Content-Length that is no single number is 502',
+    rule: 'a Content-Length other than one number is 502',
     sources: ['RFC 9112, 6.3', 'RFC 9110, 8.6'],
     expected: REFUSED,
     before: 'HTTP/1.1 200 OK\r\nContent-Length: ',

@@ -1,4 +1,4 @@
-/** Family S, further: where the body of a request ends (RFC 9112, 6 and 7; RFC 9110, 8.6). */
+/** Family S, continued: the end of a request's body (RFC 9112, 6 and 7; RFC 9110, 8.6). */
 import { type Row, refused, served } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 
@@ -179,7 +179,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'S04',
-    rule: 'the body of a GET or OPTIONS is read over, not read as a request',
+    rule: 'the body of a GET or OPTIONS is skipped, not read as a request',
     sources: ['RFC 9110, 9.3.1 and 9.3.7', 'Http11Probe', 'HTTP Garden'],
     expected: IN_STEP,
     cases: [
@@ -194,7 +194,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'S28',
-    rule: 'the body of a HEAD is read over too',
+    rule: 'the body of a HEAD is skipped too',
     sources: ['RFC 9110, 9.3.2', 'Http11Probe'],
     expected: IN_STEP,
     isHead: true,
@@ -202,7 +202,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'S05',
-    rule: 'Connection does not take the framing of a body away',
+    rule: 'Connection does not remove the framing of a body',
     sources: ['CVE-2024-45410 (Traefik)'],
     expected: IN_STEP,
     before: '{POST}Connection: ',
@@ -215,7 +215,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'S10',
-    rule: 'bytes behind a body are the next request, or refused',
+    rule: 'bytes after a body are the next request, or refused',
     sources: ['RFC 9112, 9.3', 'Http11Probe', 'HTTP Garden'],
     expected: IN_STEP,
     each: [IN_STEP, refused([400], ['invalid_request'])],

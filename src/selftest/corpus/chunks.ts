@@ -1,9 +1,8 @@
-/** Family S, further: chunks, trailers and bodies as they arrive (RFC 9112, 7 and 8). */
+/** Family S, continued: chunks, trailers and bodies as they arrive (RFC 9112, 7 and 8). */
 import { HIDDEN, NO_TOKEN, type Row, refused, served } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 
-/** The head is valid, the body is not. Either may be refused first, and the connection cannot
- *  go on. */
+/** The head is valid, the body is not. Either may be refused first, and the connection must end. */
 const BAD_BODY = refused([400, 401, 403, 413, 415, 431], ['bad_header', 'invalid_request', 'token_missing'], {
   mustClose: true
 })
@@ -67,7 +66,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'S27',
-    rule: 'a body that breaks off is not taken for a whole one',
+    rule: 'a body that breaks off does not count as complete',
     sources: ['RFC 9112, 8', 'Http11Probe'],
     expected: refused([400, 401, 403, 408, 413], ['token_missing', 'invalid_request', 'request_timeout']),
     cases: ['P| {CHUNKED}5\r\nhello\r\n{end}', '{CHUNKED}5\r\nhe{end}']

@@ -109,7 +109,7 @@ export const FORGERIES: readonly Row[] = [
       'unknown'
     ].map((kid) => hmacToken({ ...header, alg: 'HS256', kid }, payload, ''))
   ),
-  forged('J14', 'a payload that is no set of claims is refused', ['RFC 7519, 7.2'], (header, payload) => [
+  forged('J14', 'a payload other than a set of claims is refused', ['RFC 7519, 7.2'], (header, payload) => [
     ...['[]', '"x"', 'null', '1', 'true', '{', '', '{"__proto__":{"admin":true}}', '\xff\xfe'].map((text) =>
       token(header, text, JUNK)
     ),
@@ -120,7 +120,7 @@ export const FORGERIES: readonly Row[] = [
     token('null', payload, JUNK),
     token('{', payload, JUNK)
   ]),
-  forged('J21', 'another kind of token is no access token', ['RFC 9068, 2.1'], (header, payload) => [
+  forged('J21', 'another kind of token is not an access token', ['RFC 9068, 2.1'], (header, payload) => [
     'wxr.1.s_0123456789abcdefghij.0.AAAAAAAAAAAAAAAAAAAAAA',
     hmacToken({ ...header, typ: 'rt+jwt', alg: 'HS256' }, payload, 'secret'),
     token({ ...header, typ: 'JWT' }, payload, JUNK),

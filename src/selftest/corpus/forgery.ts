@@ -33,7 +33,7 @@ export function hmacToken(header: Members, payload: unknown, key: string | Buffe
   return `${text}.${createHmac(hash, key).update(text).digest('base64url')}`
 }
 
-/** Signed with a stranger's key: Ed25519 for `alg` EdDSA, P-256 for any other. */
+/** Signed with an unknown key: Ed25519 for `alg` EdDSA, P-256 for any other. */
 export function strangersToken(header: Members, payload: unknown, { ec, ed }: Strangers): string {
   const text = `${segment(header)}.${segment(payload)}`
   const [algorithm, { privateKey }] = header.alg === 'EdDSA' ? [null, ed] : ['sha256', ec]
@@ -41,7 +41,7 @@ export function strangersToken(header: Members, payload: unknown, { ec, ed }: St
   return `${text}.${signature.toString('base64url')}`
 }
 
-/** Header and payload of a token; plausible ones where they cannot be read. */
+/** Header and payload of a token; plausible ones when they cannot be read. */
 export function contentOf(real: string): { header: Members; payload: Members } {
   const [header = '', payload = ''] = real.split('.')
   const now = Math.floor(Date.now() / 1000)

@@ -10,7 +10,7 @@ const NO_METHOD = refused(
 )
 const ENDED = refused([401, 403], ['token_missing'], { mayClose: false, mustClose: true })
 const HOST = '\r\nHost: {host}\r\n\r\n'
-/** A request in the places where h1spec parts it. */
+/** A request split at the places where h1spec splits it. */
 const PIECES = ['G', 'ET ', '{route}', ' ', 'HTTP', '/1.1', '\r', '\n', 'Hos', 't:', ' ', '{host}', '\r', '\n', '\r']
 
 const rows: readonly Omit<RowText, 'family'>[] = [
@@ -119,14 +119,14 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'S18',
-    rule: 'a request is answered when it is whole, wherever it is cut',
+    rule: 'a request is answered when it is complete, wherever it is cut',
     sources: ['RFC 9112, 2.2', 'h1spec'],
     expected: NO_TOKEN,
     cases: PIECES.map((_, at) => `S| ${PIECES.slice(0, at + 1).join('')}{pause}${PIECES.slice(at + 1).join('')}\n`)
   },
   {
     id: 'S08',
-    rule: 'the gateway is no tunnel',
+    rule: 'the gateway is not a tunnel',
     sources: ['RFC 9110, 9.3.6', 'Http11Probe'],
     expected: NO_METHOD,
     cases: [
@@ -150,7 +150,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'S19',
-    rule: 'a connection ends where the client asks for it (RFC 9112, 9.3 and 9.6)',
+    rule: 'a connection ends when the client asks for it (RFC 9112, 9.3 and 9.6)',
     sources: ['RFC 9112, 9.3 and 9.6', 'Http11Probe', 'HTTP Garden'],
     expected: ENDED,
     cases: [

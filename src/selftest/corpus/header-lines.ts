@@ -1,10 +1,10 @@
-/** Family H, further: malformed, repeated and oversized header lines, and handshakes of
- *  WebSocket. */
+/** Family H, continued: malformed, repeated and oversized header lines, and WebSocket
+ *  handshakes. */
 import { NO_TOKEN, type Row, refused, SERVED, served } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 
 const BAD_LINE = refused([400], ['bad_header', 'invalid_request'])
-/** A line that arrives in several pieces cannot always be told from a long target. */
+/** A line in several pieces cannot always be distinguished from a long target. */
 const TOO_LARGE = refused([400, 401, 403, 413, 414, 431], ['headers_too_large', 'uri_too_long', 'token_missing'])
 const WEBSOCKET = 'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 
@@ -51,7 +51,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'H30',
-    rule: 'a request that is no handshake of WebSocket is not upgraded (RFC 6455, 4.1; RFC 9110, 7.8)',
+    rule: 'a request other than a WebSocket handshake is not upgraded (RFC 6455, 4.1; RFC 9110, 7.8)',
     expected: served({ orStatuses: [400, 426] }),
     sources: ['RFC 6455, 4.1 and 4.4', 'RFC 9110, 7.8', 'Http11Probe'],
     needs: 'echo',
@@ -96,7 +96,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'H18',
-    rule: 'Authorization and Content-Type come once',
+    rule: 'Authorization and Content-Type may be sent once',
     sources: ['RFC 9110, 5.3', 'CVE-2020-25017 (Envoy)', 'Http11Probe'],
     ...bad,
     expected: refused([400, 401, 403], ['bad_header']),

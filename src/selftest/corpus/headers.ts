@@ -63,7 +63,7 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'H02',
-    rule: 'an identity header of the client does not reach the upstream, in any spelling',
+    rule: 'an identity header is not a credential',
     sources: ['CVE-2025-64484 (oauth2-proxy)', 'GHSA-5m6w-wvh7-57vm (Traefik)'],
     ...echoed,
     cases: `${IDENTITIES} ${FOLDED}`
@@ -98,14 +98,14 @@ const rows: readonly Omit<RowText, 'family'>[] = [
   },
   {
     id: 'H07',
-    rule: 'names that JavaScript objects have of their own do no harm',
+    rule: 'property names of every JavaScript object are harmless as header names',
     sources: ['CVE-2026-21710 (Node.js)'],
     ...echoed,
     cases: '__proto__ constructor Constructor prototype hasOwnProperty toString valueOf'
   },
   {
     id: 'H08',
-    rule: 'hop-by-hop headers and unknown upgrades are read past, and the request is served',
+    rule: 'hop-by-hop headers and unknown upgrades are ignored, and the request is served',
     sources: ['RFC 9110, 7.6.1 and 7.8', 'Http11Probe'],
     ...known,
     cases: [

@@ -1,10 +1,10 @@
-/** Family P: paths that two servers read in two ways. No case carries a token. */
+/** Family P: paths that two servers read differently. No case carries a token. */
 import { type Row, refused } from '../case.ts'
 import { type RowText, toRow } from './row-text.ts'
 
 const STATUSES = [400, 401, 403, 404]
 const UNREADABLE = refused(STATUSES, ['bad_path', 'invalid_request'])
-/** Refused as unreadable, or held to the rule of the path that it can stand for. */
+/** Refused as unreadable, or treated by the rule of the path that it can stand for. */
 export const GUARDED = refused(STATUSES, ['bad_path', 'invalid_request', 'token_missing', 'no_route'])
 
 const rows: readonly (Pick<RowText, 'id' | 'rule' | 'cases' | 'sources'> & { expected?: RowText['expected'] })[] = [
@@ -33,7 +33,7 @@ const rows: readonly (Pick<RowText, 'id' | 'rule' | 'cases' | 'sources'> & { exp
   },
   {
     id: 'P05',
-    rule: 'other letters of the same name do not lead around the rule',
+    rule: 'other letters of the same name do not bypass the rule',
     sources: ['IIS, Express and Spring can compare without case'],
     expected: refused(STATUSES, ['token_missing', 'no_route', 'bad_path']),
     cases: `/{name.upper}/x /{name.capital}/x /{name.upper} /{name.first.capital}/x /{name.wide}/x /{name.dotless}/x
@@ -108,7 +108,7 @@ const rows: readonly (Pick<RowText, 'id' | 'rule' | 'cases' | 'sources'> & { exp
   },
   {
     id: 'P15',
-    rule: 'a dot or space that some servers cut off is refused',
+    rule: 'a dot or space that some servers remove is refused',
     sources: ['CVE-2020-17523 (Apache Shiro)', 'Windows file names'],
     cases: `{route}%20/x {route}%09 {route}./x {route}%c2%a0 {route}. {route}../x {route}%2e/x {route}%20
       {route}.%20/x {route}%20./x {route}%e3%80%80/x /%20/{name}`
@@ -122,7 +122,7 @@ const rows: readonly (Pick<RowText, 'id' | 'rule' | 'cases' | 'sources'> & { exp
   },
   {
     id: 'P17',
-    rule: 'a step at the end of a protected path does not leave it',
+    rule: 'a dot segment at the end of a protected path does not leave it',
     cases: '{route}/. {route}/%2e {route}/.. {route}/%2e%2e {route}/../ {route}/./'
   }
 ]

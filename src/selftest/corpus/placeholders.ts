@@ -3,7 +3,7 @@ import type { Subject } from '../case.ts'
 
 const SMUGGLED = 'GET /wxgate-selftest-smuggled HTTP/1.1\r\nHost: smuggled.invalid\r\n\r\n'
 
-/** The bytes of a text for one subject. `{pause}` and `{end}` stay: the exchange acts on them. */
+/** The bytes of a text for one subject. Keeps `{pause}` and `{end}`, on which the exchange acts. */
 export function fill(text: string, subject: Subject): string {
   const { host, route, token, canary } = subject
   const name = route.slice(1)
@@ -58,7 +58,7 @@ function triplet(letter: string): string {
   return `%${letter.charCodeAt(0).toString(16)}`
 }
 
-/** The fullwidth form of the first letter; the letter itself where it has none. */
+/** The fullwidth form of the first letter; the letter itself without one. */
 function fullwidth(name: string): string {
   const code = name.charCodeAt(0)
   return code > 0x20 && code < 0x7f ? String.fromCharCode(code + 0xfee0) : name.slice(0, 1)

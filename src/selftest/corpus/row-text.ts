@@ -10,7 +10,7 @@ export interface RowText {
   readonly sources?: readonly string[]
   /** A text holds one case per word. `PG| …` marks a case of the suites P and G. */
   readonly cases: string | readonly string[]
-  /** Stands before and after each case. */
+  /** Precedes and follows each case. */
   readonly before?: string
   readonly after?: string
   /** One per request in each case; default: `expected`. */

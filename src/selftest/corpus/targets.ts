@@ -1,4 +1,4 @@
-/** Family P, further: other forms of a request-target, the query, and the length of a target. */
+/** Family P, continued: other forms of a request-target, the query, and the length of a target. */
 import { NO_TOKEN, type Row, refused, SERVED } from '../case.ts'
 import { GUARDED, toPathRow } from './paths.ts'
 import { toRow } from './row-text.ts'
@@ -69,7 +69,7 @@ const rows = [
   },
   {
     id: 'P26',
-    rule: 'the path behind the prefix never becomes another host',
+    rule: 'the path after the prefix never becomes another host',
     sources: ['fast-proxy #42 and #44', 'GHSA-6jwx-7vp4-9847 (Traefik)'],
     expected: GUARDED,
     cases: String.raw`{route}/%2e%2e/internal {route}//evil.invalid/x {route}/\evil.invalid {route}/%5cevil.invalid
@@ -77,7 +77,7 @@ const rows = [
   },
   {
     id: 'P40',
-    rule: 'forms of a name that file systems know do not lead around the rule',
+    rule: 'forms of a name that file systems know do not bypass the rule',
     sources: ['CVE-1999-0278 (IIS ::$DATA)'],
     expected: GUARDED,
     cases: '{route}::$DATA {route}:$i30:$INDEX_ALLOCATION/x {route}+/x /+{name}/x'
@@ -89,7 +89,7 @@ export const TARGETS: readonly Row[] = [
   toRow({
     id: 'P41',
     family: 'paths',
-    rule: 'no method leads around the rule',
+    rule: 'no method bypasses the rule',
     expected: refused([400, 401, 403, 404, 405, 501], ['token_missing', 'method_not_allowed']),
     sources: ['RFC 9110, 9.3'],
     after: 'Content-Length: 0\r\n\r\n',

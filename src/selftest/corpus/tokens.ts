@@ -1,4 +1,4 @@
-/** Family J, further: variants of a real token, and other places for it. */
+/** Family J, continued: variants of a real token, and other places for it. */
 import { type Attack, type Row, refused, SERVED, type Subject } from '../case.ts'
 import { contentOf, token } from './forgery.ts'
 import { get } from './placeholders.ts'

@@ -47,7 +47,8 @@ Page({
     try {
       await work()
     } catch (error) {
-      // `detail` of a WxgateError is a sentence for people. `requestId` names the request in the gateway's log.
+      // `detail` of a WxgateError is a sentence for people. `requestId` names the request in the
+      // gateway's log.
       this.setData({ message: error.detail || error.message })
     }
     const user = client.currentUser()
