@@ -1,69 +1,13 @@
-/** The samples of docs/forward-auth.md, run as they stand there (only the ports are exchanged) against real proxies. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+/** The forward-auth samples of examples/proxies, run as they are (only addresses are replaced) by real proxies. */
 import { type Test, test } from 'tap'
+import { IDENTITY_HEADERS, OPEN_DATA_HEADER } from '../src/http/headers/header-names.ts'
 import { startEchoSocket } from './support/echo-socket.ts'
 import { APPID, buildTestGateway } from './support/gateway.ts'
 import { freePort } from './support/process.ts'
+import { sample, startCaddy, startNginxWith } from './support/proxies.ts'
 import { openClient } from './support/raw-client.ts'
 import { until } from './support/until.ts'
 import { startUpstream, type TestUpstream } from './support/upstream.ts'
-
-const PAGE = readFileSync(new URL('../docs/forward-auth.md', import.meta.url), 'utf8')
-
-/** The sample of a language under a heading. */
-function sample(heading: string, language: string): string {
-  const section = PAGE.slice(PAGE.indexOf(`\n## ${heading}\n`))
-  const match = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(section)
-  if (!match?.[1]) throw new Error(`docs/forward-auth.md has no ${language} under "${heading}"`)
-  return match[1]
-}
-
-/** Null, with a comment, when this machine does not have it; in CI that is a failure. */
-function findProgram(t: Test, name: string): string | null {
-  const file = [`/usr/sbin/${name}`, `/usr/bin/${name}`, `/usr/local/bin/${name}`, `/opt/homebrew/bin/${name}`].find(
-    existsSync
-  )
-  if (file) return file
-  if (process.env.CI) t.fail(`${name} is not installed`)
-  else t.comment(`NOT TESTED: ${name} is not installed`)
-  return null
-}
-
-function createFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'wxgate-proxy-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
-
-async function run(t: Test, file: string, args: string[], port: number, folder: string): Promise<void> {
-  let output = ''
-  const child: ChildProcess = spawn(file, args, {
-    env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
-  })
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk))
-  t.teardown(async () => {
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    if (child.exitCode !== null || !child.kill('SIGTERM')) return
-    await gone
-  })
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (child.exitCode !== null) throw new Error(`${file} ended: ${output}`)
-    const isUp = await openClient(t, port).then(
-      (client) => {
-        client.close()
-        return true
-      },
-      () => false
-    )
-    if (isUp) return
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-  throw new Error(`${file} does not listen: ${output}`)
-}
 
 interface Ports {
   readonly edge: number
@@ -71,41 +15,24 @@ interface Ports {
   readonly backend: number
 }
 
-function withPorts(text: string, port: number, { edge, service, backend }: Ports): string {
-  return text
-    .replaceAll('127.0.0.1:8081', `127.0.0.1:${edge}`)
-    .replaceAll('127.0.0.1:9090', `127.0.0.1:${service}`)
-    .replaceAll('127.0.0.1:3000', `127.0.0.1:${backend}`)
-    .replaceAll('listen 8080', `listen 127.0.0.1:${port}`)
-    .replaceAll(':8080 {', `http://127.0.0.1:${port} {`)
-}
+const addresses = ({ edge, service, backend }: Ports) => ({
+  '127.0.0.1:8081': `127.0.0.1:${edge}`,
+  '127.0.0.1:9090': `127.0.0.1:${service}`,
+  '127.0.0.1:3000': `127.0.0.1:${backend}`
+})
 
-async function startNginx(t: Test, heading: string, ports: Ports): Promise<number | null> {
-  const file = findProgram(t, 'nginx')
-  if (!file) return null
-  const folder = createFolder(t)
-  const port = await freePort()
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${folder}/${name};`
-  )
-  const config = `daemon off; master_process off; worker_processes 1; pid ${folder}/pid; error_log stderr;
-    events { worker_connections 256; }
-    http { access_log off; ${temporary.join(' ')}
-    ${withPorts(sample(heading, 'nginx'), port, ports)} }`
-  writeFileSync(join(folder, 'nginx.conf'), config)
-  await run(t, file, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'], port, folder)
-  return port
-}
-
-async function startCaddy(t: Test, ports: Ports): Promise<number | null> {
-  const file = findProgram(t, 'caddy')
-  if (!file) return null
-  const folder = createFolder(t)
-  const port = await freePort()
-  const config = `{\n\tadmin off\n\tauto_https off\n}\n${withPorts(sample('Caddy', 'caddyfile'), port, ports)}`
-  writeFileSync(join(folder, 'Caddyfile'), config)
-  await run(t, file, ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'], port, folder)
-  return port
+/** Each starts a proxy and gives its port, or null where the machine does not have it. */
+const PROXIES: Readonly<Record<string, (t: Test, ports: Ports) => Promise<number | null>>> = {
+  async 'nginx auth_request'(t, ports) {
+    const port = await freePort()
+    const file = sample('nginx-forward-auth.conf', { ...addresses(ports), 'listen 8080': `listen 127.0.0.1:${port}` })
+    return (await startNginxWith(t, file, port)) ? port : null
+  },
+  async 'Caddy forward_auth'(t, ports) {
+    const port = await freePort()
+    const file = sample('Caddyfile', { ...addresses(ports), ':8080 {': `http://:${port} {\n\tbind 127.0.0.1` })
+    return (await startCaddy(t, file, port)) ? port : null
+  }
 }
 
 /** Every name under which some backend would read an identity. */
@@ -118,7 +45,17 @@ const FORGED = {
   'X-User-Id': 'EVIL',
   'X-User-Status': 'EVIL',
   'X-Session-Id': 'EVIL',
-  'X-AppId': 'EVIL'
+  'X-AppId': 'EVIL',
+  'X-Open-Data': 'EVIL',
+  'X-WX-OPENID': 'EVIL',
+  'x-wx-unionid': 'EVIL',
+  'X-WX-APPID': 'EVIL',
+  'X-WX-SOURCE': 'EVIL',
+  'X-WX-FROM-OPENID': 'EVIL',
+  'X-WX-FROM-UNIONID': 'EVIL',
+  'X-WX-FROM-APPID': 'EVIL',
+  'X-WX-CLOUDBASE-ACCESS-TOKEN': 'EVIL',
+  X_WX_OPENID: 'EVIL'
 }
 
 async function ask(port: number, path: string, headers: Record<string, string>, method = 'GET', body = '') {
@@ -126,16 +63,16 @@ async function ask(port: number, path: string, headers: Record<string, string>, 
   return { status: response.status, headers: response.headers, text: await response.text() }
 }
 
+/** Through the proxy, to the edge. */
+async function logIn(port: number): Promise<{ access_token: string; user: { id: string } }> {
+  const headers = { 'content-type': 'application/json' }
+  const { status, text } = await ask(port, '/auth/login', headers, 'POST', '{"code":"sandbox-alice"}')
+  if (status !== 200) throw new Error(`the login was answered with ${status}`)
+  return JSON.parse(text)
+}
+
 async function expectForwardAuth(t: Test, port: number, backend: TestUpstream): Promise<void> {
-  const login = await ask(
-    port,
-    '/auth/login',
-    { 'content-type': 'application/json' },
-    'POST',
-    '{"code":"sandbox-alice"}'
-  )
-  t.equal(login.status, 200, 'login goes through to the edge')
-  const { access_token: token, user } = JSON.parse(login.text)
+  const { access_token: token, user } = await logIn(port)
   const authorization = `Bearer ${token}`
 
   t.equal((await ask(port, '/orders?a=b', { authorization })).status, 200)
@@ -183,16 +120,81 @@ async function startParts(t: Test) {
   return { backend, ports: { edge: gateway.port, service: gateway.servicePort, backend: backend.port } }
 }
 
-test('nginx auth_request: identity from wxgate, 401 otherwise, and nothing that the client made up', async (t) => {
-  const { backend, ports } = await startParts(t)
-  const port = await startNginx(t, 'nginx', ports)
-  if (port !== null) await expectForwardAuth(t, port, backend)
-})
+for (const [name, start] of Object.entries(PROXIES)) {
+  test(`${name}: identity from wxgate, 401 otherwise, and nothing that the client made up`, async (t) => {
+    const { backend, ports } = await startParts(t)
+    const port = await start(t, ports)
+    if (port !== null) await expectForwardAuth(t, port, backend)
+  })
 
-test('Caddy forward_auth: identity from wxgate, 401 otherwise, and nothing that the client made up', async (t) => {
-  const { backend, ports } = await startParts(t)
-  const port = await startCaddy(t, ports)
-  if (port !== null) await expectForwardAuth(t, port, backend)
+  test(`${name}: a client cannot have an identity header removed by naming it in Connection`, async (t) => {
+    const { backend, ports } = await startParts(t)
+    const port = await start(t, ports)
+    if (port === null) return
+    const { access_token: token } = await logIn(port)
+    const names = [...IDENTITY_HEADERS, 'Authorization'].join(', ')
+    const connections = [
+      'Connection: close, X-OpenId',
+      'Connection: x-openid',
+      `Connection: keep-alive, ${names}`,
+      'Connection: Upgrade\r\nConnection: X-OpenId, X-User-Id',
+      'Connection: Upgrade, X-OpenId',
+      'Connection: X-OpenId\r\nUpgrade: websocket',
+      'Connection: X-OpenId\r\nUpgrade: h2c'
+    ]
+    for (const lines of connections) {
+      const client = await openClient(t, port)
+      client.send(`GET /orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\n${lines}\r\n\r\n`)
+      t.equal((await client.response()).status, 200, lines)
+      client.close()
+      const seen = backend.seen.at(-1)?.headers ?? {}
+      for (const one of ['x-openid', 'x-appid', 'x-user-id', 'x-user-status', 'x-session-id'])
+        t.ok(seen[one], `${lines}: ${one}`)
+    }
+    t.equal(backend.seen.length, connections.length)
+  })
+
+  test(`${name}: headers of the client that nobody was identified by are gone`, async (t) => {
+    const backend = await startUpstream(t)
+    // WeChat tells no unionid unless an app is bound to an open platform account.
+    const service = await startUpstream(t, (_req, res) => res.writeHead(204, { 'x-openid': 'oREAL' }).end())
+    const port = await start(t, { edge: 9, service: service.port, backend: backend.port })
+    if (port === null) return
+    const { status } = await ask(port, '/orders', { ...FORGED, authorization: 'Bearer good' })
+    t.equal(status, 200)
+    t.equal(backend.seen.at(-1)?.headers['x-openid'], 'oREAL')
+    t.notMatch(JSON.stringify(backend.seen.at(-1)?.rawHeaders), 'EVIL')
+  })
+
+  test(`${name}: a WebSocket needs a token and gets the identity`, async (t) => {
+    const echo = await startEchoSocket(t)
+    const gateway = await buildTestGateway(t, echo.url)
+    const backend = Number(new URL(echo.url).port)
+    const port = await start(t, { edge: gateway.port, service: gateway.servicePort, backend })
+    if (port === null) return
+    const { access_token: token } = await gateway.login('alice')
+    const handshake = (credential: string) =>
+      `GET /ws HTTP/1.1\r\nHost: a\r\n${credential}Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    const refused = await openClient(t, port)
+    refused.send(handshake(''))
+    t.match(await refused.head(), /^HTTP\/1\.1 401 /)
+    t.equal(echo.seen.length, 0)
+    const client = await openClient(t, port)
+    client.send(handshake(`Authorization: Bearer ${token}\r\n`))
+    t.match(await client.head(), /^HTTP\/1\.1 101 /)
+    t.match(echo.seen[0], { 'x-openid': /^o/ })
+    client.send(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]))
+    await until(() => client.pending.endsWith('hi'))
+  })
+}
+
+test('the samples name every identity header', (t) => {
+  for (const name of [...IDENTITY_HEADERS, OPEN_DATA_HEADER]) {
+    t.match(sample('nginx-forward-auth.conf'), `proxy_set_header ${name} `, name)
+    t.match(sample('Caddyfile'), new RegExp(`request_header -${name.replace(/-(Id|Status)$/, '-($1|\\*)')}`), name)
+  }
+  t.end()
 })
 
 test('a proxy that sends on the method and type of the original request gets its answer, with or without the body', async (t) => {
@@ -219,98 +221,4 @@ test('a proxy that sends on the method and type of the original request gets its
       }
     }
   }
-})
-
-test('what wxgate did not say of a user, a client cannot add', async (t) => {
-  const backend = await startUpstream(t)
-  // WeChat tells no unionid unless an app is bound to an open platform account.
-  const service = await startUpstream(t, (_req, res) => res.writeHead(204, { 'x-openid': 'oREAL' }).end())
-  const ports = { edge: 9, service: service.port, backend: backend.port }
-  for (const port of [await startNginx(t, 'nginx', ports), await startCaddy(t, ports)]) {
-    if (port === null) continue
-    const { status } = await ask(port, '/orders', { ...FORGED, authorization: 'Bearer good' })
-    t.equal(status, 200)
-    t.equal(backend.seen.at(-1)?.headers['x-openid'], 'oREAL')
-    t.notMatch(JSON.stringify(backend.seen.at(-1)?.rawHeaders), 'EVIL')
-  }
-})
-
-test('a trusted proxy in front of the edge is believed about the client, and nobody else is', async (t) => {
-  const backend = await startUpstream(t)
-  const server = {
-    host: '127.0.0.1',
-    port: 1,
-    trustedProxies: ['127.0.0.1'],
-    loginLimit: { max: 3, window: '1m', by: 'ip' }
-  }
-  const gateway = await buildTestGateway(t, backend.url, { config: { server } })
-  const port = await startNginx(t, 'In front of the edge', { edge: gateway.port, service: 9, backend: 9 })
-  if (port === null) return
-  /** From an address of its own: all of 127.0.0.0/8 is this machine. */
-  const from = (localAddress: string, to: number, path: string, headers: Record<string, string>, body?: string) =>
-    new Promise<number>((resolve, reject) => {
-      const outgoing = request(
-        { host: '127.0.0.1', port: to, localAddress, path, method: body === undefined ? 'GET' : 'POST', headers },
-        (res) => {
-          res.resume()
-          res.on('end', () => resolve(res.statusCode ?? 0))
-        }
-      )
-      outgoing.on('error', reject)
-      outgoing.end(body)
-    })
-  const spoofed = {
-    'x-forwarded-for': '6.6.6.6',
-    'x-forwarded-proto': 'https',
-    'x-forwarded-host': 'evil.example',
-    'x-real-ip': '6.6.6.6'
-  }
-  t.equal(await from('127.0.0.2', port, '/public/x', { ...spoofed, host: 'shop.example' }), 200)
-  t.match(backend.seen[0]?.headers, {
-    'x-forwarded-for': '6.6.6.6, 127.0.0.2, 127.0.0.1',
-    'x-forwarded-proto': 'http',
-    'x-forwarded-host': 'shop.example'
-  })
-  t.match(gateway.lines.at(-1), '"client":"127.0.0.2"')
-  t.equal(await from('127.0.0.3', gateway.port, '/public/x', { ...spoofed, host: 'shop.example' }), 200)
-  t.match(backend.seen[1]?.headers, {
-    'x-forwarded-for': '127.0.0.3',
-    'x-forwarded-proto': 'http',
-    'x-forwarded-host': 'shop.example'
-  })
-  t.notOk('x-real-ip' in (backend.seen[1]?.headers ?? {}))
-  t.match(gateway.lines.at(-1), '"client":"127.0.0.3"')
-
-  // What is counted per address is counted per client.
-  const logIn = (address: string, name: string, forwarded: string) =>
-    from(
-      address,
-      port,
-      '/auth/login',
-      { 'content-type': 'application/json', 'x-forwarded-for': forwarded },
-      `{"code":"sandbox-${name}"}`
-    )
-  const statuses: number[] = []
-  for (let count = 0; count < 5; count++) statuses.push(await logIn('127.0.0.4', `a${count}`, `7.7.7.${count}`))
-  t.same(statuses, [200, 200, 200, 429, 429])
-  t.equal(await logIn('127.0.0.5', 'b', '7.7.7.7'), 200)
-})
-
-test('WebSocket and streams pass through nginx and the edge', async (t) => {
-  const echo = await startEchoSocket(t)
-  const gateway = await buildTestGateway(t, echo.url, {
-    config: { server: { host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1'] } }
-  })
-  const port = await startNginx(t, 'In front of the edge', { edge: gateway.port, service: 9, backend: 9 })
-  if (port === null) return
-  const { access_token: token } = await gateway.login('alice')
-  const client = await openClient(t, port)
-  client.send(
-    `GET /api/ws HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
-  )
-  t.match(await client.head(), /^HTTP\/1\.1 101 /)
-  t.match(echo.seen[0], { 'x-openid': /^o/, 'x-forwarded-for': '127.0.0.1, 127.0.0.1' })
-  client.send(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]))
-  await until(() => client.pending.endsWith('hi'))
 })
