@@ -1,18 +1,22 @@
-/** The package: how it is installed, on which Node it runs, and what `npm pack` makes of it. */
+/** The package and the image: how they are installed, on which Node they run, and that the compiled files start. */
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { t as tap, test } from 'tap'
+import { copiesOf, readStages, valuesOf } from './support/dockerfile.ts'
+import { ROOT } from './support/markdown.ts'
+import { freePort } from './support/process.ts'
 
 const run = promisify(execFile)
-const root = join(import.meta.dirname, '..')
 
 interface Manifest {
   readonly version: string
+  readonly files: readonly string[]
   readonly engines: Record<string, string>
   readonly scripts: Record<string, string>
+  readonly dependencies: Record<string, string>
   readonly optionalDependencies: Record<string, string>
 }
 
@@ -23,11 +27,8 @@ interface Locked {
   readonly hasInstallScript?: boolean
 }
 
-// Packing compiles, and npm looks at every package.
-tap.setTimeout(300_000)
-
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
-const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
+const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
   packages: Record<string, Locked>
 }
 
@@ -39,7 +40,7 @@ test('the Node that npm brings needs no library beyond those of Node 20', async 
     t.comment('NOT TESTED: the libraries are looked at on Linux only')
     return
   }
-  const binary = join(root, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
+  const binary = join(ROOT, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
   const { stdout } = await run('ldd', [binary])
   const libraries = stdout
     .trim()
@@ -72,21 +73,33 @@ test('no script runs at an install, neither of this package nor of one that it n
 })
 
 test('npx wxgate version prints the version and nothing else', async (t) => {
-  const { stdout, stderr } = await run('npx', ['wxgate', 'version'], { cwd: root, env: withoutNpm() })
+  const { stdout, stderr } = await run('npx', ['wxgate', 'version'], { cwd: ROOT, env: withoutNpm() })
   t.equal(stdout, `wxgate ${manifest.version}\n`)
   t.equal(stderr, '')
 })
 
+/** The compiled files of both tests below, without the check of types, which `npm run check` makes. */
+const built = mkdtempSync(join(tmpdir(), 'wxgate-dist-'))
+tap.teardown(() => rmSync(built, { recursive: true, force: true }))
+const compiled = run(process.execPath, [
+  join(ROOT, 'node_modules/typescript/bin/tsc'),
+  ...['-p', join(ROOT, 'tsconfig.build.json'), '--noCheck', '--outDir', built]
+])
+
 test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-pack-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  // A copy: packing builds, and a build in this folder would meet other tests.
+  t.match(manifest.scripts, { prepack: 'npm run build', build: 'tsc -p tsconfig.build.json' })
+  // A copy: a build in this folder would meet other tests.
   const source = join(folder, 'source')
   mkdirSync(source)
-  for (const name of readTopLevel()) cpSync(join(root, name), join(source, name), { recursive: true })
-  symlinkSync(join(root, 'node_modules'), join(source, 'node_modules'))
-  const env = { ...withoutNpm(), PATH: [join(root, 'node_modules/.bin'), process.env.PATH].join(delimiter) }
-  await run('npm', ['pack', '--offline', '--pack-destination', folder], { cwd: source, env })
+  const named = manifest.files.filter((name) => name !== 'dist')
+  for (const name of ['package.json', 'src', ...named])
+    cpSync(join(ROOT, name), join(source, name), { recursive: true })
+  await compiled
+  cpSync(built, join(source, 'dist'), { recursive: true })
+  const env = { ...withoutNpm(), PATH: [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter) }
+  await run('npm', ['pack', '--offline', '--ignore-scripts', '--pack-destination', folder], { cwd: source, env })
 
   // With all that it needs in place, npm has nothing to fetch.
   const consumer = join(folder, 'consumer')
@@ -95,7 +108,7 @@ test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
   for (const [path, { dev, optional }] of Object.entries(packages)) {
     if (path === '' || dev || optional || path.indexOf('node_modules/', 1) > 0) continue
     mkdirSync(dirname(join(consumer, path)), { recursive: true })
-    cpSync(join(root, path), join(consumer, path), { recursive: true })
+    cpSync(join(ROOT, path), join(consumer, path), { recursive: true })
   }
   const tarball = join(folder, `wxgate-${manifest.version}.tgz`)
   const flags = ['--offline', '--omit=optional', '--no-audit', '--no-fund']
@@ -118,12 +131,37 @@ test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
   t.equal(valid.stderr, '')
 })
 
-/** All that git and npm know of the package, without what is installed or built. */
-function readTopLevel(): string[] {
-  const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] }
-  const needed = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'src', ...files]
-  return needed.filter((name) => name !== 'dist')
-}
+test('what the final stage of the image holds starts, without sources and without development packages', async (t) => {
+  const image = mkdtempSync(join(tmpdir(), 'wxgate-image-'))
+  t.teardown(() => rmSync(image, { recursive: true, force: true }))
+  const app = join(image, 'app')
+  await compiled
+  cpSync(built, join(app, 'dist'), { recursive: true })
+  const final = readStages().at(-1) ?? { from: '', instructions: [] }
+  for (const { sources, target, from } of copiesOf(final)) {
+    for (const source of from === undefined ? sources : []) {
+      const into = target.endsWith('/') ? join(target, source) : target
+      const path = into.startsWith('/') ? join(image, into) : join(app, into)
+      mkdirSync(dirname(path), { recursive: true })
+      cpSync(join(ROOT, source), path, { recursive: true })
+    }
+  }
+  // Only what package.json names as a dependency: an import of a development package does not resolve here.
+  for (const name of Object.keys(manifest.dependencies)) {
+    const path = join(app, 'node_modules', name)
+    mkdirSync(dirname(path), { recursive: true })
+    symlinkSync(join(ROOT, 'node_modules', name), path)
+  }
+  const { stdout } = await run(process.execPath, [join(app, 'bin/wxgate.js'), 'version'], { cwd: image })
+  t.match(stdout, manifest.version)
+
+  // The health check gets nothing but what the image says: status 1 is a gateway that does not answer, 2 a file that was
+  // not found.
+  const [, config = ''] = /\bWXGATE_CONFIG=(\S+)/.exec(valuesOf(final, 'ENV').join(' ')) ?? []
+  const env = { NODE_ENV: 'production', WXGATE_CONFIG: join(image, config), WXGATE_PORT: String(await freePort()) }
+  const check = run(process.execPath, [join(app, 'bin/wxgate.js'), 'healthcheck'], { cwd: app, env })
+  await t.rejects(check, { code: 1, stderr: /does not answer/ })
+})
 
 /** This test runs inside npm, whose variables would reach the npm that it starts. */
 function withoutNpm(): NodeJS.ProcessEnv {
