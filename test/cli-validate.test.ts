@@ -3,10 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import type { CliIo } from '../src/cli/io.ts'
-import { run as keygen } from '../src/cli/keygen.ts'
-import { run as schema } from '../src/cli/schema.ts'
-import { run as validate } from '../src/cli/validate.ts'
+import { wxgate } from './support/cli.ts'
 import { configText } from './support/config.ts'
 
 const good = configText()
@@ -20,35 +17,15 @@ function folder(t: Test, content: Readonly<Record<string, string>>): string {
   return path
 }
 
-async function call(
-  command: (args: readonly string[], io: CliIo) => Promise<number>,
-  args: string[],
-  io: Partial<CliIo> = {}
-) {
-  let [stdout, stderr] = ['', '']
-  const status = await command(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
-    env: {},
-    cwd: '/nonexistent',
-    ...io
-  })
-  return { status, stdout, stderr }
-}
-
 test('validate says that a good file is good, and creates nothing', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': configText({ secrets: '[generated]' }) })
-  t.same(await call(validate, [], { cwd }), { status: 0, stdout: 'gateway.yaml is valid\n', stderr: '' })
+  t.same(await wxgate(['validate'], { cwd }), { status: 0, stdout: 'gateway.yaml is valid\n', stderr: '' })
   t.same(readdirSync(cwd), ['gateway.yaml'])
 })
 
 test('validate lists problems with their places and exits 2', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': bad })
-  t.same(await call(validate, [], { cwd }), {
+  t.same(await wxgate(['validate'], { cwd }), {
     status: 2,
     stdout: '',
     stderr:
@@ -59,22 +36,22 @@ test('validate lists problems with their places and exits 2', async (t) => {
 
 test('a flag beats WXGATE_CONFIG, and that beats gateway.yaml', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': bad, 'b.yaml': good })
-  t.match(await call(validate, [], { cwd, env: { WXGATE_CONFIG: 'b.yaml' } }), {
+  t.match(await wxgate(['validate'], { cwd, env: { WXGATE_CONFIG: 'b.yaml' } }), {
     status: 0,
     stdout: 'b.yaml is valid\n'
   })
-  t.match(await call(validate, ['-c', 'gateway.yaml'], { cwd, env: { WXGATE_CONFIG: 'b.yaml' } }), { status: 2 })
-  t.match(await call(validate, ['--config', join(cwd, 'b.yaml')]), { status: 0 })
+  t.match(await wxgate(['validate', '-c', 'gateway.yaml'], { cwd, env: { WXGATE_CONFIG: 'b.yaml' } }), { status: 2 })
+  t.match(await wxgate(['validate', '--config', join(cwd, 'b.yaml')]), { status: 0 })
 })
 
 test('warnings are errors with --strict', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': dubious })
-  t.match(await call(validate, [], { cwd }), {
+  t.match(await wxgate(['validate'], { cwd }), {
     status: 0,
     stdout: 'gateway.yaml is valid, with 1 warning\n',
     stderr: /service\.host: .* \[warning\]\n$/
   })
-  t.match(await call(validate, ['--strict'], { cwd }), {
+  t.match(await wxgate(['validate', '--strict'], { cwd }), {
     status: 2,
     stdout: '',
     stderr: /not valid: 0 errors, 1 warning/
@@ -83,7 +60,7 @@ test('warnings are errors with --strict', async (t) => {
 
 test('validate speaks JSON', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': bad })
-  const { status, stdout } = await call(validate, ['--format', 'json'], { cwd })
+  const { status, stdout } = await wxgate(['validate', '--format', 'json'], { cwd })
   t.equal(status, 2)
   t.same(JSON.parse(stdout), {
     valid: false,
@@ -104,16 +81,16 @@ test('validate speaks JSON', async (t) => {
 test('production allows by name, on the command line or in WXGATE_ALLOW', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': configText({}, 'store: memory') })
   const env = { NODE_ENV: 'production' }
-  t.match(await call(validate, [], { cwd, env }), {
+  t.match(await wxgate(['validate'], { cwd, env }), {
     status: 2,
     stderr: /--allow memory-store or WXGATE_ALLOW=memory-store/
   })
-  t.match(await call(validate, ['--allow', 'sandbox,memory-store'], { cwd, env }), { status: 0 })
-  t.match(await call(validate, [], { cwd, env: { ...env, WXGATE_ALLOW: 'memory-store' } }), { status: 0 })
-  t.match(await call(validate, ['--allow', 'sandbox'], { cwd, env: { ...env, WXGATE_ALLOW: 'memory-store' } }), {
+  t.match(await wxgate(['validate', '--allow', 'sandbox,memory-store'], { cwd, env }), { status: 0 })
+  t.match(await wxgate(['validate'], { cwd, env: { ...env, WXGATE_ALLOW: 'memory-store' } }), { status: 0 })
+  t.match(await wxgate(['validate', '--allow', 'sandbox'], { cwd, env: { ...env, WXGATE_ALLOW: 'memory-store' } }), {
     status: 2
   })
-  t.match(await call(validate, ['--allow', 'memroy-store'], { cwd }), {
+  t.match(await wxgate(['validate', '--allow', 'memroy-store'], { cwd }), {
     status: 2,
     stderr: /did you mean "memory-store"/
   })
@@ -121,28 +98,32 @@ test('production allows by name, on the command line or in WXGATE_ALLOW', async 
 
 test('a wrong command line exits 2 and shows the usage', async (t) => {
   for (const args of [['--nope'], ['--format', 'xml'], ['extra'], ['-c']]) {
-    t.match(await call(validate, args), { status: 2, stdout: '', stderr: /Usage: wxgate validate/ }, args.join(' '))
+    t.match(
+      await wxgate(['validate', ...args]),
+      { status: 2, stdout: '', stderr: /Usage: wxgate validate/ },
+      args.join(' ')
+    )
   }
-  t.match(await call(schema, ['--nope']), { status: 2, stderr: /Usage: wxgate schema/ })
-  t.match(await call(keygen, ['nope']), { status: 2, stderr: /Usage: wxgate keygen/ })
-  t.match(await call(validate, ['--help']), { status: 0, stdout: /Usage: wxgate validate/ })
+  t.match(await wxgate(['schema', '--nope']), { status: 2, stderr: /Usage: wxgate schema/ })
+  t.match(await wxgate(['keygen', 'nope']), { status: 2, stderr: /Usage: wxgate keygen/ })
+  t.match(await wxgate(['validate', '--help']), { status: 0, stdout: /Usage: wxgate validate/ })
 })
 
 test('a file that is not there is one problem', async (t) => {
-  t.match(await call(validate, []), {
+  t.match(await wxgate(['validate']), {
     status: 2,
     stderr: /^gateway\.yaml:1:1 the file cannot be read: there is no such file\n/
   })
 })
 
 test('schema prints the published schema', async (t) => {
-  const { status, stdout } = await call(schema, [])
+  const { status, stdout } = await wxgate(['schema'])
   t.equal(status, 0)
   t.equal(stdout, readFileSync(new URL('../config/gateway.schema.json', import.meta.url), 'utf8'))
 })
 
 test('keygen prints 32 bytes that were never printed before', async (t) => {
-  const [a, b] = [await call(keygen, []), await call(keygen, [])]
+  const [a, b] = [await wxgate(['keygen']), await wxgate(['keygen'])]
   t.equal(Buffer.from(a.stdout.trim(), 'base64').length, 32)
   t.not(a.stdout, b.stdout)
 })

@@ -3,18 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import type { CliIo } from '../src/cli/io.ts'
-import { run as validate } from '../src/cli/validate.ts'
 import { writeFault } from '../src/config/files.ts'
+import { wxgate } from './support/cli.ts'
 import { configText, load, problems, warnings } from './support/config.ts'
-
-async function callValidate(args: readonly string[], env: CliIo['env'], cwd: string) {
-  let output = ''
-  const write = (text: string) => {
-    output += text
-  }
-  return { status: await validate(args, { stdout: write, stderr: write, env, cwd }), output }
-}
 
 function folder(t: Test, text: string): string {
   const path = mkdtempSync(join(tmpdir(), 'wxgate-environment-'))
@@ -82,9 +73,9 @@ test('each warning that can be meant is accepted by its name, with --strict too'
   }
   for (const [name, text] of Object.entries(texts)) {
     const cwd = folder(t, text)
-    t.match(await callValidate(['--strict'], {}, cwd), { status: 2, output: new RegExp(`--allow ${name}`) }, name)
-    t.match(await callValidate(['--strict', '--allow', name], {}, cwd), { status: 0 }, name)
-    t.match(await callValidate(['--strict'], { WXGATE_ALLOW: name }, cwd), { status: 0 }, name)
+    t.match(await wxgate(['validate', '--strict'], { cwd }), { status: 2, stderr: new RegExp(`--allow ${name}`) }, name)
+    t.match(await wxgate(['validate', '--strict', '--allow', name], { cwd }), { status: 0 }, name)
+    t.match(await wxgate(['validate', '--strict'], { env: { WXGATE_ALLOW: name }, cwd }), { status: 0 }, name)
   }
 })
 
@@ -92,23 +83,29 @@ test('an unknown NODE_ENV is a warning', async (t) => {
   const cwd = folder(t, configText({ apps: '[{ appid: wx1234, secret: sandbox }]' }))
   for (const mode of ['prod', 'Production', 'staging', 'PRODUCTION', 'live']) {
     const says = /NODE_ENV is ".*", which is unknown: the rules of production do not apply/
-    t.match(await callValidate([], { NODE_ENV: mode }, cwd), { status: 0, output: says }, mode)
-    t.match(await callValidate(['--strict'], { NODE_ENV: mode }, cwd), { status: 2 }, mode)
+    t.match(await wxgate(['validate'], { env: { NODE_ENV: mode }, cwd }), { status: 0, stderr: says }, mode)
+    t.match(await wxgate(['validate', '--strict'], { env: { NODE_ENV: mode }, cwd }), { status: 2 }, mode)
   }
-  t.match(await callValidate([], { NODE_ENV: 'prod' }, cwd), { output: /did you mean "production"\?/ })
+  t.match(await wxgate(['validate'], { env: { NODE_ENV: 'prod' }, cwd }), { stderr: /did you mean "production"\?/ })
   for (const mode of ['development', 'test', ''])
-    t.match(await callValidate(['--strict'], { NODE_ENV: mode }, cwd), { status: 0 }, mode)
-  t.match(await callValidate([], { NODE_ENV: 'production' }, cwd), { status: 2, output: /the sandbox is refused/ })
+    t.match(await wxgate(['validate', '--strict'], { env: { NODE_ENV: mode }, cwd }), { status: 0 }, mode)
+  t.match(await wxgate(['validate'], { env: { NODE_ENV: 'production' }, cwd }), {
+    status: 2,
+    stderr: /the sandbox is refused/
+  })
 })
 
 test('validate refuses a sqlite store that cannot be written, and creates nothing', async (t) => {
   const cwd = folder(t, configText({}, 'store: sqlite:gateway.yaml/x/wxgate.db'))
-  t.match(await callValidate([], {}, cwd), { status: 2, output: /store: the file cannot be written: .*gateway\.yaml/ })
+  t.match(await wxgate(['validate'], { cwd }), {
+    status: 2,
+    stderr: /store: the file cannot be written: .*gateway\.yaml/
+  })
   const good = folder(t, configText())
-  t.match(await callValidate([], {}, good), { status: 0 })
+  t.match(await wxgate(['validate'], { cwd: good }), { status: 0 })
   t.same(readdirSync(good), ['gateway.yaml'])
   mkdirSync(join(good, 'data/wxgate.db'), { recursive: true })
-  t.match(await callValidate([], {}, good), { status: 2, output: /it is not a regular file/ })
+  t.match(await wxgate(['validate'], { cwd: good }), { status: 2, stderr: /it is not a regular file/ })
   t.match(load(configText({}, 'store: sqlite:/proc/x/wxgate.db')), { ok: true }, 'loading alone does not ask the disk')
 })
 

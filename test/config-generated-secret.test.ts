@@ -53,14 +53,14 @@ test('processes that start at the same time agree on the generated secret', asyn
       let output = ''
       const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
         stdio: ['ignore', 'pipe', 'inherit'],
-        env: {}
+        env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }
       })
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
         output += chunk
       })
       child.on('close', () => resolve(output))
     })
-  const secrets = await Promise.all(Array.from({ length: 6 }, run))
+  const secrets = await Promise.all(Array.from({ length: 4 }, run))
   t.equal(new Set(secrets).size, 1)
   t.equal(secrets[0], readFileSync(join(path, 'data', 'wxgate.secret'), 'utf8').trim())
 })

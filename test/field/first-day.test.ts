@@ -2,42 +2,19 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Test, t as tap, test } from 'tap'
-import { runCommand } from '../../src/cli/commands.ts'
-import type { ProcessIo } from '../../src/cli/io.ts'
+import { type Test, test } from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problem.ts'
+import { wxgate } from '../support/cli.ts'
 import { defaultConfig, SECRET } from '../support/gateway.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
 
-tap.setTimeout(300_000)
-
 function temporaryFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-first-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
-}
-
-async function command(cwd: string, ...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  let [stdout, stderr] = ['', '']
-  const io: ProcessIo = {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
-    env: {},
-    cwd,
-    log: { fd: 1, stream: process.stdout, isTerminal: false },
-    onHangup() {},
-    onFault() {},
-    signalled: () => new Promise(() => {})
-  }
-  const { status } = await runCommand(argv, io, new AbortController().signal)
-  return { status, stdout, stderr }
 }
 
 test('a wrong command line names what was probably meant', async (t) => {
@@ -52,19 +29,22 @@ test('a wrong command line names what was probably meant', async (t) => {
     ['dev --to localhost:3000', '--to '],
     ['echo --port http', '--port must be 0 to 65535, not "http"']
   ] as const) {
-    const { status, stdout, stderr } = await command(folder, ...line.split(' '))
+    const { status, stdout, stderr } = await wxgate(line.split(' '), { cwd: folder })
     t.equal(status, 2, line)
     t.equal(stdout, '')
     t.ok(stderr.includes(said), stderr)
     t.match(stderr, 'Usage: wxgate')
   }
-  t.match(await command(folder, '--help'), { status: 0, stdout: /^Usage: wxgate COMMAND/ })
-  t.match(await command(folder), { status: 2, stderr: /^Usage: wxgate COMMAND/ })
+  t.match(await wxgate(['--help']), { status: 0, stdout: /^Usage: wxgate COMMAND/ })
+  t.match(await wxgate([]), { status: 2, stderr: /^Usage: wxgate COMMAND/ })
 })
 
 test('init writes files that are valid once they are filled in, and overwrites nothing', async (t) => {
   const folder = temporaryFolder(t)
-  t.match(await command(folder, 'init'), { status: 0, stdout: /gateway\.yaml: written\n\.env\.example: written/ })
+  t.match(await wxgate(['init'], { cwd: folder }), {
+    status: 0,
+    stdout: /gateway\.yaml: written\n\.env\.example: written/
+  })
   const [yaml, example] = ['gateway.yaml', '.env.example'].map((name) => readFileSync(join(folder, name), 'utf8'))
   const names = [...(example ?? '').matchAll(/^(\w+)=/gm)].map(([, name = '']) => name)
   const needed = [...(yaml ?? '').matchAll(/^(?! *#).*\$\{(\w+)\}/gm)].map(([, name = '']) => name)
@@ -83,7 +63,7 @@ test('init writes files that are valid once they are filled in, and overwrites n
   t.same(full.ok ? [] : full.problems.map(formatProblem), [])
 
   writeFileSync(join(folder, 'gateway.yaml'), 'mine')
-  t.match(await command(folder, 'init'), { status: 0, stdout: /gateway\.yaml: exists and is left as it is/ })
+  t.match(await wxgate(['init'], { cwd: folder }), { status: 0, stdout: /gateway\.yaml: exists and is left as it is/ })
   t.equal(readFileSync(join(folder, 'gateway.yaml'), 'utf8'), 'mine')
 })
 

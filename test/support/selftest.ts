@@ -1,9 +1,9 @@
 /** The self-test as a function and as a command, and servers for it to judge. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Socket } from 'node:net'
-import { run as runCommand } from '../../src/cli/selftest.ts'
 import { createReport, type Report } from '../../src/selftest/report.ts'
 import { runSelftest } from '../../src/selftest/run.ts'
+import { type CliResult, wxgate } from './cli.ts'
 import { listen, type Teardown } from './listen.ts'
 import type { Seen } from './upstream.ts'
 
@@ -27,27 +27,8 @@ export async function selftest(
   return createReport(result, { version: '1', now: new Date(0), target: against.origin, token: token ?? null })
 }
 
-export interface Outcome {
-  readonly status: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-export async function command(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  let stdout = ''
-  let stderr = ''
-  const status = await runCommand(args, {
-    stdout: (text) => {
-      stdout += text
-    },
-    stderr: (text) => {
-      stderr += text
-    },
-    env,
-    cwd: '/'
-  })
-  return { status, stdout, stderr }
-}
+export const command = (args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> =>
+  wxgate(['selftest', ...args], { env })
 
 /** Answers by what a whole request looks like, and goes on to the next one. */
 export async function startNaive(
