@@ -79,7 +79,8 @@ export function defaultConfig(upstream: string): Record<string, unknown> {
       tokens: [{ name: 'test', token: SERVICE_TOKEN, scopes: ['session', 'wxapi', 'pay', 'admin'] }]
     },
     secrets: [SECRET],
-    wechat: { apiBase: 'sandbox', timeout: '2s' },
+    // No test waits for it; one about a silent WeChat has its own.
+    wechat: { apiBase: 'sandbox', timeout: '60s' },
     apps: [{ appid: APPID, name: 'shop', secret: APP_SECRET }],
     store: 'memory:',
     logging: { level: 'debug', access: true, format: 'json' },

@@ -19,6 +19,7 @@ import {
 } from './gateway.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { quietLog } from './store.ts'
+import { until } from './until.ts'
 import { startUpstream, type TestUpstream } from './upstream.ts'
 
 export const BACKENDS = ['memory', 'sqlite', 'redis'] as const
@@ -136,7 +137,7 @@ export async function startGroup(t: Test, from: Backend): Promise<Group> {
   const { url } = await sandbox.listen(0, '127.0.0.1')
   t.teardown(() => sandbox.close())
   const apps = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
-  const base = { wechat: { apiBase: url, timeout: '2s' }, apps }
+  const base = { wechat: { apiBase: url, timeout: '60s' }, apps }
   const interception: Interception = { before: null }
 
   async function add(more: TestGatewayOptions = {}): Promise<Instance> {
@@ -215,12 +216,9 @@ export async function verdict(gateway: TestGateway, token: string): Promise<stri
   return answer.code === '' ? String(answer.status) : answer.code
 }
 
-/** Milliseconds until the token meets `expected`; Infinity when that took more than five seconds. */
-export async function timeUntil(gateway: TestGateway, token: string, expected: string): Promise<number> {
-  const started = performance.now()
-  while (performance.now() - started < 5_000) {
-    if ((await verdict(gateway, token)) === expected) return performance.now() - started
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  return Number.POSITIVE_INFINITY
+/** Resolves when the instance has applied a reading of the feed that it began after this call. */
+export async function nextReading({ calls }: { readonly calls: StoreCalls }): Promise<void> {
+  const readings = () => calls.byName.readFeed ?? 0
+  const before = readings()
+  await until(() => readings() >= before + 2)
 }
