@@ -1,15 +1,15 @@
 /** The revocation feed: what an entry means, how long it is remembered, and that nothing in it can stop a reader. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import type { Principal } from '../src/identity/principal.ts'
 import { createRevocations } from '../src/identity/revocations.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import type { Store } from '../src/store/port.ts'
-import { createTestClock } from './support/clock.ts'
+import { createFakeClock } from './support/clock.ts'
 import { quietLog } from './support/store.ts'
+import { idle } from './support/timers.ts'
 
 const ACCESS_TTL = 7_200_000
-const clock = createTestClock()
+const clock = createFakeClock()
 
 async function follow(t: Test, store: Store, time = clock) {
   const options = { store, clock: time, log: quietLog(), accessTtl: ACCESS_TTL, grace: 60_000 }
@@ -57,20 +57,20 @@ test('an entry speaks of one session, or of one user of one mini-program below a
 })
 
 test('an entry outlives every token it speaks of, also one issued a moment later by a clock ahead, and is then forgotten', async (t) => {
-  const time = createTestClock()
+  const time = createFakeClock()
   const store = makeStore(time)
   const revocations = await follow(t, store, time)
   await revocations.endSession('s1')
   await revocations.endUser('wx1', 'oAlice', 1)
   await revocations.markBound('wx1', 'oAlice')
   time.advance(ACCESS_TTL + 10_000)
-  await delay(450)
+  await idle()
   t.equal(revocations.size, 2)
   t.equal(revocations.isRevoked(principal()), true)
   const late = await follow(t, store, time)
   t.equal(late.isRevoked(principal()), true, 'for those who start now, too')
   time.advance(120_000)
-  await delay(450)
+  await idle()
   t.equal(revocations.size, 0)
   t.equal(revocations.isRevoked(principal()), false)
   t.equal(revocations.statusOf(principal()), 'anonymous')

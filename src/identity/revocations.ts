@@ -1,7 +1,7 @@
 /** Revoked access tokens: every process follows a feed in the store and decides requests from
  *  memory. An entry lives a little longer than the longest access token; then every token that it
  *  revokes has expired. */
-import type { Clock } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import type { Store } from '../store/port.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createPerUser } from './per-user.ts'
@@ -72,7 +72,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   let cursor = ''
   let lastRead = Number.NEGATIVE_INFINITY
   let lastSweep = clock.monotonic()
-  let timer: NodeJS.Timeout | undefined
+  let timer: Timer | undefined
   let isStopped = false
   let isAway = false
   let isTrusted = false
@@ -141,7 +141,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
 
   function schedule(): void {
     if (isStopped) return
-    timer = setTimeout(() => poll().then(schedule), POLL_INTERVAL)
+    timer = clock.setTimeout(() => poll().then(schedule), POLL_INTERVAL)
     timer.unref()
   }
 
@@ -152,15 +152,15 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
       while (!isStopped) {
         await poll()
         if (isTrusted) break
-        await new Promise((resolve) => {
-          timer = setTimeout(resolve, POLL_INTERVAL)
+        await new Promise<void>((resolve) => {
+          timer = clock.setTimeout(resolve, POLL_INTERVAL)
         })
       }
       schedule()
     },
     stop() {
       isStopped = true
-      clearTimeout(timer)
+      clock.clearTimeout(timer)
     },
     endSession: (id) => publish({ s: id, x: until() }),
     endUser: (appId, openId, epoch) => publish({ a: appId, u: openId, e: epoch, x: until() }),
