@@ -2,7 +2,7 @@
  *  (attack-corpus.test.ts) has the requests that are refused. */
 import { test } from 'tap'
 import { startTarget } from './support/attack.ts'
-import { exchange } from './support/raw-http.ts'
+import { exchange } from './support/raw-client.ts'
 
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: test\r\n\r\n'
 const post = (lines: string, body: string) => `POST /x HTTP/1.1\r\nHost: test\r\n${lines}\r\n\r\n${body}`

@@ -2,7 +2,7 @@
  *  malformed ones. */
 import { test } from 'tap'
 import { startTarget, type Target, valuesOf } from './support/attack.ts'
-import { exchange } from './support/raw-http.ts'
+import { exchange } from './support/raw-client.ts'
 import { ok, startRawUpstream } from './support/raw-upstream.ts'
 import type { Seen } from './support/upstream.ts'
 

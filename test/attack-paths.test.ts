@@ -1,7 +1,7 @@
 /** Paths as an upstream receives them. The corpus of the self-test (attack-corpus.test.ts) has those that are refused. */
 import { test } from 'tap'
 import { startTarget } from './support/attack.ts'
-import { exchange } from './support/raw-http.ts'
+import { exchange } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const long = (length: number) => `/${'a'.repeat(length - 1)}`

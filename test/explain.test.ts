@@ -7,7 +7,7 @@ import { run } from '../src/cli/explain.ts'
 import type { Explanation } from '../src/cli/explanation.ts'
 import { startTarget } from './support/attack.ts'
 import { APPID, buildTestGateway, defaultConfig } from './support/gateway.ts'
-import { exchange } from './support/raw-http.ts'
+import { exchange } from './support/raw-client.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const ROUTES = `routes:

@@ -148,17 +148,13 @@ async function callEverything(all: Watch, token: string, refreshToken: string): 
   for (const path of ['/wxa/msg_sec_check', '/cgi-bin/token', '/sns/jscode2session', '/wxa/getwxacodeunlimit'])
     await send(`/wxapi/${APPID}${path}`, { ...json({ content: 'x' }), ...service })
   await send('/metrics', { isService: true })
-  await gateway.raw(`GET /api HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nBad Header ${token}\r\n\r\n`, {
-    quiet: 50
-  })
-  await gateway.raw(`GET /${token} HTTP/9.9\r\n\r\n`, { quiet: 50 })
+  await gateway.raw(`GET /api HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nBad Header ${token}\r\n\r\n`)
+  await gateway.raw(`GET /${token} HTTP/9.9\r\n\r\n`)
   const upgrade =
     'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=='
   for (const bearer of [token, `${token}x`])
     all.responses.push(
-      await gateway.raw(`GET /api HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bearer}\r\n${upgrade}\r\n\r\n`, {
-        quiet: 100
-      })
+      await gateway.raw(`GET /api HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bearer}\r\n${upgrade}\r\n\r\n`)
     )
   await send('/auth/refresh', json({ refresh_token: refreshToken }))
   await send('/auth/logout', { method: 'POST', token })

@@ -5,7 +5,7 @@ async function ask(gateway: TestGateway, path: string, host: string | null, head
   const version = host === null ? '1.0' : '1.1'
   const line = host === null ? '' : `Host: ${host}\r\n`
   const request = `GET ${path} HTTP/${version}\r\n${line}Connection: close\r\n${headers}\r\n`
-  return gateway.raw(request, { port: gateway.servicePort, quiet: 1_000 })
+  return gateway.raw(request, { port: gateway.servicePort })
 }
 
 const build = (t: Parameters<typeof buildTestGateway>[0], service: Record<string, unknown> = {}) => {

@@ -1,8 +1,8 @@
 /** The server behind both listeners, from a raw socket. */
 import { connect } from 'node:net'
 import { test } from 'tap'
-import { sendRaw } from '../support/gateway.ts'
 import { startServer } from '../support/http-server.ts'
+import { exchange } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 
 const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
@@ -23,8 +23,8 @@ test('pipelined requests are served one after the other, in order', async (t) =>
   })
   const count = 3_000
   const bytes = Array.from({ length: count }, (_, n) => `GET /${n} HTTP/1.1\r\nHost: a\r\n\r\n`).join('')
-  const text = await sendRaw(port, bytes, 2_000)
-  t.equal(statuses(text).length, count)
+  const { responses } = await exchange(port, bytes, { count })
+  t.equal(responses.length, count)
   t.equal(most, 1)
   t.same(
     order,
@@ -49,7 +49,10 @@ test('a request behind one that takes long waits, and its body arrives', async (
   })
   const post = (body: string) => `POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`
   const large = 'x'.repeat(500_000)
-  t.same(statuses(await sendRaw(port, post('a') + post('b') + post(large) + post('c'), 2_000)), [200, 200, 200, 200])
+  t.same(
+    statuses((await exchange(port, post('a') + post('b') + post(large) + post('c'), { count: 4 })).text),
+    [200, 200, 200, 200]
+  )
   t.same(
     bodies.map((body) => body.length),
     [1, 1, 500_000, 1]
@@ -65,7 +68,8 @@ test('nothing behind the last response of a connection is served', async (t) => 
       setImmediate(() => res.end())
     }
   })
-  const text = await sendRaw(port, 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n', 500)
+  const bytes = 'GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n'
+  const { text } = await exchange(port, bytes, { count: 2 })
   t.same(statuses(text), [200])
   t.same(paths, ['/1'])
 })
@@ -82,9 +86,9 @@ test('100 Continue is sent when the body is read, and never before a refusal', a
     }
   })
   const head = (path: string) => `POST ${path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`
-  t.same(statuses(await sendRaw(port, head('/no'), 500)), [401])
-  t.same(statuses(await sendRaw(port, `${head('/yes')}{}`, 500)), [100, 200])
-  const refused = await sendRaw(port, head('/../x'), 500)
+  t.same(statuses((await exchange(port, head('/no'))).text), [401])
+  t.same(statuses((await exchange(port, `${head('/yes')}{}`)).text), [100, 200])
+  const { text: refused } = await exchange(port, head('/../x'))
   t.same(statuses(refused), [400])
   t.match(refused, /connection: close/i, 'the next bytes could be the body or a request')
 })
@@ -100,7 +104,7 @@ test('a handler that throws costs its own request, and the log has the error', a
     }
   })
   const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
-  const text = await sendRaw(port, get('/throw') + get('/fine'), 500)
+  const { text } = await exchange(port, get('/throw') + get('/fine'), { count: 2 })
   t.same(statuses(text), [500, 200])
   t.match(text, /"code":"internal_error"/)
   t.notMatch(text, /fault/)
@@ -113,7 +117,7 @@ test('a handler that throws costs its own request, and the log has the error', a
     ]
   )
   const upgrade = 'Upgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n'
-  t.same(statuses(await sendRaw(port, `GET /ws HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`, 500)), [500])
+  t.same(statuses((await exchange(port, `GET /ws HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`)).text), [500])
   t.equal(errors.length, 2)
   await until(() => underWay() === 0)
 })

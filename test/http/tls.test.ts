@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { connect as connectTls } from 'node:tls'
 import { test } from 'tap'
 import { hasOpenssl } from '../support/certificates.ts'
-import { sendRaw } from '../support/gateway.ts'
 import { startServer } from '../support/http-server.ts'
+import { exchange } from '../support/raw-client.ts'
 
 function handshake(port: number, options: object = {}): Promise<{ subject: string; cipher: string } | string> {
   return new Promise((resolve) => {
@@ -21,10 +21,10 @@ test('plain HTTP on the TLS port gets 400 and a sentence; other bytes get nothin
   const certificate = hasOpenssl(t)?.make('edge', 'IP:127.0.0.1')
   if (!certificate) return
   const { port } = await startServer(t, { serve: (_req, res) => void res.end(), tls: certificate })
-  const text = await sendRaw(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', 500)
+  const { text } = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   t.match(text, /^HTTP\/1\.1 400 /)
   t.match(text, /use https/)
-  t.equal(await sendRaw(port, '\0\0\0\0', 500), '')
+  t.equal((await exchange(port, '\0\0\0\0')).text, '')
   t.match(await handshake(port), { subject: 'edge' })
 })
 

@@ -2,7 +2,8 @@
  *  attack is sent as bytes with a harmless request behind it, which must get its own answer or none at all. */
 import type { Test } from 'tap'
 import { buildTestGateway, type TestGateway, type TestGatewayOptions } from './gateway.ts'
-import { exchange, type RawExchange, type RawResponse } from './raw-http.ts'
+import { exchange, type RawExchange } from './raw-client.ts'
+import type { RawResponse } from './raw-response.ts'
 import { type Seen, startUpstream, type TestUpstream } from './upstream.ts'
 
 export const ROUTES = [

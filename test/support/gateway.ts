@@ -1,6 +1,6 @@
 /** A whole gateway on free ports of 127.0.0.1 with the sandbox behind it, torn down with the test. */
 import { EventEmitter } from 'node:events'
-import { connect, type LookupFunction } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { GatewayConfig } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -12,6 +12,7 @@ import type { Store } from '../../src/store/port.ts'
 import { createAccessLog } from '../../src/telemetry/access-log.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import type { Teardown } from './listen.ts'
+import { exchange } from './raw-client.ts'
 
 export const APPID = 'wx1234567890abcdef'
 export const OTHER_APPID = 'wxfedcba0987654321'
@@ -49,8 +50,8 @@ export interface TestGateway {
   login(name: string, appid?: string): Promise<Login>
   call(path: string, init?: RequestInit & { token?: string }): Promise<Response>
   service(path: string, init?: RequestInit & { token?: string }): Promise<Response>
-  /** Sends bytes as they are and gives all that comes back until the connection ends or is quiet for `quiet` ms. */
-  raw(bytes: string | Buffer, options?: { quiet?: number; port?: number }): Promise<string>
+  /** Sends bytes as they are. Gives all that comes back until the connection ends or has brought `count` responses. */
+  raw(bytes: string | Buffer, options?: { count?: number; port?: number }): Promise<string>
 }
 
 export interface Login {
@@ -168,26 +169,8 @@ export async function buildTestGateway(
       const response = await call('/auth/login', { method: 'POST', body })
       return { ...((await response.json()) as object), status: response.status } as Login
     },
-    raw: (bytes, { quiet = 300, port = edge.port } = {}) => sendRaw(port, bytes, quiet)
+    raw: async (bytes, { count = 1, port = edge.port } = {}) => (await exchange(port, bytes, { count })).text
   }
-}
-
-export function sendRaw(port: number, bytes: string | Buffer, quiet: number): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
-    let received = ''
-    const done = () => {
-      socket.destroy()
-      resolve(received)
-    }
-    socket.setTimeout(quiet, done)
-    socket.on('data', (chunk) => {
-      received += chunk.toString('latin1')
-    })
-    socket.on('close', done)
-    socket.on('error', done)
-    socket.write(bytes)
-  })
 }
 
 /** A promise for the next event, for tests that wait for something to happen. */

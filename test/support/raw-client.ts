@@ -1,16 +1,9 @@
-/** One client connection, byte by byte: what is sent is what the test says, and answers are told apart as a strict client
- *  would. */
+/** HTTP/1 as bytes: a client sends what no library would, and tells the responses apart as a strict reader does. */
 import { connect, type Socket } from 'node:net'
 import type { Teardown } from './listen.ts'
+import { type RawResponse, readResponse } from './raw-response.ts'
+import { idle } from './timers.ts'
 import { PATIENCE, until } from './until.ts'
-
-export interface RawResponse {
-  readonly status: number
-  /** As they came, with lower-case names; several of one name are joined by ", ". */
-  readonly headers: Readonly<Record<string, string>>
-  /** Latin-1. */
-  readonly body: string
-}
 
 export interface RawClient {
   readonly socket: Socket
@@ -57,10 +50,11 @@ export async function openClient(t: Teardown, port: number): Promise<RawClient> 
     async response(method = 'GET') {
       const deadline = performance.now() + PATIENCE
       for (;;) {
-        const parsed = parse(received, method, isClosed)
-        if (parsed) {
-          received = parsed.rest
-          if (parsed.response.status >= 200) return parsed.response
+        const response = readResponse(received, { isClosed, isBodiless: method === 'HEAD' })
+        if (response) {
+          received = received.slice(response.length)
+          if (response.status >= 200 || response.status === 101) return response
+          if (response.status < 100) throw new Error('not a status line')
           continue
         }
         if (isClosed) throw new Error(`the connection ended after ${JSON.stringify(received.slice(0, 200))}`)
@@ -104,43 +98,70 @@ export function isRefused(t: Teardown, port: number): Promise<boolean> {
   )
 }
 
-function parse(text: string, method: string, isClosed: boolean): { response: RawResponse; rest: string } | null {
-  const end = text.indexOf('\r\n\r\n')
-  if (end < 0) return null
-  const [line = '', ...lines] = text.slice(0, end).split('\r\n')
-  const match = /^HTTP\/1\.1 (\d{3}) /.exec(line)
-  if (!match) throw new Error(`not a status line: ${line.slice(0, 80)}`)
-  const status = Number(match[1])
-  const headers: Record<string, string> = {}
-  for (const field of lines) {
-    const name = field.slice(0, field.indexOf(':')).toLowerCase()
-    const value = field.slice(field.indexOf(':') + 1).trim()
-    headers[name] = name in headers ? `${headers[name]}, ${value}` : value
-  }
-  const rest = text.slice(end + 4)
-  const whole = (body: string, left: string) => ({ response: { status, headers, body }, rest: left })
-  if (status < 200 || status === 204 || status === 304 || method === 'HEAD') return whole('', rest)
-  if (headers['transfer-encoding'] === 'chunked') {
-    const body = parseChunks(rest)
-    return body && whole(body.body, body.rest)
-  }
-  const length = headers['content-length']
-  if (length === undefined) return isClosed ? whole(rest, '') : null
-  return rest.length < Number(length) ? null : whole(rest.slice(0, Number(length)), rest.slice(Number(length)))
+export interface RawExchange {
+  readonly responses: readonly RawResponse[]
+  /** Statuses of informational responses (100, 103). */
+  readonly interim: readonly number[]
+  /** Whether the server ended the connection. */
+  readonly isClosed: boolean
+  /** Bytes that are no whole response. */
+  readonly rest: string
+  /** All that was received. */
+  readonly text: string
 }
 
-function parseChunks(text: string): { body: string; rest: string } | null {
-  let body = ''
-  let rest = text
-  for (;;) {
-    const lineEnd = rest.indexOf('\r\n')
-    if (lineEnd < 0) return null
-    const size = Number.parseInt(rest.slice(0, lineEnd), 16)
-    if (rest.length < lineEnd + 2 + size + 2) return null
-    body += rest.slice(lineEnd + 2, lineEnd + 2 + size)
-    rest = rest.slice(lineEnd + 2 + size + 2)
-    if (size === 0) return { body, rest }
-  }
+export interface ExchangeOptions {
+  /** Stop after this many responses. */
+  readonly count?: number
+  /** Stop after this many milliseconds in any case. */
+  readonly wait?: number
+  /** Responses that have no body although they announce one, by place: those to HEAD. */
+  readonly bodiless?: readonly number[]
+}
+
+/** Writes each part in turn, and reads until there are enough responses or the server ends the connection. */
+export function exchange(
+  port: number,
+  parts: string | Buffer | readonly (string | Buffer)[],
+  { count = 1, wait = PATIENCE, bodiless = [] }: ExchangeOptions = {}
+): Promise<RawExchange> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const responses: RawResponse[] = []
+    const interim: number[] = []
+    let [text, rest] = ['', '']
+    const read = (isClosed: boolean) => {
+      while (responses.at(-1)?.status !== 101) {
+        const response = readResponse(rest, { isClosed, isBodiless: bodiless.includes(responses.length) })
+        if (response === null) return
+        rest = rest.slice(response.length)
+        if (response.status >= 100 && response.status < 200 && response.status !== 101) interim.push(response.status)
+        else responses.push(response)
+      }
+    }
+    const finish = (isClosed: boolean) => {
+      clearTimeout(timer)
+      read(isClosed)
+      socket.destroy()
+      resolve({ responses, interim, isClosed, rest, text })
+    }
+    const timer = setTimeout(finish, wait, false)
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+      rest += chunk.toString('latin1')
+      read(false)
+      if (responses.length >= count) finish(false)
+    })
+    for (const event of ['end', 'close', 'error']) socket.on(event, () => finish(true))
+    const list = typeof parts === 'string' || Buffer.isBuffer(parts) ? [parts] : [...parts]
+    const writeNext = async () => {
+      const part = list.shift()
+      if (part === undefined || socket.destroyed) return
+      // The server reads what was written before the next part follows.
+      socket.write(part, 'latin1', () => void idle().then(writeNext))
+    }
+    writeNext()
+  })
 }
 
 /** A request without a body. */
