@@ -1,14 +1,13 @@
-/** The process: how it starts, what it says, and how it leaves, seen from outside. */
-import { execFileSync, spawn } from 'node:child_process'
+/** The process while it runs and as it ends, seen from outside. lifecycle-start.test.ts has its start. */
+import { execFileSync } from 'node:child_process'
 import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { request as tlsRequest } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import { type Test, test } from 'tap'
-import { commandNames } from '../src/cli/commands.ts'
 import { hasOpenssl } from './support/certificates.ts'
+import { wxgate } from './support/cli.ts'
 import { defaultConfig, next } from './support/gateway.ts'
 import { startServer } from './support/listen.ts'
 import { freePort, startProcess, type TestProcess, untilStatus, writeConfig } from './support/process.ts'
@@ -22,22 +21,14 @@ interface Running extends TestProcess {
   readonly url: string
   readonly serviceUrl: string
   readonly file: string
-  /** Lines of the access log. */
-  requests(): Record<string, unknown>[]
 }
 
-async function start(
-  t: Test,
-  upstream: string,
-  server: Record<string, unknown> = {},
-  logging: Record<string, unknown> = {}
-): Promise<Running> {
+async function start(t: Test, upstream: string, server: Record<string, unknown> = {}): Promise<Running> {
   const [port, servicePort] = [await freePort(), await freePort()]
   const config = {
     ...defaultConfig(upstream),
     server: { host: '127.0.0.1', port, loginLimit: { max: 1_000, window: '1m' }, ...server },
     service: { host: '127.0.0.1', port: servicePort },
-    logging,
     routes: [
       { path: '/api', upstream: 'app' },
       { path: '/public', upstream: 'app', auth: 'public', bodyLimit: '1gb' }
@@ -48,13 +39,7 @@ async function start(
   const url = `${server.tls ? 'https' : 'http'}://127.0.0.1:${port}`
   const serviceUrl = `http://127.0.0.1:${servicePort}`
   if ((await untilStatus(`${serviceUrl}/readyz`, 200)) !== 200) throw new Error(running.output())
-  const requests = () =>
-    running
-      .output()
-      .split('\n')
-      .filter((line) => line.includes('"msg":"request"'))
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-  return { ...running, port, url, serviceUrl, file, requests }
+  return { ...running, port, url, serviceUrl, file }
 }
 
 test('SIGTERM: for drain.delay it is not ready and still serves', async (t) => {
@@ -169,137 +154,6 @@ test('a reader of the log that has stopped reading holds up neither a request no
   t.equal(await gateway.exited, 0)
 })
 
-for (const workers of [1, 2]) {
-  test(`a signal that comes during the start is not lost (workers: ${workers})`, async (t) => {
-    const [port, servicePort] = [await freePort(), await freePort()]
-    const { folder, file } = writeConfig(t, {
-      ...defaultConfig('http://127.0.0.1:9'),
-      server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '10m' } },
-      service: { host: '127.0.0.1', port: servicePort },
-      store: 'sqlite:./state.db'
-    })
-    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGTERM'))
-    // A worker that did not hear of the signal would be ended after drain.timeout only.
-    t.equal(await gateway.exited, 0)
-    t.match(gateway.output(), /draining.*"msg":"stopped"/s)
-  })
-
-  test(`a SIGHUP that comes during the start does not end it, and is heard when it is over (workers: ${workers})`, async (t) => {
-    const [port, servicePort] = [await freePort(), await freePort()]
-    const { folder, file } = writeConfig(t, {
-      ...defaultConfig('http://127.0.0.1:9'),
-      server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '1s' } },
-      service: { host: '127.0.0.1', port: servicePort },
-      store: 'sqlite:./state.db'
-    })
-    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGHUP'))
-    t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
-    await until(() => gateway.output().includes('the configuration was reloaded'))
-    gateway.child.kill('SIGTERM')
-    t.equal(await gateway.exited, 0)
-  })
-}
-
-test('started by npm, it ends when the shell in between was ended by a signal', async (t) => {
-  const [port, servicePort] = [await freePort(), await freePort()]
-  const { file } = writeConfig(t, {
-    ...defaultConfig('http://127.0.0.1:9'),
-    server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
-    service: { host: '127.0.0.1', port: servicePort }
-  })
-  const main = new URL('../bin/wxgate.js', import.meta.url).pathname
-  // With a second command, so that the shell stays.
-  const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}" run -c "${file}"; exit 0`], {
-    env: { ...process.env, NODE_ENV: '', npm_lifecycle_event: 'start' },
-    stdio: 'ignore',
-    detached: true
-  })
-  t.teardown(() => {
-    try {
-      process.kill(-(shell.pid ?? 0), 'SIGKILL')
-    } catch {
-      // All of them have ended.
-    }
-  })
-  const url = `http://127.0.0.1:${port}/readyz`
-  t.equal(await untilStatus(url, 200), 200)
-  shell.kill('SIGTERM')
-  t.equal(await untilStatus(url, 0), 0)
-})
-
-/** Variables with which a process signals itself as soon as it can hear it, which is long before it listens. */
-function signalsEarly(folder: string, signal: string): Record<string, string> {
-  const early = join(folder, 'early.mjs')
-  writeFileSync(
-    early,
-    `const onListener = (name) => {
-      if (name !== '${signal}' || process.env.NODE_UNIQUE_ID !== undefined) return
-      process.off('newListener', onListener)
-      setImmediate(() => process.kill(process.pid, '${signal}'))
-    }
-    process.on('newListener', onListener)`
-  )
-  return { NODE_OPTIONS: `--import=${early}` }
-}
-
-test('a port in use is exit 1 with a sentence that says what to do', async (t) => {
-  const taken = createTcpServer()
-  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => taken.close())
-  const { port } = taken.address() as AddressInfo
-  for (const [listener, other] of [
-    ['server', 'service'],
-    ['service', 'server']
-  ] as const) {
-    const { file } = writeConfig(t, {
-      ...defaultConfig('http://127.0.0.1:9'),
-      [listener]: { host: '127.0.0.1', port },
-      [other]: { host: '127.0.0.1', port: await freePort() }
-    })
-    const gateway = startProcess(t, ['run', '-c', file])
-    t.equal(await gateway.exited, 1, listener)
-    t.match(
-      gateway.output(),
-      `127.0.0.1:${port} is in use. Stop what listens there, or change ${listener}.port in ${file}.`
-    )
-    t.notMatch(gateway.output(), /\n\s+at /, 'no stack')
-  }
-})
-
-test('a broken gateway.yaml is exit 2, and every problem is named with its place', async (t) => {
-  const { folder, file } = writeConfig(t, {})
-  writeFileSync(
-    file,
-    'version: 1\nserver: { prot: 80, drain: { delay: soon } }\nsecrets: [short]\napps: []\nupstreams:\n  a: { targets: [{ url: "ftp://x" }] }\nroutes:\n  - { path: api, upstream: b, auth: sometimes }\n'
-  )
-  const gateway = startProcess(t, ['run', '-c', file])
-  t.equal(await gateway.exited, 2)
-  for (const place of [
-    'server.prot',
-    'server.drain.delay',
-    'secrets',
-    'apps',
-    'targets[0].url',
-    'routes[0].path',
-    'routes[0].upstream',
-    'routes[0].auth'
-  ])
-    t.match(gateway.output(), place)
-  t.match(gateway.output(), /gateway\.yaml:2:\d+ server\.prot/)
-  t.match(gateway.output(), 'did you mean')
-  const missing = startProcess(t, ['run', '-c', join(folder, 'nothing.yaml')])
-  t.equal(await missing.exited, 2)
-  t.match(missing.output(), 'nothing.yaml')
-})
-
-test('every command refuses a flag that it does not know, in words and with status 2', async (t) => {
-  for (const command of commandNames) {
-    const refused = startProcess(t, [command, '--sort-of'])
-    t.equal(await refused.exited, 2, command)
-    t.match(refused.output(), new RegExp(`^wxgate ${command}: .*'--sort-of'[^]*Usage: wxgate ${command}`))
-  }
-})
-
 test('health on both listeners, and wxgate healthcheck for containers', async (t) => {
   const gateway = await start(t, 'http://127.0.0.1:9', { drain: { delay: '3s', timeout: '1s' } })
   for (const base of [gateway.url, gateway.serviceUrl]) {
@@ -309,7 +163,7 @@ test('health on both listeners, and wxgate healthcheck for containers', async (t
       t.match(await response.json(), { status: 'ok' })
     }
   }
-  const check = async (...args: string[]) => startProcess(t, ['healthcheck', ...args]).exited
+  const check = async (...args: string[]) => (await wxgate(['healthcheck', ...args])).status
   t.same(
     await Promise.all([
       check('-c', gateway.file),
@@ -383,42 +237,7 @@ test('the edge speaks TLS from files, and takes over new ones when they change',
   await plain.closed
   t.equal(await subject(), 'second')
   put(second)
-  t.equal(await startProcess(t, ['healthcheck', '-c', gateway.file]).exited, 0)
-})
-
-test('the access log has one JSON line a request: what was asked, decided and why, and no query', async (t) => {
-  const upstream = await startServer(t, (_req, res) => res.end('ok'))
-  const gateway = await start(t, upstream, { drain: { delay: '1ms', timeout: '1s' } })
-  const login = await fetch(`${gateway.url}/auth/login?secret=canary-query`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: '{"code":"sandbox-alice"}'
-  })
-  const { access_token: token, user } = (await login.json()) as { access_token: string; user: { id: string } }
-  const headers = { authorization: `Bearer ${token}`, cookie: 'canary-cookie=1' }
-  await fetch(`${gateway.url}/api/orders?access_token=canary-query`, { headers })
-  await fetch(`${gateway.url}/api/orders?canary-query`, { headers: { authorization: 'Bearer canary-token' } })
-  await fetch(`${gateway.url}/public/x?canary-query`)
-  await fetch(`${gateway.url}/nowhere?canary-query`)
-  await until(() => gateway.requests().length === 5)
-  const lines = gateway.requests()
-  t.match(lines[0], { method: 'POST', path: '/auth/login', route: 'none', status: 200, granted: true, reason: 'own' })
-  t.match(lines[1], {
-    method: 'GET',
-    path: '/api/orders',
-    route: '/api',
-    status: 200,
-    granted: true,
-    reason: 'token',
-    client: '127.0.0.1',
-    user: user.id,
-    request_id: /^[0-9a-f]{32}$/
-  })
-  t.ok(Number(lines[1]?.ms) >= Number(lines[1]?.upstream_ms) && Number(lines[1]?.upstream_ms) > 0)
-  t.match(lines[2], { route: '/api', status: 401, granted: false, reason: 'token_invalid' })
-  t.match(lines[3], { route: '/public', status: 200, granted: true, reason: 'public' })
-  t.match(lines[4], { route: 'none', status: 404, granted: false, reason: 'no_route' })
-  t.notMatch(gateway.output(), /canary|eyJ/)
+  t.equal((await wxgate(['healthcheck', '-c', gateway.file])).status, 0)
 })
 
 test('U10 200 MB through the process, up and down, at the pace of the slower side, in little memory', async (t) => {
@@ -470,19 +289,4 @@ test('U10 200 MB through the process, up and down, at the pace of the slower sid
   t.equal(received, 200 * MB)
   t.comment(`${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
   t.ok(peak - before < 130, `${before.toFixed(0)} MB before, ${peak.toFixed(0)} MB at the peak`)
-})
-
-test('the combined log is what readers of Apache logs understand', async (t) => {
-  const upstream = await startServer(t, (_req, res) => res.end('ok'))
-  const gateway = await start(t, upstream, { drain: { delay: '1ms', timeout: '1s' } }, { format: 'combined' })
-  await fetch(`${gateway.url}/public/x?canary-query`)
-  await until(() => gateway.output().includes('/public/x'))
-  const line = gateway
-    .output()
-    .split('\n')
-    .find((text) => text.includes('/public/x'))
-  t.match(
-    line,
-    /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}(:\d\d){3} \+0000\] "GET \/public\/x HTTP\/1\.1" 200 - "-" "-"$/
-  )
 })

@@ -331,7 +331,7 @@ test('a login that comes between a reset and its storing keeps its own key', asy
   const gateway = await build(t)
   await gateway.login('sandbox-alice-1', APPID)
   const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
-  const slow = { kind: 'slow', ms: 150 } as const
+  const slow = { kind: 'slow', ms: 1_500 } as const
   gateway.sandbox.state.faults.add({
     path: '/wxa/resetusersessionkey',
     fault: slow,
@@ -341,7 +341,7 @@ test('a login that comes between a reset and its storing keeps its own key', asy
     after: false
   })
   const reset = call(gateway, '/v1/reset-session', user)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await until(() => gateway.sandbox.state.calls.list('/wxa/resetusersessionkey').length === 1)
   await gateway.login('sandbox-alice-2', APPID)
   t.same((await reset).body, { valid: true })
   t.same((await call(gateway, '/v1/check-session', user)).body, { valid: true })
@@ -489,11 +489,9 @@ test('every call leaves one line: who, what, about whom, with what result, and n
   await call(gateway, '/v1/sign', { ...who, body: 'x' }, 'wrong-token-0123456789')
   await call(gateway, `/wxapi/${APPID}/wxa/some/call?q=canary-query`, { a: 1 }, WXAPI_ONLY)
   await call(gateway, `/v1/sessions/${sid}`, undefined, ADMIN_ONLY, 'DELETE')
-  await new Promise((resolve) => setTimeout(resolve, 20))
-  const audit = gateway.lines
-    .flatMap((line) => line.trim().split('\n'))
-    .filter((line) => line.includes('"service_call"'))
-    .map((line) => JSON.parse(line))
+  const auditLines = () => gateway.lines.filter((line) => line.includes('"service_call"'))
+  await until(() => auditLines().length >= 7)
+  const audit = auditLines().map((line) => JSON.parse(line))
   t.match(audit, [
     { caller: 'orders', endpoint: 'POST /v1/sign', app: APPID, user: user.id, status: 200, result: 'ok' },
     { caller: 'orders', endpoint: 'POST /v1/open-data', app: APPID, user: user.id, status: 200, result: 'ok' },

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'tap'
 import { startServer } from '../support/http-server.ts'
 import { exchange } from '../support/raw-client.ts'
+import { idle } from '../support/timers.ts'
 import { until } from '../support/until.ts'
 
 const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
@@ -43,7 +44,7 @@ test('a request behind one that takes long waits, and its body arrives', async (
       })
       req.on('end', () => {
         bodies.push(body)
-        setTimeout(() => res.end('done'), 20)
+        idle().then(() => res.end('done'))
       })
     }
   })
@@ -132,7 +133,7 @@ test('a refusal reaches a client that sends its whole body before it reads', asy
   socket.write('POST /../x HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n')
   for (let sent = 0; sent < 300_000; sent += 30_000) {
     socket.write(Buffer.alloc(30_000))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await idle()
   }
   socket.on('data', (chunk) => {
     received += chunk.toString()

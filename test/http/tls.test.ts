@@ -5,6 +5,7 @@ import { test } from 'tap'
 import { hasOpenssl } from '../support/certificates.ts'
 import { startServer } from '../support/http-server.ts'
 import { exchange } from '../support/raw-client.ts'
+import { until } from '../support/until.ts'
 
 function handshake(port: number, options: object = {}): Promise<{ subject: string; cipher: string } | string> {
   return new Promise((resolve) => {
@@ -49,11 +50,8 @@ test('a certificate is taken over once its key is there, too', async (t) => {
   writeFileSync(used.certFile, next.cert)
   t.match(await handshake(port), { subject: 'used' }, 'half of a pair changes nothing')
   writeFileSync(used.keyFile, next.key)
-  let subject = ''
-  for (let tries = 0; tries < 200 && subject !== 'next'; tries++) {
+  await until(async () => {
     const result = await handshake(port)
-    subject = typeof result === 'string' ? '' : result.subject
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  t.equal(subject, 'next')
+    return typeof result !== 'string' && result.subject === 'next'
+  })
 })

@@ -59,7 +59,7 @@ export async function buildWeChat(
   t: Teardown,
   options: Partial<SandboxOptions> & { timeout?: number; store?: Store; apiBase?: string } = {}
 ): Promise<Setup> {
-  const { timeout = 2000 } = options
+  const { timeout = 60_000 } = options
   const clock = createTestClock(Date.UTC(2026, 10, 23))
   const { log, lines } = createTestLog()
   const sandbox = createSandbox({ clock, ...options })
