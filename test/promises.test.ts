@@ -59,7 +59,10 @@ function reuseRule(when: string): Rule {
 }
 
 overEveryBackend({
-  async 'W11 a session ended on one instance is refused on the other from its next reading of the feed on'(t, { a, b }) {
+  async 'W11 a session ended on one instance is refused on the other from its next reading of the feed on'(
+    t,
+    { a, b }
+  ) {
     const [one, two] = [await enter(a, 'alice'), await enter(a, 'alice')]
     t.same([await verdict(b, one.access_token), await verdict(b, two.access_token)], ['200', '200'])
     t.equal(await logout(a, one.access_token), 204)
@@ -102,7 +105,10 @@ overEveryBackend({
     t.equal(again.user.is_new, false)
   },
 
-  async 'a kick from the service listener is in force everywhere from the next reading of the feed on'(t, { a, b, sandbox, upstream }) {
+  async 'a kick from the service listener is in force everywhere from the next reading of the feed on'(
+    t,
+    { a, b, sandbox, upstream }
+  ) {
     const openId = sandbox.state.people.person(APPID, 'dave').openId
     const [one, two] = [await enter(a, 'dave'), await enter(a, 'dave')]
     t.equal(await verdict(b, one.access_token), '200')
