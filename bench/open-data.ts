@@ -5,6 +5,7 @@ import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
 import { createOpenDataReader } from '../src/identity/open-data-reader.ts'
+import { createRecordKeys } from '../src/identity/record-keys.ts'
 import { createSessionKeys } from '../src/identity/session-keys.ts'
 import type { SealedOpenData } from '../src/platforms/port.ts'
 import { decryptOpenData, verifyRawData } from '../src/platforms/wechat/open-data-cipher.ts'
@@ -21,7 +22,8 @@ const clock = systemClock
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 const store = createMemoryStore({ clock, log })
 const sealer = createSealer(createKeyRing(['a secret of the benchmark, known to everybody']), 'records')
-const sessionKeys = createSessionKeys({ store, sealer, clock, sessionKeyTtl: 7_200_000 })
+const keys = createRecordKeys(() => ({ name: 'wechat', unionScope: 'wechat-open', ownsFormerKeys: true }))
+const sessionKeys = createSessionKeys({ store, sealer, clock, keys, sessionKeyTtl: 7_200_000 })
 const createSpareKey = () => randomBytes(16).toString('base64')
 const openData = { decrypt: decryptOpenData, verify: verifyRawData, createSpareKey }
 const reader = createOpenDataReader({ sessionKeys, openDataOf: () => openData, clock })

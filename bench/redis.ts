@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
+import { createRecordKeys } from '../src/identity/record-keys.ts'
 import { createRevocations } from '../src/identity/revocations.ts'
 import { createSessionKeys } from '../src/identity/session-keys.ts'
 import { createSessions } from '../src/identity/sessions.ts'
@@ -27,6 +28,7 @@ const APP_ID = 'wx0123456789abcdef'
 const clock = systemClock
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
+const keys = createRecordKeys(() => ({ name: 'wechat', unionScope: 'wechat-open', ownsFormerKeys: true }))
 const row = (what: string, figure: string) => print(`| ${what} | ${figure} |`)
 const whole = (figure: number) => Math.round(figure).toLocaleString('en')
 const open = (server: RedisServer) => openStore(server.url, { clock, log: quietLog(), timeout: 10_000 })
@@ -43,10 +45,10 @@ async function cpuOf(server: RedisServer): Promise<number> {
 /** Logs in as POST /auth/login does, with an answer of WeChat that takes no time. */
 function createLogins(store: Store) {
   const sealer = createSealer(createKeyRing(['a secret of the benchmark, known to everybody']), 'records')
-  const users = createUsers({ store, sealer, clock })
+  const users = createUsers({ store, sealer, clock, keys })
   const window = { repeatWindow: 10_000 }
   const sessions = createSessions({ store, clock, refreshTtl: 30 * DAY, refreshMaxTtl: 180 * DAY, ...window })
-  const sessionKeys = createSessionKeys({ store, sealer, clock, sessionKeyTtl: 2 * HOUR })
+  const sessionKeys = createSessionKeys({ store, sealer, clock, keys, sessionKeyTtl: 2 * HOUR })
   const grant = {
     access_token: '',
     token_type: 'Bearer',

@@ -229,7 +229,7 @@ test('a stored key that was tampered with, or moved to another user, is as good 
   const { access_token: token } = await gateway.login('alice')
   await gateway.login('bob')
   const sealed = await sandboxOpenData(gateway, 'alice')
-  const recordOf = (name: string) => `key:${APPID}:${gateway.sandbox.state.people.person(APPID, name).openId}`
+  const recordOf = (name: string) => `key:wechat:${APPID}:${gateway.sandbox.state.people.person(APPID, name).openId}`
   const stored = (await gateway.store.get(recordOf('alice'))) ?? ''
   const { current } = JSON.parse(stored) as { current: { key: string; at: number } }
   const [kid = '', text = ''] = current.key.split('.')

@@ -194,7 +194,7 @@ test('the number is in no log line, no metric and in the store only sealed', asy
   const number = phoneNumberOf('alice')
   await bind(gateway, token, { code: await sandboxPhoneCode(gateway, 'alice') })
   const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
-  const record = await gateway.store.get(`user:${APPID}:${openId}`)
+  const record = await gateway.store.get(`user:wechat:${APPID}:${openId}`)
   const metrics = await (await gateway.service('/metrics')).text()
   t.match(record, /"phone":"/)
   for (const text of [record, gateway.lines.join(''), metrics]) t.notOk(text?.includes(number.slice(3)))

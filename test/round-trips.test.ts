@@ -34,6 +34,7 @@ function countTrips(store: Store): Store & { calls: number; trips: number; reset
     // The feed is followed in the background, whatever requests do.
     appendFeed: (value, ttl) => store.appendFeed(value, ttl),
     readFeed: (cursor, limit) => store.readFeed(cursor, limit),
+    scan: (prefix, cursor, limit) => store.scan(prefix, cursor, limit),
     close: () => store.close(),
     get calls() {
       return counts.calls

@@ -9,6 +9,7 @@ import { createMemoryStore } from '../src/store/memory.ts'
 import { createTestClock } from './support/clock.ts'
 import { APP_SECRET, APPID, buildTestGateway, SECRET, SERVICE_TOKEN } from './support/gateway.ts'
 import { enter, post, read, startBackend, startGroup } from './support/instances.ts'
+import { wechatKeys } from './support/record-keys.ts'
 import { quietLog } from './support/store.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -17,13 +18,13 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const ALICE = 'oAlice-0000000000000000'
 const BOB = 'oBob-000000000000000000'
-const RECORD = `key:${APPID}:${ALICE}`
+const RECORD = `key:wechat:${APPID}:${ALICE}`
 const [K1, K2, K3] = ['AAAAAAAAAAAAAAAAAAAAAA==', 'AQEBAQEBAQEBAQEBAQEBAQ==', 'AgICAgICAgICAgICAgICAg==']
 
 function build(secrets: readonly string[] = [SECRET], shared?: ReturnType<typeof makeStore>) {
   const { clock, store } = shared ?? makeStore()
   const sealer = createSealer(createKeyRing(secrets), 'records')
-  const keys = createSessionKeys({ store, sealer, clock, sessionKeyTtl: 2 * HOUR })
+  const keys = createSessionKeys({ store, sealer, clock, keys: wechatKeys, sessionKeyTtl: 2 * HOUR })
   const readAll = async (openId = ALICE, appId = APPID) => ({
     current: await keys.current(appId, openId),
     all: await keys.forDecrypting(appId, openId)
@@ -86,12 +87,12 @@ test('W07 a record of another user, mini-program, time or kind does not open', a
   await save(K1, clock.now())
   await keys.save(APPID, BOB, K2, clock.now())
   await keys.save(other, ALICE, K3, clock.now())
-  const [alice, bob] = [(await store.get(RECORD)) ?? '', (await store.get(`key:${APPID}:${BOB}`)) ?? '']
+  const [alice, bob] = [(await store.get(RECORD)) ?? '', (await store.get(`key:wechat:${APPID}:${BOB}`)) ?? '']
   await store.set(RECORD, bob, HOUR)
-  await store.set(`key:${APPID}:${BOB}`, alice, HOUR)
+  await store.set(`key:wechat:${APPID}:${BOB}`, alice, HOUR)
   t.same(await readAll(), NOTHING, "another user's")
   t.same(await readAll(BOB), NOTHING)
-  await store.set(RECORD, (await store.get(`key:${other}:${ALICE}`)) ?? '', HOUR)
+  await store.set(RECORD, (await store.get(`key:wechat:${other}:${ALICE}`)) ?? '', HOUR)
   t.same(await readAll(), NOTHING, 'of another mini-program')
   await store.set(RECORD, alice.replace(/"at":\d+/, `"at":${clock.now() + 1}`), HOUR)
   t.same(await readAll(), NOTHING, 'made younger')
@@ -192,8 +193,22 @@ test('a reset replaces the key, keeps its age and forgets the one before; a newe
   await save(K3, clock.now())
   t.equal(await keys.replace(APPID, ALICE, K2, K1), false)
   t.same(await readAll(), { current: K3, all: [K3, K2] })
-  await keys.forget(APPID, ALICE)
+  await keys.forget(await keys.seen(APPID, ALICE))
   t.same(await readAll(), NOTHING)
+})
+
+test('the key of a login that comes while all sessions are being ended stays', async (t) => {
+  const { keys, save, readAll, clock } = build()
+  await save(K1, clock.now() - 1)
+  const seen = await keys.seen(APPID, ALICE)
+  await save(K2, clock.now())
+  await keys.forget(seen)
+  t.equal((await readAll()).current, K2)
+  await keys.forget(await keys.seen(APPID, ALICE))
+  const none = await keys.seen(APPID, ALICE)
+  await save(K3, clock.now())
+  await keys.forget(none)
+  t.equal((await readAll()).current, K3)
 })
 
 test('a reset is stored although a login got the old key again at the same moment', async (t) => {
@@ -240,7 +255,7 @@ async function assertSealedAtRest(t: Test, kind: 'sqlite' | 'redis') {
   const bound = await post(a, '/auth/phone', { code }, (await enter(a, 'alice')).access_token)
   t.equal(bound.status, 200)
   const stored = bytesOf(own.redis?.folder ?? dirname(own.file ?? ''))
-  t.ok(stored.includes(`key:${APPID}:`), 'the right files')
+  t.ok(stored.includes(`key:wechat:${APPID}:`), 'the right files')
   for (const text of texts) {
     const key = Buffer.from(text, 'base64')
     for (const form of [text, text.replace(/=+$/, ''), key, key.toString('hex'), key.toString('base64url')])
@@ -259,7 +274,7 @@ test('W07 through the gateway a spoilt record is 409 session_key_stale, and the 
   const { state } = gateway.sandbox
   const { openId } = state.people.person(APPID, 'alice')
   const { openId: bobId } = state.people.person(APPID, 'bob')
-  const keyOf = (user: string) => `key:${APPID}:${user}`
+  const keyOf = (user: string) => `key:wechat:${APPID}:${user}`
   await enter(gateway, 'bob')
   const bobs = (await gateway.store.get(keyOf(bobId))) ?? ''
   const signUp = JSON.stringify({ appid: APPID, openid: openId, body: '{}' })
@@ -290,7 +305,7 @@ test('a user without a key costs as many openings as one with two', async (t) =>
       return sealer.open(sealed, context)
     }
   }
-  const keys = createSessionKeys({ store, sealer: counting, clock, sessionKeyTtl: 2 * HOUR })
+  const keys = createSessionKeys({ store, sealer: counting, clock, keys: wechatKeys, sessionKeyTtl: 2 * HOUR })
   const cost = async () => {
     openings = 0
     const found = await keys.forDecrypting(APPID, ALICE)

@@ -4,6 +4,7 @@ import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
 import { createUsers } from '../src/identity/users.ts'
 import { openStore } from '../src/store/open.ts'
+import { wechatKeys } from './support/record-keys.ts'
 import { quietLog } from './support/store.ts'
 
 const APP = 'wx1234567890abcdef'
@@ -14,7 +15,12 @@ test('a phone number sealed under an older secret outlives it once its user has 
   const store = await openStore('memory:', { clock: systemClock, log: quietLog() })
   t.teardown(() => store.close())
   const under = (...secrets: string[]) =>
-    createUsers({ store, sealer: createSealer(createKeyRing(secrets), 'records'), clock: systemClock })
+    createUsers({
+      store,
+      sealer: createSealer(createKeyRing(secrets), 'records'),
+      clock: systemClock,
+      keys: wechatKeys
+    })
   const phone = { phoneNumber: '13800000000', countryCode: '86' }
 
   for (const openId of ['oReturning', 'oAbsent']) {

@@ -1,6 +1,7 @@
 /** A generation: everything built from one configuration. It borrows the unchanged parts of the
  *  previous one and ends with its last request. */
 import type { AppConfig, GatewayConfig, RouteConfig } from '../config/config.ts'
+import { createKeyRing } from '../crypto/key-ring.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createEdgeHandler } from '../edge/handler.ts'
 import { createAdmit } from '../http/admit.ts'
@@ -8,6 +9,7 @@ import { createHeaderNames } from '../http/headers/header-names.ts'
 import { createPeers } from '../http/network.ts'
 import type { Handler } from '../http/server.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { Platforms } from '../platforms/registry.ts'
 import { createCatchAll } from '../proxy/catch-all.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
@@ -17,15 +19,15 @@ import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts'
 import { borrowIdentity, type IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
 import { borrowLogin, type LoginParts } from './login-parts.ts'
-import { borrowPlatforms, type PlatformParts } from './platform-parts.ts'
+import { borrowPlatforms } from './platform-parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
 
 /** Parts in force that commands, observers and tests may ask. */
 export interface Parts
   extends Pick<Shared, 'lifecycle' | 'metrics'>,
-    Pick<IdentityParts, 'accessTokens' | 'users' | 'sessions' | 'sessionKeys'>,
-    Pick<PlatformParts, 'platforms'> {
+    Pick<IdentityParts, 'accessTokens' | 'users' | 'sessions' | 'sessionKeys'> {
+  readonly platforms: Platforms
   readonly config: GatewayConfig
   readonly upstreams: Upstreams
 }
@@ -55,17 +57,18 @@ export async function createGeneration(config: GatewayConfig, shared: Shared): P
 
 async function build(config: GatewayConfig, shared: Shared, borrower: Borrower): Promise<Generation> {
   const { borrow } = borrower
-  const identity = await borrowIdentity(config, shared, borrower)
-  const platform = await borrowPlatforms(config, shared, borrower, identity)
+  const keyRing = await borrow('key-ring', [config.secrets], () => createKeyRing(config.secrets))
+  const platforms = await borrowPlatforms(config, shared, borrower, keyRing)
+  const identity = await borrowIdentity(config, shared, borrower, { keyRing, platforms })
   const upstreams = await borrow(
     'upstreams',
     [config.upstreams],
     () => createUpstreams(config.upstreams, shared),
     (part) => part.release()
   )
-  const entry = await borrowLogin(config, shared, borrower, { ...identity, ...platform, upstreams })
-  const proxy = await borrowProxy(config, shared, borrower, { ...identity, ...platform, upstreams })
-  const own = await borrowEndpoints(config, shared, borrower, { ...identity, ...platform, ...entry }, upstreams)
+  const entry = await borrowLogin(config, shared, borrower, { ...identity, platforms, upstreams })
+  const proxy = await borrowProxy(config, shared, borrower, { ...identity, upstreams })
+  const own = await borrowEndpoints(config, shared, borrower, { ...identity, platforms, ...entry }, upstreams)
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
   const { lifecycle, unverified, observer } = shared
@@ -76,7 +79,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   const names = await borrow('header-names', [injected], () => createHeaderNames(injected))
   const noObserver = { finished() {} }
   return {
-    parts: { ...shared, ...identity, ...platform, config, upstreams },
+    parts: { ...shared, ...identity, platforms, config, upstreams },
     proxy,
     authenticator: identity.authenticator,
     edge: createEdgeHandler({
@@ -107,7 +110,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   }
 }
 
-type ProxyNeeds = Pick<IdentityParts, 'authenticator'> & Pick<PlatformParts, 'openData'> & { upstreams: Upstreams }
+type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData'> & { upstreams: Upstreams }
 
 function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
   const { clock, revocations, live, lifecycle, unverified, guard } = shared
@@ -132,7 +135,7 @@ function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower
   )
 }
 
-type EndpointParts = IdentityParts & PlatformParts & LoginParts
+type EndpointParts = IdentityParts & { readonly platforms: Platforms } & LoginParts
 
 /** The Fastify scopes of both listeners. They depend on every part that is passed to them, and
  *  on all of the configuration but routes and upstreams. */

@@ -1,9 +1,11 @@
 /** The parts of identity: keys, tokens, users and sessions of one configuration. */
 import type { GatewayConfig } from '../config/config.ts'
-import { createKeyRing } from '../crypto/key-ring.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
 import { createSealer } from '../crypto/sealer.ts'
 import { createAuthenticator } from '../identity/authenticator.ts'
 import { createSessionEnding } from '../identity/end-session.ts'
+import { createOpenDataReader } from '../identity/open-data-reader.ts'
+import { createRecordKeys } from '../identity/record-keys.ts'
 import { createSessionKeys } from '../identity/session-keys.ts'
 import { createSessions } from '../identity/sessions.ts'
 import { createAccessTokens } from '../identity/tokens/access-tokens.ts'
@@ -12,6 +14,7 @@ import { createJwtCodecs } from '../identity/tokens/jwt-codecs.ts'
 import { createRefreshTokens } from '../identity/tokens/refresh-tokens.ts'
 import { deriveSigningKeys } from '../identity/tokens/signing-keys.ts'
 import { createUsers } from '../identity/users.ts'
+import type { Platforms } from '../platforms/registry.ts'
 import type { Borrower } from './lender.ts'
 import type { Shared } from './shared.ts'
 
@@ -20,12 +23,12 @@ export type IdentityParts = Awaited<ReturnType<typeof borrowIdentity>>
 export async function borrowIdentity(
   config: GatewayConfig,
   { store, clock, revocations }: Pick<Shared, 'store' | 'clock' | 'revocations'>,
-  { borrow }: Borrower
+  { borrow }: Borrower,
+  { keyRing, platforms }: { keyRing: KeyRing; platforms: Platforms }
 ) {
   const { accessTtl, refreshTtl, refreshMaxTtl, repeatWindow, algorithm, issuer, openId } = config.tokens
   const { sessionKeyTtl } = config.sessions
   const appIds = config.apps.map((app) => app.appId)
-  const keyRing = await borrow('key-ring', [config.secrets], () => createKeyRing(config.secrets))
   const records = await borrow('records', [keyRing], () => createSealer(keyRing, 'records'))
   const tokenParts = [keyRing, algorithm, issuer, appIds, accessTtl, openId]
   const accessTokens = await borrow('access-tokens', tokenParts, async () =>
@@ -43,10 +46,14 @@ export async function borrowIdentity(
   const authenticator = await borrow('authenticator', [accessTokens], () =>
     createAuthenticator(accessTokens, revocations)
   )
-  const sessionKeys = await borrow('session-keys', [records, sessionKeyTtl], () =>
-    createSessionKeys({ store, sealer: records, clock, sessionKeyTtl })
+  const keys = await borrow('record-keys', [platforms], () => createRecordKeys(platforms.of))
+  const sessionKeys = await borrow('session-keys', [records, keys, sessionKeyTtl], () =>
+    createSessionKeys({ store, sealer: records, clock, keys, sessionKeyTtl })
   )
-  const users = await borrow('users', [records], () => createUsers({ store, sealer: records, clock }))
+  const openData = await borrow('open-data', [sessionKeys, platforms], () =>
+    createOpenDataReader({ sessionKeys, openDataOf: (appId) => platforms.require(appId, 'openData'), clock })
+  )
+  const users = await borrow('users', [records, keys], () => createUsers({ store, sealer: records, clock, keys }))
   const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl, repeatWindow], () =>
     createSessions({ store, clock, refreshTtl, refreshMaxTtl, repeatWindow })
   )
@@ -56,5 +63,15 @@ export async function borrowIdentity(
   const sessionEnding = await borrow('session-ending', [sessions, users, sessionKeys], () =>
     createSessionEnding({ sessions, users, sessionKeys, revocations })
   )
-  return { keyRing, accessTokens, refreshTokens, authenticator, sessionKeys, users, sessions, grants, sessionEnding }
+  return {
+    accessTokens,
+    refreshTokens,
+    authenticator,
+    sessionKeys,
+    openData,
+    users,
+    sessions,
+    grants,
+    sessionEnding
+  }
 }

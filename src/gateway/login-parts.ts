@@ -5,16 +5,16 @@ import { createLoginCodes } from '../login/login-codes.ts'
 import { createLoginHook } from '../login/login-hook.ts'
 import { createRefresh } from '../login/refresh.ts'
 import { createRefreshLimit } from '../login/refresh-limit.ts'
+import type { Platforms } from '../platforms/registry.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
 import type { IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
-import type { PlatformParts } from './platform-parts.ts'
 import type { Shared } from './shared.ts'
 
 export type LoginParts = Awaited<ReturnType<typeof borrowLogin>>
 
-type Needed = IdentityParts & PlatformParts & { readonly upstreams: Upstreams }
+type Needed = IdentityParts & { readonly platforms: Platforms; readonly upstreams: Upstreams }
 
 export async function borrowLogin(
   config: GatewayConfig,

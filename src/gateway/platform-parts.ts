@@ -1,21 +1,18 @@
-/** The platforms of the configured apps, and what reads data that a platform encrypted. */
+/** The platforms of the configured apps. */
 import type { GatewayConfig } from '../config/config.ts'
+import type { KeyRing } from '../crypto/key-ring.ts'
 import { createSealer } from '../crypto/sealer.ts'
-import { createOpenDataReader } from '../identity/open-data-reader.ts'
-import { createPlatforms } from '../platforms/registry.ts'
+import { createPlatforms, type Platforms } from '../platforms/registry.ts'
 import { createWeChatPlatform } from '../platforms/wechat/platform.ts'
-import type { IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
 import type { Shared } from './shared.ts'
-
-export type PlatformParts = Awaited<ReturnType<typeof borrowPlatforms>>
 
 export async function borrowPlatforms(
   config: GatewayConfig,
   { store, clock, log, wechatUrl, lookup }: Shared,
   { borrow }: Borrower,
-  { keyRing, sessionKeys }: Pick<IdentityParts, 'keyRing' | 'sessionKeys'>
-) {
+  keyRing: KeyRing
+): Promise<Platforms> {
   const appIds = config.apps.map((app) => app.appId)
   const { timeout } = config.wechat
   const wechat = await borrow(
@@ -31,11 +28,5 @@ export async function borrowPlatforms(
     },
     (part) => part.close()
   )
-  const platforms = await borrow('platforms', [wechat, appIds], () =>
-    createPlatforms(new Map(appIds.map((appId) => [appId, wechat])))
-  )
-  const openData = await borrow('open-data', [sessionKeys, platforms], () =>
-    createOpenDataReader({ sessionKeys, openDataOf: (appId) => platforms.require(appId, 'openData'), clock })
-  )
-  return { platforms, openData }
+  return borrow('platforms', [wechat, appIds], () => createPlatforms(new Map(appIds.map((appId) => [appId, wechat]))))
 }

@@ -18,7 +18,7 @@ export interface SessionEnding {
 export interface SessionEndingDeps {
   readonly sessions: Pick<Sessions, 'markEnded' | 'forget'>
   readonly users: Pick<Users, 'endSessions'>
-  readonly sessionKeys: Pick<SessionKeys, 'forget'>
+  readonly sessionKeys: Pick<SessionKeys, 'seen' | 'forget'>
   readonly revocations: Pick<Revocations, 'endSession' | 'endUser'>
 }
 
@@ -37,9 +37,11 @@ export function createSessionEnding({ sessions, users, sessionKeys, revocations 
     },
 
     async endAllSessions(appId, openId) {
+      // Read before the sessions end: the key of a login that comes after them is not among these.
+      const keys = await sessionKeys.seen(appId, openId)
       const user = await users.endSessions(appId, openId)
       if (user === null) return false
-      await sessionKeys.forget(appId, openId)
+      await sessionKeys.forget(keys)
       await revocations.endUser(appId, openId, user.epoch)
       return true
     }

@@ -1,8 +1,9 @@
 /** Keeps session_keys. Between WeChat's answer and its use only this module sees a key in clear. */
 import type { Clock } from '../clock.ts'
 import type { Opened, Sealer } from '../crypto/sealer.ts'
-import { untilWritten } from '../store/contention.ts'
+import { deleteIfUnchanged, untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
+import type { RecordKeys } from './record-keys.ts'
 
 /** A replaced key still decrypts what the phone encrypted a moment before the newer login
  *  (milliseconds). */
@@ -25,6 +26,12 @@ interface KeyRecord {
   readonly previous: SealedKey | null
 }
 
+/** What both keys hold: that of this version first, then that of 0.1.0. */
+interface FoundKeys {
+  readonly record: KeyRecord | null
+  readonly texts: SeenKeys
+}
+
 export interface SessionKeys {
   save(appId: string, openId: string, sessionKey: string, exchangedAt: number): Promise<void>
   /** The key to sign with; null when it is missing, older than `sessionKeyTtl`, or cannot be
@@ -36,20 +43,27 @@ export interface SessionKeys {
   /** Stores the key after a reset at WeChat, which ends the old one at once; the new key keeps
    *  the old one's age. False when a login stored another key meanwhile, which stays. */
   replace(appId: string, openId: string, oldKey: string, newKey: string): Promise<boolean>
-  forget(appId: string, openId: string): Promise<void>
+  /** What is stored for the user now, for `forget`. */
+  seen(appId: string, openId: string): Promise<SeenKeys>
+  /** Forgets what was seen. A key that a login brought meanwhile stays. */
+  forget(seen: SeenKeys): Promise<void>
 }
 
+/** Stored texts by their keys. */
+export type SeenKeys = readonly { readonly key: string; readonly text: string | undefined }[]
+
 export interface SessionKeysOptions {
-  readonly store: Store
+  readonly store: Pick<Store, 'get' | 'setIfAbsent' | 'compareAndSet'>
   readonly sealer: Sealer
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'now'>
+  readonly keys: Pick<RecordKeys, 'sessionKey'>
   /** Milliseconds. */
   readonly sessionKeyTtl: number
 }
 
-export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: SessionKeysOptions): SessionKeys {
-  /** A spare record is read and opened for a user without a key, so that both cases cost the
-   *  same. */
+export function createSessionKeys({ store, sealer, clock, keys, sessionKeyTtl }: SessionKeysOptions): SessionKeys {
+  /** A record of nobody's, read and opened where there is none, so that a user without a key costs what one with two
+   *  does. */
   const spare = { key: sealer.seal(SPARE, SPARE), at: 0 }
   const spareRecord = JSON.stringify({ current: spare, previous: spare } satisfies KeyRecord)
   const openSpare = () => {
@@ -57,15 +71,35 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
     return null
   }
 
-  const keyOf = (appId: string, openId: string) => `key:${appId}:${openId}`
   const contextOf = (appId: string, openId: string, at: number) => `session_key:1:${appId}:${openId}:${at}`
   const ttl = sessionKeyTtl + OVERLAP
 
-  async function read(appId: string, openId: string): Promise<{ stored: string; record: KeyRecord } | null> {
-    const stored = await store.get(keyOf(appId, openId))
-    if (stored === undefined) return null
-    const record = parseRecord(stored)
-    return record ? { stored, record } : null
+  async function seen(appId: string, openId: string) {
+    const { key, former } = keys.sessionKey(appId, openId)
+    const own = store.get(key).then((text) => ({ key, text }))
+    if (former === null) return [await own]
+    return Promise.all([own, store.get(former).then((text) => ({ key: former, text }))])
+  }
+
+  /** The newer one of the records under both keys: 0.1.0 may have written after this version did. */
+  async function read(appId: string, openId: string): Promise<FoundKeys> {
+    const texts = await seen(appId, openId)
+    const records = texts.map(({ text }) => parseRecord(text))
+    const newest = Math.max(...records.map((record) => record?.current.at ?? Number.NEGATIVE_INFINITY))
+    const record = records.find((one) => one !== null && one.current.at === newest) ?? null
+    return { record, texts }
+  }
+
+  /** Writes under the key of this version and removes the record of 0.1.0. False when the record changed meanwhile. */
+  async function write({ texts: [own, former] }: FoundKeys, record: KeyRecord): Promise<boolean> {
+    if (own === undefined) return false
+    const text = JSON.stringify(record)
+    const isWritten =
+      own.text === undefined
+        ? await store.setIfAbsent(own.key, text, ttl)
+        : own.text === text || (await store.compareAndSet(own.key, own.text, text, ttl))
+    if (isWritten && former?.text !== undefined) await deleteIfUnchanged(store, former.key, former.text)
+    return isWritten
   }
 
   function seal(appId: string, openId: string, key: string, at: number): SealedKey {
@@ -82,61 +116,60 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
 
   const isFresh = (sealed: SealedKey) => clock.now() - sealed.at < sessionKeyTtl
 
-  /** Seals a key of an older secret again on use, so that the old secret can be retired.
-   *  @param opened The result for each of the record's two keys; null for a key that was not
-   *  used. */
-  async function reseal(
+  /** A key sealed under an older secret is sealed again when it is used, so that the old secret can be retired, and a record of
+   *  0.1.0 moves to its new key.
+   *  @param opened Results for the record's two keys; null for one that was not used. */
+  async function renew(
     appId: string,
     openId: string,
-    { stored, record }: { stored: string; record: KeyRecord },
+    found: FoundKeys & { readonly record: KeyRecord },
     opened: { current: Opened | null; previous: Opened | null }
   ): Promise<void> {
+    const { record, texts } = found
     const isOld = (one: Opened | null) => one !== null && !one.isCurrent
-    if (!isOld(opened.current) && !isOld(opened.previous)) return
-    const renew = <T extends SealedKey | null>(sealed: T, one: Opened | null) =>
+    const isFormer = texts[1]?.text !== undefined
+    if (!isOld(opened.current) && !isOld(opened.previous) && !isFormer) return
+    const resealed = <T extends SealedKey | null>(sealed: T, one: Opened | null) =>
       sealed && one && isOld(one) ? seal(appId, openId, one.text, sealed.at) : sealed
-    const renewed = {
-      current: renew(record.current, opened.current),
-      previous: renew(record.previous, opened.previous)
-    }
-    await store.compareAndSet(keyOf(appId, openId), stored, JSON.stringify(renewed), ttl)
+    await write(found, {
+      current: resealed(record.current, opened.current),
+      previous: resealed(record.previous, opened.previous)
+    })
   }
 
   return {
     async save(appId, openId, sessionKey, exchangedAt) {
-      const storeKey = keyOf(appId, openId)
       const added = seal(appId, openId, sessionKey, exchangedAt)
       const alone: KeyRecord = { current: added, previous: null }
       await untilWritten('a session_key record', async () => {
-        const stored = await store.get(storeKey)
-        if (stored === undefined) return (await store.setIfAbsent(storeKey, JSON.stringify(alone), ttl)) || undefined
-        const record = parseRecord(stored)
+        const found = await read(appId, openId)
         // A key that cannot be opened counts as missing.
-        const known = record && open(appId, openId, record.current)
-        const text = JSON.stringify(record && known ? merge(record, added, known === sessionKey) : alone)
-        return text === stored || (await store.compareAndSet(storeKey, stored, text, ttl)) || undefined
+        const known = found.record && open(appId, openId, found.record.current)
+        const record = found.record && known ? merge(found.record, added, known === sessionKey) : alone
+        return (await write(found, record)) || undefined
       })
     },
 
     async current(appId, openId) {
-      const found = await read(appId, openId)
-      if (!found || !isFresh(found.record.current)) return null
-      const { current: sealed, previous: sealedBefore } = found.record
-      const current = unseal(appId, openId, sealed)
-      const isDue = current !== null && !current.isCurrent && sealedBefore !== null
-      await reseal(appId, openId, found, { current, previous: isDue ? unseal(appId, openId, sealedBefore) : null })
+      const { record, texts } = await read(appId, openId)
+      if (!record || !isFresh(record.current)) return null
+      const current = unseal(appId, openId, record.current)
+      const isDue = current !== null && !current.isCurrent && record.previous !== null
+      const previous = isDue && record.previous ? unseal(appId, openId, record.previous) : null
+      await renew(appId, openId, { record, texts }, { current, previous })
       return current?.text ?? null
     },
 
     async forDecrypting(appId, openId) {
-      const stored = await store.get(keyOf(appId, openId))
-      const record = parseRecord(stored ?? spareRecord)
+      const { record: found, texts } = await read(appId, openId)
+      const isMissing = texts.every(({ text }) => text === undefined)
+      const record = isMissing ? parseRecord(spareRecord) : found
       const unsealOrSpare = (sealed: SealedKey | null | undefined, isUsable: boolean) =>
         (sealed && isUsable ? unseal(appId, openId, sealed) : null) ?? openSpare()
       const isOverlap = record !== null && clock.now() - record.current.at < OVERLAP
       const current = unsealOrSpare(record?.current, record !== null && isFresh(record.current))
       const previous = unsealOrSpare(record?.previous, isOverlap)
-      if (stored !== undefined && record) await reseal(appId, openId, { stored, record }, { current, previous })
+      if (found) await renew(appId, openId, { record: found, texts }, { current, previous })
       return [current, previous].flatMap((opened) => opened?.text ?? [])
     },
 
@@ -144,14 +177,17 @@ export function createSessionKeys({ store, sealer, clock, sessionKeyTtl }: Sessi
     replace: (appId, openId, oldKey, newKey) =>
       untilWritten('a session_key record', async () => {
         const found = await read(appId, openId)
-        if (!found || open(appId, openId, found.record.current) !== oldKey) return false
+        if (!found.record || open(appId, openId, found.record.current) !== oldKey) return false
         const current = seal(appId, openId, newKey, found.record.current.at)
-        const text = JSON.stringify({ current, previous: null } satisfies KeyRecord)
-        return (await store.compareAndSet(keyOf(appId, openId), found.stored, text, ttl)) || undefined
+        return (await write(found, { current, previous: null })) || undefined
       }),
 
-    async forget(appId, openId) {
-      await store.delete(keyOf(appId, openId))
+    seen,
+
+    async forget(records) {
+      await Promise.all(
+        records.map(({ key, text }) => (text === undefined ? undefined : deleteIfUnchanged(store, key, text)))
+      )
     }
   }
 }
@@ -164,8 +200,9 @@ function merge(record: KeyRecord, added: SealedKey, isSameKey: boolean): KeyReco
   return previous && previous.at >= added.at ? record : { current, previous: added }
 }
 
-/** Null for text that is not a valid record. */
-function parseRecord(text: string): KeyRecord | null {
+/** Null for any text that is no record. */
+function parseRecord(text: string | undefined): KeyRecord | null {
+  if (text === undefined) return null
   try {
     const { current, previous } = JSON.parse(text) as Record<string, unknown>
     return isSealedKey(current) ? { current, previous: isSealedKey(previous) ? previous : null } : null

@@ -1,28 +1,15 @@
-/** The users of each mini-program: one record per appid and openid, made by the first login. */
+/** The users of each mini-program: one record per account (appid and openid), made by the first login. Accounts of one person
+ *  share the user id where their unionid was known when they were made. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Sealer } from '../crypto/sealer.ts'
 import { StoreError } from '../errors.ts'
-import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
+import { type Account, createAccounts } from './accounts.ts'
 import type { UserStatus } from './principal.ts'
-
-/** As stored. `epoch` counts how often all sessions of the user were ended; `phone` is sealed. */
-interface UserRecord {
-  readonly id: string
-  readonly status: UserStatus
-  readonly epoch: number
-  readonly unionid: string | null
-  readonly phone: string | null
-  readonly first_login: number
-  readonly last_login: number
-}
-
-/** `maker` is the appid and openid of the record for which the id was made. */
-interface UnionRecord {
-  readonly id: string
-  readonly maker: string
-}
+import type { RecordKeys } from './record-keys.ts'
+import { createUnions, type FoundUnion, idsOf } from './unions.ts'
+import { createUserRecords, type FoundUser, type UserRecord } from './user-records.ts'
 
 export interface User {
   readonly id: string
@@ -45,6 +32,10 @@ export interface RecordedLogin {
   readonly user: User
   /** True for exactly one login of a person, however many first logins race. */
   readonly isNew: boolean
+  /** Other user ids of the same person; the first one is given to accounts made from now on. */
+  readonly linkedIds: readonly string[]
+  /** True for the one login at which the user turned out to have other ids. */
+  readonly isLinked: boolean
 }
 
 export interface Users {
@@ -53,8 +44,11 @@ export interface Users {
    *  from there and is not new. */
   recordLogin(appId: string, openId: string, unionId: string | null, minEpoch?: number): Promise<RecordedLogin>
   find(appId: string, openId: string): Promise<User | null>
-  /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a
-   *  write. */
+  /** Every account with the user id, also of mini-programs that are not configured any more. */
+  accountsOf(id: string): Promise<readonly Account[]>
+  /** Other user ids of the same person, as in {@link RecordedLogin}. */
+  linkedIds(user: User): Promise<readonly string[]>
+  /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a write. */
   touch(appId: string, openId: string, minEpoch: number): Promise<User | null>
   /** Ends the sessions of every epoch below the returned one. Null for an unknown user. */
   endSessions(appId: string, openId: string): Promise<User | null>
@@ -62,12 +56,19 @@ export interface Users {
   bindPhone(appId: string, openId: string, phone: UserPhone): Promise<User | null>
 }
 
-/** Users do not expire, but a store record needs a TTL. */
-const FOREVER = 100 * 365 * 24 * 3600 * 1000
+export interface UsersDeps {
+  readonly store: Store
+  readonly sealer: Sealer
+  readonly clock: Pick<Clock, 'now'>
+  readonly keys: RecordKeys
+}
 
-export function createUsers({ store, sealer, clock }: { store: Store; sealer: Sealer; clock: Clock }): Users {
-  const keyOf = (appId: string, openId: string) => `user:${appId}:${openId}`
-  const unionKey = (unionId: string) => `union:${unionId}`
+export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
+  const records = createUserRecords({ store, keys })
+  const unions = createUnions({ store, keys })
+  const accounts = createAccounts({ store, keys })
+  /** Binds a sealed phone number to its user, and is no key. */
+  const contextOf = (appId: string, openId: string) => `user:${appId}:${openId}`
 
   function toUser(appId: string, openId: string, record: UserRecord): User {
     return {
@@ -77,7 +78,7 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
       unionId: record.unionid,
       status: record.status,
       epoch: record.epoch,
-      phone: openPhone(record.phone, keyOf(appId, openId)),
+      phone: openPhone(record.phone, contextOf(appId, openId)),
       firstLogin: record.first_login,
       lastLogin: record.last_login
     }
@@ -96,56 +97,36 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     return opened && !opened.isCurrent ? sealer.seal(opened.text, context) : sealed
   }
 
-  /** Reads, changes and compare-and-sets a record until no other write interferes. Null when it
-   *  is missing. `first` is a record that was read already. */
   async function update(
     appId: string,
     openId: string,
     change: (record: UserRecord) => UserRecord,
-    first?: string | undefined
-  ) {
-    const key = keyOf(appId, openId)
-    let known = first
-    return untilWritten('a user record', async () => {
-      const stored = known ?? (await store.get(key))
-      known = undefined
-      if (stored === undefined) return null
-      const changed = change(JSON.parse(stored) as UserRecord)
-      const text = JSON.stringify(changed)
-      const isWritten = text === stored || (await store.compareAndSet(key, stored, text, FOREVER))
-      return isWritten ? toUser(appId, openId, changed) : undefined
-    })
+    first?: FoundUser
+  ): Promise<User | null> {
+    const record = await records.update(
+      appId,
+      openId,
+      async (found) => {
+        if (found.indexed) return change(found)
+        await accounts.add(found.id, { appId, openId }, false)
+        return change({ ...found, indexed: true })
+      },
+      first
+    )
+    return record && toUser(appId, openId, record)
   }
 
-  /** Finds the id that all mini-programs of one Open Platform account share for a person,
-   *  and whether it was made for this record. The store holds the answer, so that racing logins
-   *  agree. */
-  async function claimUnionId(
-    unionId: string,
-    id: string,
-    maker: string,
-    read?: string | undefined
-  ): Promise<{ id: string; isMaker: boolean }> {
-    const key = unionKey(unionId)
-    const claim: UnionRecord = { id, maker }
-    if (read === undefined && (await store.setIfAbsent(key, JSON.stringify(claim), FOREVER))) {
-      return { id, isMaker: true }
-    }
-    const stored = read ?? (await store.get(key))
-    if (stored === undefined) throw new StoreError('a unionid record vanished')
-    const known = JSON.parse(stored) as UnionRecord
-    return { id: known.id, isMaker: known.maker === maker }
-  }
-
+  /** Null when another login made the record first. The index is written beside the record, so the record does not yet say
+   *  that it is indexed. */
   async function create(
-    { appId, openId, unionId }: { appId: string; openId: string; unionId: string | null },
-    union: string | undefined,
-    epoch: number
-  ) {
+    account: Account & { readonly unionId: string | null; readonly epoch: number },
+    foundUnion: FoundUnion | undefined
+  ): Promise<RecordedLogin | null> {
+    const { appId, openId, unionId, epoch } = account
     const ownId = `u_${randomBytes(15).toString('base64url')}`
-    const key = keyOf(appId, openId)
-    const { id, isMaker } =
-      unionId === null ? { id: ownId, isMaker: true } : await claimUnionId(unionId, ownId, `${appId}:${openId}`, union)
+    const maker = `${appId}:${openId}`
+    const union = unionId === null ? null : await unions.claim(appId, unionId, { id: ownId, maker }, foundUnion)
+    const id = union?.id ?? ownId
     const now = clock.now()
     const record: UserRecord = {
       id,
@@ -156,41 +137,55 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
       first_login: now,
       last_login: now
     }
-    const isFirst = await store.setIfAbsent(key, JSON.stringify(record), FOREVER)
-    return isFirst ? { user: toUser(appId, openId, record), isNew: isMaker } : null
+    const [isFirst] = await Promise.all([
+      records.create(appId, openId, record),
+      accounts.add(id, { appId, openId }, id === ownId)
+    ])
+    if (!isFirst) return null
+    const isNew = union === null || union.maker === maker
+    return { user: toUser(appId, openId, record), isNew, linkedIds: others(union?.ids ?? [], id), isLinked: false }
+  }
+
+  /** The id of a user stays when the unionid comes after the first login; accounts made later get the id of the union. */
+  async function join(user: User, foundUnion: FoundUnion | undefined): Promise<RecordedLogin> {
+    const { id, appId, openId, unionId } = user
+    if (unionId === null) return { user, isNew: false, linkedIds: [], isLinked: false }
+    const { ids, isLinked } = await unions.join(appId, unionId, { id, maker: `${appId}:${openId}` }, foundUnion)
+    return { user, isNew: false, linkedIds: others(ids, id), isLinked }
   }
 
   return {
     async recordLogin(appId, openId, unionId, minEpoch = 0) {
       const now = clock.now()
       const note = (record: UserRecord): UserRecord => {
-        const phone = resealPhone(record.phone, keyOf(appId, openId))
+        const phone = resealPhone(record.phone, contextOf(appId, openId))
         const epoch = Math.max(record.epoch, minEpoch)
         return { ...record, epoch, unionid: unionId ?? record.unionid, phone, last_login: now }
       }
-      // Both reads in parallel save a first login one round trip.
-      const [stored, union] = await Promise.all([
-        store.get(keyOf(appId, openId)),
-        unionId === null ? undefined : store.get(unionKey(unionId))
+      // Read together, so that a first login costs one round trip less.
+      const [found, foundUnion] = await Promise.all([
+        records.read(appId, openId),
+        unionId === null ? undefined : unions.find(appId, unionId)
       ])
-      const known = stored === undefined ? null : await update(appId, openId, note, stored)
-      if (!known) {
-        const created = await create({ appId, openId, unionId }, union, minEpoch)
-        if (created) return created
-        // Another login of this user was faster.
-        const user = await update(appId, openId, note)
-        if (!user) throw new StoreError('a user record vanished')
-        return { user, isNew: false }
+      if (found.record === null) {
+        const created = await create({ appId, openId, unionId, epoch: minEpoch }, foundUnion)
+        if (created !== null) return created
       }
-      // Either the account joined an Open Platform after its first login, or an earlier login
-      // failed between the two records. The id stays, and later apps find it.
-      if (unionId !== null && union === undefined) await claimUnionId(unionId, known.id, `${appId}:${openId}`)
-      return { user: known, isNew: false }
+      const user = await update(appId, openId, note, found.record === null ? undefined : found)
+      if (user === null) throw new StoreError('a user record vanished')
+      return join(user, found.record === null ? undefined : foundUnion)
     },
 
     async find(appId, openId) {
-      const stored = await store.get(keyOf(appId, openId))
-      return stored === undefined ? null : toUser(appId, openId, JSON.parse(stored) as UserRecord)
+      const { record } = await records.read(appId, openId)
+      return record && toUser(appId, openId, record)
+    },
+
+    accountsOf: (id) => accounts.of(id),
+
+    async linkedIds({ id, appId, unionId }) {
+      const union = unionId === null ? null : (await unions.find(appId, unionId)).record
+      return union === null ? [] : others(idsOf(union), id)
     },
 
     touch: (appId, openId, minEpoch) =>
@@ -199,8 +194,10 @@ export function createUsers({ store, sealer, clock }: { store: Store; sealer: Se
     endSessions: (appId, openId) => update(appId, openId, (record) => ({ ...record, epoch: record.epoch + 1 })),
 
     bindPhone(appId, openId, phone) {
-      const sealed = sealer.seal(`${phone.countryCode}\n${phone.phoneNumber}`, keyOf(appId, openId))
+      const sealed = sealer.seal(`${phone.countryCode}\n${phone.phoneNumber}`, contextOf(appId, openId))
       return update(appId, openId, (record) => ({ ...record, status: 'bound', phone: sealed }))
     }
   }
 }
+
+const others = (ids: readonly string[], id: string) => ids.filter((one) => one !== id)

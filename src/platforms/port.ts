@@ -9,6 +9,8 @@ export interface Platform extends Capabilities {
   readonly name: string
   /** Part of stored keys: `union:<scope>:<unionid>`. A unionid is unique within its scope. */
   readonly unionScope: string
+  /** Whether records of 0.1.0, whose keys name no platform, belong to it. */
+  readonly ownsFormerKeys: boolean
   /** Exchanges a login code. Never repeats the call once the code may be spent. */
   login(app: PlatformApp, code: string): Promise<LoginExchange>
   /** Call it after the last call has settled. */

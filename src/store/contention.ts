@@ -1,6 +1,7 @@
 /** Changes a record that several callers may be changing: read, change, compare-and-set, repeat. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
+import type { Store } from './port.ts'
 
 const ATTEMPTS = 30
 /** Milliseconds. All attempts together take about a second at most. */
@@ -16,4 +17,13 @@ export async function untilWritten<T>(what: string, attempt: () => Promise<T | u
     if (result !== undefined) return result
   }
   throw new StoreError(`${what} is being changed by too many callers at once`)
+}
+
+/** Removes a record unless it has changed since it was read. */
+export async function deleteIfUnchanged(
+  store: Pick<Store, 'compareAndSet'>,
+  key: string,
+  seen: string
+): Promise<boolean> {
+  return store.compareAndSet(key, seen, '-', 1)
 }

@@ -84,6 +84,10 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
       if (isClosed) throw new StoreError('the store is closed')
       return feed.read(cursor, limit)
     },
+    async scan(prefix) {
+      if (isClosed) throw new StoreError('the store is closed')
+      return { keys: [...cache.keys()].filter((key) => key.startsWith(prefix)), cursor: null }
+    },
     async close() {
       isClosed = true
       cache.clear()

@@ -8,6 +8,8 @@ export interface RedisConnection {
   /** Sends one command to the server that holds `key`. Commands of one tick leave together. Has
    *  no deadline. */
   send(key: string, args: readonly string[]): Promise<unknown>
+  /** One sender per server that holds records, for commands that concern no single key. */
+  servers(): readonly ((args: readonly string[]) => Promise<unknown>)[]
   /** True when it spans servers: after the loss of one the others still work. */
   readonly isCluster: boolean
   destroy(): void
@@ -100,7 +102,8 @@ async function connectServer(
     throw error
   }
   isConnected = true
-  return { send: (_key, args) => client.sendCommand([...args]), isCluster: false, destroy }
+  const send = (args: readonly string[]) => client.sendCommand([...args])
+  return { send: (_key, args) => send(args), servers: () => [send], isCluster: false, destroy }
 }
 
 /** Asks the sentinels in turn for the master's address. */
@@ -147,7 +150,12 @@ async function connectCluster(options: ConnectOptions): Promise<RedisConnection>
     connecting.then(destroy, () => undefined)
     throw error
   }
-  return { send: (key, args) => cluster.sendCommand(key, false, [...args]), isCluster: true, destroy }
+  const servers = () =>
+    cluster.masters.map((master) => async (args: readonly string[]) => {
+      const client = await cluster.nodeClient(master)
+      return client.sendCommand([...args])
+    })
+  return { send: (key, args) => cluster.sendCommand(key, false, [...args]), servers, isCluster: true, destroy }
 }
 
 /** Rejects when the work has not settled in time. The work itself goes on. */

@@ -3,7 +3,7 @@
 
 import type { RedisAddress } from '../config/redis-url.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { FeedPage, Store } from './port.ts'
+import type { FeedPage, KeyPage, Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
 import { connectRedis, type RedisConnection } from './redis-connection.ts'
 import { idTime, isAfter, parseStreamEntries, type StreamEntry } from './redis-feed.ts'
@@ -68,6 +68,11 @@ export async function openRedisStore({ address, log, timeout }: RedisStoreOption
     },
     readFeed: (cursor, limit) =>
       link.run((connection) => readFeed(connection, feedKey, link.generation, cursor, limit)),
+    scan: (prefix, cursor, limit) =>
+      link.run(async (connection) => {
+        const { keys, ...page } = await scanKeys(connection, keyOf(prefix), cursor, limit)
+        return { ...page, keys: keys.map((key) => key.slice(keyOf('').length)) }
+      }),
     async close() {
       link.close()
     }
@@ -109,6 +114,18 @@ async function readFeed(
     // Expired entries not yet trimmed must not make a full page look like the last one.
     if (entries.length < wanted || live.length >= limit) return { entries: live, cursor: prefix + after }
   }
+}
+
+/** A cursor is `server:cursor of that server`. */
+async function scanKeys(connection: RedisConnection, prefix: string, cursor: string, limit: number): Promise<KeyPage> {
+  const [number = 0, position = '0'] = [Number(cursor.split(':')[0]), cursor.split(':')[1]]
+  const servers = connection.servers()
+  const pattern = `${prefix.replace(/[\\*?[\]^]/g, '\\$&')}*`
+  const reply = await servers[number]?.(['SCAN', position, 'MATCH', pattern, 'COUNT', String(limit)])
+  if (!Array.isArray(reply)) return { keys: [], cursor: null }
+  const [next, keys] = reply as [string, string[]]
+  if (next !== '0') return { keys, cursor: `${number}:${next}` }
+  return { keys, cursor: number + 1 < servers.length ? `${number + 1}:0` : null }
 }
 
 /** One round trip: the three commands leave together. */

@@ -91,6 +91,12 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
         const last = rows.at(-1)
         return { entries: rows.map((row) => row.value as string), cursor: last ? String(last.seq) : cursor }
       }),
+    scan: (prefix, cursor, limit) =>
+      read(() => {
+        const rows = statements.scan.all(cursor || prefix, afterPrefix(prefix), clock.now(), limit)
+        const keys = rows.map((row) => row.key as string)
+        return { keys, cursor: keys.length < limit ? null : (keys.at(-1) ?? null) }
+      }),
     async close() {
       if (isClosed) return
       isClosed = true
@@ -124,9 +130,15 @@ function prepare(database: DatabaseSync) {
          expires = CASE WHEN records.expires > :now THEN records.expires ELSE excluded.expires END
        RETURNING value`
     ),
+    scan: database.prepare('SELECT key FROM records WHERE key > ? AND key < ? AND expires > ? ORDER BY key LIMIT ?'),
     append: database.prepare('INSERT INTO feed (value, expires) VALUES (?, ?)'),
     readFeed: database.prepare('SELECT seq, value FROM feed WHERE seq > ? AND expires > ? ORDER BY seq LIMIT ?')
   }
+}
+
+/** The first text behind all that begin with `prefix`, in the order of bytes. */
+function afterPrefix(prefix: string): string {
+  return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)
 }
 
 /** Runs synchronous work and repeats it while the file is locked, without blocking the event

@@ -61,6 +61,7 @@ export function watchStore(store: Store, { clock, onFailure }: WatchOptions): St
       increment: writing('increment', store.increment),
       appendFeed: writing('appendFeed', store.appendFeed),
       readFeed: reading('readFeed', store.readFeed),
+      scan: reading('scan', store.scan),
       close: store.close
     },
     operations,

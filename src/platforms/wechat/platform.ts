@@ -13,6 +13,7 @@ export function createWeChatPlatform(options: WeChatOptions): Platform {
   return {
     name: 'wechat',
     unionScope: 'wechat-open',
+    ownsFormerKeys: true,
     login: client.login,
     openData: {
       decrypt: decryptOpenData,
