@@ -70,6 +70,7 @@ function createLogins(store: Store) {
       hook: null,
       grants: { issue: () => grant },
       clock,
+      onLinked: () => undefined,
       onExchanged: () => undefined
     }).logIn({
       code: `code-${number}`,

@@ -79,19 +79,31 @@ overFormerStores('users keep their ids, are not new, and move to keys that name 
   t.match((await enter(gateway, 'erin')).user, { is_new: false })
 })
 
-overFormerStores('sessions go on, and those that were ended stay ended', async (t, { gateway, logins, find }) => {
-  const first = await refresh(gateway, refreshTokenOf(find('alice')))
-  t.equal(first.status, 200)
-  t.equal(await verdict(gateway, first.access_token), '200')
-  t.equal((await refresh(gateway, first.refresh_token)).status, 200)
-  t.equal((await refresh(gateway, refreshTokenOf(find('bob')))).status, 200)
-  const ended = logins.find(({ name }) => name === 'bob')
-  t.equal(ended && (await refresh(gateway, refreshTokenOf(ended))).code, 'refresh_invalid', 'by logout-all')
-  const carol = find('carol')
-  t.equal((await refresh(gateway, refreshTokenOf(carol))).code, 'refresh_invalid', 'by logout')
-  const { revocations } = gateway.gateway.parts
-  t.equal(revocations.hasEnded({ id: carol.session, appId: carol.appid, openId: carol.openid, epoch: 0 }), true)
-})
+overFormerStores(
+  'sessions go on, and those that were ended stay ended',
+  async (t, { gateway, clock, logins, find }) => {
+    const first = await refresh(gateway, refreshTokenOf(find('alice')))
+    t.equal(first.status, 200)
+    t.equal(await verdict(gateway, first.access_token), '200')
+    t.equal((await refresh(gateway, first.refresh_token)).status, 200)
+    t.equal((await refresh(gateway, refreshTokenOf(find('bob')))).status, 200)
+    const ended = logins.find(({ name }) => name === 'bob')
+    t.equal(ended && (await refresh(gateway, refreshTokenOf(ended))).code, 'refresh_invalid', 'by logout-all')
+    const carol = find('carol')
+    t.equal((await refresh(gateway, refreshTokenOf(carol))).code, 'refresh_invalid', 'by logout')
+    const subject = {
+      appId: carol.appid,
+      openId: carol.openid,
+      unionId: null,
+      userId: carol.id,
+      sessionId: carol.session
+    }
+    const rest = { epoch: 0, status: 'anonymous', claims: {} } as const
+    const { accessTokens } = gateway.gateway.parts
+    const token = accessTokens.sign({ ...subject, ...rest }, clock.now(), clock.now() + HOUR)
+    t.equal(await verdict(gateway, token), 'session_revoked', 'by the feed')
+  }
+)
 
 overFormerStores('a session_key of 0.1.0 signs and moves to its new key', async (t, { gateway, find }) => {
   const { appid, openid } = find('alice')
@@ -158,4 +170,25 @@ overFormerStores('a user made on one side is the same user on the other', async 
   await gateway.store.set(`user:${APPID}:${grace.openId}`, JSON.stringify(record), CENTURY)
   t.match((await enter(gateway, 'grace')).user, { id: 'u_by_0_1_0', is_new: false })
   t.match((await enter(gateway, 'grace', OTHER_APPID)).user, { id: 'u_by_0_1_0', is_new: false })
+})
+
+overFormerStores('a user of 0.1.0 is found and kicked by id before any login', async (t, { gateway, find }) => {
+  const [alice, other, bob] = [find('alice'), find('alice', OTHER_APPID), find('bob')]
+  const found = await service(gateway, `/v1/users/${alice.id}`)
+  t.match(found, { status: 200, text: alice.openid })
+  t.match(found.text, other.openid)
+  t.equal((await service(gateway, `/v1/users/${alice.id}/sessions`, { method: 'DELETE' })).status, 204)
+  for (const login of [alice, other]) t.equal((await refresh(gateway, refreshTokenOf(login))).code, 'refresh_invalid')
+  t.equal((await refresh(gateway, refreshTokenOf(bob))).status, 200)
+  t.match(await service(gateway, `/v1/users/${bob.id}`), { status: 200, text: bob.openid })
+})
+
+overFormerStores('two ids that 0.1.0 gave to one person are linked at the next login', async (t, { gateway, find }) => {
+  const [first, second] = [find('dave'), find('dave', OTHER_APPID)]
+  t.not(first.id, second.id)
+  t.equal((await enter(gateway, 'dave')).user.id, first.id)
+  t.equal((await enter(gateway, 'dave', OTHER_APPID)).user.id, second.id)
+  const lines = gateway.lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'user_linked')
+  t.match(lines, [{ user: first.id, linked_ids: [second.id] }])
+  t.match(await service(gateway, `/v1/users/${second.id}`), { linked_ids: [first.id] })
 })

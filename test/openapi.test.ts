@@ -145,7 +145,10 @@ test('every answer of the service listener is as its document says', async (t) =
   const code = gateway.sandbox.state.codes.mint({ kind: 'phone', name: 'alice', appId: APPID })
   const user = { appid: APPID, openid }
   const nobody = { appid: APPID, openid: 'oNobodyAtAll' }
-  const claims = JSON.parse(Buffer.from(userToken.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }
+  const claims = JSON.parse(Buffer.from(userToken.split('.')[1] ?? '', 'base64url').toString()) as {
+    sid: string
+    sub: string
+  }
 
   const send = (method: string, path: string, body?: unknown, token = SERVICE_TOKEN) =>
     gateway.service(path, { method, token, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
@@ -203,6 +206,11 @@ test('every answer of the service listener is as its document says', async (t) =
   await expect(404, 'DELETE', '/v1/sessions/{sid}', `/v1/sessions/${claims.sid}`)
   await expect(204, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/${openid}/sessions`)
   await expect(404, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/oNobodyAtAll/sessions`)
+  const byId = '/v1/users/{id}'
+  await expect(200, 'GET', byId, `/v1/users/${claims.sub}`)
+  await expect(404, 'GET', byId, '/v1/users/u_unknown')
+  await expect(204, 'DELETE', `${byId}/sessions`, `/v1/users/${claims.sub}/sessions`)
+  await expect(404, 'DELETE', `${byId}/sessions`, '/v1/users/u_unknown/sessions')
   const wxapi = '/wxapi/{appid}/{path}'
   for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
     await expect(403, method, wxapi, `/wxapi/${APPID}/cgi-bin/token`)

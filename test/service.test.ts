@@ -358,6 +358,7 @@ test('the record of a user has the number for holders of the scope', async (t) =
     id: user.id,
     status: 'anonymous',
     unionid: unionId,
+    linked_ids: [],
     phone: null,
     first_login: '2026-11-23T12:00:00.000Z',
     last_login: '2026-11-23T12:00:00.000Z'

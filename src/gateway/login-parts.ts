@@ -59,6 +59,10 @@ export async function borrowLogin(
       hook: loginHook,
       grants,
       clock,
+      onLinked({ user, linkedIds }) {
+        const fields = { event: 'user_linked', app: user.appId, user: user.id, linked_ids: linkedIds }
+        log.info(fields, 'a user turned out to have another id, which accounts made from now on get')
+      },
       onExchanged: metrics.loginDone
     })
   )

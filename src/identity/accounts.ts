@@ -1,4 +1,5 @@
-/** The accounts of a user id: an index beside the user records, and a search for those that 0.1.0 made without one. */
+/** The accounts of a user id: an index beside the user records, and a search for those that
+ *  0.1.0 made without one. */
 import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 import { FOREVER, type RecordKeys } from './record-keys.ts'
@@ -17,7 +18,8 @@ interface AccountsRecord {
 export interface Accounts {
   /** @param isNewId Whether the id was made just now, so that no account of 0.1.0 has it. */
   add(userId: string, account: Account, isNewId: boolean): Promise<void>
-  /** Every account with the id. The first call for an id of 0.1.0 reads all user records of 0.1.0. */
+  /** Every account with the id. The first call for an id of 0.1.0 reads all user records of
+   *  0.1.0. */
   of(userId: string): Promise<readonly Account[]>
 }
 

@@ -1,9 +1,11 @@
-/** Keys of the records that name an account. An openid or unionid is unique within its platform, so keys name that too. */
+/** Keys of the records that name an account. An openid or unionid is unique within its platform,
+ *  so keys name that too. */
 import type { Platform } from '../platforms/port.ts'
 
 /** Users do not expire; stores want a TTL all the same (milliseconds). */
 export const FOREVER = 100 * 365 * 24 * 3_600_000
-/** Life of a record under its former key after the last write. An instance of 0.1.0 may be started again for as long. */
+/** Life of a record under its former key after the last write. An instance of 0.1.0 may be
+ *  started again for as long. */
 export const FORMER_TTL = 30 * 24 * 3_600_000
 
 /** Version 0.1.0 knew one platform, and its keys name none. */

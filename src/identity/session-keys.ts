@@ -62,8 +62,8 @@ export interface SessionKeysOptions {
 }
 
 export function createSessionKeys({ store, sealer, clock, keys, sessionKeyTtl }: SessionKeysOptions): SessionKeys {
-  /** A record of nobody's, read and opened where there is none, so that a user without a key costs what one with two
-   *  does. */
+  /** A spare record is read and opened for a user without a key, so that both cases cost the
+   *  same. */
   const spare = { key: sealer.seal(SPARE, SPARE), at: 0 }
   const spareRecord = JSON.stringify({ current: spare, previous: spare } satisfies KeyRecord)
   const openSpare = () => {
@@ -81,7 +81,8 @@ export function createSessionKeys({ store, sealer, clock, keys, sessionKeyTtl }:
     return Promise.all([own, store.get(former).then((text) => ({ key: former, text }))])
   }
 
-  /** The newer one of the records under both keys: 0.1.0 may have written after this version did. */
+  /** The newer one of the records under both keys: 0.1.0 may have written after this version
+   *  did. */
   async function read(appId: string, openId: string): Promise<FoundKeys> {
     const texts = await seen(appId, openId)
     const records = texts.map(({ text }) => parseRecord(text))
@@ -90,7 +91,8 @@ export function createSessionKeys({ store, sealer, clock, keys, sessionKeyTtl }:
     return { record, texts }
   }
 
-  /** Writes under the key of this version and removes the record of 0.1.0. False when the record changed meanwhile. */
+  /** Writes under the key of this version and removes the record of 0.1.0. False when the record
+   *  changed meanwhile. */
   async function write({ texts: [own, former] }: FoundKeys, record: KeyRecord): Promise<boolean> {
     if (own === undefined) return false
     const text = JSON.stringify(record)
@@ -116,9 +118,10 @@ export function createSessionKeys({ store, sealer, clock, keys, sessionKeyTtl }:
 
   const isFresh = (sealed: SealedKey) => clock.now() - sealed.at < sessionKeyTtl
 
-  /** A key sealed under an older secret is sealed again when it is used, so that the old secret can be retired, and a record of
-   *  0.1.0 moves to its new key.
-   *  @param opened Results for the record's two keys; null for one that was not used. */
+  /** Seals a key of an older secret again on use, so that the old secret can be retired, and moves
+   *  a record of 0.1.0 to its new key.
+   *  @param opened The result for each of the record's two keys; null for a key that was not
+   *  used. */
   async function renew(
     appId: string,
     openId: string,

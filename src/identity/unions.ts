@@ -1,10 +1,12 @@
-/** The user ids of one person, by the unionid that all mini-programs of one Open Platform account share. */
+/** The user ids of one person, by the unionid that all mini-programs of one Open Platform
+ *  account share. */
 import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 import { FOREVER, FORMER_TTL, type RecordKeys } from './record-keys.ts'
 
-/** `id` is given to the person's accounts that are made from now on. `maker` is the appid and openid of the account that it was
- *  made for. `linked` are the ids of accounts that were there before their unionid was known. */
+/** `id` is given to the person's accounts that are made from now on. `maker` is the appid and
+ *  openid of the account that it was made for. `linked` are the ids of accounts that were there
+ *  before their unionid was known. */
 interface UnionRecord {
   readonly id: string
   readonly maker: string
@@ -31,7 +33,8 @@ export interface Unions {
   find(appId: string, unionId: string): Promise<FoundUnion>
   /** The ids of the person; `id` becomes the first one where there is none. */
   claim(appId: string, unionId: string, claim: { id: string; maker: string }, first?: FoundUnion): Promise<Union>
-  /** As `claim`, for an account that has its id: where the person has another one, `id` is linked to it. */
+  /** As `claim`, for an account that has its id: where the person has another one, `id` is
+   *  linked to it. */
   join(appId: string, unionId: string, claim: { id: string; maker: string }, first?: FoundUnion): Promise<Union>
 }
 
@@ -45,7 +48,7 @@ export function createUnions({ store, keys }: UnionsDeps): Unions {
     const { key, former } = keys.union(appId, unionId)
     const [text, formerText] = await Promise.all([store.get(key), former === null ? undefined : store.get(former)])
     const [own, other] = [parse(text), parse(formerText)]
-    // Two first logins may each have written one key: the former one decides, since 0.1.0 sees no other.
+    // Two first logins may each have written one key. The former key decides: 0.1.0 sees no other.
     const record = other === null ? own : { ...own, ...other }
     return { record, text, formerText }
   }

@@ -1,5 +1,6 @@
-/** The stored record of a user: one per account, under the key of its platform. While instances of 0.1.0 may run on the same
- *  store, every write also goes to the key that they use, and what they write there is taken over with the next change. */
+/** The stored record of a user: one per account, under the key of its platform. While instances
+ *  of 0.1.0 may run on the same store, every write also goes to the key that they use, and what
+ *  they write there is taken over with the next change. */
 import { untilWritten } from '../store/contention.ts'
 import type { Store } from '../store/port.ts'
 import type { UserStatus } from './principal.ts'
@@ -29,7 +30,8 @@ export interface UserRecords {
   read(appId: string, openId: string): Promise<FoundUser>
   /** False when another login made the record first. */
   create(appId: string, openId: string, record: UserRecord): Promise<boolean>
-  /** Reads, changes, and writes unless the record changed meanwhile; then again. Null when there is none.
+  /** Reads, changes, and writes unless the record changed meanwhile; then again. Null when there
+   *  is none.
    *  @param first As read before. */
   update(
     appId: string,
@@ -96,8 +98,8 @@ export function createUserRecords({ store, keys }: UserRecordsDeps): UserRecords
   }
 }
 
-/** Two records differ where 0.1.0 wrote one of them, or where a write reached one key only. The id under the former key is the
- *  one that every instance has seen. */
+/** Two records differ where 0.1.0 wrote one of them, or where a write reached one key only. The
+ *  id under the former key is the one that every instance has seen. */
 function merge(own: UserRecord | null, former: UserRecord | null): UserRecord | null {
   if (own === null || former === null) return own ?? former
   return {

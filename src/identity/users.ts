@@ -1,5 +1,6 @@
-/** The users of each mini-program: one record per account (appid and openid), made by the first login. Accounts of one person
- *  share the user id where their unionid was known when they were made. */
+/** The users of each mini-program: one record per account (appid and openid), made by the first
+ *  login. Accounts of one person share the user id where their unionid was known when they were
+ *  made. */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Sealer } from '../crypto/sealer.ts'
@@ -48,7 +49,8 @@ export interface Users {
   accountsOf(id: string): Promise<readonly Account[]>
   /** Other user ids of the same person, as in {@link RecordedLogin}. */
   linkedIds(user: User): Promise<readonly string[]>
-  /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a write. */
+  /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a
+   *  write. */
   touch(appId: string, openId: string, minEpoch: number): Promise<User | null>
   /** Ends the sessions of every epoch below the returned one. Null for an unknown user. */
   endSessions(appId: string, openId: string): Promise<User | null>
@@ -116,8 +118,8 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
     return record && toUser(appId, openId, record)
   }
 
-  /** Null when another login made the record first. The index is written beside the record, so the record does not yet say
-   *  that it is indexed. */
+  /** Null when another login made the record first. The index is written beside the record, so
+   *  the record does not yet say that it is indexed. */
   async function create(
     account: Account & { readonly unionId: string | null; readonly epoch: number },
     foundUnion: FoundUnion | undefined
@@ -146,7 +148,8 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
     return { user: toUser(appId, openId, record), isNew, linkedIds: others(union?.ids ?? [], id), isLinked: false }
   }
 
-  /** The id of a user stays when the unionid comes after the first login; accounts made later get the id of the union. */
+  /** The id of a user stays when the unionid comes after the first login; accounts made later
+   *  get the id of the union. */
   async function join(user: User, foundUnion: FoundUnion | undefined): Promise<RecordedLogin> {
     const { id, appId, openId, unionId } = user
     if (unionId === null) return { user, isNew: false, linkedIds: [], isLinked: false }
@@ -162,7 +165,7 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
         const epoch = Math.max(record.epoch, minEpoch)
         return { ...record, epoch, unionid: unionId ?? record.unionid, phone, last_login: now }
       }
-      // Read together, so that a first login costs one round trip less.
+      // Both reads in parallel save a first login one round trip.
       const [found, foundUnion] = await Promise.all([
         records.read(appId, openId),
         unionId === null ? undefined : unions.find(appId, unionId)

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import type { LoginHookConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { Claims } from '../identity/principal.ts'
-import type { User } from '../identity/users.ts'
+import type { RecordedLogin } from '../identity/users.ts'
 import { withoutIdentity } from '../identity/without-identity.ts'
 import type { Log } from '../telemetry/log.ts'
 import { CallFailure, callUpstream } from '../upstream/call.ts'
@@ -29,10 +29,8 @@ export interface LoginHook {
 /** The part of the hook's answer that a login uses. */
 export type HookVerdict = Pick<HookAnswer, 'claims' | 'profile'>
 
-export interface HookedLogin {
+export interface HookedLogin extends RecordedLogin {
   readonly app: { readonly appId: string }
-  readonly user: User
-  readonly isNew: boolean
   /** For the service's own log. */
   readonly requestId: string
   readonly traceparent: string
@@ -47,7 +45,7 @@ export interface LoginHookOptions {
 
 export function createLoginHook({ config, upstream, clock, log }: LoginHookOptions): LoginHook {
   async function call(login: HookedLogin): Promise<HookAnswer> {
-    const { app, user, isNew, requestId, traceparent } = login
+    const { app, user, isNew, linkedIds, isLinked, requestId, traceparent } = login
     const { status, json } = await callUpstream(upstream, clock, {
       path: config.path,
       headers: { 'x-request-id': requestId, traceparent },
@@ -55,8 +53,9 @@ export function createLoginHook({ config, upstream, clock, log }: LoginHookOptio
         appid: app.appId,
         openid: user.openId,
         unionid: user.unionId,
-        user: { id: user.id, status: user.status },
-        is_new: isNew
+        user: { id: user.id, status: user.status, ...(linkedIds.length > 0 ? { linked_ids: linkedIds } : {}) },
+        is_new: isNew,
+        ...(isLinked ? { event: 'user_linked' } : {})
       },
       key: user.openId,
       timeoutMs: config.timeout,

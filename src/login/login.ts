@@ -40,6 +40,8 @@ export interface LoginDeps {
   readonly hook: LoginHook | null
   readonly grants: Grants
   readonly clock: Pick<Clock, 'now'>
+  /** Called once for two ids of one person. */
+  readonly onLinked: (recorded: RecordedLogin) => void
   /** Called after every exchange of a code. */
   readonly onExchanged: (appId: string, result: 'ok' | ErrorCode) => void
 }
@@ -128,6 +130,7 @@ export function createLogin(deps: LoginDeps): Login {
     const epoch = deps.revocations.epochOf(appId, openId)
     const saved = sessionKeys.save(appId, openId, sessionKey, exchangedAt)
     const [recorded] = await Promise.all([users.recordLogin(appId, openId, unionId, epoch), saved])
+    if (recorded.isLinked) deps.onLinked(recorded)
     return recorded
   }
 

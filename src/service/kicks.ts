@@ -1,13 +1,13 @@
-/** DELETE /v1/users/{appid}/{openid}/sessions and /v1/sessions/{sid}: end sessions, on every
- *  instance within a second. */
+/** DELETE /v1/users/{appid}/{openid}/sessions, /v1/users/{u_…}/sessions and /v1/sessions/{sid}:
+ *  end sessions, on every instance within a second. */
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Sessions } from '../identity/sessions.ts'
-import { expectApp, findUser, mayAskAbout, type SubjectDeps } from './subject.ts'
-import { UNKNOWN_USER, UserPath } from './users.ts'
+import { expectApp, findAccounts, findUser, mayAskAbout, type SubjectDeps } from './subject.ts'
+import { UNKNOWN_ID, UNKNOWN_USER, UserIdPath, UserPath } from './users.ts'
 
 export interface KickDeps extends SubjectDeps {
   readonly sessions: Pick<Sessions, 'find'>
@@ -41,6 +41,23 @@ export function addKickUser(app: FastifyInstance, deps: KickDeps): void {
       return reply.code(204).send()
     }
   )
+}
+
+export function addKickUserById(app: FastifyInstance, deps: KickDeps): void {
+  const schema = {
+    operationId: 'endUserSessionsById',
+    summary: 'End every session of a user, by user id',
+    description: 'Ends the sessions of all accounts with the id in the mini-programs that the token may ask about.',
+    tags: ['admin'],
+    params: UserIdPath,
+    response: RESPONSE
+  }
+  app.delete<{ Params: Static<typeof UserIdPath> }>('/users/:id/sessions', { schema }, async (request, reply) => {
+    const accounts = await findAccounts(deps, request, request.params.id)
+    if (accounts.length === 0) throw UNKNOWN_ID
+    await Promise.all(accounts.map(({ appId, openId }) => deps.sessionEnding.endAllSessions(appId, openId)))
+    return reply.code(204).send()
+  })
 }
 
 export function addKickSession(app: FastifyInstance, deps: KickDeps): void {

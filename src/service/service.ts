@@ -11,13 +11,13 @@ import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addDocuments } from './documents.ts'
 import { addHostCheck } from './host-check.ts'
-import { addKickSession, addKickUser, type KickDeps } from './kicks.ts'
+import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
 import { addMetrics, type MetricsDeps } from './metrics.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
 import { addForCallers, addForScope, SCHEMES } from './scopes.ts'
 import { addCheckSession, addResetSession, type SessionKeyDeps } from './session-keys.ts'
 import { addSign, type SignDeps } from './sign.ts'
-import { addUsers } from './users.ts'
+import { addUsers, addUsersById } from './users.ts'
 import { addVerify, type VerifyDeps } from './verify.ts'
 import { addWxapi, type WxapiDeps } from './wxapi.ts'
 
@@ -87,9 +87,11 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
         addResetSession(scope, deps)
       }
       addUsers(scope, deps)
+      addUsersById(scope, deps)
     })
     addForScope(v1, 'admin', (scope) => {
       addKickUser(scope, deps)
+      addKickUserById(scope, deps)
       addKickSession(scope, deps)
     })
   })

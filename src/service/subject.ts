@@ -7,12 +7,17 @@ import type { User, Users } from '../identity/users.ts'
 
 /** Finds the subject of a call. */
 export interface SubjectDeps {
-  readonly users: Pick<Users, 'find'>
+  readonly users: Pick<Users, 'find' | 'accountsOf' | 'linkedIds'>
   findApp(appId: string): AppConfig | undefined
 }
 
 export const AppId = Type.String({ maxLength: 64, description: 'AppID of a mini-program configured here.' })
 export const OpenId = Type.String({ pattern: '^[A-Za-z0-9_-]{6,128}$', description: 'As in the header X-OpenId.' })
+
+export const UserId = Type.String({
+  pattern: '^u_[A-Za-z0-9_-]{1,64}$',
+  description: 'As in X-User-Id and in the log.'
+})
 
 const UNKNOWN_APP = new ApiError('invalid_request', 'The appid is not one of the mini-programs configured here.')
 
@@ -47,4 +52,18 @@ export async function findUser(
   const user = await users.find(app.appId, openId)
   if (request.audit) request.audit.user = user?.id ?? null
   return user
+}
+
+/** The accounts with the user id in mini-programs that are configured and that the caller may
+ *  ask about. Notes the user for the log. Empty for an unknown id. */
+export async function findAccounts(
+  { users, findApp }: Pick<SubjectDeps, 'users' | 'findApp'>,
+  request: FastifyRequest,
+  userId: string
+): Promise<readonly User[]> {
+  const accounts = (await users.accountsOf(userId)).filter(({ appId }) => findApp(appId) && mayAskAbout(request, appId))
+  const found = await Promise.all(accounts.map(({ appId, openId }) => users.find(appId, openId)))
+  const known = found.filter((user) => user?.id === userId)
+  if (request.audit && known.length > 0) request.audit.user = userId
+  return known.filter((user) => user !== null)
 }

@@ -86,7 +86,9 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
     },
     async scan(prefix) {
       if (isClosed) throw new StoreError('the store is closed')
-      return { keys: [...cache.keys()].filter((key) => key.startsWith(prefix)), cursor: null }
+      const now = clock.now()
+      const isLive = (key: string) => (cache.peek(key)?.expires ?? 0) > now
+      return { keys: [...cache.keys()].filter((key) => key.startsWith(prefix) && isLive(key)), cursor: null }
     },
     async close() {
       isClosed = true

@@ -26,8 +26,9 @@ export interface Store {
    *  is `''`. Fewer than `limit` entries mean the end of the feed. Entries may come twice after a
    *  fault in the backend. */
   readFeed(cursor: string, limit: number): Promise<FeedPage>
-  /** Keys of live records that begin with `prefix`, about `limit` of them; start with the cursor `''`. A key may come twice,
-   *  and one that is written meanwhile may be missed. For rare operations: it reads the whole store. */
+  /** Keys of live records that begin with `prefix`, about `limit` of them; start with the cursor
+   *  `''`. A key may come twice, and one that is written meanwhile may be missed. For rare
+   *  operations: it reads the whole store. */
   scan(prefix: string, cursor: string, limit: number): Promise<KeyPage>
   close(): Promise<void>
 }

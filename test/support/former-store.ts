@@ -1,4 +1,5 @@
-/** Stores that version 0.1.0 wrote, see fixtures/store-0.1.0/make.mjs, and the tokens that it gave out. */
+/** Stores that version 0.1.0 wrote, see fixtures/store-0.1.0/make.mjs, and the tokens that it
+ *  gave out. */
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -234,6 +234,26 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.strictSame((await store.readFeed('', 10)).entries, ['next'])
   },
 
+  async 'a scan gives every live key with the prefix, page by page, and no other'(t, { store, twin, pass }) {
+    const wanted = Array.from({ length: 250 }, (_, index) => `user:${index}`).sort()
+    for (const key of wanted) await store.set(key, 'x', HOUR)
+    for (const key of ['user', 'user;', 'users:1', 'union:1', 'USER:1', 'ser:1', 'user*1'])
+      await store.set(key, 'x', HOUR)
+    await store.set('user:expired', 'x', 1)
+    await pass(5)
+    const seen: string[] = []
+    let cursor: string | null = ''
+    while (cursor !== null) {
+      const page: { keys: readonly string[]; cursor: string | null } = await twin.scan('user:', cursor, 100)
+      seen.push(...page.keys)
+      cursor = page.cursor
+    }
+    t.strictSame([...new Set(seen)].sort(), wanted)
+    await store.set('a[b]*?:1', 'x', HOUR)
+    t.strictSame((await twin.scan('a[b]*?:', '', 1_000)).keys.slice(0, 1), ['a[b]*?:1'])
+    t.strictSame((await twin.scan('none:', '', 1_000)).keys, [])
+  },
+
   async 'a closed store refuses everything'(t, { store, twin }) {
     await store.set('a', 'x', HOUR)
     await twin.close()
@@ -246,7 +266,8 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
       () => twin.compareAndSet('a', 'x', 'y', HOUR),
       () => twin.increment('n', HOUR),
       () => twin.appendFeed('a', HOUR),
-      () => twin.readFeed('', 1)
+      () => twin.readFeed('', 1),
+      () => twin.scan('', '', 1)
     ]
     for (const call of calls) await t.rejects(call(), { name: 'StoreError', message: 'the store is closed' })
     if (store !== twin) t.equal(await store.get('a'), 'x')
