@@ -4,17 +4,17 @@ import { checkedSchema, type JsonSchema } from '../src/config/schema.ts'
 
 const introduction = `# gateway.yaml
 
-The reference of every key. The schema makes this page by \`node scripts/generate.ts\`; editors get the same from
-\`config/gateway.schema.json\` when the file begins with
+The reference of every key. \`node scripts/generate.ts\` builds this page from the schema; editors use
+\`config/gateway.schema.json\` when the file starts with
 
 \`\`\`yaml
 # yaml-language-server: $schema=./config/gateway.schema.json
 \`\`\`
 
 \`wxgate validate\` lists every fault of a file with line, column and a hint, and checks that a sqlite store can be written.
-It reads, and creates nothing.
+It creates nothing.
 
-## How values are written
+## Form of values
 
 The file is YAML 1.2, read strictly: a key that is unknown or given twice, a value of the wrong type and a variable that is
 not set are errors. Only \`apps\`, \`secrets\`, \`upstreams\` and \`routes\` have no default.
@@ -27,14 +27,14 @@ not set are errors. Only \`apps\`, \`secrets\`, \`upstreams\` and \`routes\` hav
 | secret | text, or \`{ file: PATH }\`: the content of the file without the newline at its end |
 | boolean | \`true\` or \`false\`; \`yes\`, \`no\`, \`on\` and \`off\` are text |
 
-Paths are relative to where gateway.yaml is.
+Paths are relative to the folder of gateway.yaml.
 
 ### Variables
 
-\`\${VAR}\` in a value is replaced by the environment variable; it is an error when there is none. \`\${VAR:-default}\` takes
+\`\${VAR}\` in a value is replaced by the environment variable; an unset variable is an error. \`\${VAR:-default}\` takes
 the default when the variable is unset or empty; a default ends at the first \`}\`. \`$\${\` is a plain \`\${\`. Variables are
 filled in after the file was parsed, in values and never in keys, so the content of a variable cannot change the structure
-of the file. A value without quotes becomes a number or a boolean where one is wanted: \`port: \${PORT:-8080}\`.
+of the file. A value without quotes becomes a number or a boolean where the key needs one: \`port: \${PORT:-8080}\`.
 
 ### Words with a special meaning
 
@@ -44,8 +44,8 @@ of the file. A value without quotes becomes a number or a boolean where one is w
 
 ### Defaults from the environment
 
-Some keys have an environment variable, such as \`WXGATE_STORE\` for \`store\`. It is the default where the file leaves the key
-out; a key in the file wins. The container image sets \`WXGATE_STORE\` to its volume.
+Some keys have an environment variable, such as \`WXGATE_STORE\` for \`store\`. It is the default when the file leaves out
+the key; a key in the file takes precedence. The container image sets \`WXGATE_STORE\` to its volume.
 
 ### Settings that need permission by name
 
@@ -54,7 +54,7 @@ permission; the others are warnings, which \`wxgate validate --strict\` counts a
 
 | Name | Permits |
 |---|---|
-| \`sandbox\` | the stand-in for WeChat |
+| \`sandbox\` | the sandbox instead of WeChat |
 | \`generated-secrets\` | \`secrets: [generated]\` |
 | \`memory-store\` | \`store: memory\` |
 | \`service-public\` | a service listener that other machines can reach |

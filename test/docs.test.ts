@@ -1,6 +1,6 @@
 /** The documents and the product say the same. */
 import { existsSync, globSync, readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test } from 'tap'
 import { parse } from 'yaml'
 import { loadConfig } from '../src/config/load.ts'
@@ -99,6 +99,29 @@ test('both languages of the operations page have the same parts, in the same ord
   const shape = (text: string) =>
     text.split('\n').flatMap((line) => /^(#+|```\w+|\||- \[ \]|\d\.)/.exec(line)?.[0] ?? [])
   t.same(shape(chinese), shape(english))
+  t.end()
+})
+
+test('a page and its Chinese twin link to each other and show the same code', (t) => {
+  const twins = documents.filter((document) => document.endsWith('.zh-CN.md') && document.startsWith('docs/'))
+  t.ok(twins.length > 8)
+  for (const twin of twins) {
+    const page = twin.replace('.zh-CN', '')
+    const [english = '', chinese = ''] = [page, twin].map(readDocument)
+    t.ok(linksOf(english).includes(basename(twin)), page)
+    t.ok(linksOf(chinese).includes(basename(page)), twin)
+    const code = (text: string) => [...text.matchAll(/^```\w*/gm)].map(([fence]) => fence)
+    t.same(code(chinese), code(english), twin)
+  }
+  t.end()
+})
+
+test('the errors page lists the same codes in both languages, in the same order', (t) => {
+  const [english, chinese] = ['docs/errors.md', 'docs/errors.zh-CN.md'].map((page) =>
+    tableOf(readDocument(page), 'code').map(([code, status, action]) => `${code} ${status} ${action}`)
+  )
+  t.ok((english ?? []).length > 20)
+  t.same(chinese, english)
   t.end()
 })
 

@@ -113,7 +113,7 @@ test('a refused address is named, with the list that it belongs on', async (t) =
   next({ kind: 'errcode', errcode: 40164 })
   t.match((await check())[0], { status: 'failed', message: /40164/, advice: /IP allow list/ })
   next({ kind: 'html' })
-  t.match((await check())[0], { status: 'failed', message: /no usable answer/ })
+  t.match((await check())[0], { status: 'failed', message: /no valid answer/ })
 })
 
 test("an app that WeChat refuses does not hide another's result, and answers come in the order of the file", async (t) => {
