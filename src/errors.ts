@@ -135,3 +135,10 @@ export function toProblem(error: ApiError, requestId: string): Problem {
     request_id: requestId
   }
 }
+
+/** `ECONNREFUSED`, or the name of an error without a code. Messages can hold URLs with secrets. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error'
+  if ('code' in error && typeof error.code === 'string') return error.code
+  return error.name === 'TimeoutError' || error.name === 'AbortError' ? 'no answer in time' : error.name
+}

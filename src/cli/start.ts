@@ -69,6 +69,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     accessLog,
     version: version(),
     wechatUrl: sandboxUrl ?? config.wechat.apiBase,
+    checksApps: sandboxUrl === null,
     ...(link ? { groupMetrics: link.groupMetrics, isWorker: platform() === 'linux' } : {})
   })
   const urls = await listen(gateway, config)

@@ -42,7 +42,7 @@ export class NeedsRestart extends Error {
 
 export async function buildGateway(first: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
   const shared = createShared(first, dependencies)
-  const { lifecycle, revocations, guard, metrics, log, live } = shared
+  const { lifecycle, revocations, guard, metrics, log, live, appChecks } = shared
   const { limits, tls } = first.server
   let config = first
   let generation = await createGeneration(first, shared)
@@ -76,6 +76,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     // Closed last: requests on the edge may need it.
     await service.close(Math.max(0, deadline - performance.now()))
     revocations.stop()
+    appChecks.stop()
     await Promise.all([generation.close(), ...retired])
   }
 
@@ -88,10 +89,12 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     },
     async listen() {
       const isShared = dependencies.isWorker ?? false
-      return {
+      const addresses = {
         edge: await edge.listen(config.server.host, config.server.port, isShared),
         service: await service.listen(config.service.host, config.service.port, isShared)
       }
+      appChecks.use(config.apps)
+      return addresses
     },
     async ready() {
       await revocations.start()
@@ -111,6 +114,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       generation = await createGeneration(next, shared)
       config = next
       metrics.configured(next)
+      appChecks.use(next.apps)
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
       live.use(generation.authenticator)
       edge.use(generation.edge)

@@ -7,6 +7,7 @@ import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
 import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
 import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import { createRevocations, type Revocations } from '../identity/revocations.ts'
+import { judgeApp } from '../platforms/wechat/probe.ts'
 import { createLiveConnections, type LiveConnections } from '../proxy/live-connections.ts'
 import type { Store } from '../store/port.ts'
 import { type StoreWatch, watchStore } from '../store/watch.ts'
@@ -15,6 +16,7 @@ import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import { createPools, type Pools } from '../upstream/pools.ts'
 import { createLookup } from '../upstream/resolver.ts'
+import { type AppChecks, createAppChecks } from './app-checks.ts'
 import { type Borrower, createLender } from './lender.ts'
 
 export interface GatewayDependencies {
@@ -32,6 +34,8 @@ export interface GatewayDependencies {
   readonly isWorker?: boolean
   /** In a worker: returns the metrics of the whole group, given a function for its own. */
   readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
+  /** True: asks WeChat about the credentials of each app. */
+  readonly checksApps?: boolean
 }
 
 export interface Shared extends GatewayDependencies {
@@ -51,6 +55,7 @@ export interface Shared extends GatewayDependencies {
   readonly live: LiveConnections
   /** Connections to upstreams. */
   readonly pools: Pools
+  readonly appChecks: AppChecks
   readonly lender: { open(): Borrower }
 }
 
@@ -75,6 +80,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
   const observers: readonly RecordObserver[] = [accessLog, metrics]
   const guard = createGuard(log)
   const lookup = dependencies.lookup ?? createLookup({ clock })
+  const probe = { apiBase: dependencies.wechatUrl, timeoutMs: config.wechat.timeout, now: clock.now, lookup }
   return {
     ...dependencies,
     store,
@@ -92,6 +98,11 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     lookup,
     live: createLiveConnections({ clock, revocations }),
     pools: createPools({ lookup }),
+    appChecks: createAppChecks({
+      probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,
+      clock,
+      log
+    }),
     lender: createLender()
   }
 }

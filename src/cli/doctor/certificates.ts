@@ -1,7 +1,8 @@
 /** The certificates of `server.tls`: complete, and not about to expire. */
 import { readFileSync } from 'node:fs'
 import { type ChainFault, chainFaults } from '../../crypto/certificate-chain.ts'
-import { type Finding, failed, ok, reasonOf, warning } from './finding.ts'
+import { reasonOf } from '../../errors.ts'
+import { type Finding, failed, ok, warning } from './finding.ts'
 
 export function checkCertificates(certFiles: readonly string[], now: number): Finding[] {
   return certFiles.flatMap((file) => {

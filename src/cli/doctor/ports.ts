@@ -1,7 +1,8 @@
 /** Checks that the ports of both listeners are free or belong to a running gateway. */
 import { createServer } from 'node:net'
 import { Agent, request } from 'undici'
-import { type Finding, failed, ok, reasonOf } from './finding.ts'
+import { reasonOf } from '../../errors.ts'
+import { type Finding, failed, ok } from './finding.ts'
 
 export interface ListenerCheck {
   readonly key: 'server' | 'service'

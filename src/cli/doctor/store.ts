@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '../../clock.ts'
+import { reasonOf } from '../../errors.ts'
 import { openStore } from '../../store/open.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { type Finding, failed, ok, reasonOf, warning } from './finding.ts'
+import { type Finding, failed, ok, warning } from './finding.ts'
 
 const TRIES = 3
 const PAUSE_MS = 300

@@ -6,7 +6,8 @@ import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { TlsClientConfig } from '../../config/config.ts'
 import { lifeFaults } from '../../crypto/certificate-chain.ts'
-import { type Finding, failed, ok, reasonOf, warning } from './finding.ts'
+import { reasonOf } from '../../errors.ts'
+import { type Finding, failed, ok, warning } from './finding.ts'
 
 export interface CheckedUpstream {
   readonly name: string

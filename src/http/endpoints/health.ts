@@ -12,6 +12,7 @@ export interface HealthDeps {
     age(): number
   }
   readonly storeWatch: { isWritable(): boolean }
+  readonly appChecks: { states(): Readonly<Record<string, string>> }
 }
 
 const STATUS = { type: 'string', description: '`ok`, or the reason in one word.' }
@@ -64,12 +65,14 @@ export function addHealth(app: FastifyInstance, deps: HealthDeps): void {
   })
 }
 
-function checks({ lifecycle, revocations, storeWatch }: HealthDeps) {
+function checks({ lifecycle, revocations, storeWatch, appChecks }: HealthDeps) {
   const age = revocations.age()
   const isWell = age < 2_000 && storeWatch.isWritable()
   return {
     lifecycle: lifecycle.isDraining ? 'draining' : lifecycle.isReady ? 'ok' : 'starting',
     store: !revocations.isTrusted ? 'away' : isWell ? 'ok' : 'degraded',
-    store_age_seconds: Number.isFinite(age) ? Math.round(age / 1000) : null
+    store_age_seconds: Number.isFinite(age) ? Math.round(age / 1000) : null,
+    // Does not count for readiness: requests with a token need no call to WeChat.
+    apps: appChecks.states()
   }
 }

@@ -1,9 +1,11 @@
 /** Asks WeChat whether it accepts an app's AppSecret from this machine. */
+import type { LookupFunction } from 'node:net'
 import { Agent, request } from 'undici'
+import { reasonOf } from '../../errors.ts'
 import { operatorHint, readErrcode } from './errcodes.ts'
 import type { WeChatAnswer } from './transport.ts'
 
-export interface AppProbe {
+interface AppProbe {
   /** 0 when accepted. */
   readonly errcode: number
   /** The next step of an operator; null for an errcode without a known cause. */
@@ -19,15 +21,60 @@ export interface ProbeOptions {
   readonly timeoutMs: number
   /** Unix time in milliseconds. */
   readonly now: () => number
+  /** Default: the resolver of the system. */
+  readonly lookup?: LookupFunction
+}
+
+/** A probe in words for an operator. `unknown`: WeChat neither accepted nor refused the app. */
+export type ProbeVerdict =
+  | { readonly state: 'ok' }
+  | {
+      readonly state: 'refused' | 'unknown'
+      /** Null without an answer. */
+      readonly errcode: number | null
+      readonly problem: string
+      readonly advice: string
+    }
+
+/** Settles within the timeout, with a verdict in every case. Its texts hold no secret. */
+export async function judgeApp(
+  options: ProbeOptions,
+  app: { readonly appId: string; readonly secret: string }
+): Promise<ProbeVerdict & { readonly clockOffsetMs: number | null }> {
+  try {
+    const probe = await probeApp(options, app)
+    return { ...judge(probe), clockOffsetMs: probe.clockOffsetMs }
+  } catch (error) {
+    return {
+      state: 'unknown',
+      errcode: null,
+      problem: `${new URL(options.apiBase).origin} gives no valid answer (${reasonOf(error)})`,
+      advice: 'let this machine connect to it: DNS, firewall, outbound proxy',
+      clockOffsetMs: null
+    }
+  }
+}
+
+function judge({ errcode, hint, refusedAddress }: AppProbe): ProbeVerdict {
+  if (errcode === 0) return { state: 'ok' }
+  const problem = `WeChat refuses it with ${errcode}${hint === null ? '' : `: ${hint}`}`
+  if (errcode === 40164) {
+    const address = refusedAddress ?? 'the address of this machine'
+    const advice = `add ${address} to the IP allow list (IP白名单) of the mini-program`
+    return { state: 'refused', errcode, problem, advice }
+  }
+  if (errcode === -1 || Number.isNaN(errcode)) return { state: 'unknown', errcode, problem, advice: 'try again later' }
+  const advice = 'compare appid and AppSecret with the console of the mini-program (开发设置)'
+  return { state: 'refused', errcode, problem, advice }
 }
 
 /** Calls stable_token once, which returns the token in force and leaves it valid for others.
  *  Throws when the answer cannot be read. */
-export async function probeApp(
-  { apiBase, timeoutMs, now }: ProbeOptions,
+async function probeApp(
+  { apiBase, timeoutMs, now, lookup }: ProbeOptions,
   app: { readonly appId: string; readonly secret: string }
 ): Promise<AppProbe> {
-  const dispatcher = new Agent({ connect: { timeout: timeoutMs } })
+  const dispatcher = new Agent({ connect: { timeout: timeoutMs, ...(lookup ? { lookup } : {}) } })
   const signal = AbortSignal.timeout(timeoutMs)
   try {
     const sentAt = now()
