@@ -1,10 +1,10 @@
-/** The access log: one line a request. */
+/** The access log: one line per request. */
 import { test } from 'tap'
 import { buildTestGateway } from './support/gateway.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
-test('the access log has one JSON line a request: what was asked, decided and why, and no query', async (t) => {
+test('the access log has one JSON line per request with request, decision and reason, and no query', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const login = await fetch(`${gateway.url}/auth/login?secret=canary-query`, {
@@ -40,7 +40,7 @@ test('the access log has one JSON line a request: what was asked, decided and wh
   t.notMatch(gateway.lines.join(''), /canary-(?:query|cookie|token)|eyJ/)
 })
 
-test('the combined log is what readers of Apache logs understand', async (t) => {
+test('the combined log has the format that readers of Apache logs parse', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, { config: { logging: { format: 'combined' } } })
   await fetch(`${gateway.url}/public/x?canary-query`)

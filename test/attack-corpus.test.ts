@@ -1,4 +1,5 @@
-/** The corpus of the self-test against a gateway whose upstream is watched: what no client can see. */
+/** Runs the corpus of the self-test against a gateway with a watched upstream, to check what a
+ *  client cannot see. */
 import { test } from 'tap'
 import type { Case } from '../src/selftest/case.ts'
 import { fill } from '../src/selftest/corpus/placeholders.ts'
@@ -42,7 +43,7 @@ async function watch(t: Teardown): Promise<Watched> {
   return { dial, upstream, facts, openId }
 }
 
-/** Sends a case; gives its verdict and the requests that reached the upstream. */
+/** Sends a case; returns its verdict and the requests that reached the upstream. */
 async function send({ dial, upstream, facts }: Watched, attack: Case) {
   upstream.seen.length = 0
   const { verdict, answers } = await attempt(dial, attack, facts, TIMEOUT)
@@ -100,7 +101,7 @@ test('without a token no header makes an identity upstream', async (t) => {
   t.same(faults, [])
 })
 
-/** Rows whose fault lies in the bytes, not in the missing token. */
+/** Rows whose fault is in the bytes, not in the missing token. */
 const isMalformed = ({ row: { expected }, expected: each, bytes }: Case) =>
   each === undefined &&
   expected.kind === 'refused' &&
@@ -108,7 +109,7 @@ const isMalformed = ({ row: { expected }, expected: each, bytes }: Case) =>
   expected.codes.some((code) => code === 'bad_header' || code === 'bad_path' || code === 'headers_too_large') &&
   !bytes.includes('{end}')
 
-test('malformed paths, heads and bodies are refused whatever the route and the token, before the upstream', async (t) => {
+test('malformed paths, heads and bodies are refused before the upstream, whatever the route and the token', async (t) => {
   const watched = await watch(t)
   const { upstream, facts, dial } = watched
   const { subject } = facts
@@ -122,7 +123,7 @@ test('malformed paths, heads and bodies are refused whatever the route and the t
     upstream.seen.length = 0
     const { answers } = await attempt(dial, attack, facts, TIMEOUT)
     const statuses = answers.map(({ status }) => status).join()
-    // A harmless request follows, and is answered 401 where the connection goes on.
+    // A harmless request follows, and gets 401 when the connection stays open.
     if (!/^(?:400|405|413|414|431)?(?:,401)?$/.test(statuses)) faults.push(`${attack.id}: answered ${statuses}`)
     if (upstream.seen.length > 0) faults.push(`${attack.id}: ${upstream.seen.length} requests upstream`)
   }

@@ -1,5 +1,5 @@
-/** Requests and their bodies as an upstream receives them, and answers in their order. The corpus of the self-test
- *  (attack-corpus.test.ts) has the requests that are refused. */
+/** Requests and bodies as an upstream receives them, and answers in their order. The corpus of
+ *  the self-test (attack-corpus.test.ts) has the refused requests. */
 import { test } from 'tap'
 import { startTarget } from './support/attack.ts'
 import { exchange } from './support/raw-client.ts'
@@ -8,7 +8,7 @@ const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: test\r\n\r\n'
 const post = (lines: string, body: string) => `POST /x HTTP/1.1\r\nHost: test\r\n${lines}\r\n\r\n${body}`
 const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`
 
-test('a chunked body is framed anew', async (t) => {
+test('the gateway frames a chunked body itself', async (t) => {
   const target = await startTarget(t)
   for (const value of ['CHUNKED', 'Chunked', '\tchunked', 'chunked ', ' \t chunked']) {
     const outcome = await target.attack(post(`Transfer-Encoding:${value}`, `${chunk('{"a":')}${chunk('1}')}0\r\n\r\n`))
@@ -64,7 +64,7 @@ test('the body of a GET or HEAD is not a request', async (t) => {
   t.same(refused.seen, [])
 })
 
-test('Connection cannot take the framing away', async (t) => {
+test('Connection cannot remove the framing', async (t) => {
   const target = await startTarget(t)
   for (const line of [
     'Connection: content-length',
@@ -116,7 +116,7 @@ test('HTTP/1.0 is served, but not with chunks', async (t) => {
   t.equal(expecting.responses[0]?.status, 200)
 })
 
-test('CONNECT behind a request is 405, and the connection ends', async (t) => {
+test('CONNECT after a request is 405, and the connection ends', async (t) => {
   const target = await startTarget(t)
   const { responses, isClosed } = await exchange(
     target.gateway.port,
@@ -134,7 +134,7 @@ test('CONNECT behind a request is 405, and the connection ends', async (t) => {
   )
 })
 
-test('TRACE is 405, and a method that the route does not take as well', async (t) => {
+test('TRACE and a method without a route are 405', async (t) => {
   const routes = [
     { path: '/x', upstream: 'app', auth: 'public', methods: ['GET', 'POST'] },
     { path: '/', upstream: 'app', auth: 'public' }
@@ -169,7 +169,7 @@ test('TRACE is 405, and a method that the route does not take as well', async (t
   }
   t.equal((await target.attack('HEAD /x HTTP/1.1\r\nHost: test\r\n\r\n', { isHead: true })).status, 200)
   t.equal((await target.attack('GET /X HTTP/1.1\r\nHost: test\r\n\r\n')).status, 200)
-  // A server that ignores case would take DELETE /X for the stricter /x.
+  // A server that ignores case would read DELETE /X as the stricter /x.
   t.equal((await target.attack('DELETE /X HTTP/1.1\r\nHost: test\r\n\r\n')).status, 404)
   t.equal((await target.attack('GET /auth/login HTTP/1.1\r\nHost: test\r\n\r\n')).status, 405)
 })
@@ -278,7 +278,7 @@ test('headers that do not end in time are 408', async (t) => {
   t.equal(body.responses[0]?.status, 408)
 })
 
-test('garbage behind a request is answered after it, and never in the middle of its answer', async (t) => {
+test('garbage after a request is answered after it, and never in the middle of its answer', async (t) => {
   const target = await startTarget(t)
   for (const garbage of [
     'garbage\r\n\r\n',
@@ -312,7 +312,7 @@ test('garbage behind a request is answered after it, and never in the middle of 
   t.notOk(target.upstream.seen.some(({ url }) => url === '/smuggled'))
 })
 
-test('a declined upgrade takes nothing with it and nothing is answered in its place', async (t) => {
+test('a declined upgrade loses no request and gets no second answer', async (t) => {
   const target = await startTarget(t)
   const upgrade = 'GET /one HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n'
   const { responses, isClosed } = await exchange(

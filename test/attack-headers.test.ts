@@ -1,5 +1,5 @@
-/** Headers as an upstream receives them. The corpus of the self-test (attack-corpus.test.ts) has the forged and the
- *  malformed ones. */
+/** Headers as an upstream receives them. The corpus of the self-test (attack-corpus.test.ts)
+ *  has the forged and malformed ones. */
 import { test } from 'tap'
 import { startTarget, type Target, valuesOf } from './support/attack.ts'
 import { exchange } from './support/raw-client.ts'
@@ -29,7 +29,7 @@ test('names that no server folds into an identity header pass', async (t) => {
   for (const name of ['x-openid-', 'x--openid', 'xopenid', 'x-trace', 'x-sessions']) t.ok(headers[name], name)
 })
 
-test('headers named in Connection end at the gateway, except those that it writes and those that frame the body', async (t) => {
+test('headers named in Connection end at the gateway, except those that it writes and the framing', async (t) => {
   const target = await startTarget(t)
   const body = '{"a":1}'
   for (const line of [
@@ -109,7 +109,7 @@ test('headers that only a proxy may set are written by the gateway, once each', 
   }
 })
 
-test('the client of a trusted proxy is the rightmost address that is no trusted proxy', async (t) => {
+test('the client behind a trusted proxy is the rightmost address that is not a trusted proxy', async (t) => {
   const server = { host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1', '10.0.0.0/8', 'fe80::/10'] }
   const target = await startTarget(t, { config: { server } })
   for (const [forwardedFor, client] of [
@@ -148,7 +148,7 @@ test('the client of a trusted proxy is the rightmost address that is no trusted 
   t.notMatch(good.seen[0]?.rawHeaders.join('\n'), /EVIL|6\.6\.6\.6/)
 })
 
-test('a WebSocket handshake goes through the same headers', async (t) => {
+test('a WebSocket handshake passes the same header rules', async (t) => {
   const upstream = await startRawUpstream(t, (socket) => {
     socket.write(
       'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-OpenId: EVIL\r\nSec-WebSocket-Accept: x\r\n\r\n'
@@ -193,7 +193,7 @@ test('a WebSocket handshake goes through the same headers', async (t) => {
   t.equal(upstream.heads.length, count)
 })
 
-test('a handshake behind a request that is not answered yet does not overtake its answer', async (t) => {
+test('a handshake does not overtake the answer to the request before it', async (t) => {
   const upstream = await startRawUpstream(t, (socket, head) => {
     if (head.startsWith('GET /slow ')) setTimeout(() => socket.write(ok('slow')), 150)
     else if (/^upgrade:/im.test(head))
@@ -215,7 +215,7 @@ test('a handshake behind a request that is not answered yet does not overtake it
   )
 })
 
-test('every valid Host is served and told to the upstream', async (t) => {
+test('every valid Host is served and forwarded', async (t) => {
   const target = await startTarget(t)
   for (const host of ['a', 'a:80', 'A.example:8080', '[::1]', '[::1]:80', '127.0.0.1', 'a.', 'x--y.cn']) {
     const { status, seen } = await target.attack(`GET /x HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
@@ -269,7 +269,7 @@ test('headers at the limit are served, longer and more ones are 431', async (t) 
   t.match(metrics, /431/)
 })
 
-test('the credential never reaches the upstream, whatever the route asks for', async (t) => {
+test('the credential never reaches the upstream, whatever the route requires', async (t) => {
   const target = await startTarget(t, {
     config: {
       routes: [

@@ -1,5 +1,6 @@
-/** Access tokens that somebody made up, bent or misplaced. Rows J01 to J28 of the attack corpus, for every algorithm, over
- *  the wire; jose is asked about each token with the same key and rules, and may never be stricter than we are. */
+/** Invented, altered and misplaced access tokens: rows J01 to J28 of the attack corpus, for
+ *  every algorithm, over the wire. jose judges each token with the same key and rules, and may
+ *  never be stricter than the gateway. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { createLocalJWKSet, exportJWK, type JSONWebKeySet, jwtVerify } from 'jose'
 import { type Test, t as tap, test } from 'tap'
@@ -21,7 +22,7 @@ const upstream = await startUpstream(tap)
 
 interface Kit extends Mint {
   readonly gateway: TestGateway
-  /** Of a login. */
+  /** From a login. */
   readonly good: string
   readonly refreshToken: string
 }
@@ -56,12 +57,13 @@ async function send(kit: Kit, token: string, path = '/api'): Promise<Verdict> {
 }
 
 interface Case {
-  /** jose takes it; we do not, for the reason given. */
+  /** The reason why the gateway refuses a token that jose accepts. */
   readonly stricter?: string
   readonly code?: string
 }
 
-/** Every token is refused with 401 and, unless told, `token_invalid`, and never reaches the upstream. */
+/** Every token is refused with 401 and, by default, `token_invalid`, and never reaches the
+ *  upstream. */
 async function refused(
   t: Test,
   kit: Kit,
@@ -77,7 +79,7 @@ async function refused(
   t.equal(upstream.seen.length, reached, 'nothing went upstream')
 }
 
-/** The same, for tokens about which jose may think what it likes. */
+/** The same for tokens on which the verdict of jose does not matter. */
 async function refusedWhateverJoseSays(t: Test, kit: Kit, tokens: Record<string, string>) {
   for (const [name, token] of Object.entries(tokens))
     t.same(await send(kit, token), { status: 401, code: 'token_invalid' }, `${kit.algorithm}: ${name}`)
@@ -92,14 +94,14 @@ function attack(title: string, run: (t: Test, kit: Kit) => Promise<void>): void 
 const signed = (kit: Kit, text: string) => `${text}.${kit.signature(text)}`
 const now = () => Math.floor(clock.now() / 1000)
 
-attack('a token of a login and one with the same claims and key are accepted, by jose too', async (t, kit) => {
+attack('a token of a login and one with the same claims and key are accepted, also by jose', async (t, kit) => {
   for (const token of [kit.good, kit.token()]) {
     t.equal((await send(kit, token)).status, 200, kit.algorithm)
     t.ok(await joseAccepts(kit, token, clock))
   }
 })
 
-attack('J01 alg "none" in any spelling, no alg, or an alg that is no text, is refused', async (t, kit) => {
+attack('J01 alg "none" in any spelling, no alg, or an alg that is not text, is refused', async (t, kit) => {
   const algs = [
     'none',
     'None',
@@ -141,7 +143,7 @@ attack('J02 another algorithm of the family, with the same key, is refused', asy
   await refused(t, kit, tokens)
 })
 
-attack('J03 the public key, or the secret as configured, is no HMAC key in any of its forms', async (t, kit) => {
+attack('J03 the public key, or the secret as configured, is not an HMAC key in any of its forms', async (t, kit) => {
   const tokens: Record<string, string> = {}
   const add = (name: string, key: Buffer | string) => {
     tokens[name] = hmacToken({ ...kit.header, alg: 'HS256' }, kit.payload(), key)
@@ -176,10 +178,15 @@ attack('J04 a token with "crit" is refused', async (t, kit) => {
     b64: kit.token({}, { crit: ['b64'], b64: false }),
     text: kit.token({}, { crit: 'b64' })
   })
-  await refused(t, kit, { 'b64 true': kit.token({}, { crit: ['b64'], b64: true }) }, { stricter: 'not as we write it' })
+  await refused(
+    t,
+    kit,
+    { 'b64 true': kit.token({}, { crit: ['b64'], b64: true }) },
+    { stricter: 'not as the gateway writes it' }
+  )
 })
 
-attack('J05 keys that a token brings or points at are neither used nor fetched', async (t, kit) => {
+attack('J05 keys that a token carries or points to are neither used nor fetched', async (t, kit) => {
   let fetched = 0
   const server = await startServer(t, (_req, res) => {
     fetched++
@@ -198,11 +205,11 @@ attack('J05 keys that a token brings or points at are neither used nor fetched',
     x5c: hmacToken({ ...kit.header, alg: 'HS256', x5c: ['MIIB'] }, kit.payload(), secret)
   })
   const strangers = { jwk: kit.token({}, { jwk }), jku: kit.token({}, { jku: url }), x5u: kit.token({}, { x5u: url }) }
-  await refused(t, kit, strangers, { stricter: 'no header but the one we write' })
+  await refused(t, kit, strangers, { stricter: 'only the header that the gateway writes' })
   t.equal(fetched, 0)
 })
 
-attack('J06 a kid is looked up in memory as it stands, and nowhere else', async (t, kit) => {
+attack('J06 a kid is looked up in memory unchanged, and nowhere else', async (t, kit) => {
   const kids = ['../../../../dev/null', "x' OR 1=1", 'k'.repeat(2_000), '', 'AAAAAAAA', `${kit.key.kid} `, '__proto__']
   const others = [undefined, null, 1, [kit.key.kid], 'constructor', 'toString', kit.key.kid.toUpperCase()]
   const tokens: Record<string, string> = {}
@@ -210,7 +217,7 @@ attack('J06 a kid is looked up in memory as it stands, and nowhere else', async 
   const bad = Object.fromEntries(Object.entries(tokens).filter(([name]) => /null|1$|\[/.test(name)))
   await refusedWhateverJoseSays(t, kit, bad)
   for (const name of Object.keys(bad)) delete tokens[name]
-  await refused(t, kit, tokens, { stricter: 'jose is given one key and does not look at kid' })
+  await refused(t, kit, tokens, { stricter: 'jose has one key and ignores kid' })
   await refused(t, kit, { '10 KiB': kit.token({}, { kid: 'k'.repeat(10_240) }) }, { stricter: 'too long' })
 })
 
@@ -229,19 +236,19 @@ attack('J07 a token without one of its claims is refused', async (t, kit) => {
   for (const claim of ['exp', 'iat', 'iss', 'aud', 'sub', 'sid', 'epoch', 'status'])
     tokens[claim] = kit.token({ [claim]: undefined })
   await refused(t, kit, tokens)
-  await refused(t, kit, { oid: kit.token({ oid: undefined }) }, { stricter: 'nobody is who has no openid' })
+  await refused(t, kit, { oid: kit.token({ oid: undefined }) }, { stricter: 'a user needs an openid' })
 })
 
-attack('J08 times that are no numbers are refused', async (t, kit) => {
+attack('J08 times that are not numbers are refused', async (t, kit) => {
   const tokens: Record<string, string> = {}
   for (const value of [String(now() + 60), null, true, [now() + 60], {}, ''])
     for (const claim of ['exp', 'iat']) tokens[`${claim} ${JSON.stringify(value)}`] = kit.token({ [claim]: value })
   await refused(t, kit, tokens)
 })
 
-attack('J09 a token that would live for ever, or longer than we let one live, is refused', async (t, kit) => {
+attack('J09 a token that would live for ever, or longer than accessTtl, is refused', async (t, kit) => {
   const raw = (exp: string) => kit.tokenOf(JSON.stringify(kit.payload()).replace(/"exp":\d+/, `"exp":${exp}`))
-  const strict = { stricter: 'jose knows no longest life' }
+  const strict = { stricter: 'jose has no longest life' }
   await refused(t, kit, { infinity: raw('1e400') }, strict)
   await refused(t, kit, { 'minus infinity': raw('-1e400') })
   await refused(t, kit, { 'beyond integers': raw('9007199254740993'), '1e20': raw('1e20') }, strict)
@@ -258,7 +265,12 @@ attack('J10 exp now, in the past, negative or with a fraction is refused', async
   await refused(t, kit, { now: kit.token({ iat, exp: now() }) }, { code, stricter: 'no leeway at the end of a life' })
   await refused(t, kit, { 'a minute ago': kit.token({ iat, exp: now() - 60 }) }, { code })
   await refused(t, kit, { negative: kit.token({ exp: -1 }), zero: kit.token({ exp: 0 }) })
-  await refused(t, kit, { fraction: kit.token({ exp: now() + 60.5 }) }, { stricter: 'we write whole seconds' })
+  await refused(
+    t,
+    kit,
+    { fraction: kit.token({ exp: now() + 60.5 }) },
+    { stricter: 'the gateway writes whole seconds' }
+  )
   await refused(
     t,
     kit,
@@ -267,7 +279,7 @@ attack('J10 exp now, in the past, negative or with a fraction is refused', async
   )
 })
 
-attack('J11 a token whose nbf is in the future, or no number, is refused', async (t, kit) => {
+attack('J11 a token whose nbf is in the future, or not a number, is refused', async (t, kit) => {
   await refused(t, kit, { 'in 1000 s': kit.token({ nbf: now() + 1000 }), text: kit.token({ nbf: 'now' }) })
   t.equal((await send(kit, kit.token({ nbf: now() - 1 }))).status, 200)
 })
@@ -278,7 +290,7 @@ attack('J12 a token issued in the future is refused beyond the skew of clocks', 
   t.equal((await send(kit, ahead(5))).status, 200)
 })
 
-attack('J13 of a claim given twice the last counts, as for jose', async (t, kit) => {
+attack('J13 the last of two equal claims counts, as for jose', async (t, kit) => {
   const twice = (name: string, first: unknown, last: unknown) => {
     const rest = JSON.stringify(kit.payload({ [name]: undefined })).slice(1)
     return kit.tokenOf(`{"${name}":${JSON.stringify(first)},"${name}":${JSON.stringify(last)},${rest}`)
@@ -292,10 +304,10 @@ attack('J13 of a claim given twice the last counts, as for jose', async (t, kit)
   }
   const header = JSON.stringify(kit.header)
   const double = { 'alg twice': kit.tokenOf(JSON.stringify(kit.payload()), `{"alg":"none",${header.slice(1)}`) }
-  await refused(t, kit, double, { stricter: 'no header but the one we write' })
+  await refused(t, kit, double, { stricter: 'only the header that the gateway writes' })
 })
 
-attack('J14 a payload that is no object, or no JSON, is refused', async (t, kit) => {
+attack('J14 a payload that is not an object, or not JSON, is refused', async (t, kit) => {
   const tokens: Record<string, string> = {}
   const good = JSON.stringify(kit.payload())
   for (const text of ['[]', `[${good}]`, '"text"', JSON.stringify(good), 'null', '1', 'true', '{', '', `${good}x`])
@@ -306,7 +318,7 @@ attack('J14 a payload that is no object, or no JSON, is refused', async (t, kit)
   await refused(t, kit, { 'byte order mark': kit.tokenOf(`\uFEFF${good}`) }, { stricter: 'jose drops it' })
 })
 
-attack('J15 __proto__ in a token changes nothing but itself', async (t, kit) => {
+attack('J15 __proto__ in a token changes only itself', async (t, kit) => {
   const body = JSON.stringify(kit.payload()).slice(1)
   const token = kit.tokenOf(
     `{"__proto__":{"admin":true,"claims":{"role":"admin"},"epoch":9},"constructor":{"prototype":{"admin":true}},${body}`
@@ -379,7 +391,7 @@ attack('J18 too few or too many segments are refused', async (t, kit) => {
   })
 })
 
-attack('J19 a subject, session or openid that is none of our ids is refused', async (t, kit) => {
+attack('J19 a subject, session or openid that is not a valid id is refused', async (t, kit) => {
   const bad: unknown[] = ['a\r\nX-OpenId: evil', '中文', 'a b', '', 'x'.repeat(129), 'a\u0000', '../x', 'a,b']
   const texts = Object.fromEntries(
     bad.flatMap((value) => [
@@ -387,18 +399,18 @@ attack('J19 a subject, session or openid that is none of our ids is refused', as
       [`sid ${value}`, kit.token({ sid: value })]
     ])
   )
-  await refused(t, kit, texts, { stricter: 'jose does not know our ids' })
+  await refused(t, kit, texts, { stricter: 'jose does not check ids' })
   await refusedWhateverJoseSays(t, kit, { object: kit.token({ sub: { a: 1 } }), number: kit.token({ sub: 1 }) })
   const sealer = createSealer(createKeyRing([SECRET]), 'openid', { deterministic: true })
   const context = `${APPID}:session-0123456789abcd`
   const sealed = ['oX\r\nX-AppId: evil\n', 'short\n', '\n', 'o中文中文中文\n', 'oPlainOpenId00\nuni on id']
   const tokens = Object.fromEntries(sealed.map((text) => [text, kit.token({ oid: sealer.seal(text, context) })]))
-  await refused(t, kit, tokens, { stricter: 'jose cannot look into it' })
+  await refused(t, kit, tokens, { stricter: 'jose cannot decrypt it' })
   const plain = ['oX\r\nX-AppId: evil', 1, null, ['oPlainOpenId00'], '']
   const open = Object.fromEntries(
     plain.map((openid) => [JSON.stringify(openid), kit.token({ oid: undefined, openid })])
   )
-  await refused(t, kit, open, { stricter: 'jose does not know openids' })
+  await refused(t, kit, open, { stricter: 'jose does not check openids' })
 })
 
 attack(
@@ -415,16 +427,16 @@ attack(
     const gone = 'wx0000000000000000'
     const sealer = createSealer(createKeyRing([SECRET]), 'openid', { deterministic: true })
     const oid = sealer.seal('oMintedOpenId-000000000000001\n', `${gone}:session-0123456789abcd`)
-    await refused(t, kit, { 'an app that is not configured any more': kit.token({ aud: gone, oid }) })
-    // Its openid is sealed to the mini-program it was issued for.
-    await refused(t, kit, { 'other app of ours': kit.token({ aud: OTHER_APPID }) })
+    await refused(t, kit, { 'an app that is no longer configured': kit.token({ aud: gone, oid }) })
+    // Its openid is sealed for the mini-program it was issued for.
+    await refused(t, kit, { 'another configured app': kit.token({ aud: OTHER_APPID }) })
     t.same(await send(kit, kit.good, '/other'), { status: 403, code: 'app_not_allowed' })
     const bob = await kit.gateway.login('bob', OTHER_APPID)
     t.equal((await send(kit, bob.access_token, '/other')).status, 200)
   }
 )
 
-attack('J21 nothing else that we sign passes for an access token', async (t, kit) => {
+attack('J21 no other signed text of the gateway passes as an access token', async (t, kit) => {
   const types = ['rt+jwt', 'assert+jwt', 'JWT', 'at+JWT', 'AT+JWT', 'application/at+jwt', '', undefined, null, 1]
   const tokens = Object.fromEntries(types.map((typ) => [`typ ${JSON.stringify(typ)}`, kit.token({}, { typ })]))
   await refusedWhateverJoseSays(t, kit, tokens)
@@ -444,7 +456,7 @@ attack('J21 nothing else that we sign passes for an access token', async (t, kit
 attack('J22 a token of more than 4 KiB is refused', async (t, kit) => {
   for (const size of [4_096, 9_000, 11_000]) {
     const token = kit.token({ pad: 'x'.repeat(size) })
-    await refused(t, kit, { [`${size} bytes`]: token }, { stricter: 'longer than any we issue' })
+    await refused(t, kit, { [`${size} bytes`]: token }, { stricter: 'longer than any issued token' })
   }
   const head = (
     await kit.gateway.raw(
@@ -454,7 +466,7 @@ attack('J22 a token of more than 4 KiB is refused', async (t, kit) => {
   t.match(head, / 431 /)
 })
 
-test('J22 the length is looked at before any cryptography', async (t) => {
+test('J22 the length is checked before any cryptography', async (t) => {
   let verified = 0
   const count = () => {
     verified++
@@ -474,7 +486,7 @@ attack('J23 the credential is Bearer, one space and the token; the scheme is in 
     const text = await gateway.raw(`GET /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines}\r\n\r\n`)
     return [Number(text.slice(9, 12)), /"code":"(\w+)"/.exec(text)?.[1] ?? null] as const
   }
-  // Optional space around a field value is no part of it (RFC 9110, section 5.5).
+  // Optional white space around a field value is not part of it (RFC 9110, section 5.5).
   for (const value of [`bearer ${good}`, `BEARER ${good}`, `bEaReR ${good}`, `Bearer ${good} `, `Bearer ${good}\t`])
     t.same(await ask(`Authorization: ${value}`), [200, null], JSON.stringify(value.replace(good, 'T')))
   const bad = [
@@ -510,7 +522,7 @@ attack('J23 the credential is Bearer, one space and the token; the scheme is in 
   t.same(await ask('X-Nothing: 1'), [401, 'token_missing'])
 })
 
-attack('J24 a token anywhere but in Authorization is not read, and not logged', async (t, kit) => {
+attack('J24 a token outside Authorization is not read, and not logged', async (t, kit) => {
   const { gateway, good } = kit
   const places: RequestInit[] = [
     { headers: { cookie: `access_token=${good}; token=${good}` } },
@@ -525,7 +537,7 @@ attack('J24 a token anywhere but in Authorization is not read, and not logged', 
   t.notMatch(gateway.lines.join(''), good.split('.')[2])
 })
 
-attack('J25 what a verified token is remembered for is its signature alone', async (t, kit) => {
+attack('J25 only the signature of a verified token is remembered', async (t, kit) => {
   const { gateway } = kit
   const carol = await gateway.login('carol', APPID)
   const same = createMint(kit.algorithm, clock, 'another-secret-of-more-than-32-characters').token()
@@ -599,7 +611,7 @@ attack('J27 signatures of zeros, in DER, or of another size are refused', async 
   )
 })
 
-test('J28 verdicts do not depend on what was asked before, and hostile text gets one', async (t) => {
+test('J28 verdicts do not depend on earlier requests, and hostile text gets one', async (t) => {
   for (const kit of kits) {
     const { accessTokens } = kit.gateway.gateway.parts
     const bad = `${kit.good.slice(0, -8)}AAAAAAAA`
@@ -617,7 +629,7 @@ test('J28 verdicts do not depend on what was asked before, and hostile text gets
   }
 })
 
-test('the published keys verify every token for anyone, and hold nothing private', async (t) => {
+test('the published keys verify every token for anyone, and hold no private part', async (t) => {
   for (const kit of kits) {
     const body = (await (await kit.gateway.call('/.well-known/jwks.json')).json()) as JSONWebKeySet
     if (kit.algorithm === 'HS256') {
@@ -634,7 +646,7 @@ test('the published keys verify every token for anyone, and hold nothing private
   }
 })
 
-test('with tokens.openid plain the client may read the openid, and only then', async (t) => {
+test('with tokens.openid plain the client can read the openid, and only then', async (t) => {
   for (const openid of ['plain', 'sealed']) {
     const gateway = await buildTestGateway(t, upstream.url, { config: { tokens: { openid } } })
     const { access_token: token } = await gateway.login('alice')

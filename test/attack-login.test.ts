@@ -1,5 +1,5 @@
-/** Logins and refreshes that somebody made up, and a WeChat that answers anything but what it should: rows W01 to W16 of
- *  the attack corpus as far as they concern logins, and the bad input that any endpoint must bear. */
+/** Invented logins and refreshes, and wrong answers of WeChat: rows W01 to W16 of the attack
+ *  corpus as far as they concern logins, and bad input to every endpoint. */
 import { type Test, test } from 'tap'
 import type { ErrorCode } from '../src/errors.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
@@ -28,7 +28,7 @@ const post = (gateway: TestGateway, path: string, body: unknown, init: RequestIn
 
 const twoApps = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
 
-test('bodies that are not what an endpoint takes are 400, and WeChat never hears of them', async (t) => {
+test('bodies that an endpoint does not accept are 400, and never reach WeChat', async (t) => {
   const { gateway, exchanges } = await build(t)
   const bodies: unknown[] = [
     '',
@@ -82,7 +82,7 @@ test('bodies that are not what an endpoint takes are 400, and WeChat never hears
   }
 })
 
-test('W03 a code is taken only when it can be one; whatever else is in it never gets near a query', async (t) => {
+test('W03 a code is accepted only in its valid form, and its text never enters a query', async (t) => {
   const { gateway, exchanges } = await build(t)
   const codes = [
     'a'.repeat(513),
@@ -120,7 +120,7 @@ test('W03 a code is taken only when it can be one; whatever else is in it never 
   t.same(Object.keys(call?.params ?? {}).sort(), ['appid', 'grant_type', 'js_code', 'secret'])
 })
 
-test('bodies of another type or size are refused, and WeChat never hears of them', async (t) => {
+test('bodies of another type or size are refused, and never reach WeChat', async (t) => {
   const { gateway, exchanges } = await build(t)
   const body = '{"code":"sandbox-alice"}'
   const types = [
@@ -144,7 +144,7 @@ test('bodies of another type or size are refused, and WeChat never hears of them
   await isProblem(t, bytes, 'invalid_request', 'no type')
   await isProblem(t, await gateway.call('/auth/login', { method: 'POST' }), 'invalid_request', 'no body')
   const zipped = await post(gateway, '/auth/login', body, { headers: { 'content-encoding': 'gzip' } })
-  t.ok([200, 400].includes(zipped.status), 'an encoding is not undone')
+  t.ok([200, 400].includes(zipped.status), 'an encoding is not decoded')
   const before = exchanges()
   const pad = 'x'.repeat(300 * 1024)
   for (const path of ['/auth/login', '/auth/refresh']) {
@@ -160,7 +160,7 @@ test('bodies of another type or size are refused, and WeChat never hears of them
   t.equal(good.status, 200)
 })
 
-test('an appid that is not configured is 400, and one has to be sent where there are several', async (t) => {
+test('an appid that is not configured is 400, and several apps require one', async (t) => {
   const { gateway, exchanges } = await build(t, { apps: twoApps })
   for (const appid of [
     'wx0000000000000000',
@@ -178,7 +178,7 @@ test('an appid that is not configured is 400, and one has to be sent where there
   t.same([one.status, other.status], [200, 200])
 })
 
-test('W02 a code of one mini-program is worth nothing in another', async (t) => {
+test('W02 a code of one mini-program is not valid in another', async (t) => {
   const { gateway } = await build(t, { apps: twoApps })
   const code = gateway.sandbox.state.codes.mint({ kind: 'login', name: 'alice', appId: APPID })
   await isProblem(t, await post(gateway, '/auth/login', { code, appid: OTHER_APPID }), 'code_invalid')
@@ -186,7 +186,7 @@ test('W02 a code of one mini-program is worth nothing in another', async (t) => 
     gateway.lines.some((line) => line.includes('"errcode":40029') && line.includes(OTHER_APPID)),
     'it is logged'
   )
-  t.equal((await gateway.login(code, APPID)).status, 200, 'where it belongs it still works')
+  t.equal((await gateway.login(code, APPID)).status, 200, 'it still works in its own')
 })
 
 const FAULTS: readonly (readonly [fault: string, code: ErrorCode])[] = [
@@ -270,7 +270,7 @@ test('W04 a code that may be spent is not sent again', async (t) => {
   }
 })
 
-test('without a WeChat logins are 503, and go on when it is back', async (t) => {
+test('without WeChat logins are 503, and work again when it is back', async (t) => {
   const { gateway } = await build(t)
   await gateway.sandbox.close()
   const tries = await Promise.all(
@@ -281,7 +281,7 @@ test('without a WeChat logins are 503, and go on when it is back', async (t) => 
   t.equal((await gateway.login('alice')).status, 200)
 })
 
-test('W01 a code posted many times at once is exchanged once, and everyone gets the one answer', async (t) => {
+test('W01 a code posted many times at once is exchanged once, and every sender gets the same answer', async (t) => {
   const { gateway, exchanges } = await build(t)
   const body = { code: 'sandbox-slow-100-alice-once' }
   const answers = await Promise.all(
@@ -294,7 +294,7 @@ test('W01 a code posted many times at once is exchanged once, and everyone gets 
   t.equal(exchanges(), 1)
 })
 
-test('W01 a refused code stays refused for those who posted it meanwhile; a failure is not remembered', async (t) => {
+test('W01 a refused code stays refused for concurrent senders; a failure is not remembered', async (t) => {
   const { gateway, exchanges } = await build(t)
   const all = await Promise.all(
     Array.from({ length: 5 }, () => post(gateway, '/auth/login', { code: 'sandbox-errcode-40029-alice' }))
@@ -306,10 +306,10 @@ test('W01 a refused code stays refused for those who posted it meanwhile; a fail
   gateway.sandbox.state.faults.add({ path: '*', fault, appId: null, times: 1, skip: 0, after: false })
   const code = 'sandbox-alice-fresh'
   await isProblem(t, await post(gateway, '/auth/login', { code }), 'wechat_unavailable')
-  t.equal((await post(gateway, '/auth/login', { code })).status, 200, 'WeChat was busy: the code is still good')
+  t.equal((await post(gateway, '/auth/login', { code })).status, 200, 'WeChat was busy: the code is still valid')
 })
 
-test('a code whose session has ended since gives no tokens any more', async (t) => {
+test('a code whose session has since ended gives no more tokens', async (t) => {
   for (const body of ['', '{"all":true}']) {
     const { gateway } = await build(t)
     const { access_token: token } = await gateway.login('sandbox-alice-1')
@@ -318,7 +318,7 @@ test('a code whose session has ended since gives no tokens any more', async (t) 
   }
 })
 
-test('a code that the sandbox gives out for good logs in again after a logout', async (t) => {
+test('a reusable code of the sandbox logs in again after a logout', async (t) => {
   const { gateway } = await build(t)
   const first = await gateway.login('sandbox-alice')
   const headers = { authorization: `Bearer ${first.access_token}` }
@@ -329,7 +329,7 @@ test('a code that the sandbox gives out for good logs in again after a logout', 
   t.equal((await gateway.call('/api/x', { token: second.access_token })).status, 200)
 })
 
-test('W13 who somebody is comes from WeChat, whatever else a body or header claims', async (t) => {
+test('W13 the identity comes from WeChat, whatever a body or header claims', async (t) => {
   const { gateway, upstream } = await build(t)
   const claims = {
     openid: 'oVICTIM000',
@@ -356,7 +356,7 @@ test('W13 who somebody is comes from WeChat, whatever else a body or header clai
   t.equal(seen?.rawHeaders.filter((name) => name.toLowerCase() === 'x-openid').length, 1)
 })
 
-test('W14 logins are limited in front of WeChat, by address or by app, and the window ends', async (t) => {
+test('W14 logins are limited before WeChat, by address or by app, and the window ends', async (t) => {
   for (const by of ['ip', 'app']) {
     const clock = createTestClock(1_800_000_000_000)
     const server = { host: '127.0.0.1', port: 1, loginLimit: { max: 3, window: '1m', by } }
@@ -376,7 +376,7 @@ test('W14 logins are limited in front of WeChat, by address or by app, and the w
   }
 })
 
-test('W15 a Referer says nothing about which mini-program asks', async (t) => {
+test('W15 a Referer does not choose the mini-program', async (t) => {
   const { gateway } = await build(t, { apps: twoApps })
   const headers = {
     'content-type': 'application/json',
@@ -390,7 +390,7 @@ test('W15 a Referer says nothing about which mini-program asks', async (t) => {
   await isProblem(t, none, 'invalid_request')
 })
 
-test('W16 nothing in a request says where WeChat is', async (t) => {
+test('W16 no part of a request chooses the address of WeChat', async (t) => {
   const { gateway, upstream } = await build(t)
   const extra = { apiBase: upstream.url, url: upstream.url, host: upstream.url, redirect: upstream.url }
   const headers = { 'content-type': 'application/json', 'x-forwarded-host': new URL(upstream.url).host }
@@ -404,7 +404,7 @@ test('W16 nothing in a request says where WeChat is', async (t) => {
   t.equal(upstream.seen.length, 0)
 })
 
-test('W10 a refresh token that we did not make is refused without asking the store', async (t) => {
+test('W10 a refresh token that the gateway did not sign is refused without asking the store', async (t) => {
   let reads = 0
   const memory = createMemoryStore({ clock: createTestClock(), log: quietLog() })
   const store: Store = {
@@ -448,11 +448,7 @@ test('W10 a refresh token that we did not make is refused without asking the sto
     await isProblem(t, response, isLong ? 'invalid_request' : 'refresh_invalid', refresh_token.slice(0, 80))
   }
   t.equal(reads, before)
-  t.equal(
-    (await post(gateway, '/auth/refresh', { refresh_token: good })).status,
-    200,
-    'and the true one is none the worse'
-  )
+  t.equal((await post(gateway, '/auth/refresh', { refresh_token: good })).status, 200, 'and the real one still works')
 })
 
 test('logout takes no body, an empty one, {} or {"all":…}, and needs a session', async (t) => {
@@ -481,7 +477,7 @@ test('logout takes no body, an empty one, {} or {"all":…}, and needs a session
     await isProblem(t, await gateway.call('/auth/logout', { method: 'POST', token, body }), 'invalid_request', body)
   for (const headers of [form, text]) {
     const init = { method: 'POST', token, body: '{"all":true}', headers }
-    await isProblem(t, await gateway.call('/auth/logout', init), 'invalid_request', 'what is no JSON by name')
+    await isProblem(t, await gateway.call('/auth/logout', init), 'invalid_request', 'not JSON by its type')
   }
   t.equal((await gateway.call('/auth/session', { token })).status, 200, 'none of these ended it')
   await isProblem(t, await gateway.call('/auth/logout', { method: 'POST' }), 'token_missing')

@@ -1,4 +1,5 @@
-/** Paths as an upstream receives them. The corpus of the self-test (attack-corpus.test.ts) has those that are refused. */
+/** Paths as an upstream receives them. The corpus of the self-test (attack-corpus.test.ts) has
+ *  the refused ones. */
 import { test } from 'tap'
 import { startTarget } from './support/attack.ts'
 import { exchange } from './support/raw-client.ts'
@@ -65,7 +66,7 @@ test('OPTIONS * is answered by the gateway, and only with valid headers', async 
   t.equal((await target.attack('POST * HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n')).status, 400)
 })
 
-test('three dots and more are a name like any other', async (t) => {
+test('three or more dots are an ordinary name', async (t) => {
   const target = await startTarget(t)
   for (const path of ['/.../admin', '/x/...', '/x/..../admin', '/...', '/x/...y', '/.well', '/x/.hidden', '/x/..y']) {
     const outcome = await target.get(path)
@@ -82,7 +83,7 @@ test('a target at the limit is served, one byte more is not', async (t) => {
   t.equal((await target.get(long(8 * 1024 + 1))).status, 414)
 })
 
-test('a target far above the limit is 414 in whatever pieces it comes', async (t) => {
+test('a target far above the limit is 414, in any number of packets', async (t) => {
   const target = await startTarget(t)
   const pieces = ['GET ', long(20_000), long(60_000), ' HTTP/1.1\r\nHost: test\r\n\r\n']
   const slow = await target.attack(pieces)
@@ -162,7 +163,7 @@ test('stripping a prefix leaves a path, never an authority', async (t) => {
   t.equal((await target.get('/api/SECRET')).status, 404)
 })
 
-test('two upstreams whose address and path run together are still two', async (t) => {
+test('upstreams whose address and path join to the same text are still two', async (t) => {
   const one = await startUpstream(t)
   const two = await startUpstream(t)
   const config = {

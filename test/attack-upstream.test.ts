@@ -1,5 +1,5 @@
-/** Upstreams that misbehave in time, over TLS or over several attempts. The corpus of the self-test (selftest.test.ts) has
- *  the malformed answers. */
+/** Upstreams that fail in time, over TLS or over several attempts. The corpus of the self-test
+ *  (selftest.test.ts) has the malformed answers. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -22,7 +22,8 @@ interface Bad {
   readonly upstream: RawUpstream
 }
 
-/** An upstream that answers `/public/bad` with `bytes`, or as the function does, and every other path with GOOD. */
+/** An upstream that answers `/public/bad` with `bytes`, or by the function, and every other
+ *  path with GOOD. */
 async function startBad(
   t: Test,
   bytes: string | ((socket: Socket) => void),
@@ -40,7 +41,7 @@ async function startBad(
   return { gateway, upstream }
 }
 
-/** Asks for the bad answer and then, on the same connection, for good ones. */
+/** Requests the bad answer and then, on the same connection, good ones. */
 async function expectProblem(t: Test, { gateway, upstream }: Bad, status: number, code: string, method = 'GET') {
   const client = await openClient(t, gateway.port)
   client.send(`${method} /public/bad HTTP/1.1${CRLF}Host: a.example${CRLF}${CRLF}`)
@@ -56,9 +57,9 @@ async function expectProblem(t: Test, { gateway, upstream }: Bad, status: number
   t.notMatch(JSON.stringify(answer), new RegExp(`127\\.0\\.0\\.1|${upstream.port}|ECONN|UND_ERR|at /`))
   for (let count = 0; count < 3; count++) {
     client.send(get('/public/good'))
-    t.match(await client.response(), { status: 200, body: 'good' }, 'the client goes on over the same connection')
+    t.match(await client.response(), { status: 200, body: 'good' }, 'the client continues on the same connection')
   }
-  // No request counts as under way, and no connection to the upstream is left behind.
+  // No request counts as running, and no connection to the upstream is left open.
   t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
   await until(() => upstream.open <= 2 || upstream.accepted > 20)
 }
@@ -94,7 +95,7 @@ test('a silent upstream is 504 at the response timeout', async (t) => {
   }
 })
 
-test('a head that drips is 504 at the response timeout, not one timeout per byte', async (t) => {
+test('a head sent byte by byte is 504 at the response timeout, not one timeout per byte', async (t) => {
   const bad = await startBad(t, (socket) => {
     socket.write('HTTP/1.1 200 OK\r\nX-A: ')
     const timer = setInterval(() => socket.write('a'), 50)
@@ -103,7 +104,7 @@ test('a head that drips is 504 at the response timeout, not one timeout per byte
   await expectProblem(t, bad, 504, 'upstream_timeout')
 })
 
-test('an endless row of 1xx does not keep a request alive beyond its time', async (t) => {
+test('an endless series of 1xx does not keep a request alive beyond its time', async (t) => {
   for (const status of ['103 Early Hints', '102 Processing', '199 What']) {
     const bad = await startBad(t, (socket) => {
       const timer = setInterval(() => socket.write(`HTTP/1.1 ${status}\r\nLink: </a>\r\n\r\n`), 20)
@@ -113,7 +114,7 @@ test('an endless row of 1xx does not keep a request alive beyond its time', asyn
   }
 })
 
-test('a body that breaks off after its head was sent ends the client connection, so that half a body never looks whole', async (t) => {
+test('a body that breaks off after its head was sent ends the client connection, so that it never looks complete', async (t) => {
   const cases: Record<string, (socket: Socket) => void> = {
     'short Content-Length': (socket) =>
       socket.write(`${head('Content-Length: 100')}half`, () => setTimeout(() => socket.end(), 30)),
@@ -135,7 +136,7 @@ test('a body that breaks off after its head was sent ends the client connection,
       await t.rejects(client.response())
       t.match(client.pending, /^HTTP\/1\.1 200/)
       t.match(client.pending, 'half')
-      t.notMatch(client.pending, '0\r\n\r\n', 'no end was made up')
+      t.notMatch(client.pending, '0\r\n\r\n', 'no end was invented')
       t.notMatch(client.pending, 'problem')
       await until(() => gateway.lines.some((line) => line.includes('upstream_truncated')))
       const next = await openClient(t, gateway.port)
@@ -157,13 +158,13 @@ test('half a body resets the connection of an HTTP/1.0 client', async (t) => {
   t.match(client.pending, /^HTTP\/1\.1 200 .*half$/s)
 })
 
-test('a body that is cut short at once is never passed on as a whole one', async (t) => {
+test('a body that is cut short at once is never passed on as complete', async (t) => {
   for (const bytes of [`${head('Content-Length: 100')}half`, `${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`]) {
     const { gateway } = await startBad(t, (socket) => socket.end(bytes))
     const client = await openClient(t, gateway.port)
     client.send(get('/public/bad'))
     const outcome = await client.response().catch(() => null)
-    // The head may have been sent before the end showed.
+    // The head may have been sent before the end was known.
     if (outcome) t.match(outcome, { status: 502, body: /upstream_unreachable/ })
     else t.ok(client.isClosed)
     t.equal(await (await gateway.call('/public/good')).text(), 'good')
@@ -221,7 +222,7 @@ test('a request is tried as often as configured, and not once more', async (t) =
   t.same(
     await count({ attempts: 2, on: ['503'] }, 'POST', unavailable),
     { status: 503, asked: 1 },
-    'POST may have acted'
+    'a POST may have taken effect'
   )
   t.same(
     await count({ attempts: 2, on: ['503'] }, 'PUT', unavailable, 'body'),
@@ -234,7 +235,7 @@ test('a request is tried as often as configured, and not once more', async (t) =
   t.same(await count({ attempts: 0, on: ['connect', 'reset', '503'] }, 'GET', unavailable), { status: 503, asked: 1 })
 })
 
-test('discarded answers of earlier attempts leave no connection behind', async (t) => {
+test('dropped answers of earlier attempts leave no connection open', async (t) => {
   const big = 'x'.repeat(200_000)
   const unavailable = `HTTP/1.1 503 Service Unavailable\r\nContent-Length: ${big.length}\r\n\r\n${big}`
   // 160 large answers at once need time on a small machine.
@@ -252,7 +253,7 @@ test('discarded answers of earlier attempts leave no connection behind', async (
   t.equal(await (await gateway.call('/public/good')).text(), 'good')
 })
 
-test('a certificate that cannot be verified is 502, unless the configuration says to skip that', async (t) => {
+test('a certificate that cannot be verified is 502, unless insecureSkipVerify is set', async (t) => {
   const certificates = hasOpenssl(t)
   if (!certificates) return
   const right = certificates.make('right', 'IP:127.0.0.1')
@@ -277,7 +278,7 @@ test('a certificate that cannot be verified is 502, unless the configuration say
   t.equal(await ask(wrong, { insecureSkipVerify: true }), '200 good')
 })
 
-test('a target that speaks no TLS, or stops in the middle of it, is answered in time', async (t) => {
+test('a target without TLS, or one that stops in the handshake, is answered in time', async (t) => {
   const plain = await startUpstream(t)
   const silent = await startRawUpstream(t, () => {})
   for (const [port, status, code] of [
@@ -294,7 +295,7 @@ test('a target that speaks no TLS, or stops in the middle of it, is answered in 
   }
 })
 
-test('a target that takes no connections is 504 at the connect timeout, and the next one is asked', async (t) => {
+test('a target that accepts no connections is 504 at the connect timeout, and the next one is tried', async (t) => {
   const hole = await startBlackHole(t)
   const upstream = await startRawUpstream(t, (socket) => socket.write(GOOD))
   const ask = async (attempts: number) => {

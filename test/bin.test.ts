@@ -1,4 +1,5 @@
-/** bin/wxgate.js: finds a Node that is new enough, and passes everything on when it starts another one. */
+/** bin/wxgate.js finds a Node that is new enough, and passes arguments, signals and the exit
+ *  status through. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -9,7 +10,7 @@ import { type Test, test } from 'tap'
 
 const BIN = join(import.meta.dirname, '../bin/wxgate.js')
 
-/** Makes this Node look old to a process without a lifeline, which is the outer one only. */
+/** Makes this Node look old to a process without a lifeline, which is only the outer one. */
 const PRETEND_OLD = `if (process.env.WXGATE_LIFELINE_FD === undefined)
   Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })
 `
@@ -29,11 +30,12 @@ interface Layout {
   /** Below the temporary folder. */
   readonly root: string
   readonly main: 'src/main.ts' | 'dist/main.js' | null
-  /** What npm installed: this Node, one that cannot run (the text of a script), or none. */
+  /** The installed package: this Node, one that cannot run (the text of a script), or none. */
   readonly withNode: boolean | string
 }
 
-/** Lays out a package in a temporary folder. Returns how to start its command on an old Node or on this one. */
+/** Lays out a package in a temporary folder. Returns a function that starts its command on an
+ *  old Node or on this one. */
 function layOut(t: Test, { root, main, withNode }: Layout) {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-bin-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -109,7 +111,7 @@ test('a Node that is too old starts the one that npm installed', async (t) => {
   }
 })
 
-test('without a Node that is new enough, one sentence says what to install', async (t) => {
+test('without a Node that is new enough, one sentence names the version to install', async (t) => {
   const start = layOut(t, { root: '.', main: 'src/main.ts', withNode: false })
   const { status, stdout, stderr } = await finished(start(true, 'version'))
   t.equal(status, 2)
@@ -126,12 +128,12 @@ test('signals reach the real process once, and its exit status comes back', asyn
   t.match(await finished(child), { status: 7, signal: null, stdout: /^SIGTERM\n$/ })
 })
 
-test('the real process does not outlive one that was killed, nor the other way round', async (t) => {
+test('the real process ends when its parent is killed, and the parent when it is', async (t) => {
   const start = layOut(t, { root: '.', main: 'src/main.ts', withNode: true })
   const outer = start(true, 'run')
   await nextLine(outer)
   outer.kill('SIGKILL')
-  // Both write to the same pipe: it ends when neither is left.
+  // Both write to the same pipe, which ends when both have ended.
   t.match(await finished(outer), { signal: 'SIGKILL' })
 
   const other = start(true, 'run')
@@ -139,7 +141,7 @@ test('the real process does not outlive one that was killed, nor the other way r
   t.match(await finished(other), { status: null, signal: 'SIGKILL' })
 })
 
-/** A program whose loader does not exist, as that of glibc does not on Alpine: the kernel says ENOENT. */
+/** A program whose loader does not exist, as glibc's on Alpine: the kernel reports ENOENT. */
 const NO_LOADER = '#!/lib64/no-such-loader.so.2\n'
 const NO_LIBRARY = `#!/bin/sh
 echo "node: error while loading shared libraries: libatomic.so.1: cannot open shared object file" >&2
@@ -165,14 +167,14 @@ test('an installed Node that cannot run is named in one sentence, with the reaso
   }
 })
 
-test("a system's Node that is new enough wins over an installed one that cannot run", async (t) => {
+test("a system's Node that is new enough takes precedence over an installed one that cannot run", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-bin-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const [installed, system] = [join(folder, 'node_modules/.bin'), join(folder, 'usr-bin')]
   for (const path of [installed, system]) mkdirSync(path, { recursive: true })
   writeFileSync(join(installed, 'node'), NO_LOADER, { mode: 0o755 })
   symlinkSync(process.execPath, join(system, 'node'))
-  // As npm sets PATH for scripts and for npx.
+  // PATH as npm sets it for scripts and for npx.
   const env = { PATH: [installed, system, process.env.PATH].join(delimiter) }
   for (const [program, ...args] of [
     ['sh', '-c', `node "${BIN}" version`],
@@ -191,8 +193,8 @@ test('SIGUSR1 does not open the debugger', async (t) => {
     const { pid } = JSON.parse(await nextLine(child)) as { pid: number }
     for (const target of new Set([pid, child.pid ?? pid])) process.kill(target, 'SIGUSR1')
     child.kill('SIGHUP')
-    t.equal(await nextLine(child), 'SIGHUP', 'it lives on')
+    t.equal(await nextLine(child), 'SIGHUP', 'the process lives on')
     child.kill('SIGTERM')
-    t.match(await finished(child), { status: 7, stderr: '' }, 'without a word of a debugger')
+    t.match(await finished(child), { status: 7, stderr: '' }, 'no message of a debugger')
   }
 })

@@ -1,4 +1,4 @@
-/** The canonical path: one reading of a target, and no backend has a more privileged one. */
+/** The canonical path: a target has one reading, and no backend reads a more privileged one. */
 import fc from 'fast-check'
 import { test } from 'tap'
 import type { RouteConfig } from '../src/config/config.ts'
@@ -14,7 +14,8 @@ const anyTarget = fc.oneof(
   fc.webPath()
 )
 
-/** Targets by the reason of their refusal; the corpus of the self-test has those that lead to a protected path. */
+/** Targets by the reason of their refusal. The corpus of the self-test has those that lead to a
+ *  protected path. */
 const REFUSED: Readonly<Record<string, string>> = {
   'a dot segment': '/. /./ /x/./y /x/.?y=1 /%2e /x/%2E?y /x/.. /.. /x/..?/admin /x/%2e./y /.//',
   'a backslash': String.raw`/x\y /x/\ \\evil.com\admin /x/%5cy`,
@@ -27,7 +28,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   'another form than an absolute path': '* ?x x *x x:80 http:/x',
   'a raw byte beyond ASCII': '/\u00e9 /\uff41dmin /x\u00a0 /\u2025/x'
 }
-/** Targets that only a route with `allow` takes. */
+/** Targets that only a route with `allow` accepts. */
 const CONDITIONAL =
   '/x/%2f /x%2F%2Fy /x;y /; /x;jsessionid=1?y=2 /x%3b /%2561dmin /%25%36%31dmin /x%25u002e/y /x%23/y /%3Fx ' +
   '/%ff /%c3 /%c3/%a9 /%ed%a0%80 /%f4%90%80%80'
@@ -73,7 +74,7 @@ test('the URL parser of the platform finds nothing to change in it', (t) => {
   t.end()
 })
 
-test('the query comes out byte for byte, and has no part in the path', (t) => {
+test('the query stays byte for byte, and is not part of the path', (t) => {
   fc.assert(
     fc.property(
       fc.string({ unit: 'binary-ascii', maxLength: 20 }),
@@ -91,7 +92,7 @@ test('the query comes out byte for byte, and has no part in the path', (t) => {
   t.end()
 })
 
-test('no forwarded path holds a raw or encoded control character, a backslash, or a step', (t) => {
+test('no forwarded path holds a raw or encoded control character, a backslash, or a dot segment', (t) => {
   fc.assert(
     fc.property(anyTarget, (target) => {
       const canonical = canonicalPath(target)
@@ -116,7 +117,8 @@ function mayUse({ auth, apps }: RouteConfig, app: string | null): boolean {
   return apps === null || apps.includes(app)
 }
 
-/** The routes whose resources the backend would serve for this reading: those with the longest path. */
+/** The routes whose resources the backend would serve for this reading: those with the longest
+ *  path. */
 function ownersOf(routes: readonly RouteConfig[], reading: string, backend: ToyBackend): RouteConfig[] {
   const decoded = (path: string) => decodeURIComponent(path)
   const covers = (candidate: RouteConfig) => {
@@ -134,7 +136,7 @@ function ownersOf(routes: readonly RouteConfig[], reading: string, backend: ToyB
   return found.filter((candidate) => depth(candidate) === deepest)
 }
 
-test('no backend reads a path that a less strict rule let through as one of a stricter rule', (t) => {
+test('no backend reads a path allowed by a less strict rule as one of a stricter rule', (t) => {
   const reached = new Map(toyBackends.map(({ name }) => [name, 0]))
   const tableAndTarget = routeTable.chain((routes) => fc.tuple(fc.constant(routes), hostileTarget(routes)))
   fc.assert(
@@ -217,7 +219,7 @@ function verdicts(routes: readonly RouteConfig[], targets: readonly string[], me
   )
 }
 
-test('encodedSlash lets a slash inside a name pass on its own route, and opens no other', (t) => {
+test('encodedSlash lets a slash inside a name pass on its own route, and on no other', (t) => {
   const routes = [
     route('/files', { ...open, ...allowing({ encodedSlash: true }) }),
     route('/files/private', demanding),
@@ -265,7 +267,7 @@ test('encodedSlash lets a slash inside a name pass on its own route, and opens n
   t.end()
 })
 
-test('matrixParams lets parameters pass on its own route, and opens no other', (t) => {
+test('matrixParams lets parameters pass on its own route, and on no other', (t) => {
   const routes = [
     route('/cars', { ...open, ...allowing({ matrixParams: true }) }),
     route('/cars/secret', demanding),
@@ -304,7 +306,7 @@ test('matrixParams lets parameters pass on its own route, and opens no other', (
   t.end()
 })
 
-test('doubleEncoding lets a second layer pass on its own route, and opens no other', (t) => {
+test('doubleEncoding lets a second layer pass on its own route, and on no other', (t) => {
   const routes = [
     route('/wiki', { ...open, ...allowing({ doubleEncoding: true }) }),
     route('/wiki/admin', demanding),
@@ -347,7 +349,7 @@ test('doubleEncoding lets a second layer pass on its own route, and opens no oth
   t.end()
 })
 
-test('caseSensitive makes another case another path, on that route only', (t) => {
+test('caseSensitive distinguishes letter case on its route only', (t) => {
   const routes = [
     route('/Repo', { ...demanding, caseSensitive: true }),
     route('/admin', demanding),

@@ -17,7 +17,7 @@ function folder(t: Test, content: Readonly<Record<string, string>>): string {
   return path
 }
 
-test('validate says that a good file is good, and creates nothing', async (t) => {
+test('validate reports a valid file as valid, and creates nothing', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': configText({ secrets: '[generated]' }) })
   t.same(await wxgate(['validate'], { cwd }), { status: 0, stdout: 'gateway.yaml is valid\n', stderr: '' })
   t.same(readdirSync(cwd), ['gateway.yaml'])
@@ -34,7 +34,7 @@ test('validate lists problems with their places and exits 2', async (t) => {
   })
 })
 
-test('a flag beats WXGATE_CONFIG, and that beats gateway.yaml', async (t) => {
+test('a flag takes precedence over WXGATE_CONFIG, and that over gateway.yaml', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': bad, 'b.yaml': good })
   t.match(await wxgate(['validate'], { cwd, env: { WXGATE_CONFIG: 'b.yaml' } }), {
     status: 0,
@@ -58,7 +58,7 @@ test('warnings are errors with --strict', async (t) => {
   })
 })
 
-test('validate speaks JSON', async (t) => {
+test('validate prints JSON', async (t) => {
   const cwd = folder(t, { 'gateway.yaml': bad })
   const { status, stdout } = await wxgate(['validate', '--format', 'json'], { cwd })
   t.equal(status, 2)
@@ -109,7 +109,7 @@ test('a wrong command line exits 2 and shows the usage', async (t) => {
   t.match(await wxgate(['validate', '--help']), { status: 0, stdout: /Usage: wxgate validate/ })
 })
 
-test('a file that is not there is one problem', async (t) => {
+test('a missing file is one problem', async (t) => {
   t.match(await wxgate(['validate']), {
     status: 2,
     stderr: /^gateway\.yaml:1:1 the file cannot be read: there is no such file\n/
@@ -122,7 +122,7 @@ test('schema prints the published schema', async (t) => {
   t.equal(stdout, readFileSync(new URL('../config/gateway.schema.json', import.meta.url), 'utf8'))
 })
 
-test('keygen prints 32 bytes that were never printed before', async (t) => {
+test('keygen prints 32 new random bytes', async (t) => {
   const [a, b] = [await wxgate(['keygen']), await wxgate(['keygen'])]
   t.equal(Buffer.from(a.stdout.trim(), 'base64').length, 32)
   t.not(a.stdout, b.stdout)

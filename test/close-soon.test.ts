@@ -5,7 +5,7 @@ import { closeSoon } from '../src/http/answer/send-problem.ts'
 
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 
-test('a connection that closes ends the timer of its lingering close, before the call or after it', async (t) => {
+test('a connection that closes before or after the call ends the timer of its lingering close', async (t) => {
   const before = timers()
   const closed = new PassThrough()
   closed.destroy()

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
-/** Attack corpus, section 7: what no gateway.yaml may hold. Y14 to Y17 are with the rules that they break. */
+/** Attack corpus, section 7: contents that no gateway.yaml may have. Y14 to Y17 are with the
+ *  rules that they break. */
 import { test } from 'tap'
 import { configText, problems } from './support/config.ts'
 
@@ -141,7 +142,7 @@ const rejected: readonly { title: string; text: string; says: RegExp | string }[
     says: 'gateway.yaml:1:19 secrets[0].file: the file cannot be used: there is no such file'
   },
   {
-    title: 'a list in place of a mapping',
+    title: 'a list instead of a mapping',
     text: '- a\n- b\n',
     says: 'gateway.yaml:1:1 must be a mapping of keys to values'
   },
@@ -167,7 +168,7 @@ const rejected: readonly { title: string; text: string; says: RegExp | string }[
     says: /apps\[0\]\.secret: .*\(put the value in quotes\)/
   },
   {
-    title: 'a number that is no choice',
+    title: 'a number that is not a choice',
     text: configText({ upstreams: '{ orders: { targets: [{ url: http://h }], retries: { on: [503, 500] } } }' }),
     says: 'gateway.yaml:3:75 upstreams.orders.retries.on[1]: must be one of connect, reset, 502, 503, 504'
   },

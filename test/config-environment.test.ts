@@ -1,4 +1,5 @@
-/** The environment: defaults for keys that the file leaves out, NODE_ENV, and permissions by name. */
+/** The environment: defaults for keys that the file leaves out, NODE_ENV, and permissions by
+ *  name. */
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -40,7 +41,7 @@ test('a variable is the default of a key that the file leaves out', async (t) =>
   })
 })
 
-test('a key in the file wins over its variable, and an empty variable counts for nothing', async (t) => {
+test('a key in the file takes precedence over its variable, and an empty variable is ignored', async (t) => {
   const text = configText({}, 'store: redis://127.0.0.1\nserver: { port: 80 }')
   t.match(load(text, { env: { WXGATE_STORE: 'memory', WXGATE_PORT: '81' } }), {
     config: { store: 'redis://127.0.0.1', server: { port: 80 } }
@@ -63,7 +64,7 @@ test('a problem with a variable names the variable', async (t) => {
   t.match(problems(configText({}, 'server: 1'), { env: { WXGATE_PORT: '81' } }), [/server: must be a mapping/])
 })
 
-test('each warning that can be meant is accepted by its name, with --strict too', async (t) => {
+test('each warning about an intended setting is accepted by its name, also with --strict', async (t) => {
   const texts = {
     'service-public': configText({}, 'service: { host: 0.0.0.0 }'),
     'plain-redis': configText({}, 'store: redis://redis.internal'),
@@ -106,7 +107,11 @@ test('validate refuses a sqlite store that cannot be written, and creates nothin
   t.same(readdirSync(good), ['gateway.yaml'])
   mkdirSync(join(good, 'data/wxgate.db'), { recursive: true })
   t.match(await wxgate(['validate'], { cwd: good }), { status: 2, stderr: /it is not a regular file/ })
-  t.match(load(configText({}, 'store: sqlite:/proc/x/wxgate.db')), { ok: true }, 'loading alone does not ask the disk')
+  t.match(
+    load(configText({}, 'store: sqlite:/proc/x/wxgate.db')),
+    { ok: true },
+    'loading alone does not touch the disk'
+  )
 })
 
 test('a folder without write permission is named with the reason', async (t) => {

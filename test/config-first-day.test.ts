@@ -1,4 +1,5 @@
-/** Slips of people who come from nginx, Traefik, Spring, Kong or Envoy: each message shows the right shape. */
+/** Mistakes of users of nginx, Traefik, Spring, Kong or Envoy: each message shows the right
+ *  shape. */
 import { Ajv } from 'ajv'
 import { test } from 'tap'
 import { parseDocument } from 'yaml'
@@ -55,7 +56,7 @@ test('a path is a prefix: parameters, wildcards, operators and expressions of ot
     t.same(problems(path(literal)), [], literal)
 })
 
-test('the prefix that is stripped and the path of a hook take no patterns either', async (t) => {
+test('the stripped prefix and the path of a hook accept no patterns either', async (t) => {
   t.match(problems(route('stripPrefix: "/{tenant}"')), [/stripPrefix: is a prefix/])
   t.match(problems(extra('login: { hook: { upstream: orders, path: "/login/:app" } }')), [/hook\.path: is a prefix/])
 })
@@ -173,7 +174,7 @@ test('every shape that a message shows is valid at its place', async (t) => {
       else schema = step === '*' ? Object.values(parent?.patternProperties ?? {})[0] : parent?.properties?.[step]
     }
     if (schema === undefined) {
-      t.fail(`${place} is no place of the schema`)
+      t.fail(`${place} is not a place of the schema`)
       continue
     }
     const validate = new Ajv({ strict: false }).compile(schema)

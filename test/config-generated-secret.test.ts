@@ -77,7 +77,7 @@ test('a secret file that others can read is closed, and one without a secret is 
   t.throws(() => resolveGeneratedSecret(written), /holds no secret/)
 })
 
-test('with a store in memory the generated secret outlives a reload, and nothing else', async (t) => {
+test('with a store in memory the generated secret survives a reload, and nothing else', async (t) => {
   const memory = { secret: null }
   const first = resolveGeneratedSecret(config('memory'), memory).secrets
   t.same(resolveGeneratedSecret(config('memory'), memory).secrets, first)

@@ -1,10 +1,11 @@
-/** Attack corpus Y15: routes that undo each other are named with both lines, and ordinary nesting is left alone. */
+/** Attack corpus Y15: conflicting routes are named with both lines, and ordinary nesting is not
+ *  reported. */
 import { test } from 'tap'
 import { configText, warnings } from './support/config.ts'
 
 const upstreams =
   '{ orders: { targets: [{ url: http://127.0.0.1:3000 }] }, other: { targets: [{ url: http://127.0.0.1:3001 }] } }'
-/** The first route stands on line 5. */
+/** The first route is on line 5. */
 const lint = (...routes: string[]) =>
   warnings(configText({ upstreams, routes: routes.map((route) => `\n  - { ${route} }`).join('') }))
 
@@ -37,11 +38,11 @@ const normal: Record<string, string[]> = {
     'path: /open, upstream: other, stripPrefix: /open, auth: public',
     'path: /admin, upstream: orders'
   ],
-  'two spellings for an upstream that tells case apart': [
+  'two spellings for an upstream that distinguishes case': [
     'path: /Admin, upstream: orders, caseSensitive: true, auth: public',
     'path: /admin, upstream: other, caseSensitive: true'
   ],
-  'encoded slashes where everything asks for the same': [
+  'encoded slashes where all routes have the same requirements': [
     'path: /a, upstream: orders, allow: { encodedSlash: true }',
     'path: /b, upstream: orders'
   ]
@@ -62,7 +63,7 @@ const risky: Record<string, [string[], RegExp]> = {
     ['path: /api, upstream: orders, auth: optional', 'path: /api/admin, upstream: alias'],
     /this optional route \(line 5\) covers the stricter "\/api\/admin" on line 6/
   ],
-  'a public route whose stripped prefix lays a protected path open': [
+  'a public route whose stripped prefix opens a protected path': [
     ['path: /open, upstream: orders, stripPrefix: /open, auth: public', 'path: /admin, upstream: orders'],
     /^gateway\.yaml:5:13 routes\[0\]\.path: "\/open\/admin" reaches by this public route \(line 5\) what the upstream knows as "\/admin", which "\/admin" on line 6 \(required\) protects$/
   ],
@@ -70,7 +71,7 @@ const risky: Record<string, [string[], RegExp]> = {
     ['path: /open, upstream: orders, stripPrefix: /open, auth: public', 'path: /admin, upstream: alias'],
     /"\/open\/admin" reaches by this public route/
   ],
-  'an optional route that lays a protected path open': [
+  'an optional route that opens a protected path': [
     ['path: /open, upstream: orders, stripPrefix: /open, auth: optional', 'path: /admin, upstream: orders'],
     /by this optional route/
   ],

@@ -1,9 +1,9 @@
-/** The sandbox, production, and what is merely warned of. */
+/** The sandbox, production, and warnings. */
 import { test } from 'tap'
 import { loadConfig } from '../src/config/load.ts'
 import { configText, files, load, PEM, problems, warnings } from './support/config.ts'
 
-test('the sandbox is taken when every app is one of the sandbox', async (t) => {
+test('the sandbox is used when every app belongs to it', async (t) => {
   const sandboxed = configText({ apps: '[{ appid: wx1234, secret: sandbox }]' })
   t.match(load(sandboxed), { ok: true, config: { wechat: { apiBase: 'sandbox' } } })
   t.match(load(configText({}, 'wechat: { apiBase: sandbox }')), {
@@ -15,7 +15,7 @@ test('the sandbox is taken when every app is one of the sandbox', async (t) => {
   })
 })
 
-test('production refuses the sandbox, generated secrets and memory, unless each is asked for by name', async (t) => {
+test('production refuses the sandbox, generated secrets and memory, unless each is allowed by name', async (t) => {
   const text = configText({ secrets: '[generated]', apps: '[{ appid: wx1234, secret: sandbox }]' }, 'store: memory')
   t.same(problems(text), [])
   t.match(problems(text, { production: true }), [
@@ -29,7 +29,7 @@ test('production refuses the sandbox, generated secrets and memory, unless each 
   t.same(problems(text, { production: true, allow: new Set(['sandbox', 'memory-store', 'generated-secrets']) }), [])
 })
 
-test('what is allowed and dangerous is a warning', async (t) => {
+test('an allowed dangerous setting is a warning', async (t) => {
   t.match(warnings(configText({}, 'service: { host: 0.0.0.0 }')), [
     /service\.host: the service listener can be reached/
   ])

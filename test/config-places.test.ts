@@ -1,4 +1,4 @@
-/** Where a gateway.yaml may send requests: the paths of routes and the addresses of targets. */
+/** The targets of requests in gateway.yaml: paths of routes and addresses of targets. */
 import fc from 'fast-check'
 import { test } from 'tap'
 import { pathFault } from '../src/config/path-fault.ts'
@@ -8,7 +8,7 @@ import { configText, load, problems, warnings } from './support/config.ts'
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
 const target = (url: string) => configText({ upstreams: `{ orders: { targets: [{ url: ${JSON.stringify(url)} }] } }` })
 
-test('a route path is written in its canonical form, and no other', async (t) => {
+test('a route path must be in its canonical form', async (t) => {
   const bad = [
     'api',
     '/api/',
@@ -58,7 +58,7 @@ test('a route path is written in its canonical form, and no other', async (t) =>
   t.match(problems(route('path: /%61dmin')), [/did you mean "\/admin"/])
 })
 
-test('no route can name a path of the gateway, and a catch-all is fine', async (t) => {
+test('no route can name a path of the gateway, and a catch-all is valid', async (t) => {
   for (const path of [
     '/auth',
     '/auth/login',
@@ -77,7 +77,7 @@ test('no route can name a path of the gateway, and a catch-all is fine', async (
     t.same(problems(route(`path: ${path}`)), [], path)
 })
 
-test('Y14 a target is a plain http or https origin, and no link-local address', async (t) => {
+test('Y14 a target is a plain http or https origin, and not a link-local address', async (t) => {
   const bad = [
     'file:///etc/passwd',
     'ftp://h',
@@ -178,7 +178,7 @@ test('trusted proxies that are half of all addresses together are refused, and a
   t.same(warnings(trust(...usual)), [])
 })
 
-test('a path that the file may hold is one that requests are brought to', async (t) => {
+test('every path that the file accepts is the canonical path of a request', async (t) => {
   const scrap = fc.constantFrom(
     '/',
     'a',

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
-/** Whatever the file holds, the loader answers. */
+/** The loader answers for any content of the file. */
 import fc from 'fast-check'
 import { test } from 'tap'
 import { stringify } from 'yaml'
@@ -144,7 +144,7 @@ test('arbitrary structures get an answer', async (t) => {
   t.pass()
 })
 
-test('a good file with one section replaced by anything gets an answer', async (t) => {
+test('a valid file with one section replaced by arbitrary data gets an answer', async (t) => {
   const section = fc.constantFrom('secrets', 'apps', 'upstreams', 'routes')
   const property = fc.property(section, structure, (name, value) =>
     answers(configText({ [name]: JSON.stringify(value) ?? 'null' }))
@@ -153,7 +153,7 @@ test('a good file with one section replaced by anything gets an answer', async (
   t.pass()
 })
 
-test('whatever a variable holds, it stays one value', async (t) => {
+test('any content of a variable stays one value', async (t) => {
   const base = configText({ apps: '[{ appid: wx1234567890abcdef, secret: s3cret, name: ${S} }]' })
   const property = fc.property(fc.string({ unit: 'binary', minLength: 1 }), (value) => {
     const result = load(base, { env: { S: value } })

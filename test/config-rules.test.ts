@@ -1,4 +1,4 @@
-/** What a gateway.yaml of the right form can still get wrong. */
+/** Faults of a gateway.yaml of the right form. */
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'tap'
 import { configText, files, load, PEM, problems, SECRET } from './support/config.ts'
@@ -23,7 +23,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/^gateway\.yaml:4:14 apps\[1\]\.appid: is given twice, first on line 3$/]
   },
   {
-    title: 'an appid that is none',
+    title: 'an invalid appid',
     text: configText({ apps: '[{ appid: gh_123456, secret: a }]' }),
     says: [/apps\[0\]\.appid: must be an appid/]
   },
@@ -112,7 +112,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/require\.role: login\.hook\.claims does not list "role" \(did you mean "roles"\?\)/, /did you mean "level"/]
   },
   {
-    title: 'a login hook that goes nowhere',
+    title: 'a login hook to an unknown upstream',
     text: configText({}, 'login: { hook: { upstream: nope, path: login } }'),
     says: [
       /login\.hook\.upstream: there is no upstream "nope"/,
@@ -132,7 +132,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/at least 16 characters/]
   },
   {
-    title: 'service tokens that are alike',
+    title: 'equal service tokens',
     text: configText(
       {},
       `service: { tokens: [{ name: a, token: ${TOKEN}, scopes: [pay] }, { name: a, token: ${TOKEN}, scopes: [pay] }] }`
@@ -156,12 +156,12 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
   },
   { title: 'no secret', text: configText({ secrets: '[]' }), says: [/secrets: must have at least one entry/] },
   {
-    title: 'proxies that are everybody',
+    title: 'proxies that are all addresses',
     text: configText({}, 'server: { trustedProxies: [0.0.0.0/0, "::/0", "::ffff:0.0.0.0/96"] }'),
     says: [/\[0\]: trusts every address/, /\[1\]: trusts every address/, /\[2\]: trusts every address/]
   },
   {
-    title: 'ranges that are none',
+    title: 'invalid ranges',
     text: configText(
       {},
       'server: { trustedProxies: [10.0.0.0/33, 10.0.0/8, "fe80::%eth0", "::1/129", 10.0.0.0/8/8, loopback] }'
@@ -199,7 +199,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     ]
   },
   {
-    title: 'an access token that is dead at once',
+    title: 'an access token that ends at once',
     text: configText({}, 'tokens: { accessTtl: 10ms }'),
     says: [/accessTtl: must be from 1s/]
   },
@@ -247,12 +247,12 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/apps\[0\]\.secret: .*wechat\.apiBase names another server/]
   },
   {
-    title: 'a WeChat address that is none',
+    title: 'an invalid WeChat address',
     text: configText({}, 'wechat: { apiBase: sanbox }'),
     says: [/wechat\.apiBase: must be an http or https URL.*did you mean "sandbox"/]
   },
   {
-    title: 'what this version cannot do',
+    title: 'keys that this version does not implement',
     text: configText({
       apps: '[{ appid: wx1234, secret: a, push: { wrong: 1 }, pay: {} }]',
       upstreams:
@@ -267,7 +267,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     ]
   },
   {
-    title: 'a client certificate without its key, and no PEM',
+    title: 'a client certificate without its key, and text that is not PEM',
     text: configText({ upstreams: '{ orders: { targets: [{ url: https://h }], tls: { cert: x } } }' }),
     says: [/tls\.cert: must hold a PEM block/, /tls: needs cert and key together/]
   },
@@ -277,7 +277,7 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/targets: must have at least one entry/]
   },
   {
-    title: 'an upstream with a strange name',
+    title: 'an upstream with an invalid name',
     text: configText({ upstreams: '{ orders: { targets: [{ url: http://h }] }, "a/b": { targets: [] } }' }),
     says: [/upstreams\["a\/b"\]: not a valid name/]
   }
@@ -295,7 +295,7 @@ for (const { title, text, says } of rejected) {
   })
 }
 
-test('certificates and keys are read, and have to fit together', async (t) => {
+test('certificates and keys are read, and must match', async (t) => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const form = { type: 'pkcs8', format: 'pem' } as const
   const readFile = files({
@@ -317,7 +317,7 @@ test('certificates and keys are read, and have to fit together', async (t) => {
   const good = `cert: ${file('cert')}, key: ${file('key')}`
   const result = tls(`ca: ${file('cert')}, ${good}`, good)
   t.match(result, { ok: true })
-  t.same(result.warnings, [], 'a certificate is no secret')
+  t.same(result.warnings, [], 'a certificate is not a secret')
   const found = (upstream: string, edge: string) => {
     const refused = tls(upstream, edge)
     return refused.ok ? [] : refused.problems.map(({ path, message }) => `${path} ${message}`)

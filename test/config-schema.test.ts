@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
-/** The published schema, the reference made from it, and the files of the repository that follow them. */
+/** The published schema, the reference built from it, and the files of the repository that
+ *  follow them. */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
@@ -26,7 +27,7 @@ test('the generated files are up to date', async (t) => {
   t.equal(status, 0, stderr)
 })
 
-test('every key has a description, and no mapping takes keys that it does not know', async (t) => {
+test('every key has a description, and no mapping accepts unknown keys', async (t) => {
   const visit = (schema: JsonSchema, path: string): void => {
     if (schema.properties !== undefined || schema.patternProperties !== undefined) {
       t.equal(schema.additionalProperties, false, `${path} is closed`)
@@ -43,7 +44,7 @@ test('only apps, secrets, upstreams and routes have no default', async (t) => {
   t.same(checkedSchema.required?.toSorted(), ['apps', 'routes', 'secrets', 'upstreams'])
 })
 
-test('what is not available names places of the schema', async (t) => {
+test('every unavailable key is a place of the schema', async (t) => {
   for (const pattern of notAvailable) {
     let here: JsonSchema | undefined = checkedSchema
     for (const step of patternSteps(pattern)) {
@@ -55,7 +56,7 @@ test('what is not available names places of the schema', async (t) => {
   }
 })
 
-test('editors accept placeholders, and see what is wrong', async (t) => {
+test('editors accept placeholders, and report faults', async (t) => {
   t.ok(validate(asEditorsSee(own)), JSON.stringify(validate.errors))
   const written = asEditorsSee(own) as Record<string, unknown>
   t.ok(
@@ -75,7 +76,7 @@ test('editors accept placeholders, and see what is wrong', async (t) => {
   }
 })
 
-test("the repository's own file starts with nothing set, in the sandbox", async (t) => {
+test("the repository's own file starts without variables, in the sandbox", async (t) => {
   const result = loadConfig({
     file: 'gateway.yaml',
     cwd: '/srv',
@@ -116,7 +117,7 @@ test("the repository's own file serves production with four variables, and refus
   })
 })
 
-test('the example of the reference is right, in the check and in editors', async (t) => {
+test('the example of the reference is valid, in the check and in editors', async (t) => {
   const pem = (path: string) => (path.includes('key') ? PEM.key : PEM.cert)
   const readFile = (path: string) => ({
     content: Buffer.from(path.endsWith('.pem') ? pem(path) : `${path}-${SECRET}`),
@@ -147,7 +148,7 @@ test('the example of the reference is right, in the check and in editors', async
       store: 'rediss://wxgate:c@redis.internal:6379'
     }
   })
-  // Editors parse plain YAML, in which a placeholder inside { } has to be in quotes.
+  // Editors parse plain YAML, in which a placeholder inside { } must be in quotes.
   const quoted = example.replace(/\$\{[A-Z_]+\}(?=,| })/g, '"$&"')
   t.ok(validate(asEditorsSee(quoted)), JSON.stringify(validate.errors))
 })

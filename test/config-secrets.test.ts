@@ -1,4 +1,4 @@
-/** Secrets: stray characters, names in place of values, and values that can be guessed. */
+/** Secrets: stray characters, names instead of values, and values that can be guessed. */
 import { test } from 'tap'
 import { configText, files, load, problems, SECRET, warnings } from './support/config.ts'
 
@@ -36,7 +36,7 @@ const strays: Record<string, [value: string, says: string]> = {
 }
 
 for (const [title, [value, says]] of Object.entries(strays)) {
-  test(`a secret is refused with the character that is wrong: ${title}`, async (t) => {
+  test(`a secret is refused, naming the wrong character: ${title}`, async (t) => {
     for (const [place, text] of Object.entries(texts)) {
       const found = problems(text, { env: { S: value } })
       t.equal(found.length, 1, found.join('\n'))
@@ -46,7 +46,7 @@ for (const [title, [value, says]] of Object.entries(strays)) {
   })
 }
 
-test('a secret in a file is held to the same rule, and keys in PEM keep their lines', async (t) => {
+test('a secret in a file must satisfy the same rule, and keys in PEM keep their lines', async (t) => {
   const readFile = files({ '/etc/wxgate/s': { text: `${SECRET} \n` } })
   t.match(problems(configText({ secrets: '[{ file: s }]' }), { readFile }), [/secrets\[0\]: ends in a blank/])
 })
@@ -57,7 +57,7 @@ test('a secret may hold blanks, quotes and dollar signs inside', async (t) => {
   }
 })
 
-test('the store is held to the same rule', async (t) => {
+test('the store must satisfy the same rule', async (t) => {
   const text = configText({}, `store: "\${S}"`)
   t.match(problems(text, { env: { S: 'sqlite:./data/wxgate.db\r' } }), [/store: ends in a carriage return/])
   t.match(problems(text, { env: { S: '$WXGATE_STORE' } }), [/store: is the name of a variable/])
@@ -66,7 +66,7 @@ test('the store is held to the same rule', async (t) => {
 const guessable: Record<string, [secret: string, says: RegExp]> = {
   'a repeated word': ['my-password-my-password-my-password-', /it repeats a shorter text/],
   'a repeated word that is cut off': ['s3cr3t-k3y-s3cr3t-k3y-s3cr3t-k3y-s3c', /it repeats a shorter text/],
-  'a row of neighbours': ['0123456789abcdefghijklmnopqrstuv', /its characters follow one another/],
+  'a sequence of neighbours': ['0123456789abcdefghijklmnopqrstuv', /its characters follow one another/],
   'common words': ['please-change-me-this-is-your-secret-key', /it consists of common words/],
   'words and digits in order': ['admin-password-123456789-qwerty-test', /it consists of common words/]
 }
@@ -79,7 +79,7 @@ for (const [title, [secret, says]] of Object.entries(guessable)) {
   })
 }
 
-test('a service token of few characters is a warning, and what keygen prints is none', async (t) => {
+test('a service token of few characters is a warning, and one from keygen is not', async (t) => {
   const service = (token: string) =>
     configText({}, `service: { tokens: [{ name: a, token: ${token}, scopes: [pay] }] }`)
   t.match(warnings(service('aaaaaaaaaaaaaaaa')), [/tokens\[0\]\.token: can be guessed: it has fewer than 8 different/])
@@ -103,7 +103,7 @@ test('one value for two credentials is a warning', async (t) => {
   t.match(load(text), { ok: true })
 })
 
-test('apps of the sandbox share their word without a warning', async (t) => {
+test('apps of the sandbox share their secret without a warning', async (t) => {
   const apps = '[{ appid: wx1234, secret: sandbox }, { appid: wx5678, secret: sandbox }]'
   t.same(warnings(configText({ apps })), [])
 })

@@ -27,7 +27,7 @@ test('a chain without its intermediate certificate is a warning', async (t) => {
   t.match(check(leaf.cert + leaf.cert + middle.cert, leaf.key), { problems: [], warnings: [disorder] })
 })
 
-test('a certificate and a key that do not fit are refused, of one kind or of two', async (t) => {
+test('a certificate and a key that do not match are refused, of one kind or of two', async (t) => {
   const certificates = hasOpenssl(t)
   if (certificates === null) return
   const [one, other] = [certificates.make('one', 'DNS:one'), certificates.make('other', 'DNS:other')]

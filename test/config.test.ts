@@ -5,7 +5,7 @@ import { nearestName } from '../src/config/problem.ts'
 import { parseDuration, parseSize } from '../src/config/units.ts'
 import { configText, files, load, problems, SECRET, warnings } from './support/config.ts'
 
-test('a file in which everything is right is read, with defaults in milliseconds and bytes', async (t) => {
+test('a valid file is read, with defaults in milliseconds and bytes', async (t) => {
   const result = load(`\ufeff${configText()}`)
   if (!result.ok) throw new Error('not read')
   t.same(result.warnings, [])
@@ -50,7 +50,7 @@ test('every problem is reported at once, in the order of the file', async (t) =>
   ])
 })
 
-test('a variable is filled in after parsing, and what it holds is never read as YAML', async (t) => {
+test('a variable is filled in after parsing, and its content is never read as YAML', async (t) => {
   const hostile = 'x}, admin: [1]\n# y: "z" ${HOME} *a &b !!c'
   const result = load(configText({ apps: '[{ appid: wx1234567890abcdef, secret: s3cret, name: "a ${S} b" }]' }), {
     env: { S: hostile }
@@ -101,7 +101,7 @@ test('text that looks like private-use characters survives', async (t) => {
   })
 })
 
-test('an alias stands for a copy of what it names', async (t) => {
+test('an alias is replaced by a copy of its anchor', async (t) => {
   const upstreams = '{ a: { targets: &t [{ url: http://10.0.0.1 }] }, b: { targets: *t } }'
   const result = load(configText({ upstreams, routes: '[]' }))
   t.match(result, {
@@ -132,7 +132,7 @@ test('Y13 a secret in a file loses one newline, and is refused when empty', asyn
   ])
 })
 
-test('a file that is missing, no regular file or not UTF-8 is a problem, not an exception', async (t) => {
+test('a file that is missing, not a regular file or not UTF-8 is a problem, not an exception', async (t) => {
   const base = { env: {}, production: false, allow: new Set<string>(), cwd: '/nowhere' }
   const { loadConfig } = await import('../src/config/load.ts')
   t.match(loadConfig({ ...base, file: 'gateway.yaml' }), {
@@ -176,7 +176,7 @@ test('durations and sizes are whole numbers with a unit', async (t) => {
   ])
 })
 
-test('the nearest name is found across case, separators and small slips, and none is made up', async (t) => {
+test('the nearest name is found across case, separators and small mistakes, and none is invented', async (t) => {
   const names = ['accessTtl', 'refreshTtl', 'issuer', 'upstream', 'auth']
   t.same(
     ['access_ttl', 'ACCESSTTL', 'isuser', 'upstraem', 'auht', 'refresh'].map((word) => nearestName(word, names)),

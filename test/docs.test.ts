@@ -1,4 +1,4 @@
-/** The documents and the product say the same. */
+/** The documents agree with the product. */
 import { existsSync, globSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'tap'
@@ -16,7 +16,7 @@ const documents = ['*.md', 'docs/**/*.md', 'bench/*.md', 'examples/**/*.md', 'mi
   .sort()
 const operations = ['docs/operations.md', 'docs/operations.zh-CN.md']
 
-test('every relative link leads somewhere', (t) => {
+test('every relative link has a target', (t) => {
   t.ok(documents.length > 10)
   for (const document of documents) {
     const faults = linksOf(readDocument(document)).flatMap((link) => faultOfLink(document, link) ?? [])
@@ -25,14 +25,14 @@ test('every relative link leads somewhere', (t) => {
   t.end()
 })
 
-test('no document names a path of the machine it was written on, or a registry', (t) => {
+test('no document names a path of its author, or a registry', (t) => {
   for (const document of documents) {
     t.notMatch(readDocument(document), /(?<![\w/])\/(work|root|home|tmp)\/|registry\./, document)
   }
   t.end()
 })
 
-test('what is run by npm in a document is a script of package.json', (t) => {
+test('every npm script in a document is a script of package.json', (t) => {
   const { scripts } = JSON.parse(readDocument('package.json')) as { scripts: Record<string, string> }
   for (const document of documents) {
     for (const [, name = ''] of readDocument(document).matchAll(/npm (?:run )?(start|test|(?<=run )[a-z:]+)/g)) {
@@ -42,7 +42,7 @@ test('what is run by npm in a document is a script of package.json', (t) => {
   t.end()
 })
 
-test('the metrics described are the metrics there are', async (t) => {
+test('the documented metrics are the metrics of a gateway', async (t) => {
   const upstream = await startUpstream(t)
   const service = await freePort()
   const edge = await freePort()
@@ -66,7 +66,7 @@ test('the metrics described are the metrics there are', async (t) => {
   }
 })
 
-test('the fields of the access log described are the fields there are', async (t) => {
+test('the documented fields of the access log are its fields', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('alice')
@@ -80,7 +80,7 @@ test('the fields of the access log described are the fields there are', async (t
   }
 })
 
-test('what production refuses is listed by the names that allow it', (t) => {
+test('the settings that production refuses are listed by the names that allow them', (t) => {
   for (const document of operations) {
     const head = document.includes('zh') ? '名字' : 'name'
     t.same(
@@ -125,7 +125,7 @@ test('the errors page lists the same codes in both languages, in the same order'
   t.end()
 })
 
-test('the parts of a gateway.yaml that the operations page shows fit into one', (t) => {
+test('the parts of a gateway.yaml on the operations page are valid', (t) => {
   for (const document of operations) {
     const parts = blocksOf(readDocument(document), 'yaml')
       .map(({ text }) => parse(text) as Record<string, unknown>)

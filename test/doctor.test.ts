@@ -1,4 +1,4 @@
-/** `wxgate doctor`: what it finds out about the world around a configuration, and what it tells to do. */
+/** `wxgate doctor`: its findings about the systems that a configuration names, and its advice. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -50,7 +50,7 @@ async function fileFor(t: Test, upstream: string, changes: Record<string, unknow
   })
 }
 
-test('a configuration that fits the world is fine, and nothing is created or changed', async (t) => {
+test('a configuration that fits its surroundings is fine, and nothing is created or changed', async (t) => {
   const { url } = await startSandbox(t)
   const upstream = await startUpstream(t)
   const { folder, file } = await fileFor(t, upstream.url, {
@@ -74,7 +74,7 @@ test('a configuration that fits the world is fine, and nothing is created or cha
   t.equal(upstream.seen.length, 0, 'a target without a health path gets a connection and no request')
 })
 
-test('each thing that is wrong fails in a line of its own that tells what to do', async (t) => {
+test('each fault fails in its own line, with the next step', async (t) => {
   const { url } = await startSandbox(t)
   const taken = createTcpServer().listen(0, '127.0.0.1')
   t.teardown(() => taken.close())
@@ -100,10 +100,10 @@ test('each thing that is wrong fails in a line of its own that tells what to do'
     t.match(line, `To do: ${advice}`, subject)
   }
   t.equal(failed.length, 4)
-  t.notMatch(lines.join('\n'), 'not-the-secret', 'no secret is told')
+  t.notMatch(lines.join('\n'), 'not-the-secret', 'no secret is printed')
 })
 
-test('a refused address is named, with the list that it belongs on', async (t) => {
+test('a refused address is named, with the list that it belongs to', async (t) => {
   const { sandbox, url } = await startSandbox(t)
   const app = { appId: APPID, name: null, secret: APP_SECRET, virtualPay: null }
   const check = () => checkWeChat({ apiBase: url, timeout: 30_000, apps: [app], now: Date.now })
@@ -129,7 +129,7 @@ test("an app that WeChat refuses does not hide another's result, and answers com
   ])
 })
 
-test("a clock that is away from WeChat's fails, in both directions", async (t) => {
+test("a clock that differs from WeChat's fails, in both directions", async (t) => {
   const { url } = await startSandbox(t)
   const apps = [{ appId: APPID, name: null, secret: APP_SECRET, virtualPay: null }]
   for (const [offsetMs, status] of [
@@ -143,7 +143,7 @@ test("a clock that is away from WeChat's fails, in both directions", async (t) =
   }
 })
 
-test('a health path is asked, and another status than success fails', async (t) => {
+test('a health path is requested, and a status other than success fails', async (t) => {
   const server = createServer((request, response) => {
     response.statusCode = request.url === '/healthz' ? 204 : 500
     response.end()
@@ -163,7 +163,7 @@ test('a health path is asked, and another status than success fails', async (t) 
   t.match(await checkTargets([upstream('/broken')], Date.now()), [{ status: 'failed', message: '/broken answers 500' }])
 })
 
-test('a port that a running gateway has is fine', async (t) => {
+test('a port of a running gateway is fine', async (t) => {
   const upstream = await startUpstream(t)
   const [port, servicePort] = [await freePort(), await freePort()]
   const { file } = await fileFor(t, upstream.url, {
@@ -177,7 +177,7 @@ test('a port that a running gateway has is fine', async (t) => {
   t.equal(lines.filter((line) => line.includes('a gateway answers here')).length, 2)
 })
 
-test('certificate chains: an incomplete one fails, an end that is near is a warning', async (t) => {
+test('certificate chains: an incomplete one fails, a near end is a warning', async (t) => {
   const certificates = hasOpenssl(t)
   if (!certificates) return
   const { cert, certFile } = certificates.make('self', 'DNS:a.example')
@@ -193,7 +193,7 @@ test('certificate chains: an incomplete one fails, an end that is near is a warn
 
   const chain = makeChain(join(certFile, '..'))
   const later = Date.now() + 60_000
-  t.same(chainFaults(`${chain.leaf}${chain.intermediate}${chain.root}`, later), [], 'with a root of its own')
+  t.same(chainFaults(`${chain.leaf}${chain.intermediate}${chain.root}`, later), [], 'with its own root')
   t.same(chainFaults(chain.leaf, later), [{ kind: 'incomplete', issuer: 'Intermediate' }])
   t.same(chainFaults(`${chain.leaf}${chain.root}`, later), [{ kind: 'incomplete', issuer: 'Intermediate' }])
   t.same(chainFaults(`${chain.leaf}${chain.intermediate}`, later), [{ kind: 'incomplete', issuer: 'Root' }])
@@ -216,7 +216,7 @@ function makeChain(folder: string): { leaf: string; intermediate: string; root: 
   return { leaf, intermediate, root: execFileSync('cat', [join(folder, 'root.crt')], { encoding: 'utf8' }) }
 }
 
-test('a file that is not valid is exit 2 and no check runs; a file that is absent names where it was looked for', async (t) => {
+test('a file that is not valid is exit 2 and no check runs; a missing file is named with its path', async (t) => {
   const { folder, file } = writeConfig(t, { version: 1, routes: [] })
   t.match(await doctor(file), { status: 2, lines: [''], stderr: /gateway\.yaml:1/ })
   const missing = join(folder, 'none.yaml')

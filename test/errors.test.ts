@@ -25,7 +25,7 @@ test('the page explains every action, and no other', async (t) => {
   t.same(explained.sort(), [...new Set(codes.map((code) => catalogue[code].action))].sort())
 })
 
-test('every error has the one shape, and the headers that its status and action ask for', async (t) => {
+test('every error has the same shape, and the headers of its status and action', async (t) => {
   for (const code of codes) {
     const error = new ApiError(code, 'what happened')
     const { status, action, title } = catalogue[code]

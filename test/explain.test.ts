@@ -1,4 +1,4 @@
-/** wxgate explain: the answer of the code that would do it. */
+/** wxgate explain answers with the code that would serve the request. */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ const ROUTES = `routes:
     requestHeaders: { set: { X-Tenant: shop }, remove: [X-Debug] }
 `
 
-/** A folder with a gateway.yaml that equals the test gateway's but for the routes. */
+/** A folder with a gateway.yaml that equals the test gateway's except for the routes. */
 function folder(t: Test, routes = ROUTES, changes: Record<string, unknown> = {}): string {
   const path = mkdtempSync(join(tmpdir(), 'wxgate-explain-'))
   t.teardown(() => rmSync(path, { recursive: true }))
@@ -76,7 +76,7 @@ test('explain names the route, its line, and the routes that were less specific'
   t.equal(explanation.route?.place, `gateway.yaml:${line}`)
 })
 
-test('explain says what a user with a token would reach, where none was given', async (t) => {
+test("explain without a token shows the upstream's request for a user with one", async (t) => {
   const routes = `routes:
   - { path: /api, upstream: app, stripPrefix: /api }
   - { path: /cloud, upstream: app, identity: { headers: cloudrun } }
@@ -87,7 +87,7 @@ test('explain says what a user with a token would reach, where none was given', 
   t.match(await note('/cloud/orders'), 'GET /cloud/orders, and X-WX-OPENID with it')
 })
 
-test('explain shows every header that goes upstream and why others do not', async (t) => {
+test('explain shows every header that goes upstream, and the reason for every removed one', async (t) => {
   const cwd = folder(t)
   const headers = [
     'X-OpenId: EVIL',
@@ -134,7 +134,7 @@ test('explain shows every header that goes upstream and why others do not', asyn
   })
 })
 
-test('explain believes a trusted proxy as the gateway would', async (t) => {
+test('explain trusts a proxy as the gateway would', async (t) => {
   const cwd = folder(t, ROUTES, { server: { host: '127.0.0.1', port: 1, trustedProxies: ['10.0.0.0/8'] } })
   const args = ['GET', '/x', '-H', 'X-Forwarded-For: 203.0.113.7', '-H', 'X-Real-IP: 203.0.113.7']
   const from = async (address: string) => explained(cwd, ...args, '--from', address)
@@ -152,7 +152,7 @@ test('explain believes a trusted proxy as the gateway would', async (t) => {
   t.match(new Map(other.upstream?.headers), new Map([['X-Forwarded-For', '203.0.113.9']]))
 })
 
-test('explain verifies a token offline, and says what it cannot know', async (t) => {
+test('explain verifies a token offline, and names what it cannot know', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('explained')
@@ -181,7 +181,7 @@ test('explain verifies a token offline, and says what it cannot know', async (t)
   t.match(await explained(cwd, 'GET', '/admin/x'), { answer: { status: 401, code: 'token_missing' } })
 })
 
-test('explain says what the gateway then does, header for header', async (t) => {
+test("explain shows the gateway's request header for header", async (t) => {
   const target = await startTarget(t, {
     config: {
       routes: [
@@ -276,7 +276,7 @@ test('explain knows own paths and paths that look like another', async (t) => {
   t.match(await explained(cwd, 'OPTIONS', '*'), { outcome: 'own' })
 })
 
-test('explain in text is for a person, and lets nothing through to the terminal', async (t) => {
+test('explain in text is for people, and no control sequence reaches the terminal', async (t) => {
   const cwd = folder(t)
   const { status, stdout } = await call(cwd, 'GET', '/admin/read/1', '-H', 'X-OpenId: EVIL')
   t.equal(status, 0)

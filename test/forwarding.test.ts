@@ -1,5 +1,5 @@
-/** What goes through: bodies untouched and unbuffered in both directions, each request to the right target, and nothing
- *  left running when one side leaves. */
+/** Forwarding: bodies unchanged and unbuffered in both directions, each request to the right
+ *  target, and nothing left running when one side disconnects. */
 import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import { type Test, test } from 'tap'
@@ -47,7 +47,8 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
     write()
   })
   const gateway = await buildTestGateway(t, url, routes())
-  // Client, gateway and upstream share this process: three times its own buffers, and never the body.
+  // Client, gateway and upstream share this process: allow three times its own buffers, but never
+  // the body.
   const before = process.memoryUsage.rss()
   let peak = before
   const watch = setInterval(() => {
@@ -72,7 +73,7 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
   const download = httpRequest(`${gateway.url}/public/down`)
   download.end()
   const [stream] = (await next(download, 'response')) as [IncomingMessage]
-  // A slow consumer: nothing is read for a while, and the upstream notices.
+  // A slow consumer: nothing is read for a while, and the upstream is paused.
   await until(() => slowest?.writableNeedDrain === true)
   let received = 0
   for await (const chunk of stream) received += (chunk as Buffer).length
@@ -81,7 +82,7 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
   t.ok(peak - before < 200 * MB, `${Math.round((peak - before) / MB)} MB more at the peak`)
 })
 
-test('an event reaches the client as it is sent, and a silent event stream is left alone', async (t) => {
+test('an event reaches the client as it is sent, and a silent event stream stays open', async (t) => {
   let stream: ServerResponse | undefined
   const url = await startServer(t, (req, res) => {
     const isEvents = req.url === '/public/events'
@@ -95,7 +96,7 @@ test('an event reaches the client as it is sent, and a silent event stream is le
   const client = await openClient(t, gateway.port)
   client.send(get('/public/events'))
   await until(() => client.pending.includes('data: 1'))
-  // Two other silent responses, one after the other, are ended by the idle timeout meanwhile.
+  // The idle timeout ends two other silent responses, one after the other, meanwhile.
   for (let round = 0; round < 2; round++) {
     const plain = await openClient(t, gateway.port)
     plain.send(get('/public/plain'))
@@ -108,7 +109,7 @@ test('an event reaches the client as it is sent, and a silent event stream is le
   await next(stream as ServerResponse, 'close')
 })
 
-test('a head whose body takes its time is sent at once', async (t) => {
+test('a head whose body is slow is sent at once', async (t) => {
   let answering: ServerResponse | undefined
   const url = await startServer(t, (_req, res) => {
     answering = res
@@ -123,7 +124,7 @@ test('a head whose body takes its time is sent at once', async (t) => {
   t.equal((await client.response()).body, 'late')
 })
 
-test('a body goes through byte for byte, whatever it claims to be', async (t) => {
+test('a body passes byte for byte, whatever type it claims', async (t) => {
   const url = await startServer(t, (req, res) => {
     const chunks: Buffer[] = []
     req.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -212,7 +213,7 @@ test('responses of every kind keep the connection in step', async (t) => {
     client.send(get(path))
     t.match(await client.response(), answer, path)
   }
-  // All at once, over one connection: answers come in the order of the questions.
+  // All at once, over one connection: answers come in the order of the requests.
   client.send(
     Object.keys(expected)
       .map((path) => get(path))
@@ -225,7 +226,7 @@ test('responses of every kind keep the connection in step', async (t) => {
   t.match(await client.response(), { status: 200, body: 'abcde' })
 })
 
-test('Expect: 100-continue is answered here and not passed on', async (t) => {
+test('Expect: 100-continue is answered by the gateway and not forwarded', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const client = await openClient(t, gateway.port)
@@ -237,7 +238,7 @@ test('Expect: 100-continue is answered here and not passed on', async (t) => {
   t.notOk('expect' in (upstream.seen[0]?.headers ?? {}))
 })
 
-test('hop-by-hop request headers are taken off instead of failing the request', async (t) => {
+test('hop-by-hop request headers are removed and do not fail the request', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   for (const header of [
@@ -276,7 +277,7 @@ test('every method reaches the upstream except CONNECT and TRACE', async (t) => 
   t.equal(upstream.seen.length, asked)
 })
 
-test('S04 the body of a GET stays here, and is no request of its own', async (t) => {
+test('S04 the body of a GET ends at the gateway, and is not a request', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const smuggled = 'GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -322,7 +323,7 @@ test('S11 pipelined requests keep their own identities', async (t) => {
   t.equal((await client.response()).body, `/api/a ${alice.user.id}`)
 })
 
-test('U05 a client that leaves ends the upstream request, wherever it stood', async (t) => {
+test('U05 a client that disconnects ends the upstream request, in any state', async (t) => {
   const reached: string[] = []
   const ended: string[] = []
   const url = await startServer(t, (req, res) => {
@@ -355,11 +356,11 @@ test('U05 a client that leaves ends the upstream request, wherever it stood', as
   t.match(gateway.lines.filter((line) => line.includes('/public/head')).join(), '"status":499')
 })
 
-test('S16 an answer that comes before the request was read reaches the client, which may go on sending for a moment', async (t) => {
+test('S16 an answer that comes before the request was read reaches the client, which may continue sending for a moment', async (t) => {
   const url = await startServer(t, (req, res) => {
     res.writeHead(413, { 'content-type': 'text/plain' })
     res.end('no thanks')
-    // A server that closes at once resets the connection, and may take its own answer back with that.
+    // A server that closes at once resets the connection, which may lose its own answer.
     req.resume()
   })
   const gateway = await buildTestGateway(t, url, routes())
@@ -384,7 +385,7 @@ test('S16 an answer that comes before the request was read reaches the client, w
   }
 })
 
-test('S12 a body beyond the limit is 413, and the upstream request is given up', async (t) => {
+test('S12 a body beyond the limit is 413, and the upstream request is aborted', async (t) => {
   let aborted = 0
   let whole = 0
   const url = await startServer(t, (req, res) => {
@@ -444,7 +445,7 @@ test('P31 a prefix is stripped whatever follows it', async (t) => {
   }
 })
 
-test('a redirect leads back through the gateway and never tells where the upstream is', async (t) => {
+test('a redirect leads back through the gateway and never shows the upstream', async (t) => {
   let location = ''
   let name = 'Location'
   const upstream = await startRawUpstream(t, (socket) =>
@@ -498,7 +499,7 @@ test('a redirect leads back through the gateway and never tells where the upstre
   }
 })
 
-test("a route's timeout counts in place of the upstream's", async (t) => {
+test("a route's timeout replaces the upstream's", async (t) => {
   const url = await startServer(t, (_req, res) => setTimeout(() => res.end('late'), 1_500))
   const gateway = await buildTestGateway(t, url, {
     config: {
@@ -546,7 +547,7 @@ test('targets share the requests by weight', async (t) => {
   t.notMatch(order.join(''), /222/, 'smoothly, not in bursts')
 })
 
-test('leastRequests asks the target with the fewest requests under way for its weight', async (t) => {
+test('leastRequests picks the target with the fewest running requests for its weight', async (t) => {
   const { urls, open } = await startTargets(t, 3)
   const gateway = await withTargets(t, {
     targets: urls.map((url, index) => ({ url, weight: index === 2 ? 2 : 1 })),
@@ -566,7 +567,7 @@ test('leastRequests asks the target with the fewest requests under way for its w
   await until(() => gateway.gateway.parts.upstreams.get('app').targets.every((target) => target.inFlight === 0))
 })
 
-test('hash keeps a user on one target, and only those of a lost target move', async (t) => {
+test('hash keeps a user on one target, and only users of a lost target move', async (t) => {
   const { urls } = await startTargets(t, 3)
   const gateway = await withTargets(t, {
     targets: urls.map((url) => ({ url })),
@@ -589,7 +590,7 @@ test('hash keeps a user on one target, and only those of a lost target move', as
   })
 })
 
-test('a target that refuses connections costs nobody an answer, and is left alone for a while', async (t) => {
+test('a target that refuses connections costs no answer, and is avoided for a while', async (t) => {
   const { urls } = await startTargets(t, 1)
   const dead = [await freePort(), await freePort()].map((port) => ({ url: `http://127.0.0.1:${port}` }))
   const gateway = await withTargets(t, { targets: [...dead, { url: urls[0] }], retries: { attempts: 2 } })
@@ -609,10 +610,10 @@ test('a target that refuses connections costs nobody an answer, and is left alon
 
   const few = await withTargets(t, { targets: [...dead, { url: urls[0] }], retries: { attempts: 1 } })
   t.equal((await few.call('/public/x')).status, 502, 'no more tries than configured')
-  t.equal((await few.call('/public/x')).status, 200, 'by then both are known to be away')
+  t.equal((await few.call('/public/x')).status, 200, 'both are now known to be down')
 })
 
-test('a body survives the connect retry whole', async (t) => {
+test('a body survives the connect retry unchanged', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await withTargets(t, {
     targets: [{ url: `http://127.0.0.1:${await freePort()}`, weight: 1000 }, { url: upstream.url }]
@@ -654,10 +655,10 @@ test('headers are set and removed as a route says, in both directions', async (t
   const other = await gateway.call('/other/x', { headers: { cookie: 'a=b' } })
   t.equal(other.headers.get('x-powered-by'), 'app')
   t.equal(upstream.seen[1]?.headers.cookie, 'a=b')
-  t.notOk('x-tenant' in (upstream.seen[1]?.headers ?? {}), "a header that some route sets is nobody else's to send")
+  t.notOk('x-tenant' in (upstream.seen[1]?.headers ?? {}), 'a header that a route sets cannot be sent by a client')
 })
 
-test('what a route sets stands in the place of what came, whoever it came from', async (t) => {
+test('a header that a route sets replaces any received one', async (t) => {
   const upstream = await startUpstream(t)
   const set = { 'Content-Type': 'text/plain', 'X-Client-IP': '192.0.2.1', Accept: 'text/plain' }
   const gateway = await buildTestGateway(t, upstream.url, {
@@ -676,7 +677,7 @@ test('what a route sets stands in the place of what came, whoever it came from',
   t.match(other?.headers, { 'content-type': 'application/json', 'x-client-ip': '203.0.113.7' }, 'another route')
 })
 
-test("identity comes under WeChat Cloud Run's names where a route says so, and under ours nowhere else", async (t) => {
+test("identity has WeChat Cloud Run's names on routes that ask for them, and wxgate's elsewhere", async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {
@@ -698,7 +699,7 @@ test("identity comes under WeChat Cloud Run's names where a route says so, and u
   t.notMatch(JSON.stringify([run, own]), /EVIL|uthorization/)
 })
 
-test('a route for GET answers HEAD, and names what it allows for the rest', async (t) => {
+test('a route for GET answers HEAD, and lists its methods for the rest', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {

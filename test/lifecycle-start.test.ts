@@ -1,4 +1,4 @@
-/** The start of the process: signals that come early, faults of its environment, and what it then says. */
+/** The start of the process: early signals, faults of its environment, and its messages. */
 import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
@@ -11,7 +11,7 @@ import { freePort, startProcess, untilStatus, writeConfig } from './support/proc
 import { until } from './support/until.ts'
 
 for (const workers of [1, 2]) {
-  test(`a signal that comes during the start is not lost (workers: ${workers})`, async (t) => {
+  test(`a signal during the start is not lost (workers: ${workers})`, async (t) => {
     const [port, servicePort] = [await freePort(), await freePort()]
     const { folder, file } = writeConfig(t, {
       ...defaultConfig('http://127.0.0.1:9'),
@@ -20,12 +20,12 @@ for (const workers of [1, 2]) {
       store: 'sqlite:./state.db'
     })
     const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGTERM'))
-    // A worker that did not hear of the signal would be ended after drain.timeout only.
+    // A worker that missed the signal would be ended only after drain.timeout.
     t.equal(await gateway.exited, 0)
     t.match(gateway.output(), /draining.*"msg":"stopped"/s)
   })
 
-  test(`a SIGHUP that comes during the start does not end it, and is heard when it is over (workers: ${workers})`, async (t) => {
+  test(`a SIGHUP during the start does not end it, and is handled afterwards (workers: ${workers})`, async (t) => {
     const [port, servicePort] = [await freePort(), await freePort()]
     const { folder, file } = writeConfig(t, {
       ...defaultConfig('http://127.0.0.1:9'),
@@ -68,7 +68,8 @@ test('started by npm, it ends when the shell in between was ended by a signal', 
   t.equal(await untilStatus(url, 0), 0)
 })
 
-/** Variables with which a process signals itself as soon as it can hear it, which is long before it listens. */
+/** Variables that make a process signal itself as soon as it handles signals, long before it
+ *  listens. */
 function signalsEarly(folder: string, signal: string): Record<string, string> {
   const early = join(folder, 'early.mjs')
   writeFileSync(
@@ -83,7 +84,7 @@ function signalsEarly(folder: string, signal: string): Record<string, string> {
   return { NODE_OPTIONS: `--import=${early}` }
 }
 
-test('a port in use is exit 1 with a sentence that says what to do', async (t) => {
+test('a port in use is exit 1 with a message that names the remedy', async (t) => {
   const taken = createServer()
   await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
   t.teardown(() => taken.close())
@@ -130,7 +131,7 @@ test('a broken gateway.yaml is exit 2, and every problem is named with its place
   t.match(missing, { status: 2, stderr: /nothing\.yaml/ })
 })
 
-test('every command refuses a flag that it does not know, in words and with status 2', async (t) => {
+test('every command refuses an unknown flag, with a message and status 2', async (t) => {
   for (const command of commandNames) {
     const { status, stderr } = await wxgate([command, '--sort-of'])
     t.equal(status, 2, command)

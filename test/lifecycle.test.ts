@@ -1,4 +1,4 @@
-/** The process while it runs and as it ends, seen from outside. lifecycle-start.test.ts has its start. */
+/** The running process and its end, seen from outside. lifecycle-start.test.ts has its start. */
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, copyFileSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request, type ServerResponse } from 'node:http'
@@ -55,7 +55,7 @@ test('SIGTERM: for drain.delay it is not ready and still serves', async (t) => {
   t.equal(served.headers.get('connection'), 'close')
 })
 
-test('SIGTERM: after drain.delay no connection is accepted, requests under way are finished, and the exit status is 0', async (t) => {
+test('SIGTERM: after drain.delay no connection is accepted, running requests are finished, and the exit status is 0', async (t) => {
   const held: ServerResponse[] = []
   let uploads = 0
   const upstream = await startServer(t, (req, res) => {
@@ -79,7 +79,7 @@ test('SIGTERM: after drain.delay no connection is accepted, requests under way a
 
   gateway.child.kill('SIGTERM')
   await until(() => isRefused(t, gateway.port))
-  t.equal(gateway.child.exitCode, null, 'it waits for what is under way')
+  t.equal(gateway.child.exitCode, null, 'it waits for running requests')
   upload.send('done')
   t.match(await upload.response(), { status: 200, body: '8 bytes', headers: { connection: 'close' } })
   held[0]?.end('late')
@@ -88,7 +88,7 @@ test('SIGTERM: after drain.delay no connection is accepted, requests under way a
   t.match(gateway.output(), '"msg":"stopped"')
 })
 
-test('what goes on for ever is cut at drain.timeout, and the exit status is 0', async (t) => {
+test('an endless request is cut at drain.timeout, and the exit status is 0', async (t) => {
   let requests = 0
   const upstream = await startServer(t, (req, res) => {
     requests++
@@ -127,7 +127,7 @@ test('a second signal ends it without waiting for the rest of the drain', async 
   t.match(gateway.output(), 'stopped at once')
 })
 
-test('a reader of the log that has stopped reading holds up neither a request nor the end', async (t) => {
+test('a reader of the log that has stopped reading delays neither a request nor the end', async (t) => {
   const upstream = await startServer(t, (_req, res) => res.end('ok'))
   const [port, servicePort] = [await freePort(), await freePort()]
   const { folder, file } = writeConfig(t, {
@@ -177,13 +177,13 @@ test('health on both listeners, and wxgate healthcheck for containers', async (t
   )
   const { server } = JSON.parse(readFileSync(gateway.file, 'utf8')) as { server: unknown }
   writeFileSync(gateway.file, JSON.stringify({ server, routes: 'spoilt' }))
-  t.equal(await check('-c', gateway.file), 0, 'the gateway goes on with the file of before')
+  t.equal(await check('-c', gateway.file), 0, 'the gateway keeps the previous file')
   gateway.child.kill('SIGTERM')
   t.equal(await untilStatus(`${gateway.url}/readyz`, 503), 503)
   t.equal(await check('-c', gateway.file), 1, 'draining')
 })
 
-test('the edge speaks TLS from files, and takes over new ones when they change', async (t) => {
+test('the edge speaks TLS from files, and uses new ones when they change', async (t) => {
   const certificates = hasOpenssl(t)
   if (!certificates) return
   const first = certificates.make('first', 'DNS:first.example')
@@ -226,12 +226,13 @@ test('the edge speaks TLS from files, and takes over new ones when they change',
 
   put(second)
   await until(async () => (await subject()) === 'second')
-  t.notOk(kept.destroyed, 'a connection of before goes on')
+  t.notOk(kept.destroyed, 'an earlier connection goes on')
   writeFileSync(keyFile, 'not a key')
   await until(() => gateway.output().includes('could not be read again'))
-  t.equal(await subject(), 'second', 'what does not fit together is not taken over')
+  t.equal(await subject(), 'second', 'files that do not match are not used')
 
-  // Plain HTTP on the TLS port, and connections that never finish a handshake, are nobody's problem.
+  // Plain HTTP on the TLS port, and connections that never finish a handshake, affect no other
+  // client.
   const plain = await openClient(t, gateway.port)
   plain.send(get('/public/x'))
   await plain.closed
@@ -261,7 +262,7 @@ test('U10 200 MB through the process, up and down, at the pace of the slower sid
   await fetch(`${gateway.url}/public/x`, { method: 'PUT', body: 'x'.repeat(MB) })
   const status = `/proc/${gateway.child.pid}/status`
   if (!existsSync(status)) {
-    t.comment('NOT TESTED: memory is only looked at where there is /proc')
+    t.comment('NOT TESTED: memory is only measured with /proc')
     return
   }
   const rss = () => Number(/^VmRSS:\s*(\d+) kB/m.exec(readFileSync(status, 'utf8'))?.[1] ?? 0) / 1024

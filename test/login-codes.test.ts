@@ -1,4 +1,4 @@
-/** Login codes in the hands of instances that die, or of a store in trouble. */
+/** Login codes held by instances that die, or in a failing store. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
 import { ApiError, StoreError } from '../src/errors.ts'
@@ -23,7 +23,7 @@ function build() {
   return { clock, store, open }
 }
 
-test('a claim whose holder died, or never heard of it, frees the code for the next attempt within seconds', async (t) => {
+test('a claim whose holder died, or never learned of it, frees the code for the next attempt within seconds', async (t) => {
   const { clock, store, open } = build()
   const troubled: Store = {
     ...store,
@@ -47,7 +47,7 @@ test('a claim whose holder died, or never heard of it, frees the code for the ne
   await retry.release()
 })
 
-test('a claim lasts for as long as its holder is at work', async (t) => {
+test('a claim lasts while its holder works', async (t) => {
   const { clock, open } = build()
   const [first, second] = [open(), open()]
   t.equal(await first.take(), true)
@@ -61,7 +61,7 @@ test('a claim lasts for as long as its holder is at work', async (t) => {
   t.match(await waiting, { result: RESULT })
 })
 
-test('a failure that another attempt cannot heal is everybody’s answer; any other frees the code', async (t) => {
+test('a failure that another attempt cannot repair is the answer for every sender; any other frees the code', async (t) => {
   for (const [code, isKept] of [
     ['code_used', true],
     ['wechat_unavailable', false]
@@ -76,7 +76,7 @@ test('a failure that another attempt cannot heal is everybody’s answer; any ot
   }
 })
 
-test('of any number of callers that find a void answer one replaces it', async (t) => {
+test('of any number of callers that find an answer no longer valid one replaces it', async (t) => {
   const { open } = build()
   const first = open()
   await first.take()

@@ -10,7 +10,8 @@ import { type Seen, startUpstream } from './support/upstream.ts'
 
 type Answer = { status?: number; body?: unknown; after?: number; raw?: string } | 'hang' | 'reset'
 
-/** A gateway whose hook answers with what `answer` says by then; `hooks` and `calls` are what the service has seen. */
+/** A gateway whose hook answers with the current `answer`; `hooks` and `calls` are what the
+ *  service received. */
 async function build(
   t: Teardown,
   options: { onFailure?: 'refuse' | 'continue'; routes?: object[]; timeout?: string } = {}
@@ -54,7 +55,7 @@ async function refresh(gateway: TestGateway, { refresh_token }: Login): Promise<
   return (await (await gateway.call('/auth/refresh', { method: 'POST', body })).json()) as Login
 }
 
-test('the hook is told who logs in, and never a credential', async (t) => {
+test('the hook receives the user, and never a credential', async (t) => {
   const { gateway, hooks } = await build(t)
   const first = await gateway.login('sandbox-alice-1')
   await gateway.login('sandbox-alice-2')
@@ -84,11 +85,11 @@ test('claims go into the token and stay there when it is refreshed', async (t) =
   const second = await refresh(gateway, login)
   t.same(claimsOf(second), claims)
   t.same(claimsOf(await refresh(gateway, second)), claims)
-  t.equal(hooks().length, 1, 'a refresh is no login')
+  t.equal(hooks().length, 1, 'a refresh does not call the hook')
   t.same(claimsOf(await gateway.login('sandbox-alice-2')), { level: 'lead' }, 'the next login has its own')
 })
 
-test('claims that are not allowed, of a wrong type or too large are left out, and the log says so', async (t) => {
+test('claims that are not allowed, of a wrong type or too large are left out and logged', async (t) => {
   const { gateway, state } = await build(t)
   const claims = {
     level: 'x'.repeat(257),
@@ -106,10 +107,10 @@ test('claims that are not allowed, of a wrong type or too large are left out, an
   t.same(claimsOf(await gateway.login('alice')), { note: 'ok' })
   const line = gateway.lines.find((one) => one.includes('login_hook_ignored')) ?? ''
   for (const name of ['claims.level', 'claims.roles', 'claims.points', 'claims.admin']) t.ok(line.includes(name), name)
-  t.notOk(line.includes('claims.vip'), 'null is the same as nothing')
+  t.notOk(line.includes('claims.vip'), 'null is the same as absent')
 })
 
-test('all claims together have to fit into the headers of a request', async (t) => {
+test('all claims together must fit into the headers of a request', async (t) => {
   const { gateway, state } = await build(t)
   const text = '界'.repeat(150)
   state.answer = { body: { claims: { level: text, roles: [text], note: text } } }
@@ -118,7 +119,7 @@ test('all claims together have to fit into the headers of a request', async (t) 
   t.equal((await gateway.call('/api/x', { token: login.access_token })).status, 200)
 })
 
-test('what the hook says of the user reaches the client, and cannot say what the gateway says', async (t) => {
+test("the hook's user members reach the client, and cannot replace those of the gateway", async (t) => {
   const { gateway, state } = await build(t)
   const user = {
     nickname: '爱丽丝',
@@ -138,7 +139,7 @@ test('what the hook says of the user reaches the client, and cannot say what the
   t.same(Object.keys((await gateway.login('bob')).user).sort(), ['id', 'is_new', 'status'], 'too large')
 })
 
-test('a user whom the hook turns away is not logged in', async (t) => {
+test('a user whom the hook refuses is not logged in', async (t) => {
   const { gateway, state } = await build(t)
   const denials: [Answer, RegExp][] = [
     [{ status: 403, body: { detail: '账号已封禁' } }, /^账号已封禁$/],
@@ -156,7 +157,7 @@ test('a user whom the hook turns away is not logged in', async (t) => {
     t.notOk('access_token' in login)
   }
   state.answer = { body: { deny: 'true' } }
-  t.equal((await gateway.login('sandbox-alice-x')).status, 200, 'deny is true or it is nothing')
+  t.equal((await gateway.login('sandbox-alice-x')).status, 200, 'only deny: true refuses')
 })
 
 const FAILURES: Record<string, Answer> = {
@@ -169,12 +170,12 @@ const FAILURES: Record<string, Answer> = {
   'no JSON': { raw: '<html>' },
   'an array': { raw: '[]' },
   null: { raw: 'null' },
-  'claims that are none': { body: { claims: ['admin'] } },
-  'a user that is none': { body: { user: 'alice' } },
+  'invalid claims': { body: { claims: ['admin'] } },
+  'an invalid user': { body: { user: 'alice' } },
   'too much': { body: { user: { text: 'x'.repeat(70_000) } } }
 }
 
-test('with onFailure: refuse nobody logs in while the hook fails', async (t) => {
+test('with onFailure: refuse no user can log in while the hook fails', async (t) => {
   const { gateway, state } = await build(t, { timeout: '300ms' })
   const { sessions } = gateway.gateway.parts
   const begun: string[] = []
@@ -201,7 +202,7 @@ test('with onFailure: refuse nobody logs in while the hook fails', async (t) => 
   t.equal(begun.length, 1)
 })
 
-test('with onFailure: continue everybody logs in, with no claims', async (t) => {
+test('with onFailure: continue every user can log in, without claims', async (t) => {
   const { gateway, state } = await build(t, { timeout: '300ms', onFailure: 'continue' })
   for (const [index, [what, answer]] of Object.entries(FAILURES).entries()) {
     state.answer = answer
@@ -210,10 +211,10 @@ test('with onFailure: continue everybody logs in, with no claims', async (t) => 
     t.equal(claimsOf(login), undefined, what)
   }
   state.answer = { status: 403 }
-  t.match(await gateway.login('sandbox-alice-no'), { status: 403, code: 'login_blocked' }, 'a no is no failure')
+  t.match(await gateway.login('sandbox-alice-no'), { status: 403, code: 'login_blocked' }, 'a refusal is not a failure')
 })
 
-test('an unreachable hook is asked at another target, and is upstream_unavailable when there is none', async (t) => {
+test('an unreachable hook is tried at another target, and is upstream_unavailable without one', async (t) => {
   const upstream = await startUpstream(t, (_req, res) => void res.end('{"claims":{"level":"gold"}}'))
   const dead = { url: `http://127.0.0.1:${await freePort()}` }
   const hook = { path: '/hooks/login', claims: ['level'], timeout: '1s' }
@@ -246,7 +247,7 @@ test('a hook may end the older sessions of the user, and the new one lives', asy
   t.equal((await gateway.call('/api/x', { token: older.access_token })).status, 401)
 })
 
-test('a login waited for elsewhere outlasts a slow hook', async (t) => {
+test('a login that another caller waits for outlasts a slow hook', async (t) => {
   const { gateway, state, hooks } = await build(t, { timeout: '1s' })
   state.answer = { body: { claims: { level: 'gold' } }, after: 300 }
   const logins = await Promise.all([gateway.login('alice'), gateway.login('alice'), gateway.login('alice')])
@@ -260,7 +261,7 @@ const MEMBERS = [
   { path: '/api', upstream: 'app', inject: { 'X-Member-Level': 'level', 'X-Roles': 'roles', 'X-Points': 'points' } }
 ]
 
-test('a route that requires a claim lets those in who have one of its values, and nobody else', async (t) => {
+test('a route that requires a claim admits only users with one of its values', async (t) => {
   const { gateway, state, calls } = await build(t, { routes: MEMBERS })
   const cases: [object, number, number][] = [
     [{}, 403, 403],
@@ -286,7 +287,7 @@ test('a route that requires a claim lets those in who have one of its values, an
   t.equal(calls().length, 5)
 })
 
-test('a header that carries a claim is ours alone to send', async (t) => {
+test('only the gateway can send a header that carries a claim', async (t) => {
   const { gateway, state, calls } = await build(t, { routes: MEMBERS })
   const forged = {
     'x-member-level': 'forged',
@@ -314,7 +315,7 @@ test('a header that carries a claim is ours alone to send', async (t) => {
   t.same(await injected({ level: '' }), [['X-Member-Level', '']])
 })
 
-test('the configuration on docs/login-hook.md is one that the gateway takes', async (t) => {
+test('the configuration on docs/login-hook.md is valid', async (t) => {
   const page = readFileSync(new URL('../docs/login-hook.md', import.meta.url), 'utf8')
   const blocks = [...page.matchAll(/```yaml\n([\s\S]+?)```/g)].map(([, yaml]) => yaml)
   const upstreams = ['members', 'backoffice', 'shop'].map(
@@ -330,7 +331,7 @@ test('the configuration on docs/login-hook.md is one that the gateway takes', as
   t.match(loadConfig(options), { ok: true, config: { login: { hook: { path: '/hooks/login' } } } })
 })
 
-test('no answer of a hook puts anything into a token that is not allowed', async (t) => {
+test('no answer of a hook puts a disallowed claim into a token', async (t) => {
   const allowed = ['level', 'roles']
   fc.assert(
     fc.property(fc.integer({ min: 100, max: 599 }), fc.json(), fc.jsonValue(), (status, text, value) => {

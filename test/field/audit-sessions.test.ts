@@ -1,4 +1,4 @@
-/** Sessions that were ended stay ended, whatever the store, the clock or a second sender does. */
+/** Ended sessions stay ended, whatever the store, the clock or a second sender does. */
 import { type Test, test } from 'tap'
 import { createRevocations } from '../../src/identity/revocations.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -21,7 +21,7 @@ const build = (t: Test, config: Record<string, unknown> = {}) => buildTestGatewa
 const refresh = (gateway: TestGateway, token: string, attempt?: string) =>
   post(gateway, '/auth/refresh', { refresh_token: token, ...(attempt === undefined ? {} : { attempt }) })
 
-test('after a lost write of logout-all new logins work, the old refresh token does not, and the record is mended', async (t) => {
+test('after a lost write of logout-all new logins work, the old refresh token does not, and the record is repaired', async (t) => {
   const gateway = await build(t)
   const old = await gateway.login('sandbox-alice-1')
   const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
@@ -75,7 +75,7 @@ test('a repeat of a login code or refresh token with another attempt is not answ
   t.ok(gateway.lines.some((line) => line.includes('login_code_reused')))
 })
 
-test('repeatWindow 0s answers nothing twice', async (t) => {
+test('with repeatWindow 0s no repeat is answered', async (t) => {
   const gateway = await build(t, { tokens: { repeatWindow: '0s' } })
   const body = { code: 'sandbox-alice-1', appid: APPID }
   const first = await post(gateway, '/auth/login', body)
@@ -102,7 +102,7 @@ test('the refresh token of an app that was removed is refresh_invalid', async (t
   t.match(await refresh(one, login.refresh_token), { status: 401, code: 'refresh_invalid' })
 })
 
-test('a clock that goes three hours forward and back forgets no revocation', async (t) => {
+test('a clock that moves three hours forward and back loses no revocation', async (t) => {
   const real = createTestClock()
   let step = 0
   const clock = { ...real, now: () => real.now() + step }
@@ -119,7 +119,7 @@ test('a clock that goes three hours forward and back forgets no revocation', asy
   }
 })
 
-test('a credential is the same one however its scheme is spelled', async (t) => {
+test('the spelling of the scheme does not change a credential', async (t) => {
   const gateway = await build(t)
   const { access_token: token } = await gateway.login('alice')
   const { accessTokens } = gateway.gateway.parts
@@ -127,7 +127,7 @@ test('a credential is the same one however its scheme is spelled', async (t) => 
   for (const scheme of ['bearer', 'BEARER', 'bEaReR']) t.equal(accessTokens.remembers(`${scheme} ${token}`), true)
 })
 
-test('a refresh brings the unionid that came after the session began', async (t) => {
+test('a refresh takes over a unionid that came after the session began', async (t) => {
   const gateway = await build(t)
   const first = await post(gateway, '/auth/login', { code: 'sandbox-no-unionid-alice' })
   await post(gateway, '/auth/login', { code: 'sandbox-alice-2' })

@@ -9,7 +9,7 @@ const CRLF = '\r\n'
 const BYTES = Buffer.from(Array.from({ length: 128 }, (_, index) => 0x80 + index)).toString('latin1')
 const FILE_NAME = `attachment; filename="${Buffer.from('报表.xlsx').toString('latin1')}"`
 
-/** A gateway in front of an upstream that answers every request with these bytes. */
+/** A gateway before an upstream that answers every request with these bytes. */
 async function setup(t: Test, answer: string | ((socket: Socket, head: string) => void), config: object = {}) {
   const upstream = await startRawUpstream(t, (socket, head) => {
     if (typeof answer === 'string') socket.write(answer, 'latin1')
@@ -60,7 +60,7 @@ test('a header that a route sets does not change the bytes of the others', async
   t.notHas(headers, 'x-a')
 })
 
-test('an unasked 100 or 102 is read past, however it is cut', async (t) => {
+test('an unrequested 100 or 102 is skipped, however it is cut', async (t) => {
   const answer = ok('late')
   const before = [
     'HTTP/1.1 100 Continue\r\n\r\n',

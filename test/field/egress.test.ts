@@ -1,4 +1,4 @@
-/** Calls of backends to WeChat's API through /wxapi, as reports from the field have them. */
+/** Calls of backends to WeChat's API through /wxapi, after reports from the field. */
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
@@ -22,7 +22,8 @@ async function build(t: Teardown, apiBase: string): Promise<TestGateway> {
   return buildTestGateway(t, 'http://127.0.0.1:9', { config, sandbox: {} as never })
 }
 
-/** Plays api.weixin.qq.com: 412 for a chunked request, and a record of every call but those for a token. */
+/** Plays api.weixin.qq.com: 412 for a chunked request, and a record of every call except those
+ *  for a token. */
 async function startWeChat(t: Teardown) {
   const received: Received[] = []
   const server = createServer((req, res) => {
@@ -90,7 +91,7 @@ test('a chunked body of more than 20 MiB is 413 and never reaches WeChat', async
   t.equal(received.length, 0)
 })
 
-test('a header of WeChat with bytes beyond ASCII reaches the backend as it is, wherever it stands', async (t) => {
+test('a header of WeChat with bytes beyond ASCII reaches the backend unchanged, in any place', async (t) => {
   const name = Buffer.from('attachment; filename="报表.xlsx"')
   const server = createTcpServer((socket) => {
     socket.on('error', () => socket.destroy())
@@ -114,7 +115,7 @@ test('a header of WeChat with bytes beyond ASCII reaches the backend as it is, w
   t.match(raw, /\r\n\r\nx$/)
 })
 
-test('a path whose answer is a credential is refused, with all below it, and its neighbours are not', async (t) => {
+test('a path whose answer is a credential is refused with all paths below it, and its neighbours are not', async (t) => {
   const { received, url } = await startWeChat(t)
   const gateway = await build(t, url)
   const refused = [
@@ -135,7 +136,7 @@ test('a path whose answer is a credential is refused, with all below it, and its
   for (const path of open) t.equal(judgePath(path, 0), 'plain', path)
 })
 
-test("no spelling of the caller's own access_token goes out", async (t) => {
+test("no spelling of the caller's own access_token is sent", async (t) => {
   const spellings = [
     'access_token%00',
     'access_token%00x',

@@ -1,4 +1,4 @@
-/** The first day of a new user: wrong commands, files to start from, warnings, a reload of the demo. */
+/** The first day of a new user: wrong commands, starter files, warnings, a reload of the demo. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ function temporaryFolder(t: Test): string {
   return folder
 }
 
-test('a wrong command line names what was probably meant', async (t) => {
+test('a wrong command line names the probable intention', async (t) => {
   const folder = temporaryFolder(t)
   for (const [line, said] of [
     ['valdate', 'unknown command "valdate", did you mean "validate"?'],
@@ -54,7 +54,7 @@ test('init writes files that are valid once they are filled in, and overwrites n
     loadConfig({ file: 'gateway.yaml', text: changed, env, production: false, allow: new Set() })
   const loaded = load(yaml ?? '')
   t.same(loaded.ok ? loaded.warnings : loaded.problems.map(formatProblem), [])
-  // What is commented out is valid too.
+  // Commented-out parts are valid too.
   const full = load(
     (yaml ?? '')
       .replaceAll(/^( *)# (?=( *(trustedProxies|tokens|- |methods|upstream: b|auth)))/gm, '$1')
@@ -96,7 +96,7 @@ test('every line of the log is JSON, warnings of the configuration included, at 
   )
 })
 
-test('SIGHUP keeps the logins of a demo whose secret is generated and whose store is in memory', async (t) => {
+test('SIGHUP keeps the logins of a demo with a generated secret and a store in memory', async (t) => {
   const [port, servicePort, ordersPort] = [await freePort(), await freePort(), await freePort()]
   const demo = startProcess(t, ['demo'], {
     WXGATE_HOST: '127.0.0.1',
@@ -122,10 +122,10 @@ test('SIGHUP keeps the logins of a demo whose secret is generated and whose stor
   t.equal(await orders(), 200)
   demo.child.kill('SIGTERM')
   t.equal(await demo.exited, 0)
-  t.notMatch(demo.output(), 'draining', 'nothing was under way, so it ended at once')
+  t.notMatch(demo.output(), 'draining', 'no request was running, so it ended at once')
 })
 
-test('a port in use names the variable that the port is read from', async (t) => {
+test('a port in use names the variable that fills the port', async (t) => {
   const upstream = await startUpstream(t)
   const { file } = writeConfig(t, {})
   const config = { ...defaultConfig('http://127.0.0.1:9'), server: { host: '127.0.0.1' }, service: { port: 0 } }

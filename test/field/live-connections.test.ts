@@ -1,4 +1,5 @@
-/** WebSockets and event streams end in order: between two frames or events, and for a reason that the client learns. */
+/** WebSockets and event streams end in order: between two frames or events, with a reason for
+ *  the client. */
 import { createServer, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type Test, test } from 'tap'
@@ -28,7 +29,7 @@ const GOING_AWAY_TO_UPSTREAM = '\x88\x82\0\0\0\0\x03\xe9'
 interface Service {
   readonly url: string
   readonly sockets: Duplex[]
-  /** Latin-1, of all WebSockets together. */
+  /** Latin-1, all WebSockets together. */
   readonly received: () => string
   readonly streams: ServerResponse[]
 }
@@ -140,7 +141,7 @@ test('a reload that removes the secret or the app of a token ends its WebSocket 
   }
 })
 
-test('a reload that changes nothing about a token leaves its WebSocket alone', async (t) => {
+test('a reload that does not affect a token keeps its WebSocket open', async (t) => {
   const { gateway, service } = await setup(t)
   const { access_token: token } = await gateway.login('alice')
   const client = await join(t, gateway, '/api/ws', token)

@@ -1,4 +1,4 @@
-/** Upstreams in trouble, and redirects of upstreams that do not know their place. */
+/** Faults of upstreams, and redirects of upstreams that do not know their public address. */
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { type Test, test } from 'tap'
@@ -6,14 +6,14 @@ import { buildTestGateway } from '../support/gateway.ts'
 import { openClient } from '../support/raw-client.ts'
 import { startUpstream } from '../support/upstream.ts'
 
-/** A server that closes each connection after so many responses, without saying so before. */
+/** A server that closes each connection after this many responses, without announcing it. */
 async function startRecycling(t: Test, limit: number): Promise<{ url: string; readonly closed: number }> {
   let closed = 0
   const counts = new WeakMap<object, number>()
   const server = createServer((req, res) => {
     const count = (counts.get(req.socket) ?? 0) + 1
     counts.set(req.socket, count)
-    // The request was read and is not answered: a worker that ends.
+    // The request was read and is not answered, as by a worker that ends.
     if (count > limit) {
       closed++
       req.socket.destroy()
@@ -32,7 +32,7 @@ async function startRecycling(t: Test, limit: number): Promise<{ url: string; re
   }
 }
 
-test('a kept connection that the backend closes costs no GET', async (t) => {
+test('a kept connection that the backend closes loses no GET', async (t) => {
   const backend = await startRecycling(t, 25)
   const gateway = await buildTestGateway(t, backend.url)
   const statuses = new Map<number, number>()
@@ -55,7 +55,7 @@ test('a POST that was sent is not sent again', async (t) => {
   t.match(await response.json(), { status: 502, code: 'upstream_unreachable' })
 })
 
-test('a target that resets the TLS handshake is avoided, and the request goes to another', async (t) => {
+test('a target that resets the TLS handshake is avoided, and another one serves the request', async (t) => {
   const resetting = createTcpServer((socket) => socket.once('data', () => socket.resetAndDestroy()))
   await new Promise<void>((resolve) => resetting.listen(0, '127.0.0.1', resolve))
   t.teardown(() => new Promise<void>((resolve) => resetting.close(() => resolve())))

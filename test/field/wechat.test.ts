@@ -1,10 +1,10 @@
-/** Answers of WeChat and of its developer tools that people met in the field. */
+/** Answers of WeChat and of its developer tools, after reports from the field. */
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { test } from 'tap'
 import { decryptOpenData } from '../../src/platforms/wechat/open-data-cipher.ts'
 import { APPID, buildTestGateway } from '../support/gateway.ts'
 
-test('a phone code that WeChat refuses is phone_code_invalid, and no reason to log in', async (t) => {
+test('a phone code that WeChat refuses is phone_code_invalid, and needs no login', async (t) => {
   const gateway = await buildTestGateway(t, 'http://127.0.0.1:9')
   const { access_token: token } = await gateway.login('alice')
   const ask = (code: string) => gateway.call('/auth/phone', { method: 'POST', body: JSON.stringify({ code }), token })
@@ -24,7 +24,7 @@ test('the mock code of developer tools without an AppID is code_invalid and name
   for (const code of ['a b', '登录', `${'x'.repeat(511)}!`]) {
     const problem = (await login(code)) as { detail: string }
     t.match(problem, { status: 400, code: 'invalid_request' })
-    t.notMatch(problem.detail, /\^|\[A-Z/, 'no regular expression')
+    t.notMatch(problem.detail, /\^|\[A-Z/, 'not a regular expression')
   }
 })
 

@@ -1,4 +1,4 @@
-/** Every fuzzer there is. */
+/** All fuzzers. */
 import { createConfigFuzzer } from './configs.ts'
 import type { Fuzzer, Scope } from './fuzzer.ts'
 import { createHeaderFuzzer } from './headers.ts'

@@ -1,4 +1,4 @@
-/** How servers of various makes read a path, each in a few lines. Null: they refuse it. */
+/** Models of how servers read a path, each in a few lines. Null: the server refuses it. */
 import { posix } from 'node:path'
 
 type Backend = (path: string) => string | null
@@ -56,7 +56,7 @@ export const BACKENDS: Readonly<Record<string, Backend>> = {
   }
 }
 
-/** Whether some backend takes the path for `prefix` or something below it. */
+/** The backends that read the path as `prefix` or a path below it. */
 export function readersOf(path: string, prefix: string): string[] {
   return Object.entries(BACKENDS).flatMap(([name, read]) => {
     const text = read(path)

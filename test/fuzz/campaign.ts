@@ -1,4 +1,4 @@
-/** One fuzzer for a while: how far it came, and the smallest input for which something does not hold. */
+/** Runs one fuzzer for a while: the number of inputs, and the smallest input that breaks a rule. */
 import fc from 'fast-check'
 import type { Fuzzer } from './fuzzer.ts'
 
@@ -8,7 +8,7 @@ export interface CampaignOptions {
   readonly time: number
   /** At most this many inputs. */
   readonly runs?: number
-  /** Of an earlier finding, to see it again. */
+  /** Path of an earlier finding, to repeat it. */
   readonly path?: string
 }
 
@@ -26,7 +26,7 @@ export interface Outcome {
   readonly finding: Finding | null
 }
 
-/** Milliseconds to make an input smaller. */
+/** Milliseconds to reduce an input. */
 const SHRINK_TIME = 15_000
 const UNBOUNDED = 1_000_000_000
 
@@ -44,7 +44,8 @@ export async function runCampaign(fuzzer: Fuzzer<never>, options: CampaignOption
   process.on('unhandledRejection', onCrash)
   const property = fc.asyncProperty(fuzzer.inputs as fc.Arbitrary<never>, async (input) => {
     const now = performance.now()
-    // Once something is found the same property is run on smaller inputs, until they are small or it took too long.
+    // After a finding the same property runs on smaller inputs, until they are minimal or the time
+    // is over.
     if (now > deadlineOfShrinking) return
     if (deadlineOfShrinking === Number.POSITIVE_INFINITY) {
       if (now > deadline) fc.pre(false)

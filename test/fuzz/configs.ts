@@ -1,4 +1,5 @@
-/** gateway.yaml: whatever it holds there is an answer, with places inside the text; and what is accepted can be used. */
+/** gateway.yaml: any content gets an answer with places inside the text, and an accepted file
+ *  can be used. */
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
@@ -145,7 +146,7 @@ export function createConfigFuzzer(): Fuzzer<string> {
       for (const { line, column, message } of problems) {
         if (message.startsWith('the file cannot be understood')) return message
         if (line < 1 || line > lines + 1 || column < 1) return `a problem at ${line}:${column} of ${lines} lines`
-        if (message === '') return 'a problem without words'
+        if (message === '') return 'a problem without a message'
       }
       if (JSON.stringify(problems).includes(ENV.SHOP_APPSECRET)) return 'a problem quotes a secret'
       if (result.ok) createRouteTable(result.config.routes)

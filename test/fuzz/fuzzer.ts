@@ -1,11 +1,11 @@
-/** What every fuzzer is: inputs, and what must hold for each of them. */
+/** The interface of a fuzzer: inputs, and a check that must hold for each of them. */
 import fc from 'fast-check'
 
 export interface Fuzzer<Input = unknown> {
   readonly name: string
-  /** Plain data: what is found is written down as JSON. */
+  /** Plain data: a finding is written as JSON. */
   readonly inputs: fc.Arbitrary<Input>
-  /** What does not hold; null when all does. A throw is a finding too. */
+  /** The broken rule; null when all hold. A throw is a finding too. */
   check(input: Input): Promise<string | null> | string | null
 }
 
@@ -14,11 +14,11 @@ export interface Scope {
   teardown(fn: () => unknown): void
 }
 
-/** A change to a text: something is put in, taken out, doubled or exchanged. */
+/** A change to a text: an insertion, removal, repetition or replacement. */
 export interface Edit {
-  /** 0 to 1: how far into the text. */
+  /** Position in the text, 0 to 1. */
   readonly at: number
-  /** Characters taken out there. */
+  /** Characters removed there. */
   readonly cut: number
   readonly put: string
 }
@@ -52,7 +52,7 @@ export function bytes(maxLength: number): fc.Arbitrary<string> {
   return fc.array(byte(), { maxLength }).map((codes) => String.fromCharCode(...codes))
 }
 
-/** Whether any piece of `secret` of this length stands in `text`. */
+/** True when `text` holds any piece of `secret` of this length. */
 export function leaks(text: string, secret: string, length = 12): boolean {
   for (let at = 0; at + length <= secret.length; at++) if (text.includes(secret.slice(at, at + length))) return true
   return false

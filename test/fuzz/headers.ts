@@ -1,4 +1,5 @@
-/** What goes upstream: only what a client may send, then what only the gateway may say. */
+/** Upstream headers: only those that a client may send, then those that only the gateway may
+ *  send. */
 import fc from 'fast-check'
 import { ApiError } from '../../src/errors.ts'
 import { createHeaderNames } from '../../src/http/headers/header-names.ts'

@@ -1,4 +1,4 @@
-/** Open data: whatever is decrypted, there is either data with our watermark or nothing. */
+/** Open data: decryption returns data with the right watermark, or nothing. */
 import { createCipheriv } from 'node:crypto'
 import fc from 'fast-check'
 import { readPhone } from '../../src/platforms/wechat/client.ts'
@@ -66,7 +66,7 @@ export function createOpenDataFuzzer(decrypt: typeof decryptOpenData = decryptOp
         return isReal && edits.iv.length === 0 ? 'real data was refused' : null
       }
       const { watermark, openId } = data as { watermark?: { appid?: unknown; timestamp?: unknown }; openId?: unknown }
-      if (watermark?.appid !== APP || typeof watermark.timestamp !== 'number') return 'data without our watermark'
+      if (watermark?.appid !== APP || typeof watermark.timestamp !== 'number') return 'data without the right watermark'
       if (openId !== undefined && openId !== 'o-alice') return "another user's data"
       const phone = readPhone(data, APP)
       if (phone !== null && !/^\+?[\d -]{4,24}$/.test(phone.phoneNumber)) return `a phone number ${phone.phoneNumber}`

@@ -1,4 +1,5 @@
-/** One reading of every path: canonical, idempotent, and never a public route for what some backend takes to be protected. */
+/** One reading of every path: canonical, idempotent, and never a public route for a path that
+ *  some backend reads as protected. */
 import fc from 'fast-check'
 import type { RouteConfig } from '../../src/config/config.ts'
 import { canonicalPath, PathRefusal } from '../../src/http/path/canonical-path.ts'
@@ -105,7 +106,7 @@ export function createPathFuzzer(read: typeof canonicalPath = canonicalPath): Fu
       const mark = input.indexOf('?')
       if (query !== (mark < 0 ? '' : input.slice(mark))) return `the query was changed: ${query}`
       if (!/^\/[\x21-\x7e]*$/.test(path) || /[\\#?]/.test(path)) return `not a plain path: ${path}`
-      if (/\/\/|\/\.{1,2}(?:\/|$)/.test(path)) return `a path with steps: ${path}`
+      if (/\/\/|\/\.{1,2}(?:\/|$)/.test(path)) return `a path with dot segments: ${path}`
       const again = read(path + query)
       if (again instanceof PathRefusal) return `its own result is refused: ${path}`
       if (again.path !== path || again.query !== query || again.needs !== needs)

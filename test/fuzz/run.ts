@@ -1,4 +1,4 @@
-/** `npm run fuzz`: looks for inputs for which something does not hold, for as long as it is told. Only on 127.0.0.1. */
+/** `npm run fuzz`: searches for inputs that break a rule, for the given time. Only on 127.0.0.1. */
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { FUZZERS } from './all.ts'
@@ -14,7 +14,7 @@ const USAGE = `Usage: npm run fuzz -- [--minutes 1] [--seed N] [--only NAME[,NAM
 Exits with 1 when something was found.
 `
 
-/** Milliseconds beyond the time that was asked for, for making inputs small and closing. */
+/** Milliseconds beyond the given time, for reducing inputs and closing. */
 const SLACK = 120_000
 
 const print = (text: string) => void process.stdout.write(`${text}\n`)
@@ -40,7 +40,7 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2
   }
   const time = (minutes * 60_000) / names.length
-  // Whatever hangs, this ends.
+  // Ends the process even when a fuzzer hangs.
   setTimeout(
     () => {
       process.stderr.write('fuzz: did not end by itself\n')

@@ -1,4 +1,5 @@
-/** Inputs worth trying again each time: what was found, and what is close to a limit of some rule. JSON, by fuzzer. */
+/** Inputs to try every time: earlier findings, and inputs close to a limit of some rule. JSON,
+ *  by fuzzer. */
 import type { HeaderInput } from './headers.ts'
 import type { OpenDataInput } from './open-data.ts'
 import type { TokenInput } from './tokens.ts'
@@ -132,7 +133,7 @@ const wechat: readonly WeChatInput[] = [
 ]
 
 const wire: readonly WireInput[] = [
-  // Request lines of other versions, which Node's parser takes.
+  // Request lines of other versions, which Node's parser accepts.
   { base: 0, edits: [at(0.35, 'HTTP/2.0', 8)], cut: 0 },
   { base: 0, edits: [at(0.35, 'HTTP/0.9', 8)], cut: 0 },
   { base: 3, edits: [at(0.2, 'Transfer-Encoding: chunked\r\n')], cut: 0.5 },

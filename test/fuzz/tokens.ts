@@ -1,4 +1,5 @@
-/** Tokens: only the very bytes that were issued are believed, and of signed claims only those that keep the rules. */
+/** Tokens: only the exact issued bytes are accepted, and of signed claims only those that keep
+ *  the rules. */
 import fc from 'fast-check'
 import { createKeyRing } from '../../src/crypto/key-ring.ts'
 import { createSealer } from '../../src/crypto/sealer.ts'
@@ -142,11 +143,11 @@ function judge(tokens: AccessTokens, credential: string, expected: 'accepted' | 
     return expected === 'accepted' ? `the real token was refused: ${first.detail}` : null
   }
   if (second instanceof ApiError) return 'accepted once, refused the second time'
-  if (expected === 'refused') return 'accepted, though nobody issued it'
+  if (expected === 'refused') return 'accepted without being issued'
   const { openId, unionId, userId, sessionId, appId, expiresAt, epoch } = first
   for (const text of [openId, userId, sessionId, appId, unionId ?? 'none'])
     if (!/^[A-Za-z0-9_-]{1,128}$/.test(text)) return `a principal with ${JSON.stringify(text)}`
   if (appId !== APPID || !Number.isSafeInteger(expiresAt) || !Number.isSafeInteger(epoch))
-    return 'a principal with odd members'
+    return 'a principal with unexpected members'
   return null
 }

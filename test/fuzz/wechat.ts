@@ -1,4 +1,4 @@
-/** WeChat's answers: whatever comes back, there is a value that was checked or an error of the catalogue, in time. */
+/** WeChat's answers: any answer gives a checked value or an error of the catalogue, in time. */
 
 import { lookup } from 'node:dns'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -12,7 +12,8 @@ import { apply, bytes, edits, type Fuzzer, type Scope } from './fuzzer.ts'
 
 export interface WeChatInput {
   readonly call: 'login' | 'checkSession' | 'resetSession' | 'phoneNumber'
-  /** Bytes of the answer, head and body; and the same for the access token, null for a good one. */
+  /** Bytes of the answer, head and body; and the same for the access token, null for a valid
+   *  one. */
   readonly answer: string
   readonly token: string | null
 }
@@ -139,7 +140,7 @@ export async function createWeChatFuzzer(scope: Scope): Promise<Fuzzer<WeChatInp
       const isToken = chunk.includes('/cgi-bin/')
       const text = isToken ? (current?.token ?? goodToken) : (current?.answer ?? '')
       socket.write(text, 'latin1')
-      // An answer without an end of its own ends with the connection, like one that broke off.
+      // An answer without its own end ends with the connection, like one that broke off.
       if (!isToken || current?.token !== null) socket.end()
     })
   })
@@ -162,7 +163,7 @@ export async function createWeChatFuzzer(scope: Scope): Promise<Fuzzer<WeChatInp
     }
     return { wechat, close }
   }
-  // Holds a good access token from its first use on.
+  // Holds a valid access token from its first use on.
   const lasting = create()
   scope.teardown(lasting.close)
 

@@ -1,4 +1,5 @@
-/** Bytes against a whole gateway: no 5xx, no end of the process, nothing protected without its token, nobody else's name. */
+/** Bytes against a whole gateway: no 5xx, no end of the process, no protected path without a
+ *  token, no identity of another user. */
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { catalogue } from '../../src/errors.ts'
@@ -7,16 +8,16 @@ import { type Seen, startUpstream } from '../support/upstream.ts'
 import { apply, type Edit, edits, type Fuzzer, type Scope } from './fuzzer.ts'
 
 export interface WireInput {
-  /** Which of the good requests. */
+  /** Index of the valid request. */
   readonly base: number
   readonly edits: readonly Edit[]
-  /** Where the bytes are cut into two writes; 0 to 1. */
+  /** Place where the bytes are cut into two writes; 0 to 1. */
   readonly cut: number
 }
 
 /** TOKEN is a real access token; it is replaced late, so that edits can be written down. */
 const TOKEN = '%TOKEN%'
-/** Tells this input's requests from those that an earlier one left on their way to the upstream. */
+/** Distinguishes this input's requests from those of an earlier one that are still on their way. */
 const RUN = '%RUN%'
 const REQUESTS = [
   `GET /admin/x HTTP/1.1\r\nHost: t\r\nX-Run: ${RUN}\r\n\r\n`,
@@ -106,7 +107,7 @@ const inputs: fc.Arbitrary<WireInput> = fc.record({
   )
 })
 
-/** Milliseconds until a connection that is neither answered nor closed is given up. */
+/** Milliseconds until a connection without an answer or a close is given up. */
 const PATIENCE = 4_000
 
 export async function createWireFuzzer(scope: Scope): Promise<Fuzzer<WireInput>> {
@@ -149,14 +150,14 @@ export async function createWireFuzzer(scope: Scope): Promise<Fuzzer<WireInput>>
       if (run % 200 === 0) {
         const alive = await gateway.call('/admin', { token })
         await alive.arrayBuffer()
-        if (alive.status !== 200) return `the next good request was answered ${alive.status}`
+        if (alive.status !== 200) return `the next valid request was answered ${alive.status}`
       }
       return null
     }
   }
 }
 
-/** Sends everything and then the end, so that what was left open is closed by the server. */
+/** Sends everything and then the end, so that the server closes an open connection. */
 function send(port: number, bytes: Buffer, cut: number): Promise<{ text: string; isClosed: boolean }> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
@@ -197,7 +198,7 @@ interface Expectation {
 function faultOf({ url, rawHeaders, headers }: Seen, { openId, run, hadToken }: Expectation): string | null {
   const from = headers['x-run']
   if (from !== undefined && from !== String(run)) return null
-  // Without its number it may be anybody's, who may have had a token.
+  // Without its number the request may belong to another input, which may have had a token.
   const mayBeNamed = hadToken || from === undefined
   const identity: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
@@ -206,7 +207,7 @@ function faultOf({ url, rawHeaders, headers }: Seen, { openId, run, hadToken }: 
     if (/^(?:x-wx-|authorization|x-original-)/.test(folded)) return `the upstream received ${rawHeaders[index]}`
   }
   if (rawHeaders.some((text) => text.includes('oMallory0001')))
-    return 'the upstream received a name that the client made up'
+    return 'the upstream received a name that the client invented'
   const isProtected = /^\/admin(?:[/?]|$)/.test(url)
   if (identity.length > (mayBeNamed ? 1 : 0)) return `the upstream received ${identity.length} identities`
   if (identity.length === 1 && identity[0] !== openId) return 'the upstream received another identity'

@@ -1,4 +1,5 @@
-/** Network addresses: one canonical form, one key per client, and the client behind trusted proxies. */
+/** Network addresses: one canonical form, one key per client, and the client behind trusted
+ *  proxies. */
 import { test } from 'tap'
 import { canonicalAddress, createPeers, networkKey } from '../../src/http/network.ts'
 
@@ -30,7 +31,7 @@ test('an IPv6 /64 and an IPv4 address are one client each', (t) => {
   t.end()
 })
 
-test('the client is the rightmost address that is no trusted proxy; empty elements do not count', (t) => {
+test('the client is the rightmost address that is not a trusted proxy; empty elements do not count', (t) => {
   const peers = createPeers(['10.0.0.0/8', '2001:db8:ffff::/48'])
   const proxy = peers.of({ address: '10.0.0.1', isTls: false })
   t.equal(proxy.isTrusted, true)

@@ -34,7 +34,7 @@ test('pipelined requests are served one after the other, in order', async (t) =>
   await until(() => underWay() === 0)
 })
 
-test('a request behind one that takes long waits, and its body arrives', async (t) => {
+test('a request after a slow one waits, and its body arrives', async (t) => {
   const bodies: string[] = []
   const { port } = await startServer(t, {
     serve(req, res) {
@@ -60,7 +60,7 @@ test('a request behind one that takes long waits, and its body arrives', async (
   )
 })
 
-test('nothing behind the last response of a connection is served', async (t) => {
+test('no request after the last response of a connection is served', async (t) => {
   const paths: string[] = []
   const { port } = await startServer(t, {
     serve(_req, res, { target }) {
@@ -143,7 +143,7 @@ test('a refusal reaches a client that sends its whole body before it reads', asy
   t.same(statuses(received), [400])
 })
 
-test('an idle connection is served until the end of a close, and told to go', async (t) => {
+test('an idle connection is served until the end of a close, and gets Connection: close', async (t) => {
   const { port, server } = await startServer(t, {
     serve(_req, res) {
       res.setHeader('connection', 'close')
@@ -171,7 +171,7 @@ test('an idle connection is served until the end of a close, and told to go', as
   await closed
 })
 
-test('a request that was refused gets no second answer when the rest of it is broken', async (t) => {
+test('a refused request gets no second answer when the rest of it is broken', async (t) => {
   const { port } = await startServer(t, { serve: (_req, res) => void res.end() })
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   t.teardown(() => socket.destroy())

@@ -1,4 +1,5 @@
-/** TLS on the edge: plain HTTP gets a sentence, weak suites are not offered, a pair is taken over together. */
+/** TLS on the edge: plain HTTP gets a message, weak suites are not offered, a pair is replaced
+ *  together. */
 import { writeFileSync } from 'node:fs'
 import { connect as connectTls } from 'node:tls'
 import { test } from 'tap'
@@ -18,7 +19,7 @@ function handshake(port: number, options: object = {}): Promise<{ subject: strin
   })
 }
 
-test('plain HTTP on the TLS port gets 400 and a sentence; other bytes get nothing', async (t) => {
+test('plain HTTP on the TLS port gets 400 and a message; other bytes get nothing', async (t) => {
   const certificate = hasOpenssl(t)?.make('edge', 'IP:127.0.0.1')
   if (!certificate) return
   const { port } = await startServer(t, { serve: (_req, res) => void res.end(), tls: certificate })
@@ -41,7 +42,7 @@ test('suites without forward secrecy or authenticated encryption are not offered
   t.match(await handshake(port), { cipher: /^TLS_/ })
 })
 
-test('a certificate is taken over once its key is there, too', async (t) => {
+test('a certificate is replaced once its key is there', async (t) => {
   const certificates = hasOpenssl(t)
   if (!certificates) return
   const used = certificates.make('used', 'IP:127.0.0.1')
