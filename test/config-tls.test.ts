@@ -19,12 +19,27 @@ test('a chain without its intermediate certificate is a warning', async (t) => {
   const leaf = certificates.issue('leaf', middle)
   const gap = /^server\.tls\.cert\.file the chain lacks its intermediate certificate: Android and WeChat refuse it/
   t.match(check(leaf.cert, leaf.key), { problems: [], warnings: [gap] })
-  t.same(check(leaf.cert + middle.cert, leaf.key), { problems: [], warnings: [] })
+  t.match(check(leaf.cert, leaf.key), { warnings: [/add the certificate of "middle"/] })
   t.same(check(leaf.cert + middle.cert + root.cert, leaf.key), { problems: [], warnings: [] })
   t.same(check(root.cert, root.key), { problems: [], warnings: [] }, 'a self-signed certificate has no chain')
   const disorder = /the certificates are not in order: each must be issued by the one below it/
   t.match(check(leaf.cert + root.cert + middle.cert, leaf.key), { problems: [], warnings: [disorder] })
   t.match(check(leaf.cert + leaf.cert + middle.cert, leaf.key), { problems: [], warnings: [disorder] })
+})
+
+test('a chain without its second intermediate certificate is a warning', async (t) => {
+  const certificates = hasOpenssl(t)
+  if (certificates === null) return
+  const root = certificates.make('root', 'DNS:root')
+  const second = certificates.issue('second', root)
+  const first = certificates.issue('first', second)
+  const leaf = certificates.issue('leaf', first)
+  const chain = (...parts: { cert: string }[]) => check(parts.map(({ cert }) => cert).join(''), leaf.key)
+  t.same(chain(leaf, first, second, root), { problems: [], warnings: [] })
+  t.match(chain(leaf, first), { problems: [], warnings: [/lacks its intermediate.*"second"/] })
+  t.match(chain(leaf, first, root), { problems: [], warnings: [/lacks its intermediate.*"second"/] })
+  t.match(chain(leaf, second, root), { problems: [], warnings: [/lacks its intermediate.*"first"/] })
+  t.match(chain(leaf, first, second), { problems: [], warnings: [/lacks its intermediate.*"root"/] }, 'no public root')
 })
 
 test('a certificate and a key that do not match are refused, of one kind or of two', async (t) => {

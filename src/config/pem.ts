@@ -1,5 +1,6 @@
 /** Checks certificates and keys before the first connection. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { chainGapOf } from '../crypto/certificate-chain.ts'
 
 export type PemPart = 'ca' | 'cert' | 'key'
 
@@ -25,17 +26,10 @@ export function pemFaults(pem: Readonly<Partial<Record<PemPart, string | undefin
 /** The gap of a certificate chain in PEM; null for a chain that clients accept, and for a
  *  self-signed certificate. */
 export function chainGap(text: string): string | null {
-  const chain = (text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []).map(readCertificate)
-  const [leaf, ...issuers] = chain.filter((certificate) => typeof certificate !== 'string')
-  if (leaf === undefined || leaf.checkIssued(leaf)) return null
-  // Public authorities issue by an intermediate, never by a root.
-  if (issuers.length === 0)
-    return 'the chain lacks its intermediate certificate: Android and WeChat refuse it; use the file with the full chain'
-  const isOrdered = [leaf, ...issuers].every((certificate, index, all) => {
-    const next = all[index + 1]
-    return next === undefined || certificate.checkIssued(next)
-  })
-  return isOrdered ? null : 'the certificates are not in order: each must be issued by the one below it'
+  const gap = chainGapOf(text)
+  if (gap?.kind === 'unordered') return 'the certificates are not in order: each must be issued by the one below it'
+  if (gap?.kind !== 'incomplete') return null
+  return `the chain lacks its intermediate certificate: Android and WeChat refuse it; add the certificate of "${gap.issuer}"`
 }
 
 function readCertificate(text: string): X509Certificate | string {

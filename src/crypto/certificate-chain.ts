@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import { rootCertificates } from 'node:tls'
 
 export interface ChainFault {
-  readonly kind: 'unreadable' | 'expired' | 'expiring' | 'notYetValid' | 'incomplete' | 'selfSigned'
+  readonly kind: 'unreadable' | 'expired' | 'expiring' | 'notYetValid' | 'incomplete' | 'unordered' | 'selfSigned'
   /** For `expired`, `expiring` and `notYetValid`: the day, as 2026-11-30. */
   readonly day?: string
   /** For `incomplete`: the missing issuer. */
@@ -19,10 +19,14 @@ const EXPIRING_MS = 14 * DAY_MS
 /** @param pem The chain as a server sends it, leaf first. */
 export function chainFaults(pem: string, now: number): ChainFault[] {
   const chain = readChain(pem)
-  const [leaf] = chain
-  const last = chain.at(-1)
-  if (leaf === undefined || last === undefined) return [{ kind: 'unreadable' }]
-  return [...chain.flatMap((certificate) => lifeFaults(certificate, now)), ...orderFaults(chain, leaf, last)]
+  const gap = chainGap(chain)
+  return [...chain.flatMap((certificate) => lifeFaults(certificate, now)), ...(gap === null ? [] : [gap])]
+}
+
+/** The fault in the order of a chain, whatever its dates. Null for a chain that ends at a public
+ *  root, or holds its own root. */
+export function chainGapOf(pem: string): ChainFault | null {
+  return chainGap(readChain(pem))
 }
 
 function readChain(pem: string): X509Certificate[] {
@@ -47,15 +51,19 @@ function dayOf(time: number): string {
   return new Date(time).toISOString().slice(0, 10)
 }
 
-function orderFaults(chain: readonly X509Certificate[], leaf: X509Certificate, last: X509Certificate): ChainFault[] {
-  if (leaf.checkIssued(leaf)) return [{ kind: 'selfSigned' }]
+function chainGap(chain: readonly X509Certificate[]): ChainFault | null {
+  const [leaf] = chain
+  const last = chain.at(-1)
+  if (leaf === undefined || last === undefined) return { kind: 'unreadable' }
+  if (leaf.checkIssued(leaf)) return { kind: 'selfSigned' }
   for (const [index, certificate] of chain.entries()) {
     const next = chain[index + 1]
-    if (next !== undefined && !certificate.checkIssued(next))
-      return [{ kind: 'incomplete', issuer: nameOf(certificate) }]
+    if (next === undefined || certificate.checkIssued(next)) continue
+    if (chain.some((other) => certificate.checkIssued(other))) return { kind: 'unordered' }
+    return { kind: 'incomplete', issuer: nameOf(certificate) }
   }
   const isComplete = last.checkIssued(last) || isIssuedByRoot(last)
-  return isComplete ? [] : [{ kind: 'incomplete', issuer: nameOf(last) }]
+  return isComplete ? null : { kind: 'incomplete', issuer: nameOf(last) }
 }
 
 function isIssuedByRoot(certificate: X509Certificate): boolean {

@@ -30,6 +30,8 @@ function judge(subject: string, { kind, day, issuer }: ChainFault): Finding {
       return failed(subject, `begins on ${day}`, 'check the clock of this machine')
     case 'selfSigned':
       return warning(subject, 'is self-signed: WeChat refuses it', 'use one of a public authority')
+    case 'unordered':
+      return failed(subject, 'is not in order: each must be issued by the one below it', 'put the leaf first')
     case 'incomplete':
       return failed(
         subject,
