@@ -1,4 +1,5 @@
-/** A store that 0.1.0 wrote goes on: its users, sessions and keys, and the instances of 0.1.0 beside the new ones. */
+/** A store of 0.1.0 stays usable: its users, sessions and keys, with instances of 0.1.0 beside
+ *  the new ones. */
 import { createHmac } from 'node:crypto'
 import { type Test, test } from 'tap'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
@@ -79,31 +80,28 @@ overFormerStores('users keep their ids, are not new, and move to keys that name 
   t.match((await enter(gateway, 'erin')).user, { is_new: false })
 })
 
-overFormerStores(
-  'sessions go on, and those that were ended stay ended',
-  async (t, { gateway, clock, logins, find }) => {
-    const first = await refresh(gateway, refreshTokenOf(find('alice')))
-    t.equal(first.status, 200)
-    t.equal(await verdict(gateway, first.access_token), '200')
-    t.equal((await refresh(gateway, first.refresh_token)).status, 200)
-    t.equal((await refresh(gateway, refreshTokenOf(find('bob')))).status, 200)
-    const ended = logins.find(({ name }) => name === 'bob')
-    t.equal(ended && (await refresh(gateway, refreshTokenOf(ended))).code, 'refresh_invalid', 'by logout-all')
-    const carol = find('carol')
-    t.equal((await refresh(gateway, refreshTokenOf(carol))).code, 'refresh_invalid', 'by logout')
-    const subject = {
-      appId: carol.appid,
-      openId: carol.openid,
-      unionId: null,
-      userId: carol.id,
-      sessionId: carol.session
-    }
-    const rest = { epoch: 0, status: 'anonymous', claims: {} } as const
-    const { accessTokens } = gateway.gateway.parts
-    const token = accessTokens.sign({ ...subject, ...rest }, clock.now(), clock.now() + HOUR)
-    t.equal(await verdict(gateway, token), 'session_revoked', 'by the feed')
+overFormerStores('sessions go on, and ended ones stay ended', async (t, { gateway, clock, logins, find }) => {
+  const first = await refresh(gateway, refreshTokenOf(find('alice')))
+  t.equal(first.status, 200)
+  t.equal(await verdict(gateway, first.access_token), '200')
+  t.equal((await refresh(gateway, first.refresh_token)).status, 200)
+  t.equal((await refresh(gateway, refreshTokenOf(find('bob')))).status, 200)
+  const ended = logins.find(({ name }) => name === 'bob')
+  t.equal(ended && (await refresh(gateway, refreshTokenOf(ended))).code, 'refresh_invalid', 'by logout-all')
+  const carol = find('carol')
+  t.equal((await refresh(gateway, refreshTokenOf(carol))).code, 'refresh_invalid', 'by logout')
+  const subject = {
+    appId: carol.appid,
+    openId: carol.openid,
+    unionId: null,
+    userId: carol.id,
+    sessionId: carol.session
   }
-)
+  const rest = { epoch: 0, status: 'anonymous', claims: {} } as const
+  const { accessTokens } = gateway.gateway.parts
+  const token = accessTokens.sign({ ...subject, ...rest }, clock.now(), clock.now() + HOUR)
+  t.equal(await verdict(gateway, token), 'session_revoked', 'by the feed')
+})
 
 overFormerStores('a session_key of 0.1.0 signs and moves to its new key', async (t, { gateway, find }) => {
   const { appid, openid } = find('alice')

@@ -1,4 +1,5 @@
-/** The forward-auth samples of examples/proxies, run as they are (only addresses are replaced) by real proxies. */
+/** The forward-auth samples of examples/proxies, run as they are (only addresses are replaced)
+ *  by real proxies. */
 import { type Test, test } from 'tap'
 import { IDENTITY_HEADERS, OPEN_DATA_HEADER } from '../src/http/headers/header-names.ts'
 import { startEchoSocket } from './support/echo-socket.ts'
@@ -21,7 +22,7 @@ const addresses = ({ edge, service, backend }: Ports) => ({
   '127.0.0.1:3000': `127.0.0.1:${backend}`
 })
 
-/** Each starts a proxy and gives its port, or null where the machine does not have it. */
+/** Each starts a proxy and returns its port, or null when the program is missing. */
 const PROXIES: Readonly<Record<string, (t: Test, ports: Ports) => Promise<number | null>>> = {
   async 'nginx auth_request'(t, ports) {
     const port = await freePort()
@@ -35,7 +36,7 @@ const PROXIES: Readonly<Record<string, (t: Test, ports: Ports) => Promise<number
   }
 }
 
-/** Every name under which some backend would read an identity. */
+/** Every name under which a backend could read an identity. */
 const FORGED = {
   'X-OpenId': 'EVIL',
   'x-unionid': 'EVIL',
@@ -121,7 +122,7 @@ async function startParts(t: Test) {
 }
 
 for (const [name, start] of Object.entries(PROXIES)) {
-  test(`${name}: identity from wxgate, 401 otherwise, and nothing that the client made up`, async (t) => {
+  test(`${name}: identity from wxgate, 401 otherwise, and no identity from the client`, async (t) => {
     const { backend, ports } = await startParts(t)
     const port = await start(t, ports)
     if (port !== null) await expectForwardAuth(t, port, backend)
@@ -154,9 +155,9 @@ for (const [name, start] of Object.entries(PROXIES)) {
     t.equal(backend.seen.length, connections.length)
   })
 
-  test(`${name}: headers of the client that nobody was identified by are gone`, async (t) => {
+  test(`${name}: a client's identity headers without a matching one of wxgate are removed`, async (t) => {
     const backend = await startUpstream(t)
-    // WeChat tells no unionid unless an app is bound to an open platform account.
+    // WeChat returns no unionid unless an app is bound to an open platform account.
     const service = await startUpstream(t, (_req, res) => res.writeHead(204, { 'x-openid': 'oREAL' }).end())
     const port = await start(t, { edge: 9, service: service.port, backend: backend.port })
     if (port === null) return
@@ -197,7 +198,7 @@ test('the samples name every identity header', (t) => {
   t.end()
 })
 
-test('a proxy that sends on the method and type of the original request gets its answer, with or without the body', async (t) => {
+test('a proxy that repeats the method and type of the original request gets its answer, with or without the body', async (t) => {
   const gateway = await buildTestGateway(t, 'http://127.0.0.1:9')
   const { access_token: token } = await gateway.login('alice')
   for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {

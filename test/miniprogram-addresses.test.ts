@@ -1,4 +1,5 @@
-/** Addresses and redirects of the mini-program client: the token goes to the gateway and nowhere else. */
+/** Addresses and redirects of the mini-program client: the token goes to the gateway and
+ *  nowhere else. */
 import { test } from 'tap'
 import { rejection, startPhone } from './support/phone.ts'
 import { startUpstream } from './support/upstream.ts'
@@ -36,7 +37,7 @@ test('the token goes to baseUrl and nowhere else', async (t) => {
     const failure = await new Promise((resolve) => client.connectSocket({ url, fail: resolve }))
     t.match(failure, { code: 'invalid_url' })
   }
-  t.equal(wx.sent.length, sentBefore, 'nothing was sent at all')
+  t.equal(wx.sent.length, sentBefore, 'no request was sent')
   t.equal(elsewhere.seen.length, 0)
   for (const url of [
     '@127.0.0.1/',
@@ -78,7 +79,7 @@ test('a redirect to another address goes there without the token', async (t) => 
   t.equal(elsewhere.seen.length, 1)
   t.notOk(elsewhere.seen[0]?.headers.authorization ?? elsewhere.seen[0]?.headers['x-own'])
   t.equal((await client.request({ url: '/api/307/out', method: 'POST', data: { a: 1 } })).statusCode, 307)
-  t.equal(elsewhere.seen.length, 1, 'what was written for the gateway does not go elsewhere')
+  t.equal(elsewhere.seen.length, 1, 'a body for the gateway is sent nowhere else')
   upstream.seen.length = 0
   t.same((await client.request<{ method: string }>({ url: '/api/303/in', method: 'POST', data: { a: 1 } })).data, {
     method: 'GET'

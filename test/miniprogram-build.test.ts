@@ -1,4 +1,5 @@
-/** The published form of the mini-program client: up to date, small, and nothing in it that a phone might not have. */
+/** The published form of the mini-program client: current, small, and without features that a
+ *  phone may lack. */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -48,7 +49,7 @@ test('the client is ECMAScript 5 and writes nothing to the console', async (t) =
   t.ok(size < 150_000, `${size} characters`)
 })
 
-test('it runs where there is nothing but ECMAScript 5, Promise, timers and wx', async (t) => {
+test('it runs with only ECMAScript 5, Promise, timers and wx', async (t) => {
   const wx = createWx(t, {})
   const { load, createClient } = startClient(wx)
   t.same(Object.keys(load('index.js') as object).sort(), ['createClient', 'isWxgateError'])

@@ -1,4 +1,4 @@
-/** docs/miniprogram.md: its code runs, its tables are complete, and both languages say the same. */
+/** docs/miniprogram.md: its code runs, its tables are complete, and both languages agree. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -60,7 +60,7 @@ test('the code of the documentation runs against the gateway', async (t) => {
   })
   wx.files.set('wxfile://tmp/photo.jpg', Buffer.from('JPEG'))
   const pages: { onPhone(event: object): Promise<void>; setData(change: object): void }[] = []
-  // The first block makes the client, and the others are apart from one another.
+  // The first block makes the client; the others are independent of one another.
   const [first = '', ...others] = blocks(english, 'js')
   const body = first + others.map((code) => `{\n${code}\n}\n`).join('')
   const program = startMiniProgram({

@@ -1,4 +1,4 @@
-/** The mini-program client and WeChat's failures: each gets the code that its cause deserves. */
+/** The mini-program client and WeChat's failures: each gets the code of its cause. */
 import { test } from 'tap'
 import { rejection } from './support/phone.ts'
 import { gatewayAnswer, startStubClient } from './support/wx-stub.ts'
@@ -60,7 +60,7 @@ for (const [code, failures] of [
   })
 }
 
-test('a call is aborted only by its own abort(), whatever WeChat reports then', async (t) => {
+test('a call is aborted only by its own abort(), whatever WeChat reports', async (t) => {
   const { client, wx, timers } = startStubClient()
   await timers.until(client.login())
   wx.answer = () => ({ errMsg: 'request:fail errcode:-103 cronet_error_code:-103' })
@@ -69,7 +69,7 @@ test('a call is aborted only by its own abort(), whatever WeChat reports then', 
   call.abort()
   t.match(await failure, { code: 'aborted', status: 0, errMsg: 'request:fail abort' })
   await timers.advance(60_000)
-  t.equal(wx.calls.filter((path) => path === '/api/a').length, 0, 'nothing was sent, then or later')
+  t.equal(wx.calls.filter((path) => path === '/api/a').length, 0, 'no request was sent, then or later')
 })
 
 test('an abort takes effect at once, while the call waits for a login or for wx', async (t) => {

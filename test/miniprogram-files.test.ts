@@ -29,7 +29,7 @@ test('an upload carries the token, and is sent again only when the gateway refus
   })
 })
 
-test('a download carries the token, and an error of the gateway is no file', async (t) => {
+test('a download carries the token, and an error of the gateway is not a file', async (t) => {
   const { client, wx, wire, clock, upstream } = await startPhone(t, {
     handler: (_req, res) => res.writeHead(200, { 'content-type': 'image/png' }).end('PNG bytes')
   })
@@ -44,7 +44,7 @@ test('a download carries the token, and an error of the gateway is no file', asy
   t.match(await rejection(client.downloadFile({ url: '/nowhere' })), { code: 'no_route', status: 404 })
   let lost = 0
   wire.fault = () => (lost++ === 0 ? 'lose-answer' : null)
-  t.equal((await client.downloadFile({ url: '/api/photo' })).statusCode, 200, 'reading twice does no harm')
+  t.equal((await client.downloadFile({ url: '/api/photo' })).statusCode, 200, 'reading twice is harmless')
 })
 
 test('requests, uploads and downloads together keep to ten at a time', async (t) => {
@@ -61,7 +61,7 @@ test('requests, uploads and downloads together keep to ten at a time', async (t)
   t.equal(wx.calls.login, 1)
 })
 
-/** Opens a socket, says `hello`, and gives what came back. */
+/** Opens a socket, sends `hello`, and returns the answer. */
 function greet(client: Client, options: Partial<SocketOptions> = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = client.connectSocket({ url: '/ws/room?x=1', ...options })
@@ -115,7 +115,7 @@ test('a handshake that fails for its token is tried once more with a new one', a
   t.equal(wx.sent.filter(({ kind }) => kind === 'connectSocket').length, 4)
   const failure = greet(client, { url: '/nowhere' }).catch((error) => error)
   t.match(await failure, { errMsg: /^connectSocket:fail/ })
-  t.equal(wx.sent.filter(({ kind }) => kind === 'connectSocket').length, 5, 'the token was not to blame')
+  t.equal(wx.sent.filter(({ kind }) => kind === 'connectSocket').length, 5, 'the token was not the cause')
 })
 
 test('a sixth socket is refused, and a place is free again when one closes', async (t) => {

@@ -3,7 +3,7 @@ import { test } from 'tap'
 import { HOUR, problem, rejection, startPhone, times } from './support/phone.ts'
 import { idle } from './support/timers.ts'
 
-test('logout ends the session here and at the gateway', async (t) => {
+test('logout ends the session on the phone and at the gateway', async (t) => {
   const { client, restart, wx, gateway } = await startPhone(t)
   const ends: unknown[] = []
   const stop = client.onSessionEnd((end) => ends.push(end.code))
@@ -17,13 +17,13 @@ test('logout ends the session here and at the gateway', async (t) => {
   t.equal((await gateway.call('/auth/session', { token })).status, 401)
   t.same(ends, ['logout'])
   stop()
-  t.equal((await client.logout()).ended, true, 'without a session there is nothing to do')
+  t.equal((await client.logout()).ended, true, 'without a session it does nothing')
   await client.login()
   await client.logout({ all: true })
-  t.same(ends, ['logout'], 'a listener that was taken away hears nothing')
+  t.same(ends, ['logout'], 'a removed listener is not called')
 })
 
-test('logout with an expired token ends the session at the gateway as well', async (t) => {
+test('logout with an expired token also ends the session at the gateway', async (t) => {
   const { client, wire, clock } = await startPhone(t)
   await client.login()
   clock.advance(3 * HOUR)
@@ -32,7 +32,7 @@ test('logout with an expired token ends the session at the gateway as well', asy
   t.equal(wire.count('/auth/refresh'), 1)
 })
 
-test('logout clears the phone when there is no network, and says that the gateway does not know', async (t) => {
+test('logout clears the phone without a network, and reports that the gateway was not reached', async (t) => {
   const { client, wx, wire } = await startPhone(t)
   await client.login()
   wire.fault = () => 'lose-request'

@@ -3,7 +3,7 @@ import { type Test, test } from 'tap'
 import { APPID } from './support/gateway.ts'
 import { HOUR, type Phone, problem, rejection, startPhone } from './support/phone.ts'
 
-/** Data as wx gives it to the mini-program. */
+/** Data as wx returns it to the mini-program. */
 async function encrypt(phone: Phone, more: object = {}) {
   const response = await fetch(`${phone.gateway.sandboxUrl}/sandbox/open-data`, {
     method: 'POST',
@@ -30,7 +30,7 @@ test('open data is decrypted and signatures are checked after wx.checkSession', 
   t.equal(phone.wx.calls.login, 1)
 })
 
-test('when wx says that the session_key has ended, a login comes first and the data is still read', async (t) => {
+test('when wx reports that the session_key has ended, a login comes first and the data is still read', async (t) => {
   const phone = await start(t)
   const sealed = await encrypt(phone)
   phone.wx.isSessionKeyValid = false
@@ -38,18 +38,18 @@ test('when wx says that the session_key has ended, a login comes first and the d
   t.equal(phone.wx.calls.login, 2)
 })
 
-test('data that cannot be decrypted costs one login, is not sent again, and the caller is told to fetch it anew', async (t) => {
+test('data that cannot be decrypted costs one login, is not sent again, and the caller must fetch it again', async (t) => {
   const phone = await start(t)
   const { encryptedData, iv } = await encrypt(phone)
   const wrong = { encryptedData: `${encryptedData.slice(0, -24)}${'A'.repeat(22)}==`, iv }
   t.match(await rejection(phone.client.openData(wrong)), { code: 'session_key_stale', status: 409, action: 'login' })
   t.equal(phone.wx.calls.login, 2)
   t.equal(phone.wire.count('/auth/open-data'), 1)
-  t.match((await phone.client.openData(await encrypt(phone))).data, { nickName: '爱丽丝' }, 'fetched anew, it works')
+  t.match((await phone.client.openData(await encrypt(phone))).data, { nickName: '爱丽丝' }, 'fetched again, it works')
   t.equal(phone.wx.calls.login, 2)
   phone.wx.isSessionKeyValid = false
   t.match(await rejection(phone.client.openData(wrong)), { code: 'session_key_stale' })
-  t.equal(phone.wx.calls.login, 3, 'one login for one failure, whoever noticed it first')
+  t.equal(phone.wx.calls.login, 3, 'one login for one failure, whichever call noticed it first')
 })
 
 test('an expired token does not cost the session_key', async (t) => {
@@ -83,14 +83,14 @@ test('a phone code that WeChat refuses costs no login', async (t) => {
   t.match(
     await rejection(phone.client.bindPhone('spent')),
     { code: 'code_used' },
-    'as version 0.1.0 of the gateway says'
+    'the answer of version 0.1.0 of the gateway'
   )
   t.equal(phone.wx.calls.login, 1)
   t.equal(phone.wire.count('/auth/phone'), 2)
   t.ok(phone.client.currentUser())
 })
 
-test('a phone code that is spent or unknown is an error, and no login can help', async (t) => {
+test('a phone code that is spent or unknown is an error, and no login follows', async (t) => {
   const phone = await start(t)
   await phone.client.bindPhone('sandbox-phone-alice-b1')
   const refused = await rejection(phone.client.bindPhone('sandbox-phone-alice-b1'))
@@ -119,7 +119,7 @@ test('the phone number of an old base library is decrypted after wx.checkSession
   t.equal(phone.wx.calls.login, 1)
 })
 
-test('a lost answer to a phone code is not asked for twice', async (t) => {
+test('a lost answer to a phone code is not requested again', async (t) => {
   const phone = await start(t)
   phone.wire.fault = ({ path }) => (path === '/auth/phone' ? 'lose-answer' : null)
   t.match(await rejection(phone.client.bindPhone('sandbox-phone-alice-c1')), { code: 'network' })

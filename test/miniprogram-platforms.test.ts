@@ -1,4 +1,5 @@
-/** The mini-program client and the objects that stand for `wx`: WeChat's own, Taro, uni-app, and none at all. */
+/** The mini-program client and the objects that replace `wx`: WeChat's own, Taro, uni-app, and
+ *  none. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -33,7 +34,7 @@ host.getSourceFile = (name, ...rest) => {
   return parsed.get(name)
 }
 
-/** Compiles one sample. Gives the lines with mistakes and their messages. */
+/** Compiles one sample. Returns the lines with mistakes and their messages. */
 function compile(file: string, options: ts.CompilerOptions = {}): { line: number; message: string }[] {
   const program = ts.createProgram([join(samples, file)], { ...STRICT, ...options }, host)
   return ts.getPreEmitDiagnostics(program).map(({ file: source, start = 0, messageText }) => ({
@@ -66,7 +67,7 @@ interface Outcome {
   fail?: (failure: unknown) => void
 }
 
-/** Makes the functions return a promise beside the callbacks, as Taro does. */
+/** Makes the functions return a promise besides the callbacks, as Taro does. */
 function promisify(wx: StubWx): StubWx {
   const functions = wx as unknown as Record<string, (options: Outcome) => object | undefined>
   for (const name of ['login', 'checkSession', 'request', 'uploadFile', 'downloadFile']) {
@@ -92,7 +93,7 @@ function promisify(wx: StubWx): StubWx {
   return wx
 }
 
-test('the promises that Taro returns beside its callbacks are never left unhandled', async (t) => {
+test('the promises that Taro returns besides its callbacks are never left unhandled', async (t) => {
   const unhandled: unknown[] = []
   const listener = (reason: unknown) => void unhandled.push(reason)
   process.on('unhandledRejection', listener)
@@ -134,7 +135,7 @@ test('with callbacks the promise of a call needs no handler', async (t) => {
   t.same(unhandled, [])
 })
 
-test('a socket task that comes as a promise, as with Taro, works', async (t) => {
+test('a socket task in a promise, as with Taro, works', async (t) => {
   const wx = createStubWx()
   const events: string[] = []
   const task: WxSocketTask = {
@@ -168,7 +169,7 @@ test('a socket task that comes as a promise, as with Taro, works', async (t) => 
   t.same(failures, ['connectSocket:fail'])
 })
 
-test('a wx that throws, or gives no task, is a failure of the call', async (t) => {
+test('a wx that throws, or returns no task, is a failure of the call', async (t) => {
   const { wx, client, timers } = startStubClient()
   await timers.until(client.login())
   const refuse = () => {
@@ -206,7 +207,7 @@ test('options that cannot work are one clear error when the client is made', asy
   t.same(wx.calls, [])
 })
 
-test('without a global wx the error says so, and the option takes its place', async (t) => {
+test('without a global wx the error names the option that replaces it', async (t) => {
   const program = startClient(undefined)
   t.throws(() => program.createClient({ baseUrl: BASE }), { code: 'invalid_options', detail: /no global wx/ })
   const wx: Wx = createStubWx()

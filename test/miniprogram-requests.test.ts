@@ -3,7 +3,7 @@ import { test } from 'tap'
 import { HOUR, rejection, startPhone, times } from './support/phone.ts'
 import { idle } from './support/timers.ts'
 
-test('an answer of the business service arrives as it is, whatever its status', async (t) => {
+test('an answer of the business service arrives unchanged, whatever its status', async (t) => {
   const { client, upstream } = await startPhone(t, {
     handler(_req, res, { url }) {
       const status = Number(url.split('/').pop())
@@ -17,10 +17,10 @@ test('an answer of the business service arrives as it is, whatever its status', 
     t.equal(answer.data.status, status)
     t.equal(answer.header['x-own'], 'yes')
   }
-  t.equal(upstream.seen.length, 10, 'a 401 of the business service is not ours: nothing was repeated')
+  t.equal(upstream.seen.length, 10, "a 401 of the business service is not the gateway's: nothing was repeated")
 })
 
-test('data, headers and methods go out as wx would send them', async (t) => {
+test('data, headers and methods are sent as wx would send them', async (t) => {
   const { client, upstream, wx } = await startPhone(t)
   await client.request({ url: 'api/a?x=1', data: { y: '茶' } })
   await client.request({
@@ -38,7 +38,7 @@ test('data, headers and methods go out as wx would send them', async (t) => {
   ])
   for (const { header } of wx.sent.filter(({ url }) => !url.includes('/auth/'))) {
     const credentials = Object.keys(header).filter((name) => name.toLowerCase() === 'authorization')
-    t.equal(credentials.length, 1, 'a caller cannot put another credential in')
+    t.equal(credentials.length, 1, 'a caller cannot send another credential')
   }
   t.ok(upstream.seen.every(({ headers }) => headers['x-openid']))
 })
@@ -117,7 +117,7 @@ test('a body in chunks is passed on chunk by chunk, except for an error of the g
   t.equal(wire.count('/auth/refresh'), 1)
 })
 
-test('public routes need no login, optional ones take one if there is one', async (t) => {
+test('public routes need no login, optional ones use one if there is one', async (t) => {
   const { client, wx, upstream } = await startPhone(t)
   await client.request({ url: '/public/a', auth: 'public' })
   await client.request({ url: '/maybe/a', auth: 'optional' })
@@ -135,7 +135,7 @@ test('public routes need no login, optional ones take one if there is one', asyn
   )
 })
 
-test('an abort ends a call under way, one that waits, and one that has not begun', async (t) => {
+test('an abort ends a running call, a waiting one, and one that has not started', async (t) => {
   const { client, wire, wx } = await startPhone(t)
   await client.login()
   wire.fault = () => 'hang'

@@ -59,7 +59,7 @@ test('a rate limit is waited for once, for the time of Retry-After', async (t) =
   await client.login()
   await client.request({ url: '/api/a' })
   wire.requests.length = 0
-  // The gateway's limits run by its own clock.
+  // The gateway's limits use its own clock.
   const before = performance.now()
   const answer = await client.request({ url: '/api/a' }).catch((error) => error)
   t.ok(performance.now() - before >= 900, 'Retry-After was respected')
@@ -90,7 +90,7 @@ test('a call refreshes once and logs in once at most', async (t) => {
   t.equal(wx.calls.login, 2)
 })
 
-test('the login page of a captive network is not taken for the gateway', async (t) => {
+test('the login page of a captive network does not count as the gateway', async (t) => {
   const { client, wire, wx } = await startPhone(t)
   wire.fault = () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: '<html>Please pay</html>' })
   t.match(await rejection(client.request({ url: '/api/a' })), { code: 'invalid_response', status: 200 })
@@ -121,7 +121,7 @@ test('a read that WeChat interrupts in the background is repeated in the foregro
   t.match(await writing, { code: 'interrupted', errno: 600003 })
   wire.fault = () => null
   await idle()
-  t.equal(wire.count('/api/a'), 1, 'nothing is sent from the background')
+  t.equal(wire.count('/api/a'), 1, 'no request is sent from the background')
   wx.show()
   t.equal((await reading).statusCode, 200)
   t.equal(wire.count('/api/a'), 2)

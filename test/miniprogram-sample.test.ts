@@ -1,4 +1,5 @@
-/** The sample mini-program: complete, and its pages work against the real gateway and the sample business service. */
+/** The sample mini-program: complete, and its pages work against the real gateway and the
+ *  sample business service. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -85,7 +86,7 @@ async function startShop(t: Test) {
   })
 }
 
-test("every page has its four files, and the project opens without an AppID of one's own", async (t) => {
+test("every page has its four files, and the project opens without a developer's AppID", async (t) => {
   t.ok(pages.length >= 2)
   for (const page of pages) {
     for (const type of ['js', 'json', 'wxml', 'wxss'])
@@ -98,7 +99,7 @@ test("every page has its four files, and the project opens without an AppID of o
   const project = readJson('project.config.json')
   t.equal(project.appid, 'touristappid')
   t.equal(project.compileType, 'miniprogram')
-  t.equal(project.setting.urlCheck, false, 'or the tools refuse a gateway on this machine')
+  t.equal(project.setting.urlCheck, false, 'otherwise the tools refuse a gateway on this machine')
 })
 
 test('WXML is balanced, and names only handlers and data that the page has', async (t) => {
@@ -160,7 +161,7 @@ test('the profile binds a phone number, logs out and logs in', async (t) => {
   await sample.run(profile, 'onUnload')
 })
 
-test("without an AppID of one's own the sample is a user of the sandbox", async (t) => {
+test("without a developer's AppID the sample is a user of the sandbox", async (t) => {
   const gateway = await startShop(t)
   const sample = await start(t, { baseUrl: gateway.url, sandboxUser: 'bob' })
   const index = await sample.open('pages/index/index')
@@ -168,10 +169,10 @@ test("without an AppID of one's own the sample is a user of the sandbox", async 
   const profile = await sample.open('pages/profile/profile')
   await sample.run(profile, 'bindPhone', { detail: { errMsg: 'getPhoneNumber:fail' } })
   t.match(profile.data, { phone: /\*{4}/, status: 'bound', message: '' })
-  t.equal(sample.wx.calls.login, 0, 'the codes of the developer tools are not asked for')
+  t.equal(sample.wx.calls.login, 0, 'the codes of the developer tools are not used')
 })
 
-test('the pages say so when the gateway cannot be reached', async (t) => {
+test('the pages report an unreachable gateway', async (t) => {
   const sample = await start(t)
   const index = await sample.open('pages/index/index')
   t.match(index.data, { message: /could not be reached/, isBusy: false, userId: '' })

@@ -12,7 +12,7 @@ test('50 calls on a fresh install log in once', async (t) => {
   t.equal(wire.requests.length, 51)
   t.equal(upstream.seen.length, 50)
   t.ok(upstream.seen.every(({ headers }) => headers['x-openid']))
-  t.equal(wx.peak, 10, 'all of what WeChat allows at a time, and no more')
+  t.equal(wx.peak, 10, 'as many as WeChat allows at a time, and no more')
 })
 
 test('50 calls with an expired token refresh once, and all succeed', async (t) => {
@@ -28,7 +28,7 @@ test('50 calls with an expired token refresh once, and all succeed', async (t) =
   t.equal(upstream.seen.length, 50)
 })
 
-test('50 calls with a token that is about to expire wait for one refresh, and none is refused', async (t) => {
+test('50 calls with a token close to its end wait for one refresh, and none is refused', async (t) => {
   const { client, wire, clock, program } = await startPhone(t)
   await client.login()
   clock.advance(2 * HOUR - 30_000)
@@ -96,7 +96,7 @@ test('a phone whose clock is wrong still works', async (t) => {
   t.equal(wire.count('/auth/refresh'), 1, 'set back further: the age is not known, so it is renewed')
   clock.advance(3 * HOUR)
   t.equal((await client.request({ url: '/api/c' })).statusCode, 200)
-  t.equal(wire.count('/auth/refresh'), 2, 'the gateway says that it has expired')
+  t.equal(wire.count('/auth/refresh'), 2, 'the gateway reports that it has expired')
 })
 
 test('after a session was ended elsewhere, 50 calls log in once', async (t) => {
@@ -144,7 +144,7 @@ test('a refresh token that counts as used twice leads to a login', async (t) => 
   t.same(ends, ['refresh_reused'])
 })
 
-test('a login whose answer is lost is asked for again with the same code', async (t) => {
+test('a login whose answer is lost is requested again with the same code', async (t) => {
   const { client, wire, wx } = await startPhone(t)
   let lost = 0
   wire.fault = ({ path }) => (path === '/auth/login' && lost++ === 0 ? 'lose-answer' : null)
@@ -167,7 +167,7 @@ test('a spent or unknown code costs exactly one more wx.login', async (t) => {
   t.equal(wire.count('/auth/login'), 4)
 })
 
-test('a login that WeChat refuses fails every call that waits, and is not repeated', async (t) => {
+test('a login that WeChat refuses fails every waiting call, and is not repeated', async (t) => {
   const { client, wx, wire } = await startPhone(t)
   wx.codes.push('sandbox-errcode-40226')
   const errors = await Promise.all(times(20, () => rejection(client.request({ url: '/api/a' }))))
@@ -177,10 +177,10 @@ test('a login that WeChat refuses fails every call that waits, and is not repeat
   t.match(await rejection(client.request({ url: '/api/a' })), { code: 'login_failed', errMsg: /^login:fail/ })
 })
 
-test('wx.login is called at most four times in a second', async (t) => {
+test('wx.login is called at most four times per second', async (t) => {
   const { client, wx } = await startPhone(t)
   for (let count = 0; count < 6; count++) await client.login({ force: true })
-  t.equal(wx.calls.login, 6, 'the test wx fails the test when there are more than four in a second')
+  t.equal(wx.calls.login, 6, 'the test wx fails the test at more than four per second')
 })
 
 test('repeated losses of the network leave one session', async (t) => {

@@ -1,10 +1,11 @@
-/** The mini-program client when wx never calls back: every call ends, and the next one starts anew. */
+/** The mini-program client when wx never calls back: every call ends, and the next one starts
+ *  again. */
 import { type Test, test } from 'tap'
 import type { WxProgress } from '../miniprogram/miniprogram_dist/index.d.ts'
 import { rejection, times } from './support/phone.ts'
 import { createStubWx, gatewayAnswer, type StubWx, startStubClient } from './support/wx-stub.ts'
 
-/** What becomes of a call, and the milliseconds that it took. */
+/** The outcome of a call, and the milliseconds that it took. */
 async function ending(run: ReturnType<typeof startStubClient>, call: () => Promise<unknown>) {
   const before = run.timers.now
   const refused = await rejection(run.timers.until(call()))
@@ -15,7 +16,7 @@ function count(wx: StubWx, call: string): number {
   return wx.calls.filter((path) => path === call).length
 }
 
-test('a wx.login that never calls back ends the calls that wait, and the next call logs in anew', async (t) => {
+test('a wx.login that never calls back ends the waiting calls, and the next call logs in again', async (t) => {
   const wx = createStubWx()
   const { login } = wx
   const late: (() => void)[] = []
@@ -36,7 +37,7 @@ test('a wx.login that never calls back ends the calls that wait, and the next ca
   t.equal(count(wx, '/auth/login'), 1, 'a late code is not used')
 })
 
-test('a wx.checkSession that never calls back leaves the question to the gateway', async (t) => {
+test('a wx.checkSession that never calls back leaves the check to the gateway', async (t) => {
   const wx = createStubWx()
   wx.checkSession = () => void wx.calls.push('checkSession')
   const run = startStubClient(wx)
@@ -58,7 +59,7 @@ test('a login request that never calls back is repeated once and ends', async (t
   t.equal(count(wx, '/auth/login'), 3)
 })
 
-test('a refresh that never calls back ends, and the next call refreshes anew', async (t) => {
+test('a refresh that never calls back ends, and the next call refreshes again', async (t) => {
   const run = startStubClient()
   const { wx, client, timers, program } = run
   await timers.until(client.login())
@@ -72,7 +73,7 @@ test('a refresh that never calls back ends, and the next call refreshes anew', a
   t.equal(count(wx, '/auth/refresh'), 3)
 })
 
-test('a request, upload or download that never calls back ends after its timeout and gives its place back', async (t) => {
+test('a request, upload or download that never calls back ends after its timeout and releases its place', async (t) => {
   const run = startStubClient()
   const { wx, client, timers } = run
   await timers.until(client.login())
@@ -89,7 +90,7 @@ test('a request, upload or download that never calls back ends after its timeout
   })
   t.match(await ending(run, () => client.downloadFile({ url, timeout: 1 })), { code: 'timeout' })
   const silent = times(10, () => rejection(client.request({ url, method: 'POST', timeout: 3000 })))
-  t.equal((await timers.until(client.request({ url: '/api/a' }))).statusCode, 200, 'ten silent calls do not hold it up')
+  t.equal((await timers.until(client.request({ url: '/api/a' }))).statusCode, 200, 'ten silent calls do not delay it')
   await Promise.all(silent)
 })
 
@@ -130,13 +131,13 @@ async function connect(t: Test, run: ReturnType<typeof startStubClient>) {
   t.same(events, ['connectSocket:fail timeout', '1006'])
 }
 
-test('a handshake that never calls back ends and gives its place back', async (t) => {
+test('a handshake that never calls back ends and releases its place', async (t) => {
   const run = startStubClient()
   for (let round = 0; round < 7; round++) await connect(t, run)
   t.equal(count(run.wx, 'connectSocket'), 7)
 })
 
-test('a socket whose close is never reported is closed all the same', async (t) => {
+test('a socket whose close is never reported is still closed', async (t) => {
   const run = startStubClient()
   const { wx, client, timers } = run
   wx.connectSocket = () => {

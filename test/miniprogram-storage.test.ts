@@ -1,4 +1,5 @@
-/** Sessions of the mini-program client: stored, shared among clients, and bound to one mini-program. */
+/** Sessions of the mini-program client: stored, shared among clients, and bound to one
+ *  mini-program. */
 import { test } from 'tap'
 import { APPID, OTHER_APPID } from './support/gateway.ts'
 import { HOUR, rejection, startPhone, times } from './support/phone.ts'
@@ -14,7 +15,7 @@ test('a session survives the end of the mini-program', async (t) => {
   t.equal(wire.count('/auth/refresh'), 0)
 })
 
-test('a storage that holds nonsense, or does not work, costs a login and nothing else', async (t) => {
+test('a damaged or failing storage costs a login and nothing else', async (t) => {
   const { client, restart, wx } = await startPhone(t)
   await client.login()
   const [key] = [...wx.storage.keys()]
@@ -39,7 +40,7 @@ test('a storage that holds nonsense, or does not work, costs a login and nothing
   }
   const wrong = { ...good.session, accessToken: 'x', refreshToken: 'y' }
   wx.storage.set(key ?? '', JSON.stringify({ ...good, session: wrong }))
-  t.equal((await restart().request({ url: '/api/a' })).statusCode, 200, 'tokens that are none')
+  t.equal((await restart().request({ url: '/api/a' })).statusCode, 200, 'invalid tokens')
   wx.isStorageBroken = true
   const client2 = restart()
   t.equal((await client2.request({ url: '/api/a' })).statusCode, 200)
@@ -67,7 +68,7 @@ test("several clients share one session, one login, and WeChat's limits", async 
   t.ok(apart.currentUser())
 })
 
-test('the appid is sent where the gateway serves several mini-programs', async (t) => {
+test('the appid is sent when the gateway serves several mini-programs', async (t) => {
   const { client, restart } = await startPhone(t, {
     config: {
       apps: [

@@ -1,5 +1,5 @@
-/** The mini-program client when the connection breaks while a body is being sent: a refused token is renewed, and nothing that
- *  may have been carried out is sent twice. */
+/** The mini-program client when the connection breaks while a body is being sent: a refused
+ *  token is renewed, and no call that may have taken effect is sent twice. */
 import { type Test, test } from 'tap'
 import { HOUR, type Phone, rejection, startPhone } from './support/phone.ts'
 
@@ -48,7 +48,7 @@ test('an upload with the token of an ended session whose refusal was cut is sent
 test('an upload that the gateway may have accepted is never sent twice', async (t) => {
   const phone = await start(t)
   cutFirst(phone, '/api/up', 'lose-answer')
-  t.match(await rejection(upload(phone)), { code: 'network' }, 'its token is good')
+  t.match(await rejection(upload(phone)), { code: 'network' }, 'its token is valid')
   t.equal(phone.upstream.seen.length, 1)
 
   const { uploadFile } = phone.wx
@@ -67,7 +67,7 @@ test('an upload that the gateway may have accepted is never sent twice', async (
     return uploadFile(options)
   }
   phone.wire.requests.length = 0
-  t.match(await rejection(upload(phone)), { code: 'network' }, 'the token may have run out on the way')
+  t.match(await rejection(upload(phone)), { code: 'network' }, 'the token may have expired on the way')
   t.equal(phone.wire.count('/api/up'), 1)
 })
 

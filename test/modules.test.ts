@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { ROOT } from './support/markdown.ts'
 
-/** Runs a command when it is loaded. Tests start it as a process of its own, and coverage counts it there. */
+/** Runs a command when it is loaded. Tests start it as a separate process, where coverage
+ *  counts it. */
 const PROGRAM = 'src/main.ts'
 
 const modules = globSync('src/**/*.ts', { cwd: ROOT }).filter((file) => file !== PROGRAM)

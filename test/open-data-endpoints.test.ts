@@ -17,7 +17,7 @@ async function post(gateway: TestGateway, token: string, body: unknown) {
   return { status: response.status, body: answer, headers: response.headers }
 }
 
-test('open data comes back decrypted, without what names the user', async (t) => {
+test('open data comes back decrypted, without the members that name the user', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const alice = await gateway.login('alice')
   const sealed = await sandboxOpenData(gateway, 'alice')
@@ -28,7 +28,7 @@ test('open data comes back decrypted, without what names the user', async (t) =>
   t.notMatch(JSON.stringify(body), /openid|unionid/i)
 })
 
-test('every spelling of openId and unionId is taken off, and nothing else', async (t) => {
+test('every spelling of openId and unionId is removed, and nothing else', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const alice = await gateway.login('alice')
   const data = {
@@ -62,7 +62,7 @@ test('a signature is checked over the exact bytes of rawData', async (t) => {
   t.same((await post(gateway, token, { rawData, signature: 'x' })).body, { valid: false })
 })
 
-test('what was encrypted just before another login still decrypts, for ten minutes', async (t) => {
+test('data encrypted just before another login still decrypts, for ten minutes', async (t) => {
   const clock = createTestClock()
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, { clock })
   await gateway.login('sandbox-alice-1')
@@ -72,7 +72,7 @@ test('what was encrypted just before another login still decrypts, for ten minut
   t.equal((await post(gateway, token, after)).status, 200, 'newest key')
   t.equal((await post(gateway, token, before)).status, 200, 'previous key')
   const signedBefore = { rawData: before.rawData, signature: before.signature }
-  t.same((await post(gateway, token, signedBefore)).body, { valid: false }, 'the previous key is for decrypting only')
+  t.same((await post(gateway, token, signedBefore)).body, { valid: false }, 'the previous key only decrypts')
   clock.advance(10 * 60_000)
   t.equal((await post(gateway, token, after)).status, 200)
   t.equal((await post(gateway, token, before)).status, 409)
@@ -81,7 +81,7 @@ test('what was encrypted just before another login still decrypts, for ten minut
   t.equal((await post(gateway, token, after)).status, 409, 'two logins ago')
 })
 
-test('every failure to decrypt is one and the same answer', async (t) => {
+test('every failure to decrypt has the same answer', async (t) => {
   const clock = createTestClock()
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, {
     clock,
@@ -103,7 +103,7 @@ test('every failure to decrypt is one and the same answer', async (t) => {
   const withData = (data: object) => sandboxOpenData(gateway, 'alice', { data })
   const seconds = Math.floor(clock.now() / 1000)
   const cases: Record<string, object> = {
-    'base64 that is none': { ...good, encryptedData: '!!!!' },
+    'invalid base64': { ...good, encryptedData: '!!!!' },
     base64url: { ...good, encryptedData: bytes.toString('base64url') },
     'no bytes at all': { ...good, encryptedData: '' },
     'not a whole block': { ...good, encryptedData: bytes.subarray(1).toString('base64') },
@@ -114,7 +114,7 @@ test('every failure to decrypt is one and the same answer', async (t) => {
       ...good,
       encryptedData: Buffer.from(bytes.map((b, i) => (i === 20 ? b ^ 1 : b))).toString('base64')
     },
-    'padding that is none': badPadding(),
+    'invalid padding': badPadding(),
     'no JSON': { ...good, encryptedData: bytes.subarray(0, 32).toString('base64') },
     'data of another user': await sandboxOpenData(gateway, 'bob'),
     'data of another mini-program': await sandboxOpenData(gateway, 'alice', { appid: OTHER_APPID }),
@@ -152,7 +152,7 @@ test('two mini-programs with the same user keep their keys apart', async (t) => 
   t.equal((await post(gateway, there.access_token, sealedHere)).status, 409)
 })
 
-test('a body that is incomplete, of a wrong type or too large is refused as such', async (t) => {
+test('an incomplete, wrongly typed or too large body is refused with that reason', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const { access_token: token } = await gateway.login('alice')
   const cases: unknown[] = [
@@ -183,7 +183,7 @@ test('a body that is incomplete, of a wrong type or too large is refused as such
   })
 })
 
-test('whoever sends too much gets to read that it was too much', async (t) => {
+test('a client that sends too much receives the error', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const { access_token: token } = await gateway.login('alice')
   const body = 'x'.repeat(2_000_000)
@@ -203,11 +203,11 @@ test('whoever sends too much gets to read that it was too much', async (t) => {
     t.match(await client.response(), { status: 413, headers: { connection: 'close' } }, path)
     client.send(body)
     await client.closed
-    t.same(failures, [], `${path}: no reset that could have taken the answer with it`)
+    t.same(failures, [], `${path}: no reset that could lose the answer`)
   }
 })
 
-test('the session shows whether WeChat still knows its session_key', async (t) => {
+test('the session shows whether WeChat still accepts its session_key', async (t) => {
   const clock = createTestClock()
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, {
     clock,
@@ -224,7 +224,7 @@ test('the session shows whether WeChat still knows its session_key', async (t) =
   t.match(await session('?check=true'), { session_key: { stored: false, valid: false } })
 })
 
-test('a stored key that was tampered with, or moved to another user, is as good as none', async (t) => {
+test('a stored key that was changed, or moved to another user, counts as missing', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const { access_token: token } = await gateway.login('alice')
   await gateway.login('bob')
@@ -258,10 +258,10 @@ test('a stored key that was tampered with, or moved to another user, is as good 
   t.equal((await post(gateway, token, sealed)).status, 200)
   await gateway.store.set(recordOf('alice'), '{', 60_000)
   await gateway.login('sandbox-alice-2')
-  t.equal((await post(gateway, token, await sandboxOpenData(gateway, 'alice'))).status, 200, 'a login heals it')
+  t.equal((await post(gateway, token, await sandboxOpenData(gateway, 'alice'))).status, 200, 'a login repairs it')
 })
 
-test('one user cannot have WeChat asked without end', async (t) => {
+test("one user cannot use up the mini-program's calls to WeChat", async (t) => {
   const server = { host: '127.0.0.1', port: 1, loginLimit: { max: 2, window: '1h', by: 'ip' } }
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, { config: { server } })
   const { access_token: token } = await gateway.login('alice')

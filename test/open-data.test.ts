@@ -19,7 +19,7 @@ const NOW = Date.UTC(2026, 0, 2)
 const APP = 'wx1234567890abcdef'
 const watermark = { appid: APP, timestamp: NOW / 1000 }
 
-/** As WeChat would have encrypted it; with `isPadded` false the text is taken as whole blocks. */
+/** Encrypts as WeChat does; with `isPadded` false the text must be whole blocks. */
 function sealed(plaintext: string | Buffer, isPadded = true): OpenDataInput {
   const cipher = createCipheriv('aes-128-cbc', KEY, IV).setAutoPadding(isPadded)
   const encrypted = Buffer.concat([cipher.update(plaintext), cipher.final()])
@@ -66,16 +66,16 @@ test('100,000 wrong keys never yield data', async (t) => {
   t.equal(yielded, 0)
 })
 
-test('data is accepted when everything about it is right', async (t) => {
+test('data is accepted when every part of it is valid', async (t) => {
   const good = sealed(JSON.stringify({ openId: 'o-alice', text: '名字 🙂', watermark }))
   t.match(decryptOpenData(good), { text: '名字 🙂' })
   t.ok(decryptOpenData(sealed(JSON.stringify({ stepInfoList: [], watermark }))), 'data that names no user')
   const { openId: _openId, ...anyone } = good
-  t.ok(decryptOpenData(anyone), 'a caller that has no user to compare with')
+  t.ok(decryptOpenData(anyone), 'a caller without a user to compare with')
   t.ok(decryptOpenData(sealed(fillBlock({ watermark }))), 'a whole block of padding')
 })
 
-test('every other input is null, whatever is wrong with it', async (t) => {
+test('every other input is null, whatever its fault', async (t) => {
   const good = sealed(JSON.stringify({ openId: 'o-alice', watermark }))
   const text = Buffer.from(good.encryptedData, 'base64')
   const flipped = Buffer.from(text)
@@ -112,12 +112,12 @@ test('every other input is null, whatever is wrong with it', async (t) => {
     'a watermark beyond the age asked for': { ...good, now: NOW + 2000, maxAge: 1000 },
     'a watermark from the future': { ...good, now: NOW - 3600_000 },
     'another user': sealed(JSON.stringify({ openId: 'o-mallory', watermark })),
-    'a user that is no text': sealed(JSON.stringify({ openId: ['o-alice'], watermark }))
+    'a user that is not text': sealed(JSON.stringify({ openId: ['o-alice'], watermark }))
   }
   for (const [what, input] of Object.entries(cases)) t.equal(decryptOpenData(input), null, what)
 })
 
-test('the published rawData signature verifies, and nothing near it', async (t) => {
+test('the published rawData signature verifies, and no variant of it', async (t) => {
   const id = 'opendata-signature-sha1'
   const input = {
     sessionKey: vector(id, 'input', 'session_key'),
@@ -133,7 +133,7 @@ test('the published rawData signature verifies, and nothing near it', async (t) 
   }
 })
 
-test('rawData that has no bytes of its own is refused', async (t) => {
+test('rawData without UTF-8 bytes is refused', async (t) => {
   const rawData = 'half a \ud83d pair'
   const sessionKey = KEY.toString('base64')
   const signature = createHash('sha1').update(rawData).update(sessionKey).digest('hex')

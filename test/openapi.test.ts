@@ -29,7 +29,7 @@ test('docs/openapi holds the documents that a gateway serves', async (t) => {
     t.equal(documents[listener], page(`openapi/${listener}.json`), `${listener}: run npm run generate`)
 })
 
-test('every endpoint that is registered is in the document, and nothing else', async (t) => {
+test('every registered endpoint is in the document, and nothing else', async (t) => {
   const instances: { app: FastifyInstance; routes: string[] }[] = []
   subscribe('fastify.initialization', (message) => {
     const { fastify: app } = message as { fastify: FastifyInstance }
@@ -41,7 +41,7 @@ test('every endpoint that is registered is in the document, and nothing else', a
     })
   })
   const gateway = await build(t)
-  // The edge's catch-all for the backends; forward-auth takes any method and path.
+  // The edge's catch-all for the backends; forward-auth accepts any method and path.
   const isHidden = /^\S+ (?:\/|\/\{path\}|\/auth\/verify\/\{path\}|(?<!GET )\/auth\/verify)$/
   for (const [listener, own] of [
     ['edge', 'POST /auth/login'],
@@ -55,7 +55,7 @@ test('every endpoint that is registered is in the document, and nothing else', a
   }
 })
 
-test('every operation has a name of its own, and says what it is for, what it needs and how it fails', async (t) => {
+test('every operation has its own name, and documents its purpose, needs and failures', async (t) => {
   const gateway = await build(t)
   for (const listener of LISTENERS) {
     const document = await readDocument(gateway, listener)
@@ -89,7 +89,7 @@ test('every operation has a name of its own, and says what it is for, what it ne
   }
 })
 
-test('every answer of the edge is as its document says', async (t) => {
+test('every answer of the edge matches its document', async (t) => {
   const gateway = await build(t)
   const { check, checked } = createChecker(await readDocument(gateway, 'edge'))
   const { access_token: token, refresh_token: refreshToken } = await gateway.login('alice')
@@ -131,11 +131,11 @@ test('every answer of the edge is as its document says', async (t) => {
   t.same(
     all.filter((name) => !checked.has(name)),
     [],
-    'none was left out'
+    'no operation was left out'
   )
 })
 
-test('every answer of the service listener is as its document says', async (t) => {
+test('every answer of the service listener matches its document', async (t) => {
   const gateway = await build(t)
   const document = await readDocument(gateway, 'service')
   const { check, checked } = createChecker(document)
@@ -232,7 +232,7 @@ test('every answer of the service listener is as its document says', async (t) =
   t.same(
     all.filter((name) => !checked.has(name) && !name.startsWith('HEAD ')),
     [],
-    'none was left out'
+    'no operation was left out'
   )
 })
 

@@ -39,7 +39,7 @@ async function ordersOf(url: string, headers: Record<string, string>): Promise<s
   return orders.map((entry) => entry.product_id)
 }
 
-/** Sends bytes as they are and tells everything that came back until the peer closed, or nothing came for a while. */
+/** Sends bytes unchanged and returns the answer when the peer closes or is silent for a while. */
 function raw(port: number, bytes: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
@@ -59,7 +59,7 @@ test('each user sees only their own orders', async (t) => {
   t.equal(created.status, 201)
   const body = (await created.json()) as Record<string, unknown>
   t.match(body, { id: Number, product_id: 'tea-250', create_time: Number })
-  t.notOk(JSON.stringify(body).includes('oAlice'), 'the openid is not told to the client')
+  t.notOk(JSON.stringify(body).includes('oAlice'), 'the client does not receive the openid')
   t.equal((await order(url, BOB, '{"product_id":"cup-01"}')).status, 201)
   t.equal((await order(url, ALICE, '{"product_id":"cup-01"}')).status, 201)
 
@@ -86,7 +86,7 @@ test('without X-OpenId there are no orders, but the product list is public', asy
     port,
     'GET /orders HTTP/1.1\r\nHost: a\r\nX-OpenId: a\r\nX-OpenId: b\r\nConnection: close\r\n\r\n'
   )
-  t.match(twice, /^HTTP\/1\.1 401 /, 'two identities are none')
+  t.match(twice, /^HTTP\/1\.1 401 /, 'two identities count as none')
   const products = await fetch(`${url}/products`)
   t.equal(products.status, 200)
   t.match(await products.json(), { products: [{ id: String, name: String, price_cents: Number }] })
@@ -103,7 +103,7 @@ test('an openid and a product id are data, never SQL', async (t) => {
   t.strictSame(await ordersOf(url, ALICE), ['tea-250'])
 })
 
-test('a body that is no order is a 400', async (t) => {
+test('a body that is not an order is a 400', async (t) => {
   const { url } = await start(t)
   const bodies = ['', '{', 'null', '[]', '"tea"', '{}', '{"product_id":1}', '{"product_id":""}', '{"product_id":null}']
   for (const body of [...bodies, JSON.stringify({ product_id: 'x'.repeat(65) })]) {

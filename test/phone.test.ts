@@ -22,7 +22,7 @@ function stored(gateway: TestGateway, name: string, appId = APPID) {
   return gateway.gateway.parts.users.find(appId, openId)
 }
 
-test('a phone code binds the user, and tokens already out say so at once', async (t) => {
+test('a phone code binds the user, and issued tokens show it at once', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token, user } = await gateway.login('alice')
@@ -44,7 +44,7 @@ test('a phone code binds the user, and tokens already out say so at once', async
   t.match(await gateway.login('sandbox-alice-again'), { user: { id: user.id, status: 'bound', is_new: false } })
 })
 
-test('the openid of the session always goes along, and a code of somebody else binds nobody', async (t) => {
+test('the openid of the session is always sent, and a code of another user binds nothing', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const { access_token: token } = await gateway.login('alice')
   await gateway.login('mallory')
@@ -89,7 +89,7 @@ test('the country code may be a number, and a foreign number is stored without i
   t.match(await stored(gateway, 'alice'), { phone: { phoneNumber: '51234567', countryCode: '852' } })
 })
 
-test('a mask shows enough to recognise and never the number', async (t) => {
+test('a mask is recognisable and never shows the number', async (t) => {
   const cases = {
     '13800000000': '138****0000',
     '013800000000': '013****0000',
@@ -112,10 +112,10 @@ test('older clients send the number encrypted', async (t) => {
   const { encryptedData, iv } = await sandboxOpenData(gateway, 'alice', { kind: 'phone' })
   t.match(await bind(gateway, token, { encryptedData, iv }), { status: 200, body: { user: { status: 'bound' } } })
   t.match(await stored(gateway, 'alice'), { phone: { phoneNumber: phoneNumberOf('alice') } })
-  t.equal(gateway.sandbox.state.calls.counts().byPath[PHONE_CALL], undefined, 'WeChat need not be asked')
+  t.equal(gateway.sandbox.state.calls.counts().byPath[PHONE_CALL], undefined, 'WeChat is not called')
 })
 
-test('encrypted data that is no phone number of this user binds nobody', async (t) => {
+test('encrypted data other than a phone number of this user binds nothing', async (t) => {
   const apps = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, { config: { apps } })
   const { access_token: token } = await gateway.login('alice', APPID)
@@ -129,7 +129,7 @@ test('encrypted data that is no phone number of this user binds nobody', async (
       kind: 'phone',
       appid: OTHER_APPID
     }),
-    'a number that is none': await sandboxOpenData(gateway, 'alice', {
+    'an invalid number': await sandboxOpenData(gateway, 'alice', {
       data: { phoneNumber: 'x', purePhoneNumber: 'x' }
     }),
     'a broken iv': { ...good, iv: 'x' }
@@ -144,7 +144,7 @@ test('encrypted data that is no phone number of this user binds nobody', async (
   t.match(await stored(gateway, 'alice'), { status: 'anonymous', phone: null })
 })
 
-test('a body that makes no sense does not reach WeChat', async (t) => {
+test('an invalid body does not reach WeChat', async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url)
   const { access_token: token } = await gateway.login('alice')
   for (const body of [{}, { code: '' }, { code: 1 }, { code: 'a b' }, { code: 'x'.repeat(600) }, { iv: 'x' }, []]) {
@@ -158,7 +158,7 @@ test('a body that makes no sense does not reach WeChat', async (t) => {
   t.equal(gateway.sandbox.state.calls.counts().byPath[PHONE_CALL], undefined)
 })
 
-test("WeChat's trouble with a phone code is told as such, and stores nothing", async (t) => {
+test("WeChat's failures with a phone code are reported as such, and store nothing", async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, {
     config: { wechat: { apiBase: 'sandbox', timeout: '300ms' } }
   })
@@ -176,7 +176,7 @@ test("WeChat's trouble with a phone code is told as such, and stores nothing", a
   t.match(await stored(gateway, 'alice'), { status: 'anonymous', phone: null })
 })
 
-test('one user cannot use up what WeChat allows the mini-program', async (t) => {
+test("one user cannot use up the mini-program's calls to WeChat", async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, {
     config: { server: { host: '127.0.0.1', port: 1, loginLimit: { max: 3, window: '1m', by: 'ip' } } }
   })

@@ -5,7 +5,7 @@ import { surviveKills } from './support/survival.ts'
 
 tap.jobs = 2
 
-test('sqlite: what was answered before kill -9 holds after it', { buffered: true }, async (t) => {
+test('sqlite: answered logins survive kill -9', { buffered: true }, async (t) => {
   const report = await surviveKills({ kills: 3, redis: null })
   t.equal(report.kills, 3)
   t.ok(report.logins > 20, `${report.logins} logins`)
@@ -13,7 +13,7 @@ test('sqlite: what was answered before kill -9 holds after it', { buffered: true
   t.same(report.lost, [])
 })
 
-test('redis: what was answered before kill -9 of the gateway or of Redis holds after it', {
+test('redis: answered logins survive kill -9 of the gateway or of Redis', {
   buffered: true
 }, async (t) => {
   const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')

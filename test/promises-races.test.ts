@@ -1,4 +1,4 @@
-/** The promises about sessions where two things happen at once, or one of them fails halfway. */
+/** The promises about sessions when two events race, or one of them fails halfway. */
 import { StoreError } from '../src/errors.ts'
 import { APPID, OTHER_APPID } from './support/gateway.ts'
 import {
@@ -13,7 +13,8 @@ import {
   verdict
 } from './support/instances.ts'
 
-/** Holds back one operation on records of one kind until `go` is called. `arrived` resolves when one is held. */
+/** Holds one operation on records of one kind until `go` is called. `arrived` resolves when one
+ *  is held. */
 function hold(interception: Interception, operation: string, prefix: string) {
   const gate = Promise.withResolvers<void>()
   const arrival = Promise.withResolvers<void>()
@@ -72,13 +73,13 @@ overEveryBackend({
     t.equal(sandbox.state.calls.counts().total, before + 1, 'exchanged once')
     t.equal((await refresh(a, answers[0]?.refresh_token ?? '')).status, 200)
     t.equal((await post(b, '/auth/login', body)).text, answers[0]?.text, 'also when the session has moved on')
-    // Redis counts by its own clock.
+    // Redis uses its own clock.
     if (group.backend.kind === 'redis') return
     group.clock.advance(10_000)
     t.equal((await post(b, '/auth/login', body)).code, 'code_used', 'and no longer')
   },
 
-  async 'W10 parallel refreshes on both instances do no harm'(t, { a, b }) {
+  async 'W10 parallel refreshes on both instances are harmless'(t, { a, b }) {
     let { refresh_token: token } = await enter(a, 'alice')
     for (let round = 0; round < 5; round++) {
       const answers = await Promise.all([a, b, a, b, a].map((instance) => refresh(instance, token)))
@@ -90,7 +91,7 @@ overEveryBackend({
     for (const { lines } of [a, b]) t.notOk(lines.some((line) => line.includes('"event":"refresh_reused"')))
   },
 
-  async 'a refresh that races a logout does not bring the session back'(t, { a, b }) {
+  async 'a refresh that races a logout does not restore the session'(t, { a, b }) {
     const logins = await Promise.all(Array.from({ length: 15 }, (_, index) => enter(a, `racer${index}`)))
     const ended = await Promise.all(
       logins.map(async (login, index) => {
@@ -108,7 +109,7 @@ overEveryBackend({
     }
   },
 
-  async 'a refresh that was under way when its session ended writes nothing'(t, { a, b, interception }) {
+  async 'a refresh that was running when its session ended writes nothing'(t, { a, b, interception }) {
     const login = await enter(a, 'alice')
     const held = hold(interception, 'compareAndSet', 'session:')
     const slow = refresh(b, login.refresh_token)
@@ -119,7 +120,7 @@ overEveryBackend({
     t.equal((await refresh(a, login.refresh_token)).code, 'refresh_invalid')
   },
 
-  async 'a login that was under way when all sessions were ended does not slip through'(t, group) {
+  async 'a login that was running when all sessions were ended does not survive'(t, group) {
     const { a, b, interception } = group
     const first = await enter(a, 'frank')
     const held = hold(interception, 'set', 'session:')
@@ -137,13 +138,17 @@ overEveryBackend({
     t.equal(await verdict(b, (await enter(a, 'frank')).access_token), '200')
   },
 
-  async 'an instance that starts knows every session ended before, from its first answer on'(t, { a, add }) {
+  async 'an instance that starts knows every earlier end of a session from its first answer on'(t, { a, add }) {
     const [ended, all, alive] = [await enter(a, 'alice'), await enter(a, 'bob'), await enter(a, 'carol')]
     await logout(a, ended.access_token)
     await logout(a, all.access_token, { all: true })
     const c = await add({ isStarting: true })
     t.equal((await c.call('/readyz')).status, 503)
-    t.equal(await verdict(c, alive.access_token), 'store_unavailable', 'before it has read the feed it believes nobody')
+    t.equal(
+      await verdict(c, alive.access_token),
+      'store_unavailable',
+      'before it has read the feed it accepts no token'
+    )
     t.equal((await c.call('/public')).status, 200)
     await c.gateway.ready()
     t.equal((await c.call('/readyz')).status, 200)
@@ -183,7 +188,7 @@ overEveryBackend({
     t.equal((await refresh(a, login.refresh_token)).code, 'refresh_reused')
   },
 
-  async 'many logins of one user at once all get through'(t, { a, b }) {
+  async 'many logins of one user at once all succeed'(t, { a, b }) {
     const all = await Promise.all(Array.from({ length: 30 }, (_, index) => enter(index % 2 ? a : b, 'grace')))
     t.same(new Set(all.map((login) => login.status)), new Set([200]))
     t.equal(all.filter((login) => login.user.is_new).length, 1)

@@ -1,5 +1,5 @@
-/** What the gateway promises about sessions, each promise as a test that fails when it is broken: two instances over one
- *  store, for every kind of store. What happens when things race or break is in promises-races.test.ts. */
+/** The gateway's promises about sessions: two instances over one store, for every kind of
+ *  store. Races and failures are in promises-races.test.ts. */
 import { APPID, SECRET, SERVICE_TOKEN } from './support/gateway.ts'
 import {
   enter,
@@ -19,7 +19,7 @@ const kick = async (instance: Instance, path: string) =>
 const eventsOf = (group: Group) =>
   [group.a, group.b].flatMap(({ lines }) => lines.filter((line) => line.includes('"event":"refresh_reused"')))
 
-/** When the second use happens, and how it comes to be one that is not forgiven. */
+/** The time of a second use that is not forgiven. */
 const reuses: Record<string, (group: Group, first: string) => Promise<string>> = {
   async 'after the window'({ clock }, first) {
     clock.advance(10_001)
@@ -48,7 +48,7 @@ function reuseRule(when: string): Rule {
     for (const token of [first.access_token, login.access_token]) t.equal(await verdict(b, token), 'session_revoked')
     for (const instance of [a, b])
       for (const token of [last, login.refresh_token, first.refresh_token])
-        t.equal((await refresh(instance, token)).code, 'refresh_invalid', 'the newest token is dead too')
+        t.equal((await refresh(instance, token)).code, 'refresh_invalid', 'the newest token ends too')
     t.equal(await verdict(b, bystander.access_token), '200', 'another session of the user goes on')
     const events = eventsOf(group)
     t.equal(events.length, before + 1)
@@ -66,7 +66,7 @@ overEveryBackend({
     const [one, two] = [await enter(a, 'alice'), await enter(a, 'alice')]
     t.same([await verdict(b, one.access_token), await verdict(b, two.access_token)], ['200', '200'])
     t.equal(await logout(a, one.access_token), 204)
-    t.equal(await verdict(a, one.access_token), 'session_revoked', 'where it was ended, at once')
+    t.equal(await verdict(a, one.access_token), 'session_revoked', 'on the ending instance, at once')
     await nextReading(b)
     t.equal(await verdict(b, one.access_token), 'session_revoked')
     for (const instance of [a, b]) t.equal((await refresh(instance, one.refresh_token)).code, 'refresh_invalid')
@@ -89,7 +89,7 @@ overEveryBackend({
     t.same([a.calls.total, b.calls.total], before)
   },
 
-  async 'W11 logout of all sessions ends every one of the user, and nobody else'(t, { a, b }) {
+  async 'W11 logout of all sessions ends every one of the user, and no other'(t, { a, b }) {
     const mine = [await enter(a, 'carol'), await enter(b, 'carol'), await enter(a, 'carol')]
     const other = await enter(b, 'bob')
     for (const { access_token: token } of [...mine, other]) t.equal(await verdict(b, token), '200')
@@ -135,7 +135,7 @@ overEveryBackend({
     for (const instance of [a, b, b])
       t.equal((await refresh(instance, login.refresh_token)).text, first.text, 'byte for byte')
     t.equal(await verdict(b, first.access_token), '200')
-    t.equal(await verdict(b, login.access_token), '200', 'the old access token lives on until it expires')
+    t.equal(await verdict(b, login.access_token), '200', 'the old access token lives until it expires')
     t.equal((await refresh(b, first.refresh_token)).status, 200, 'the successor works')
   },
 
@@ -146,7 +146,7 @@ overEveryBackend({
     ])
   ),
 
-  async 'rotating the secret logs nobody out; dropping the old one does'(t, { a, add }) {
+  async 'rotating the secret logs no user out; dropping the old one does'(t, { a, add }) {
     const secrets = { old: SECRET, new: 'a-new-secret-of-more-than-32-characters' }
     const login = await enter(a, 'alice')
     const rotated = await add({ config: { secrets: [secrets.new, secrets.old] } })
@@ -156,7 +156,7 @@ overEveryBackend({
     const dropped = await add({ config: { secrets: [secrets.new] } })
     t.equal(await verdict(dropped, login.access_token), 'token_invalid')
     t.equal((await refresh(dropped, login.refresh_token)).code, 'refresh_invalid')
-    t.equal(await verdict(dropped, next.access_token), '200', 'what was issued since is under the new one')
+    t.equal(await verdict(dropped, next.access_token), '200', 'later tokens are under the new one')
     t.equal((await refresh(dropped, next.refresh_token)).status, 200)
   },
 
@@ -180,7 +180,7 @@ overEveryBackend({
     minutes(1)
     t.equal(await verdict(one, grant.access_token), 'token_expired')
     t.equal((await refresh(one, grant.refresh_token)).code, 'refresh_invalid', 'the cap')
-    // Redis counts by its own clock.
+    // Redis uses its own clock.
     if (backend.kind === 'redis') return
     const idle = await enter(one, 'erin')
     minutes(10)

@@ -1,5 +1,5 @@
-/** The samples of examples/proxies that stand in front of the edge, run as they are (only addresses, ports and
- *  certificates are replaced), with real traffic. */
+/** Runs the samples of examples/proxies that stand in front of the edge unchanged (except
+ *  addresses, ports and certificates), with real traffic. */
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
@@ -14,7 +14,8 @@ import { createFolder, sample, startHaproxy, startNginx } from './support/proxie
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
-/** Starts a proxy before two addresses of one gateway and gives its port; null where a program is missing. */
+/** Starts a proxy before two addresses of one gateway and returns its port; null when a program
+ *  is missing. */
 type Start = (t: Test, edgePort: number) => Promise<number | null>
 
 const PROXIES: Readonly<Record<string, Start>> = {
@@ -98,7 +99,7 @@ const SPOOFED = {
 const server = (more: object = {}) => ({ host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1'], ...more })
 
 for (const [name, start] of Object.entries(PROXIES)) {
-  test(`${name} in front: the backend learns the real client, whatever the client claims`, async (t) => {
+  test(`${name} in front: the backend receives the real client, whatever the client claims`, async (t) => {
     const backend = await startUpstream(t)
     const gateway = await buildTestGateway(t, backend.url, { config: { server: server() } })
     const port = await start(t, gateway.port)
@@ -164,7 +165,7 @@ for (const [name, start] of Object.entries(PROXIES)) {
   })
 }
 
-test('what a page shows of examples/proxies is the whole file', (t) => {
+test('a page shows whole files of examples/proxies', (t) => {
   const shown = new Map<string, string[]>()
   for (const page of ['docs/operations.md', 'docs/operations.zh-CN.md', 'docs/forward-auth.md']) {
     for (const { text } of blocksOf(readDocument(page))) {

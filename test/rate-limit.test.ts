@@ -14,7 +14,7 @@ const limited = (by: string) => ({
   ]
 })
 
-test('a route limit by user is shared by all sessions of the user, and by nobody else', async (t) => {
+test('a route limit by user is shared by all sessions of the user, and by no other user', async (t) => {
   const upstream = await startUpstream(t)
   // Frozen, so that no window ends in between.
   const clock = createTestClock()
@@ -34,7 +34,7 @@ test('a route limit by user is shared by all sessions of the user, and by nobody
   t.equal((await gateway.call('/api/x', { token: bob.access_token })).status, 200)
   t.equal(upstream.seen.length, 4)
   clock.advance(60_000)
-  t.equal((await gateway.call('/api/x', { token: phone.access_token })).status, 200, 'the next window counts anew')
+  t.equal((await gateway.call('/api/x', { token: phone.access_token })).status, 200, 'the next window starts at zero')
 })
 
 test('a route limit by ip needs no user', async (t) => {
@@ -45,7 +45,7 @@ test('a route limit by ip needs no user', async (t) => {
   t.same(statuses, [200, 200, 200, 429, 429])
 })
 
-test('two routes of one path that take different methods have a count each', async (t) => {
+test('two routes of one path with different methods count separately', async (t) => {
   const upstream = await startUpstream(t)
   const limit = (method: string, max: number) => ({
     path: '/api',
@@ -67,7 +67,8 @@ test('a WebSocket handshake counts like any other request', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, { config: limited('user'), clock: createTestClock() })
   const { access_token } = await gateway.login('alice')
-  // The upstream speaks no WebSocket and answers 200, so an uncounted handshake would be a request without a limit.
+  // The upstream speaks no WebSocket and answers 200, so an uncounted handshake would be a request
+  // without a limit.
   const handshake =
     `GET /api/x HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer ${access_token}\r\nConnection: Upgrade\r\n` +
     'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
@@ -80,14 +81,10 @@ test('a WebSocket handshake counts like any other request', async (t) => {
   )
   t.match(answers[3], /\r\nretry-after: \d+\r\n.*"code":"rate_limited"/is)
   t.equal(upstream.seen.length, 3)
-  t.match(
-    gateway.lines.at(-1),
-    /"status":429.*"granted":false,"reason":"rate_limited"/,
-    'and it has its line in the log'
-  )
+  t.match(gateway.lines.at(-1), /"status":429.*"granted":false,"reason":"rate_limited"/, 'and its line is in the log')
 })
 
-test('a route limit goes on counting when the store is away', async (t) => {
+test('a route limit goes on counting when the store is down', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, { config: limited('ip'), clock: createTestClock() })
   gateway.store.increment = () => Promise.reject(new Error('away'))
@@ -96,7 +93,7 @@ test('a route limit goes on counting when the store is away', async (t) => {
   t.same(statuses, [200, 200, 200, 429, 429])
 })
 
-test('logins are limited per address in front of WeChat, and one sender does not use up another app', async (t) => {
+test('logins are limited per address before WeChat, and one sender does not use up another app', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, {
     config: { server: { host: '127.0.0.1', port: 1, loginLimit: { max: 2, window: '1m', by: 'ip' } } },

@@ -1,4 +1,4 @@
-/** The README is run: what it shows is what happens, in both languages. */
+/** Runs the README in both languages: its commands do what it describes. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -25,7 +25,7 @@ async function bash(script: string): Promise<string> {
   return stdout
 }
 
-/** `npm start`, on ports and files of its own. */
+/** `npm start`, on its own ports and files. */
 async function startDemo(t: Teardown) {
   const { folder } = writeConfig(t, {})
   const [edge, service, orders] = [await freePort(), await freePort(), await freePort()]
@@ -44,7 +44,7 @@ async function startDemo(t: Teardown) {
   return { output: demo.output(), edgeUrl: `http://127.0.0.1:${edge}` }
 }
 
-test('what npm start prints, and what the README says to type, logs in and lists orders', async (t) => {
+test('the output of npm start, and the commands of the README, log in and list orders', async (t) => {
   const { scripts } = JSON.parse(readDocument('package.json')) as { scripts: Record<string, string> }
   t.equal(scripts.start, 'node bin/wxgate.js demo')
   const { output, edgeUrl } = await startDemo(t)
@@ -59,7 +59,8 @@ test('what npm start prints, and what the README says to type, logs in and lists
   for (const [language, readme] of Object.entries(languages)) {
     await t.test(`the blocks of the README, ${language}`, async (t) => {
       const script = blocksOf(readme, 'sh').map((block) => block.text)
-      // Each language its own user: a login repeated within ten seconds is the same login, and the first one logs out.
+      // Each language has its own user: a login repeated within ten seconds is the same login, and
+      // the first one logs out.
       const typed = script.join('').replaceAll('http://127.0.0.1:8080', edgeUrl).replace('alice', `alice_${language}`)
       const answers = (await bash(typed)).split(/(?<=\})(?=\{)/).map((answer) => JSON.parse(answer) as object)
       t.match(answers, [

@@ -6,7 +6,7 @@ import { buildTestGateway, defaultConfig, readTestConfig } from './support/gatew
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
-test('a part is made anew only where something that it depends on has changed', async (t) => {
+test('a part is built again only when something that it depends on has changed', async (t) => {
   const lender = createLender()
   const closed: string[] = []
   const first = lender.open()
@@ -45,7 +45,7 @@ test('a changed route keeps the tokens and the upstreams of the rest', async (t)
   t.equal(after.accessTokens.remembers(`Bearer ${token}`), true)
 })
 
-test('a request under way ends under the configuration it began with, which ends with it', async (t) => {
+test('a running request ends under the configuration it began with, which ends with it', async (t) => {
   const held: ServerResponse[] = []
   const upstream = await startUpstream(t, (_req, res) => void held.push(res))
   const other = await startUpstream(t)

@@ -37,7 +37,7 @@ function write(file: string, content: unknown): void {
   writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
 }
 
-test('a changed file is taken over by itself, and one that is wrong leaves the last good one in force', async (t) => {
+test('a changed file is applied by itself, and an invalid one leaves the last valid one in force', async (t) => {
   const gateway = await startGateway(t)
   const { url } = gateway
   t.equal(await untilStatus(`${url}/one`, 200), 200)
@@ -51,7 +51,7 @@ test('a changed file is taken over by itself, and one that is wrong leaves the l
   t.equal(await statusOf(`${url}/two`), 200, 'half a file changes nothing')
   await until(() => gateway.output().includes('not valid; the one before stays in force'))
 
-  // As vim and Kubernetes do it: another file takes the path over, which may be gone for a moment.
+  // As vim and Kubernetes do: another file replaces the path, which may be absent for a moment.
   const next = join(gateway.folder, 'next.yaml')
   write(next, gateway.config('/three'))
   rmSync(gateway.file)
@@ -60,7 +60,7 @@ test('a changed file is taken over by itself, and one that is wrong leaves the l
   t.equal(await statusOf(`${url}/two`), 200)
   renameSync(next, gateway.file)
   t.equal(await untilStatus(`${url}/three`, 200), 200)
-  t.equal(await statusOf(`${url}/two`), 404, 'what is not there any more is gone')
+  t.equal(await statusOf(`${url}/two`), 404, 'a removed route is gone')
   t.equal(await gateway.metric(), '1')
 
   const dated = join(gateway.folder, 'dated.yaml')
@@ -93,7 +93,7 @@ test('SIGHUP reloads any number of times, on every worker, and no request is los
     const before = statuses.length
     await until(() => statuses.length > before)
   }
-  // Each is a connection of its own, which either worker may take.
+  // Each is a separate connection, which either worker may accept.
   for (let index = 0; index < 6; index++) t.equal(await untilStatus(`${url}/round-29`, 200), 200)
   isOver = true
   await traffic
@@ -102,7 +102,7 @@ test('SIGHUP reloads any number of times, on every worker, and no request is los
   t.equal(await gateway.exited, 0)
 })
 
-test('a reload keeps sessions, ends what is under way as it began, and puts new keys and apps in force', async (t) => {
+test('a reload keeps sessions, ends running requests as they began, and applies new keys and apps', async (t) => {
   const held: ServerResponse[] = []
   const upstream = await startUpstream(t, (_req, res, seen) => {
     if (seen.url === '/api/slow') held.push(res)
@@ -117,21 +117,21 @@ test('a reload keeps sessions, ends what is under way as it began, and puts new 
   const secrets = ['another-secret-of-more-than-32-characters', ...(base.secrets as string[])]
   await gateway.gateway.reload({ ...readTestConfig({ ...base, secrets }), server: gateway.config.server })
   held[0]?.end()
-  t.equal((await slow).status, 200, 'what was under way')
-  t.equal((await gateway.call('/api/x', { token })).status, 200, 'a token of the secret before')
+  t.equal((await slow).status, 200, 'a running request')
+  t.equal((await gateway.call('/api/x', { token })).status, 200, 'a token of the previous secret')
   const fresh = await gateway.login('bob')
   t.equal(fresh.status, 200)
 
   const removed = { ...base, secrets: secrets.slice(0, 1), apps: [{ appid: 'wx00000000000000aa', secret: 'x' }] }
   await gateway.gateway.reload({ ...readTestConfig(removed), server: gateway.config.server })
-  t.equal((await gateway.call('/api/x', { token })).status, 401, 'a secret that is gone')
-  t.equal((await gateway.call('/api/x', { token: fresh.access_token })).status, 401, `an app that is gone: ${APPID}`)
+  t.equal((await gateway.call('/api/x', { token })).status, 401, 'a removed secret')
+  t.equal((await gateway.call('/api/x', { token: fresh.access_token })).status, 401, `a removed app: ${APPID}`)
   await t.rejects(gateway.gateway.reload({ ...gateway.config, service: { ...gateway.config.service, port: 9 } }), {
     message: /service\.port can only be changed by a restart/
   })
 })
 
-test('a reload decides anew who is a trusted proxy, on open connections as well', async (t) => {
+test('a reload decides again about trusted proxies, also on open connections', async (t) => {
   const upstream = await startUpstream(t)
   const trusting = (...trustedProxies: string[]) => ({ host: '127.0.0.1', port: 1, trustedProxies })
   const gateway = await buildTestGateway(t, upstream.url, { config: { server: trusting('127.0.0.1') } })
@@ -147,7 +147,7 @@ test('a reload decides anew who is a trusted proxy, on open connections as well'
   }
   t.equal(await forwardedFor(client), '192.0.2.9, 127.0.0.1')
   await reload()
-  t.equal(await forwardedFor(client), '127.0.0.1', 'not believed any more')
+  t.equal(await forwardedFor(client), '127.0.0.1', 'no longer trusted')
   t.equal(await forwardedFor(await openClient(t, gateway.port)), '127.0.0.1', 'nor is a new connection')
   await reload('127.0.0.0/8')
   t.equal(await forwardedFor(client), '192.0.2.9, 127.0.0.1', 'believed again')

@@ -1,4 +1,4 @@
-/** The revocation feed: what an entry means, how long it is remembered, and that nothing in it can stop a reader. */
+/** The revocation feed: the meaning of an entry, its life, and that no entry can stop a reader. */
 import { type Test, test } from 'tap'
 import type { Principal } from '../src/identity/principal.ts'
 import { createRevocations } from '../src/identity/revocations.ts'
@@ -34,7 +34,7 @@ const principal = (changes: Partial<Principal> = {}): Principal => ({
   ...changes
 })
 
-test('an entry speaks of one session, or of one user of one mini-program below an epoch', async (t) => {
+test('an entry revokes one session, or one user of one mini-program below an epoch', async (t) => {
   const revocations = await follow(t, makeStore())
   await revocations.endSession('s1')
   await revocations.endUser('wx1', 'oBob', 3)
@@ -45,7 +45,7 @@ test('an entry speaks of one session, or of one user of one mini-program below a
   t.equal(
     revocations.isRevoked(principal({ ...bob, epoch: 2 })),
     true,
-    'an older entry after a newer one takes nothing back'
+    'an older entry after a newer one reverts nothing'
   )
   t.equal(revocations.isRevoked(principal({ ...bob, epoch: 3 })), false)
   t.equal(revocations.isRevoked(principal({ ...bob, appId: 'wx2' })), false)
@@ -56,7 +56,7 @@ test('an entry speaks of one session, or of one user of one mini-program below a
   t.equal(revocations.statusOf(principal({ openId: 'oDave', status: 'bound' })), 'bound')
 })
 
-test('an entry outlives every token it speaks of, also one issued a moment later by a clock ahead, and is then forgotten', async (t) => {
+test('an entry outlives every token it revokes, also one issued a moment later by a clock ahead, and is then forgotten', async (t) => {
   const time = createFakeClock()
   const store = makeStore(time)
   const revocations = await follow(t, store, time)
@@ -68,7 +68,7 @@ test('an entry outlives every token it speaks of, also one issued a moment later
   t.equal(revocations.size, 2)
   t.equal(revocations.isRevoked(principal()), true)
   const late = await follow(t, store, time)
-  t.equal(late.isRevoked(principal()), true, 'for those who start now, too')
+  t.equal(late.isRevoked(principal()), true, 'also for instances that start now')
   time.advance(120_000)
   await idle()
   t.equal(revocations.size, 0)
@@ -77,7 +77,7 @@ test('an entry outlives every token it speaks of, also one issued a moment later
   t.equal((await follow(t, store, time)).size, 0)
 })
 
-test('what nobody can read in the feed is passed over', async (t) => {
+test('unreadable entries of the feed are skipped', async (t) => {
   const store = makeStore()
   const x = clock.now() + ACCESS_TTL
   const rubbish = [
@@ -102,11 +102,11 @@ test('what nobody can read in the feed is passed over', async (t) => {
   const revocations = await follow(t, store)
   t.equal(revocations.isTrusted, true)
   t.equal(revocations.isRevoked(principal()), false)
-  t.equal(revocations.isRevoked(principal({ sessionId: 's9' })), true, 'entries may learn new members')
+  t.equal(revocations.isRevoked(principal({ sessionId: 's9' })), true, 'entries may get new members')
   t.equal(revocations.size, 2)
 })
 
-test('a feed of many pages is read whole before anything is trusted', async (t) => {
+test('a feed of many pages is read completely before any token is trusted', async (t) => {
   const store = makeStore()
   for (let index = 0; index < 5_001; index++)
     await store.appendFeed(JSON.stringify({ s: `s${index}`, x: clock.now() + ACCESS_TTL }), ACCESS_TTL)

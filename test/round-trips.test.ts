@@ -6,7 +6,7 @@ import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID } from './support/gate
 import { quietLog } from './support/store.ts'
 import { startUpstream } from './support/upstream.ts'
 
-/** Counts calls, and how many of them had to wait for one another: what is asked in one turn travels together. */
+/** Counts calls and round trips: calls of one turn of the event loop travel together. */
 function countTrips(store: Store): Store & { calls: number; trips: number; reset(): void } {
   let done = 0
   const counts = { calls: 0, trips: 0 }
@@ -31,7 +31,7 @@ function countTrips(store: Store): Store & { calls: number; trips: number; reset
       store.compareAndSet(key, expected, value, ttl)
     ),
     increment: counted((key: string, ttl: number) => store.increment(key, ttl)),
-    // The feed is followed in the background, whatever requests do.
+    // The feed is followed in the background, independent of requests.
     appendFeed: (value, ttl) => store.appendFeed(value, ttl),
     readFeed: (cursor, limit) => store.readFeed(cursor, limit),
     scan: (prefix, cursor, limit) => store.scan(prefix, cursor, limit),

@@ -36,7 +36,7 @@ async function post(
 
 const last = (upstream: TestUpstream) => upstream.seen.at(-1)
 
-test('the backend gets the plain data in the place of the encrypted', async (t) => {
+test('the backend gets the plain data instead of the encrypted', async (t) => {
   const { gateway, upstream } = await build(t)
   const { access_token: token } = await gateway.login('alice', APPID)
   const { encryptedData, iv } = await sandboxOpenData(gateway, 'alice')
@@ -60,7 +60,7 @@ test('the backend gets the plain data in the place of the encrypted', async (t) 
   })
 })
 
-test('numbers keep their digits, and digests of the old body go', async (t) => {
+test('numbers keep their digits, and digests of the old body are removed', async (t) => {
   const { gateway, upstream } = await build(t)
   const { access_token: token } = await gateway.login('alice', APPID)
   const { encryptedData, iv } = await sandboxOpenData(gateway, 'alice')
@@ -135,7 +135,7 @@ test('a body that a lenient parser could read as an object with openData is refu
   t.same(upstream.seen, [])
 })
 
-test('X-Open-Data announces data that the gateway decrypted, and no client can send it', async (t) => {
+test('X-Open-Data marks data that the gateway decrypted, and no client can send it', async (t) => {
   const { gateway, upstream } = await build(t)
   const { access_token: token } = await gateway.login('alice', APPID)
   const forged = { 'x-open-data': 'verified', 'X-Open_Data': 'verified', 'x.open.data': 'verified' }
@@ -148,7 +148,7 @@ test('X-Open-Data announces data that the gateway decrypted, and no client can s
   t.equal(last(upstream)?.headers['x-open-data'], 'verified')
 })
 
-test('what does not decrypt is 409, one body for all, and does not reach the backend', async (t) => {
+test('data that does not decrypt is 409, one body for all, and does not reach the backend', async (t) => {
   const { gateway, upstream } = await build(t)
   const { access_token: token } = await gateway.login('alice', APPID)
   await gateway.login('bob', APPID)
@@ -171,7 +171,7 @@ test('what does not decrypt is 409, one body for all, and does not reach the bac
   t.equal(upstream.seen.length, 0)
 })
 
-test('nobody but the gateway can say what the open data is', async (t) => {
+test('only the gateway can set the open data', async (t) => {
   const { gateway, upstream } = await build(t)
   const { access_token: token } = await gateway.login('alice', APPID)
   const { encryptedData, iv } = await sandboxOpenData(gateway, 'alice')
@@ -238,7 +238,7 @@ test('open data without a login is 401', async (t) => {
   t.equal(upstream.seen.length, 1)
 })
 
-test('JSON is read up to a bound', async (t) => {
+test('JSON is read up to a limit', async (t) => {
   const { gateway, upstream } = await build(t)
   const { access_token: token } = await gateway.login('alice', APPID)
   const json = (size: number) => `{"a":"${'x'.repeat(size - 8)}"}`
@@ -255,7 +255,7 @@ test('JSON is read up to a bound', async (t) => {
   t.equal(upstream.seen.length, 2)
 })
 
-test('JSON so deep that it cannot be read is refused, and the gateway lives', async (t) => {
+test('JSON nested too deeply to read is refused, and the gateway lives', async (t) => {
   const { gateway } = await build(t)
   const { access_token: token } = await gateway.login('alice', APPID)
   const deep = `{"a":${'['.repeat(120_000)}${']'.repeat(120_000)}}`
@@ -283,7 +283,7 @@ test('on other routes nothing is read', async (t) => {
   t.equal(last(upstream)?.body, body)
 })
 
-test('a limit is counted before the body is read, and a target that is away is replaced by another', async (t) => {
+test('a limit is counted before the body is read, and an unreachable target is replaced by another', async (t) => {
   const upstream = await startUpstream(t)
   const gone = await startUpstream(t)
   await gone.close()

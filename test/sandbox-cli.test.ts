@@ -16,7 +16,7 @@ function recordingIo() {
   return { io, written }
 }
 
-test('wxgate sandbox says where it listens, with a call that works, and ends with 0 when told to', async (t) => {
+test('wxgate sandbox prints its address, with a call that works, and ends with 0 on a signal', async (t) => {
   const { io, written } = recordingIo()
   const stop = new AbortController()
   const ended = run(['--port', '0'], io, stop.signal)
@@ -44,7 +44,7 @@ test('--app names the only mini-programs, and their secrets are not printed', as
   t.notMatch(written.stdout, /canary/)
 })
 
-test('a wrong command line ends with 2, a port that is taken with 1', async (t) => {
+test('a wrong command line ends with 2, a port in use with 1', async (t) => {
   for (const args of [
     ['--port', 'x'],
     ['--port', '99999'],

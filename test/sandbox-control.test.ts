@@ -8,7 +8,7 @@ import { APP, buildSandbox } from './support/sandbox.ts'
 
 test('open data is encrypted with the key of the user, as WeChat would', async (t) => {
   const { login, post, clock } = await buildSandbox(t)
-  t.match(await post('/sandbox/open-data', { appid: APP, user: 'alice' }), { status: 409 }, 'nobody logged in yet')
+  t.match(await post('/sandbox/open-data', { appid: APP, user: 'alice' }), { status: 409 }, 'no user has logged in yet')
   const { json: session } = await login('sandbox-alice')
   const sessionKey = String(session.session_key)
   const decrypt = (json: Record<string, unknown>, key = sessionKey) =>
@@ -30,14 +30,14 @@ test('open data is encrypted with the key of the user, as WeChat would', async (
   t.match(decrypt(phone), { purePhoneNumber: /^138/, countryCode: '86' })
   const foreign = { watermark: { appid: 'wxother', timestamp: 1 } }
   const { json: other } = await post('/sandbox/open-data', { appid: APP, user: 'alice', data: foreign })
-  t.equal(decrypt(other), null, 'a watermark given is kept')
+  t.equal(decrypt(other), null, 'a given watermark is kept')
   const { json: again } = await login('sandbox-alice')
   const { json: late } = await post('/sandbox/open-data', { appid: APP, user: 'alice', key: 'previous' })
   t.ok(decrypt(late), 'encrypted before the last login')
   t.equal(decrypt(late, String(again.session_key)), null)
 })
 
-test('a fault hits the calls it was planned for, and the ones after them are well', async (t) => {
+test('a fault affects the calls it was planned for, and later ones succeed', async (t) => {
   const { login, post, send, get } = await buildSandbox(t)
   const path = '/sns/jscode2session'
   t.match(await post('/sandbox/faults', { path, fault: 'errcode-45011', times: 2, skip: 1 }), { status: 201 })
@@ -198,7 +198,7 @@ test('no input ends the sandbox', async (t) => {
   t.match((await login('sandbox-alice')).json, { openid: String })
 })
 
-/** Sends bytes and hangs up shortly after. */
+/** Sends bytes and disconnects shortly after. */
 function throwAt(port: number, bytes: string): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => {

@@ -11,7 +11,7 @@ test('a refusal is status 200, text/plain, errcode and an errmsg with a trace id
   t.match(await login('no-such-code'), { status: 200, type: 'text/plain', json: { errcode: 40029, errmsg: RID } })
 })
 
-test('a login has no errcode, and text/plain too', async (t) => {
+test('a login has no errcode, and is also text/plain', async (t) => {
   const { login } = await buildSandbox(t)
   const { status, type, json } = await login('sandbox-alice')
   t.match({ status, type }, { status: 200, type: 'text/plain' })
@@ -33,7 +33,7 @@ test('a name is the same openid per mini-program and the same unionid everywhere
   t.not(bob.json.openid, here.json.openid)
 })
 
-test('a plain name works again and again; with anything behind it the code works once, in one mini-program', async (t) => {
+test('a plain name works any number of times; with a suffix the code works once, in one mini-program', async (t) => {
   const { login } = await buildSandbox(t)
   t.match((await login('sandbox-alice')).json, { openid: String })
   t.match((await login('sandbox-alice')).json, { openid: String })
@@ -43,7 +43,7 @@ test('a plain name works again and again; with anything behind it the code works
   t.match((await login('sandbox-alice-2')).json, { openid: String })
 })
 
-test('a fault that is spelled wrong is no code, and no login of a user of that name', async (t) => {
+test('a misspelt fault is not a code, and not a login of a user of that name', async (t) => {
   const { login } = await buildSandbox(t)
   for (const words of [
     'errcode-x-alice',
@@ -68,7 +68,7 @@ test('a minted code works once, for five minutes, in its own mini-program', asyn
   t.match((await login(late)).json, { errcode: 40029 })
 })
 
-test('missing and wrong arguments are complained about as WeChat does', async (t) => {
+test('missing and wrong arguments get the errcodes of WeChat', async (t) => {
   const { login, get, post } = await buildSandbox(t)
   t.match((await login('sandbox-alice', { appid: '' })).json, { errcode: 41002 })
   t.match((await login('sandbox-alice', { secret: '' })).json, { errcode: 41004 })
@@ -162,7 +162,7 @@ test('one session_key of a user is valid at a time, and only its lower-case sign
   t.match(await check(sign(reset.session_key)), { errcode: 0 })
 })
 
-test('any other call with a token is answered, with what arrived', async (t) => {
+test('any other call with a token is answered with the request', async (t) => {
   const { post, get, token } = await buildSandbox(t)
   const access_token = await token()
   const reply = await post('/wxa/whatever', 'abc', { access_token, x: '1' })
@@ -171,7 +171,7 @@ test('any other call with a token is answered, with what arrived', async (t) => 
   t.match((await get('/cgi-bin/get_api_domain_ip', { access_token })).json, { errcode: 0 })
 })
 
-test('content check, message and code image answer in their own ways', async (t) => {
+test('content check, message and code image have their own answers', async (t) => {
   const { post, login, token, url } = await buildSandbox(t)
   const access_token = await token()
   const openid = (await login('sandbox-alice')).json.openid

@@ -1,5 +1,5 @@
-/** No credential leaves by any way out (W05, W06): responses, logs at any level and in any format, metrics, thrown errors,
- *  the store and the upstream, while all goes well and while everything goes wrong. */
+/** No credential leaves the gateway (W05, W06): responses, logs at any level and format,
+ *  metrics, thrown errors, the store and the upstream, with and without failures. */
 import { inspect } from 'node:util'
 import { type Test, test } from 'tap'
 import { systemClock } from '../src/clock.ts'
@@ -14,10 +14,10 @@ const FAULTS = ['errcode--1', 'errcode-40029', 'errcode-40163', 'errcode-40226',
   .concat(['errcode-40013', 'status-500', 'status-302', 'html', 'empty', 'huge', 'array', 'reset', 'truncated'])
   .concat(['garbage', 'no-openid', 'bad-openid', 'two-openids', 'no-session-key', 'bad-session-key', 'hang'])
 
-/** What is secret, and what was seen. */
+/** The secrets, and everything that was seen. */
 interface Watch {
   readonly gateway: TestGateway
-  /** By what it is, for the message of a failure. */
+  /** Secrets with their kind, for the message of a failure. */
   readonly secrets: Map<string, string>
   readonly responses: string[]
   readonly storeCalls: string[]
@@ -76,7 +76,7 @@ async function watch(t: Test, logging: object): Promise<Watch & { upstream: { se
       json = JSON.parse(text) as Record<string, unknown>
     } catch {}
     let shown = text
-    // The one place where a client gets them.
+    // The only answers that hold them for a client.
     if (response.status === 200 && /^\/auth\/(login|refresh)/.test(path)) {
       for (const name of ['access_token', 'refresh_token']) {
         const value = String(json[name])
@@ -106,7 +106,7 @@ function noteWeChatToken({ gateway, secrets }: Watch): void {
   secrets.set(`WeChat's access_token ${secrets.size}`, token)
 }
 
-/** Everything a client, a backend and an operator can call, rightly and wrongly. */
+/** All calls of a client, a backend and an operator, right and wrong. */
 async function callEverything(all: Watch, token: string, refreshToken: string): Promise<void> {
   const { gateway, send } = all
   const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
@@ -187,7 +187,7 @@ for (const logging of loggings) {
     noteWeChatToken(all)
     await callEverything(all, ...(await login()))
 
-    // WeChat fails at all that is asked with an access token.
+    // WeChat fails every call with an access token.
     for (const kind of ['html', 'garbage', 'reset'] as const) {
       const [token] = await login()
       const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
@@ -208,7 +208,7 @@ for (const logging of loggings) {
     await send(`/wxapi/${APPID}/wxa/msg_sec_check`, { ...json({}), ...service })
     noteWeChatToken(all)
 
-    // The store fails, as ours would, and as code of others might: with all that it was given in the message.
+    // The store fails with its own errors, and with foreign ones whose message holds all arguments.
     for (const isForeign of [false, true]) {
       const pair = await login()
       interception.before = (operation, key) => {
@@ -239,7 +239,7 @@ for (const logging of loggings) {
           .replaceAll(/%25([0-9A-Fa-f]{2})/g, (_, hex: string) => (Number.parseInt(hex, 16) < 0x80 ? `%${hex}` : ''))
       )
       for (const [name, secret] of secrets) {
-        // A URL that a client puts its own token in is the client's doing, but is not logged all the same.
+        // A token that a client puts into a URL is not logged either.
         if (text.includes(secret) || decoded.includes(secret)) t.fail(`${name} in ${place}: ${around(text, secret)}`)
         const basic = Buffer.from(secret).toString('base64').replace(/=+$/, '').slice(4, -4)
         if (text.includes(basic)) t.fail(`${name} in base64 in ${place}`)
@@ -254,7 +254,7 @@ function around(text: string, secret: string): string {
   return text.slice(Math.max(0, at - 120), at).concat('***', text.slice(at + secret.length, at + secret.length + 60))
 }
 
-test('no credential in what is thrown, however deep one looks', async (t) => {
+test('no credential is in a thrown error, at any depth', async (t) => {
   const all = await watch(t, { level: 'silent' })
   const { gateway, interception, secrets } = all
   const { parts } = gateway.gateway

@@ -1,4 +1,4 @@
-/** `wxgate selftest`: this gateway passes, and other servers fail where they are known to. */
+/** `wxgate selftest`: this gateway passes, and other servers fail at their known weaknesses. */
 import { readFileSync } from 'node:fs'
 import httpProxy from '@fastify/http-proxy'
 import jwt from '@fastify/jwt'
@@ -58,7 +58,7 @@ test('an upstream that does not echo gets GET only, and the cases that need an e
   t.same(new Set(upstream.seen.map(({ method }) => method)), new Set(['GET']))
 })
 
-test('the stock plugins fail in every family, as they are known to', async (t) => {
+test('the stock plugins fail in every family, as known', async (t) => {
   const upstream = await startUpstream(t, echo)
   const app = fastify({ logger: false, forceCloseConnections: true })
   t.teardown(() => app.close())
@@ -96,7 +96,7 @@ test('the stock plugins fail in every family, as they are known to', async (t) =
     t.notOk(failed.has(id), `${id} holds there`)
 })
 
-test('a server that takes every blank line for the end of a request fails, and the report has date, case and counts', async (t) => {
+test('a server that reads every blank line as the end of a request fails, and the report has date, case and counts', async (t) => {
   const { url, most, count } = await startNaive(t, () => REFUSAL)
   const report = await selftest(url, { timeout: 500 })
   const reasons = report.failures
@@ -108,7 +108,7 @@ test('a server that takes every blank line for the end of a request fails, and t
   )
   t.ok(reasons.some((reason) => reason.startsWith('S22.1 answered 401, expected 400')))
   t.ok(reasons.some((reason) => /^S24\.\d+ /.test(reason)))
-  // The server learns of the end of a connection later than the client, so it counts more than 8.
+  // The server sees the end of a connection later than the client, so it counts more than 8.
   t.ok(most() <= 16, `${most()} connections at a time`)
   t.ok(count() <= MAX_REQUESTS, 'no more requests than promised')
 

@@ -28,7 +28,7 @@ async function build(t: Parameters<typeof buildTestGateway>[0]): Promise<TestGat
 const sessionOf = (token: string) =>
   (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
 
-test('a token with apps asks about these apps and no other', async (t) => {
+test('a token with apps covers these apps and no other', async (t) => {
   const gateway = await build(t)
   const users = new Map<string, { openid: string; sid: string }>()
   for (const appid of [APPID, OTHER_APPID]) {
@@ -59,14 +59,14 @@ test('a token with apps asks about these apps and no other', async (t) => {
     }
     if (isAllowed) continue
     const kick = await call('DELETE', `/v1/sessions/${sid}`, SHOP_ONLY)
-    t.match(JSON.parse(kick.text), { status: 404, code: 'not_found' }, 'a session of another app is not there')
+    t.match(JSON.parse(kick.text), { status: 404, code: 'not_found' }, 'a session of another app is not found')
     t.equal((await call('DELETE', `/v1/sessions/${sid}`, SERVICE_TOKEN)).status, 204)
   }
   const unknown = await call('GET', '/v1/users/wx0000000000000000/oSomebody', SHOP_ONLY)
   t.match(JSON.parse(unknown.text), { status: 400, code: 'invalid_request' })
 })
 
-test('a token with wxapi calls these paths and what is below them, and no other', async (t) => {
+test('a token with wxapi calls these paths and the paths below them, and no other', async (t) => {
   const gateway = await build(t)
   const call = async (path: string) =>
     (await gateway.service(`/wxapi/${APPID}${path}`, { method: 'POST', token: CHECKS_ONLY })).status

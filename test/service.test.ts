@@ -70,7 +70,7 @@ const CALLS = [
   ['GET', `/wxapi/${APPID}/cgi-bin/getcallbackip`, 'wxapi']
 ] as const
 
-test('without a service token nothing below /v1 and /wxapi is answered', async (t) => {
+test('without a service token no call below /v1 and /wxapi is answered', async (t) => {
   const gateway = await build(t)
   const { access_token: userToken } = await gateway.login('alice', APPID)
   const unknown = [
@@ -103,7 +103,7 @@ test('with no tokens configured every credential is refused', async (t) => {
   }
 })
 
-test('a token opens what its scopes name, and nothing else', async (t) => {
+test('a token opens the calls of its scopes, and nothing else', async (t) => {
   const gateway = await build(t)
   const tokens = { session: SESSION_ONLY, admin: ADMIN_ONLY, wxapi: WXAPI_ONLY }
   for (const [method, path, needed] of CALLS) {
@@ -142,7 +142,7 @@ test('a path without an endpoint is 404 and another method 405, whatever the bod
   t.match(await (await gateway.service('/v1/open-data')).json(), { code: 'token_missing' })
 })
 
-test('a path that no router could read is refused in our own words', async (t) => {
+test("a path that no router can read is refused in the gateway's format", async (t) => {
   const gateway = await build(t)
   const rows = [
     [`/v1/users/${APPID}/%ff`, 'bad_path'],
@@ -158,7 +158,7 @@ test('a path that no router could read is refused in our own words', async (t) =
   }
 })
 
-test('what is no request, or too large a head, is answered in the same shape', async (t) => {
+test('bytes that are not a request, or too large a head, are answered in the same format', async (t) => {
   const gateway = await build(t, { config: { server: { limits: { headers: '40kb' } } } })
   const head = `GET /v1/users/${APPID}/oNobodyAtAll HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${SERVICE_TOKEN}\r\n`
   const rows = [
@@ -180,7 +180,7 @@ test('what is no request, or too large a head, is answered in the same shape', a
   }
 })
 
-test('open data is decrypted whole, for the user and mini-program it was encrypted for', async (t) => {
+test('open data is decrypted completely, for its own user and mini-program', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   await gateway.login('bob', APPID)
@@ -212,7 +212,7 @@ test('open data is decrypted whole, for the user and mini-program it was encrypt
   t.match(JSON.parse([...answers][0] ?? ''), { status: 409, body: { code: 'session_key_stale', action: 'login' } })
 })
 
-test('what is signed is exactly the bytes of the text', async (t) => {
+test('exactly the bytes of the text are signed', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
@@ -255,7 +255,7 @@ test('pay_sig is made with the app key of the environment', async (t) => {
   t.same((await call(gateway, '/v1/sign', other)).body, { signature: hmac(keyOf(gateway, 'alice', OTHER_APPID), body) })
 })
 
-test('text that has no bytes of its own is not signed', async (t) => {
+test('text without UTF-8 bytes is not signed', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const raw = `{"appid":"${APPID}","openid":"${openIdOf(gateway, 'alice')}","body":"half \\ud83d"}`
@@ -274,7 +274,7 @@ test('without a usable session_key there is no signature', async (t) => {
   t.match(await call(gateway, '/v1/sign', user), { status: 409, body: { code: 'session_key_stale' } })
 })
 
-test('check-session tells what WeChat thinks of the stored key', async (t) => {
+test("check-session reports WeChat's verdict on the stored key", async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
@@ -293,7 +293,7 @@ test('check-session tells what WeChat thinks of the stored key', async (t) => {
   t.match(await call(gateway, '/v1/check-session', user), { status: 503, body: { code: 'wechat_unavailable' } })
 })
 
-test('a reset stores the new key, and the old one decrypts nothing any more', async (t) => {
+test('a reset stores the new key, and the old one no longer decrypts', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const openid = openIdOf(gateway, 'alice')
@@ -310,7 +310,7 @@ test('a reset stores the new key, and the old one decrypts nothing any more', as
   t.equal((await openData(before)).status, 409)
 })
 
-test('a reset with a key that WeChat no longer knows, or with none, is 409 and changes nothing', async (t) => {
+test('a reset with a key that WeChat no longer accepts, or with none, is 409 and changes nothing', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const openid = openIdOf(gateway, 'alice')
@@ -474,7 +474,7 @@ test('bad input is refused before anything is done', async (t) => {
   t.equal(gateway.sandbox.state.calls.counts().byPath['/wxa/resetusersessionkey'], undefined)
 })
 
-test('every call leaves one line: who, what, about whom, with what result, and no secret', async (t) => {
+test('every call leaves one line: caller, call, subject and result, and no secret', async (t) => {
   const gateway = await build(t)
   const { user, access_token: token } = await gateway.login('alice', APPID)
   const openid = openIdOf(gateway, 'alice')
@@ -508,7 +508,7 @@ test('every call leaves one line: who, what, about whom, with what result, and n
   for (const [what, secret] of Object.entries(secrets)) t.notOk(lines.includes(secret), what)
 })
 
-test('a call whose backend left before the answer leaves its line as well', async (t) => {
+test('a call whose backend disconnects before the answer leaves its line too', async (t) => {
   const gateway = await build(t)
   const { user } = await gateway.login('alice', APPID)
   const { faults, calls } = gateway.sandbox.state

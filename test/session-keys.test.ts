@@ -1,4 +1,4 @@
-/** Custody of session_key: W07 and W09 of the attack corpus, and what issue and contract promise. */
+/** Storage of session_key: W07 and W09 of the attack corpus, and the promises of the contract. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Test, test } from 'tap'
@@ -63,7 +63,7 @@ test('W07 a bit flipped anywhere in a record means "log in again", or changes no
   t.same([...outcomes].sort(), [...new Set(allowed)].sort())
 })
 
-test('W07 whatever else stands in a record, a login puts it right', async (t) => {
+test('W07 a login repairs any content of a record', async (t) => {
   const { store, readAll, save, clock } = build()
   const texts = ['', '{', 'null', '1', '[]', '"x"', '{"current":1}', '{"current":{"key":5,"at":1}}', 'x'.repeat(1_000)]
   const records = [
@@ -98,10 +98,10 @@ test('W07 a record of another user, mini-program, time or kind does not open', a
   t.same(await readAll(), NOTHING, 'made younger')
   const phone = createSealer(createKeyRing([SECRET]), 'records').seal(K1, `user:${APPID}:${ALICE}`)
   await store.set(RECORD, JSON.stringify({ current: { key: phone, at: clock.now() }, previous: null }), HOUR)
-  t.same(await readAll(), NOTHING, 'something else that we sealed')
+  t.same(await readAll(), NOTHING, 'another text sealed by the gateway')
 })
 
-test('when the old secret is gone a login is asked for, and is enough', async (t) => {
+test('without the old secret one login is needed, and enough', async (t) => {
   const shared = makeStore()
   await build([SECRET], shared).save(K1, shared.clock.now())
   const later = build([NEW_SECRET], shared)
@@ -111,7 +111,7 @@ test('when the old secret is gone a login is asked for, and is enough', async (t
   t.same(await later.readAll(), { current: K2, all: [K2] })
 })
 
-test('after a rotation keys are sealed again when used, so that the old secret can go', async (t) => {
+test('after a rotation keys are sealed again on use, so that the old secret can be removed', async (t) => {
   const shared = makeStore()
   const old = build([SECRET], shared)
   await old.save(K1, shared.clock.now() - MINUTE)
@@ -127,7 +127,7 @@ test('after a rotation keys are sealed again when used, so that the old secret c
   t.same(await old.readAll(), NOTHING)
 })
 
-test('W09 of logins that overtake each other the one that was exchanged later holds the key', async (t) => {
+test('W09 of racing logins the one that was exchanged later holds the key', async (t) => {
   const orders = [
     [0, 1, 2],
     [2, 1, 0],
@@ -169,10 +169,10 @@ test('a key is used for sessionKeyTtl after its exchange; the same key obtained 
   t.same(await readAll(), { current: K1, all: [K1] })
   clock.advance(3 * HOUR)
   await save(K2, clock.now())
-  t.same(await readAll(), { current: K2, all: [K2] }, 'what has expired is gone')
+  t.same(await readAll(), { current: K2, all: [K2] }, 'expired keys are gone')
 })
 
-test('a key from a clock that was ahead does not stand in the way of later logins', async (t) => {
+test('a key from a clock that was ahead does not block later logins', async (t) => {
   const { readAll, save, clock } = build()
   await save(K1, clock.now() + 30_000)
   t.same(await readAll(), { current: K1, all: [K1] }, 'clocks differ a little')
@@ -182,7 +182,7 @@ test('a key from a clock that was ahead does not stand in the way of later login
   t.same(await readAll(), { current: K2, all: [K2] })
 })
 
-test('a reset replaces the key, keeps its age and forgets the one before; a newer login wins over it', async (t) => {
+test('a reset replaces the key, keeps its age and forgets the previous one; a newer login takes precedence', async (t) => {
   const { keys, readAll, save, clock } = build()
   await save(K1, clock.now())
   clock.advance(HOUR)
@@ -265,10 +265,10 @@ async function assertSealedAtRest(t: Test, kind: 'sqlite' | 'redis') {
   t.notOk(stored.includes(SECRET))
 }
 
-test('at rest in SQLite no session_key is to be found', (t) => assertSealedAtRest(t, 'sqlite'))
-test('at rest in Redis no session_key is to be found', (t) => assertSealedAtRest(t, 'redis'))
+test('SQLite at rest holds no session_key', (t) => assertSealedAtRest(t, 'sqlite'))
+test('Redis at rest holds no session_key', (t) => assertSealedAtRest(t, 'redis'))
 
-test('W07 through the gateway a spoilt record is 409 session_key_stale, and the next login heals it', async (t) => {
+test('W07 through the gateway a damaged record is 409 session_key_stale, and the next login repairs it', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { state } = gateway.sandbox
@@ -294,7 +294,7 @@ test('W07 through the gateway a spoilt record is 409 session_key_stale, and the 
   }
 })
 
-test('a user without a key costs as many openings as one with two', async (t) => {
+test('a user without a key costs as many decryptions as one with two', async (t) => {
   const { clock, store } = makeStore()
   const sealer = createSealer(createKeyRing([SECRET]), 'records')
   let openings = 0

@@ -1,4 +1,4 @@
-/** A Redis that answers, but with a refusal: the error says why, and never with what. */
+/** A Redis that refuses: the error names the reason, and never the arguments. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
 import { askRedis, startRedis } from './support/redis.ts'
@@ -6,7 +6,7 @@ import { openImpatiently as open, untilBack } from './support/store-trouble.ts'
 
 const HOUR = 3_600_000
 
-test('a server that refuses says why, and no message or log line has the password or the user in it', async (t) => {
+test('a server that refuses gives the reason, and no message or log line has the password or the user in it', async (t) => {
   const server = await startRedis(
     t,
     '--requirepass',
@@ -40,7 +40,7 @@ test('a server that refuses says why, and no message or log line has the passwor
   }
 })
 
-test('a user may have just the rights that the documentation names', async (t) => {
+test('a user needs only the rights that the documentation names', async (t) => {
   const rights = '+get +set +unlink +evalsha +eval +xinfo|stream +xrange +xadd +xtrim +pttl +pexpire +incr +time +ping'
   const server = await startRedis(t, '--user', 'gate', 'on', '>s3same', '~wxgate:*', ...rights.split(' '))
   if (!server) return
@@ -55,7 +55,7 @@ test('a user may have just the rights that the documentation names', async (t) =
   t.strictSame((await store.readFeed('', 10)).entries, ['x'])
 })
 
-test('a server that loads, is full, or is a replica is an error that says so, until it is not', async (t) => {
+test('a server that loads, is full, or is a replica is an error with that reason, until it recovers', async (t) => {
   const server = await startRedis(t)
   if (!server) return
   const { store } = await open(t, server.url)

@@ -90,7 +90,7 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   t.ok(await until(async () => /master_link_status:up/.test(await askRedis(second.port, 'INFO replication'))))
   const sentinel = await startSentinel(t, first)
   t.ok(await until(async () => (await askRedis(sentinel.port, 'SENTINEL REPLICAS wx')).includes(`${second.port}`)))
-  // The first one named is away: the next is asked.
+  // The first sentinel is down: the next is asked.
   const nobody = await freePort()
   const store = await open(t, `redis+sentinel://127.0.0.1:${nobody},127.0.0.1:${sentinel.port}?name=wx`)
   await assertWorks(t, store)
@@ -108,7 +108,7 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   await store.appendFeed('after', HOUR)
   t.ok((await store.readFeed(cursor, 100)).entries.includes('after'))
 
-  // As docs/operations.md has it.
+  // The rights of docs/operations.md.
   await askRedis(second.port, 'ACL SETUSER gate on >s3same ~wxgate:* +@all -@dangerous +info')
   await assertWorks(t, await open(t, `redis+sentinel://gate:s3same@127.0.0.1:${sentinel.port}?name=wx`))
   await askRedis(second.port, 'ACL SETUSER gate -info')
@@ -122,7 +122,7 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   await t.rejects(unknown.get('a'), { name: 'StoreError', message: /cannot be reached/ })
 })
 
-test('a master that dies while it is asked what it is costs one attempt, not the process', async (t) => {
+test('a master that dies during the INFO query costs one attempt, not the process', async (t) => {
   let asked = 0
   const master = await startTalker(t, (command, socket) => {
     if (command.includes('INFO\r\n')) {
@@ -139,7 +139,7 @@ test('a master that dies while it is asked what it is costs one attempt, not the
   t.ok(await until(async () => asked > 2), 'it goes on trying')
 })
 
-/** Answers every command of the protocol as told; the port. */
+/** Answers every command of the protocol by the function; returns the port. */
 async function startTalker(t: Test, answer: (command: string, socket: Socket) => void): Promise<number> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined)

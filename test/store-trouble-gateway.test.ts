@@ -1,5 +1,6 @@
-/** The gateway while its store is in trouble (W12): valid tokens are believed for `sessions.storeGrace`, then nothing that
- *  cannot be decided is waved through; nothing waits without end, and it comes back by itself. */
+/** The gateway with a failing store (W12): valid tokens are accepted for `sessions.storeGrace`,
+ *  then a request that cannot be decided is refused; nothing waits without end, and it recovers by
+ *  itself. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +19,7 @@ import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
-/** Milliseconds that only the clock of a test lets pass. */
+/** Milliseconds that pass only on the clock of a test. */
 const GRACE = 600_000
 /** Milliseconds for every operation of the store, long enough for a Redis on a busy machine. */
 const DEADLINE = 1_500
@@ -41,7 +42,7 @@ const readiness = async (gateway: TestGateway) => {
   return { code: response.status, ...((await response.json()) as { status: string; checks: { store: string } }) }
 }
 
-/** Every call that needs the store says that it is away. */
+/** Every call that needs the store reports its failure. */
 async function assertStoreIsMissed(t: Test, gateway: TestGateway, refreshToken: string): Promise<void> {
   for (const [path, body] of [
     ['/auth/login', { code: `sandbox-carol-${Math.random().toString(36).slice(2)}` }],
@@ -53,10 +54,10 @@ async function assertStoreIsMissed(t: Test, gateway: TestGateway, refreshToken: 
   }
 }
 
-/** Neither a credential nor the store matters here. */
+/** Routes that need neither a credential nor the store. */
 async function assertOthersGoOn(t: Test, gateway: TestGateway): Promise<void> {
   for (const path of ['/public', '/maybe', '/livez']) t.equal((await gateway.call(path)).status, 200, path)
-  t.equal(await verdict(gateway, 'a.b.c'), 'token_invalid', 'what can be decided is decided')
+  t.equal(await verdict(gateway, 'a.b.c'), 'token_invalid', 'decidable requests are decided')
   t.equal((await read(await gateway.call('/api'))).code, 'token_missing')
 }
 
@@ -81,7 +82,7 @@ const troubles: Record<string, Setting> = {
 }
 
 for (const [name, setting] of Object.entries(troubles)) {
-  test(`${name}: tokens are believed for the grace, then not; it comes back by itself`, {
+  test(`${name}: tokens are accepted for the grace, then refused; it recovers by itself`, {
     buffered: true
   }, async (t) => {
     const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
@@ -103,9 +104,9 @@ for (const [name, setting] of Object.entries(troubles)) {
     clock.advance(GRACE)
     await until(async () => (await verdict(gateway, alice.access_token)) !== '200')
     t.equal(await verdict(gateway, alice.access_token), 'store_unavailable', 'after the grace')
-    t.equal(await verdict(gateway, bob.access_token), 'session_revoked', 'what is known stays known')
+    t.equal(await verdict(gateway, bob.access_token), 'session_revoked', 'known sessions stay known')
     const maybe = await read(await gateway.call('/maybe', { token: alice.access_token }))
-    t.equal(maybe.code, 'store_unavailable', 'a credential that cannot be decided is not dropped silently')
+    t.equal(maybe.code, 'store_unavailable', 'a credential that cannot be decided is not ignored silently')
     await assertOthersGoOn(t, gateway)
     await assertStoreIsMissed(t, gateway, alice.refresh_token)
     t.match(await readiness(gateway), { code: 503, status: 'degraded', checks: { store: 'away' } })
@@ -149,7 +150,7 @@ test('a session ended elsewhere while an instance was cut off is refused by it f
   t.same(seen, new Set(['store_unavailable', 'session_revoked']))
 })
 
-test('a slow Redis slows what asks it, and a request with a token does not', { buffered: true }, async (t) => {
+test('a slow Redis delays its own calls, and not a request with a token', { buffered: true }, async (t) => {
   const server = await startRedis(t)
   if (!server) return
   const proxy = await startTcpProxy(server.port)
@@ -166,7 +167,7 @@ test('a slow Redis slows what asks it, and a request with a token does not', { b
   t.equal((await readiness(gateway)).code, 200)
 })
 
-test('without a Redis at the start the gateway serves what needs none, and is ready when Redis is', {
+test('without a Redis at the start the gateway serves requests that need none, and is ready when Redis is', {
   buffered: true
 }, async (t) => {
   const server = await startRedis(t)
@@ -202,11 +203,11 @@ test('a SQLite file locked by another process fails logins, and no request', { b
   t.equal(await logout(gateway, login.access_token), 503)
   const locked = await readiness(gateway)
   t.equal(locked.code, 200)
-  t.equal(locked.checks.store, 'degraded', 'what does not work is named')
+  t.equal(locked.checks.store, 'degraded', 'the failing part is named')
   t.ok((await metric(gateway, 'wxgate_store_errors_total\\{operation="setIfAbsent"\\}')) > 0)
   clock.advance(GRACE)
   await nextReading({ calls })
-  // The feed can still be read, so nothing is unknown.
+  // The feed can still be read, so no end is unknown.
   t.equal(await verdict(gateway, login.access_token), '200')
   tool.exec('ROLLBACK')
   t.equal((await refresh(gateway, login.refresh_token)).status, 200)
@@ -237,5 +238,5 @@ test('the grace is counted from the last whole reading', { buffered: true }, asy
   await nextReading({ calls })
   t.equal(await verdict(gateway, login.access_token), '200')
   const lines = gateway.lines.filter((line) => line.includes('"msg":"the store'))
-  t.equal(lines.length, 3, 'one line when it went, one when the grace was over, one when it came back')
+  t.equal(lines.length, 3, 'one line at the failure, one at the end of the grace, one at the recovery')
 })

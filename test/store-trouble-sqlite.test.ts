@@ -1,4 +1,5 @@
-/** A SQLite file in trouble is a StoreError within the deadline that says what to do, and other work goes on meanwhile. */
+/** A failing SQLite file is a StoreError within the deadline that names the remedy, and other
+ *  work continues meanwhile. */
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -29,14 +30,14 @@ async function open(t: Test, file: string, clock = createTestClock()) {
   return store
 }
 
-/** A tool that looks into the file beside us. */
+/** A tool that opens the same file. */
 function openTool(t: Test, file: string): DatabaseSync {
   const tool = new DatabaseSync(file, { timeout: 2_000 })
   t.teardown(() => tool.close())
   return tool
 }
 
-test('a file locked by somebody else fails writes within the deadline, while reads and everything else go on', async (t) => {
+test('a file locked by another process fails writes within the deadline, while reads and all else continue', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
   const store = await open(t, file)
   await store.set('a', 'x', HOUR)
@@ -116,19 +117,20 @@ test('a full disk fails writes with a StoreError, reads go on, and freed space i
   await t.rejects(store.setIfAbsent('c', big, HOUR), full)
   await t.rejects(store.compareAndSet('a', 'x', big, HOUR), full)
   await t.rejects(store.appendFeed(big, HOUR), full)
-  t.equal(await store.get('a'), 'x', 'what failed has changed nothing')
+  t.equal(await store.get('a'), 'x', 'failed writes changed nothing')
   t.equal(await store.get('c'), undefined)
   for (let index = 0; index < written; index++) await store.delete(`b${index}`)
   t.equal(await store.delete('prize'), true)
   await store.set('c', 'x'.repeat(2_000), HOUR)
 })
 
-test('a file that can only be read says so', async (t) => {
+test('a read-only file is named as such', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
   const first = await open(t, file)
   await first.set('a', 'x', HOUR)
   await first.close()
-  // Write version 3 in the header makes a file read-only for SQLite, for root too (fileformat2.html, 1.3.3).
+  // Write version 3 in the header makes a file read-only for SQLite, for root too
+  // (fileformat2.html, 1.3.3).
   overwrite(file, 18, Buffer.from([3]))
   const store = await open(t, file)
   t.equal(await store.get('a'), 'x')
@@ -138,7 +140,7 @@ test('a file that can only be read says so', async (t) => {
   })
 })
 
-test('a damaged file is a StoreError that says what to do', async (t) => {
+test('a damaged file is a StoreError that names the remedy', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
   const first = await open(t, file)
   for (let index = 0; index < 500; index++) await first.set(`k${index}`, 'x'.repeat(200), HOUR)
@@ -153,7 +155,7 @@ test('a damaged file is a StoreError that says what to do', async (t) => {
     })
 })
 
-test('what is no store file of ours is refused and left alone', async (t) => {
+test('a file other than a store of wxgate is refused and not changed', async (t) => {
   const folder = folderFor(t)
   writeFileSync(join(folder, 'notes.txt'), 'Dear diary, this is not a database. '.repeat(100))
   mkdirSync(join(folder, 'directory'))
@@ -193,7 +195,7 @@ test('expired rows are removed in the background, in small steps, by whichever p
   t.equal(await store.get('k349'), 'x')
 })
 
-test('what was written moves from the log into the file while the store is open', async (t) => {
+test('writes move from the log into the file while the store is open', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
   const store = await open(t, file)
   for (let index = 0; index < 600; index++) await store.set(`k${index}`, 'x'.repeat(2_000), HOUR)
@@ -203,7 +205,7 @@ test('what was written moves from the log into the file while the store is open'
   t.equal(await store.get('k599'), 'x'.repeat(2_000))
 })
 
-test('what was acknowledged survives kill -9', async (t) => {
+test('acknowledged writes survive kill -9', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
   const program = fileURLToPath(new URL('support/fixtures/store-writer.ts', import.meta.url))
   for (const round of [1, 2, 3]) {

@@ -1,5 +1,5 @@
-/** A Redis in trouble is an error within the deadline, never a wait and never a wrong answer, and the store comes back by
- *  itself. */
+/** A failing Redis is an error within the deadline, never a wait and never a wrong answer, and
+ *  the store recovers by itself. */
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
@@ -20,7 +20,7 @@ test('without a server opening does not wait, operations fail at once, and the s
   await untilBack(store)
   await store.set('a', 'x', HOUR)
   t.equal(await store.get('a'), 'x')
-  t.equal(log.lines.length, 2, 'one line when it went, one when it came')
+  t.equal(log.lines.length, 2, 'one line at the failure, one at the recovery')
   t.notMatch(log.lines.join('\n'), 'hunter2')
 })
 
@@ -37,7 +37,7 @@ test('a stopped server (SIGSTOP) is a StoreError within the deadline, again and 
   t.equal(await store.get('before'), 'x')
 })
 
-test('a killed server fails what is under way and what comes, and is found again on the same port', async (t) => {
+test('a killed server fails running and new operations, and is found again on the same port', async (t) => {
   const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
   if (!server) return
   const { store, log } = await open(t, server.url)
@@ -53,7 +53,7 @@ test('a killed server fails what is under way and what comes, and is found again
   await assertAway(t, store, /cannot be reached/)
   await server.start()
   await untilBack(store)
-  t.equal(await store.get('kept'), 'x', 'a record that was acknowledged has survived')
+  t.equal(await store.get('kept'), 'x', 'an acknowledged record has survived')
   t.equal(await store.compareAndSet('kept', 'x', 'y', HOUR), true, 'scripts are known again')
   await store.appendFeed('two', HOUR)
   t.ok((await store.readFeed(cursor, 10)).entries.includes('two'))
@@ -88,7 +88,7 @@ test('a feed survives a server that comes back empty, with an older clock, or wa
 
   await askRedis(server.port, 'DEL wxgate:feed')
   await askRedis(server.port, 'XADD wxgate:feed 5-1 v four t 9000000000000')
-  t.strictSame(await next(), ['four'], 'behind the reader')
+  t.strictSame(await next(), ['four'], 'before the place of the reader')
   t.strictSame(await next(), [])
 
   await other.store.appendFeed('five', HOUR)
@@ -105,7 +105,7 @@ test('a feed survives a server that comes back empty, with an older clock, or wa
   t.strictSame(await next(), [])
 })
 
-test('a master that became a replica is left for the one that its name leads to now', async (t) => {
+test('a master that became a replica is replaced by the current one of its name', async (t) => {
   const first = await startRedis(t)
   const second = await startRedis(t)
   if (!first || !second) return
@@ -134,7 +134,7 @@ test('a dropped connection is replaced before the caller notices', async (t) => 
   t.strictSame(log.lines, [])
 })
 
-test('a server that accepts and says nothing keeps nobody waiting', async (t) => {
+test('a server that accepts and never answers delays no caller beyond the deadline', async (t) => {
   const hole = createServer((socket) => socket.on('error', () => undefined))
   const { store } = await open(t, `redis://127.0.0.1:${await listen(t, hole)}`)
   await assertAway(t, store, /did not answer within 250 ms|cannot be reached/)

@@ -1,4 +1,4 @@
-/** What every store must do, whatever is behind it. */
+/** The rules of every store, for each backend. */
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -57,7 +57,7 @@ function redisAt(url: string): Backend {
         await store.close()
         await twin.close()
       })
-      // The server's clock cannot be set: wait, and a little more.
+      // The server's clock cannot be set: wait, with a margin.
       return { store, twin, pass: (milliseconds) => delay(milliseconds + 5) }
     }
   }
@@ -81,7 +81,7 @@ test('a redis store', async (t) => {
   await holdTo(t, redisAt(server.url))
 })
 
-test('a full memory store drops the record not used for longest, and says so once', async (t) => {
+test('a full memory store drops the least recently used record, and logs it once', async (t) => {
   const log = quietLog()
   const store = createMemoryStore({ clock: createTestClock(), log, maxRecords: 3 })
   for (const key of ['a', 'b', 'c']) await store.set(key, key, HOUR)
@@ -93,7 +93,7 @@ test('a full memory store drops the record not used for longest, and says so onc
   t.match(log.lines[0], 'memory store is full')
 })
 
-test('a sqlite file is made with its folder, and only its owner may read it', async (t) => {
+test('a sqlite file is created with its folder, and only its owner may read it', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-store-'))
   const store = await openStore('sqlite:deep/er/wxgate.db', {
     clock: createTestClock(),

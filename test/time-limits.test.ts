@@ -1,5 +1,5 @@
-/** Time limits: whoever is slow, silent or greedy gets a clear answer or a closed connection, and takes nothing from those
- *  who behave. */
+/** Time limits: a slow, silent or greedy client gets a clear answer or a closed connection, and
+ *  takes nothing from other clients. */
 import { connect, type Socket } from 'node:net'
 import { test } from 'tap'
 import { createPeerCounts } from '../src/http/connections.ts'
@@ -42,14 +42,14 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start
 }
 
-test('headers that take too long are 408, however steadily they drip', async (t) => {
+test('headers that take too long are 408, even at a steady slow rate', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, limits({ headersTimeout: '300ms' }))
   const slow: Record<string, (client: RawClient) => void> = {
     silent: () => {},
     'a request line that stops': (client) => client.send('GET /pub'),
     'headers that stop': (client) => client.send(`GET /public/x HTTP/1.1${CRLF}Host: a${CRLF}X-A: `),
-    'headers that drip': (client) =>
+    'headers byte by byte': (client) =>
       drip(client, `GET /public/x HTTP/1.1${CRLF}Host: a${CRLF}${`X-A: b${CRLF}`.repeat(100)}`, 20)
   }
   await Promise.all(
@@ -70,7 +70,7 @@ test('headers that take too long are 408, however steadily they drip', async (t)
   second.send(get('/public/x'))
   t.equal((await second.response()).status, 200)
   second.send('GET /public/x HTTP/1.1\r\nHo')
-  t.equal((await second.response()).status, 408, 'the second request of a connection as well')
+  t.equal((await second.response()).status, 408, 'the second request of a connection too')
   t.equal(upstream.seen.length, 1)
 })
 
@@ -115,7 +115,7 @@ test('a body that stops is 408, on own endpoints and on the way to an upstream, 
   for (const { route, granted, reason } of logged) t.same([granted, reason], [route !== 'none', 'request_timeout'])
 })
 
-test('a body of an own endpoint that breaks off into nonsense is logged as refused', async (t) => {
+test('a body of an own endpoint that breaks off into garbage is logged as refused', async (t) => {
   const gateway = await buildTestGateway(t, 'http://127.0.0.1:9')
   const head = `POST /auth/login HTTP/1.1${CRLF}Host: a${CRLF}Content-Type: application/json${CRLF}`
   const client = await openClient(t, gateway.port)
@@ -126,7 +126,7 @@ test('a body of an own endpoint that breaks off into nonsense is logged as refus
   t.match(JSON.parse(line), { status: 400, granted: false, reason: 'bad_header' })
 })
 
-test('a body that goes on slowly may take its time', async (t) => {
+test('a slow but steady body has no time limit', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(
     t,
@@ -140,7 +140,7 @@ test('a body that goes on slowly may take its time', async (t) => {
   t.equal(upstream.seen[0]?.body, 'twelve bytes')
 })
 
-test('a body that waits for the upstream is not the client being slow', async (t) => {
+test('a body that waits for the upstream does not count as slow', async (t) => {
   const url = await startServer(t, (req, res) => {
     setTimeout(() => {
       req.resume()
@@ -156,7 +156,7 @@ test('a body that waits for the upstream is not the client being slow', async (t
   t.equal(await answer.text(), 'read')
 })
 
-test('a client that never reads is given up, and the upstream connection with it', async (t) => {
+test('a client that never reads is disconnected, and the upstream connection with it', async (t) => {
   let open = 0
   const url = await startServer(t, (_req, res) => {
     open++
@@ -183,7 +183,7 @@ test('a client that never reads is given up, and the upstream connection with it
   await Promise.all(clients.map((client) => client.closed))
 })
 
-test('a client that sends without ever reading is given up as well', async (t) => {
+test('a client that sends without ever reading is disconnected too', async (t) => {
   const connections = countConnections(t)
   const big = 'x'.repeat(200_000)
   const url = await startServer(t, (_req, res) => res.end(big))
@@ -197,7 +197,7 @@ test('a client that sends without ever reading is given up as well', async (t) =
   await until(() => connections(gateway.port) === 0)
 })
 
-test('a client that reads slowly, but reads, gets all of it', async (t) => {
+test('a client that reads slowly gets the whole answer', async (t) => {
   const size = 6 * 1024 * 1024
   const url = await startServer(t, (_req, res) => res.end(Buffer.alloc(size, 'x')))
   const gateway = await buildTestGateway(t, url, limits({ writeIdleTimeout: '1s' }))
@@ -229,7 +229,8 @@ test('an idle connection is closed', async (t) => {
   const client = await openClient(t, gateway.port)
   client.send(get('/public/x'))
   t.match(await client.response(), { status: 200 })
-  // Node adds a second, so that a client that goes by our word never meets a closed connection.
+  // Node adds a second, so that a client that trusts the announced time never meets a closed
+  // connection.
   const took = await timed(() => client.closed)
   t.ok(took > 1_000 && took < 2_500, `${took} ms`)
 })
@@ -243,7 +244,7 @@ test('an idle connection with a body that never came is closed too', async (t) =
   await client.closed
 })
 
-test('half-closed and broken connections do not pile up', async (t) => {
+test('half-closed and broken connections do not accumulate', async (t) => {
   const connections = countConnections(t)
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
@@ -292,11 +293,11 @@ test('connections are counted per peer, and an IPv6 client by its /64', (t) => {
     'fe80::1%eth0'
   ])
     counts.leave(address)
-  t.equal(counts.size, 0, 'nothing is remembered of those who left')
+  t.equal(counts.size, 0, 'no state is kept of clients that left')
   t.end()
 })
 
-test('peers of this machine and trusted proxies may hold as many connections as they like', async (t) => {
+test('peers of this machine and trusted proxies have no limit of connections', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, limits({ connectionsPerPeer: 2 }))
   const clients = await Promise.all(Array.from({ length: 10 }, () => openClient(t, gateway.port)))
@@ -304,7 +305,7 @@ test('peers of this machine and trusted proxies may hold as many connections as 
   for (const client of clients) t.equal((await client.response()).status, 200)
 })
 
-test('thousands of slow clients leave good ones their answers', async (t) => {
+test('other clients get their answers beside thousands of slow ones', async (t) => {
   const connections = countConnections(t)
   const upstream = await startUpstream(
     t,
@@ -342,7 +343,7 @@ test('thousands of slow clients leave good ones their answers', async (t) => {
   for (let count = 0; count < 1_200; count++) {
     const socket = connect(gateway.port, '127.0.0.1')
     socket.on('error', () => {})
-    // A tenth of them ask for much and never read it.
+    // A tenth of them request much and never read it.
     socket.write(count % 40 === 0 ? get('/public/big') : (kinds[count % kinds.length] ?? ''))
     if (count % 40 === 0) socket.pause()
     else socket.resume()
@@ -357,7 +358,7 @@ test('thousands of slow clients leave good ones their answers', async (t) => {
   const p99 = await measure()
   t.comment(`p99 of good requests: ${quiet.toFixed(1)} ms quiet, ${p99.toFixed(1)} ms beside 1,200 slow clients`)
   t.ok(p99 < Math.max(250, 5 * quiet), `${p99} ms`)
-  // Those that read are told; none of them is left after its limit.
+  // Clients that read get an answer; none of them is left after its limit.
   await until(() => connections(gateway.port) < 20)
   t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
 })

@@ -1,4 +1,4 @@
-/** Requests whose token is unverified wait for those whose token is known. */
+/** Requests with an unverified token wait for those with a verified one. */
 import type { ServerResponse } from 'node:http'
 import { type Test, test } from 'tap'
 import { createGuard } from '../src/http/guard.ts'
@@ -12,7 +12,7 @@ const guard = createGuard({ error() {} })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const someResponse = (destroyed = false) => ({ destroyed }) as ServerResponse
 
-test('a few unverified requests are served at once, the others a few in every turn, in the order they came', async (t) => {
+test('a few unverified requests are served at once, the others a few in every turn, in order of arrival', async (t) => {
   const queue = createUnverifiedQueue(guard)
   const served: number[] = []
   for (let n = 0; n < 10; n++) queue.add(someResponse(), () => served.push(n))
@@ -28,7 +28,7 @@ test('a few unverified requests are served at once, the others a few in every tu
   t.equal(served.at(-1), 11, 'a calm queue serves at once again')
 })
 
-test('a client that left is passed over, and takes nobody its turn', async (t) => {
+test('a client that left is skipped, and delays no other', async (t) => {
   const queue = createUnverifiedQueue(guard)
   const served: string[] = []
   for (let n = 0; n < 4; n++) queue.add(someResponse(), () => {})
@@ -38,7 +38,7 @@ test('a client that left is passed over, and takes nobody its turn', async (t) =
   t.same(served, ['here'])
 })
 
-test('the queue has an end: beyond it everybody is served at once', async (t) => {
+test('above its longest length the queue serves every request at once', async (t) => {
   const queue = createUnverifiedQueue(guard)
   let served = 0
   for (let n = 0; n < 6_000; n++) queue.add(someResponse(), () => served++)
@@ -47,7 +47,8 @@ test('the queue has an end: beyond it everybody is served at once', async (t) =>
   t.pass('and all are served in the end')
 })
 
-/** Connections that the gateway has accepted: it takes one in a turn, which would be a queue of its own. */
+/** Connections that the gateway has accepted: it takes one in a turn, which would be a queue of
+ *  its own. */
 async function openClients(t: Test, port: number, count: number): Promise<RawClient[]> {
   const clients = await Promise.all(Array.from({ length: count }, () => openClient(t, port)))
   for (const client of clients) client.send(get('/livez'))
@@ -55,14 +56,14 @@ async function openClients(t: Test, port: number, count: number): Promise<RawCli
   return clients
 }
 
-test('a request whose token is known is answered before most of a flood that came first', async (t) => {
+test('a request with a verified token is answered before most of an earlier flood', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('alice')
   const good = await openClient(t, gateway.port)
   const ask = () => good.send(get('/api/x', token))
   ask()
-  t.equal((await good.response()).status, 200, 'now it is known')
+  t.equal((await good.response()).status, 200, 'now it is verified')
   const [head = '', , signature = ''] = token.split('.')
   const floods: Record<string, (n: number) => string> = {
     'other payloads': (n) => get('/api/x', `${head}.${btoa(`{"n":${n}}`).replace(/=+$/, '')}.${signature}`),
@@ -105,7 +106,7 @@ test('a client that leaves while it waits is not served, and the log says so', a
   t.ok(left.every((line) => line.includes('"granted":false') && line.includes('"status":499')))
 })
 
-test('a bad token is remembered when it comes again, and a flood in which none is like another is not', async (t) => {
+test('a bad token is remembered when it is sent again, and a flood of different ones is not', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('alice')
@@ -119,6 +120,6 @@ test('a bad token is remembered when it comes again, and a flood in which none i
   t.equal(accessTokens.remembers(bad(0)), true)
   for (let n = 1; n < 1_000; n++) accessTokens.verify(bad(n))
   t.equal(accessTokens.remembers(bad(999)), false)
-  t.equal(accessTokens.remembers(bad(0)), true, 'and the flood drives nothing out')
+  t.equal(accessTokens.remembers(bad(0)), true, 'and the flood displaces nothing')
   t.equal(accessTokens.verify(bad(0)), verdict)
 })

@@ -1,4 +1,5 @@
-/** The headers an upstream receives, as a property: whatever a client sends, what says who is asking is ours, once. */
+/** The headers of an upstream, as a property: whatever a client sends, the identity is the
+ *  gateway's, once. */
 import fc from 'fast-check'
 import { test } from 'tap'
 import { ApiError } from '../src/errors.ts'
@@ -41,7 +42,7 @@ const OURS: Readonly<Record<string, string>> = {
 const names = createHeaderNames(['X-Tenant', 'X-Role'])
 const peerOf = (isTrusted: boolean): Peer => ({ address: '192.0.2.1', isTrusted, proto: 'http' })
 
-/** One of the names that matter, spelled in some way. */
+/** One of the relevant names in some spelling. */
 const spelled = fc
   .tuple(
     fc.constantFrom(
@@ -83,7 +84,7 @@ function build(list: readonly (readonly [string, string])[], isTrusted = false):
 
 const folded = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
-test('whatever a client sends, each header that is ours to say is there once and ours', (t) => {
+test("whatever a client sends, each of the gateway's headers is there once with its value", (t) => {
   let built = 0
   fc.assert(
     fc.property(headerList, fc.boolean(), (list, isTrusted) => {
@@ -116,7 +117,7 @@ test('whatever a client sends, each header that is ours to say is there once and
   t.end()
 })
 
-test('without a principal nothing says who is asking', (t) => {
+test('without a principal no header names a user', (t) => {
   fc.assert(
     fc.property(headerList, (list) => {
       const raw = ['Host', 'test', ...list.flat()]
@@ -133,7 +134,7 @@ test('without a principal nothing says who is asking', (t) => {
   t.end()
 })
 
-test('what a client may send arrives as it was, in its order', (t) => {
+test('headers that a client may send arrive unchanged, in their order', (t) => {
   const harmless = fc.tuple(
     fc.constantFrom(
       'Accept',

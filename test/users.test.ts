@@ -1,4 +1,4 @@
-/** Users: who is new, who is the same person in another mini-program, and what backends are told of them. */
+/** Users: new ones, the same person in another mini-program, and the data for backends. */
 import { type Test, test } from 'tap'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
@@ -38,7 +38,7 @@ function build() {
   return { users, store, clock }
 }
 
-test('the first login makes a user, anonymous and with an id of its own; later ones return it', async (t) => {
+test('the first login makes a user, anonymous and with its own id; later ones return it', async (t) => {
   const { users, clock } = build()
   const first = await users.recordLogin(APPID, 'oAlice', null)
   t.match(first, {
@@ -58,7 +58,7 @@ test('the first login makes a user, anonymous and with an id of its own; later o
   t.equal((await users.find(APPID, 'oAlice'))?.id, first.user.id, 'users do not expire')
 })
 
-test('a unionid is recorded when WeChat gives it, and kept when it does not', async (t) => {
+test('a unionid is recorded when WeChat returns it, and kept when it does not', async (t) => {
   const { users } = build()
   const { user } = await users.recordLogin(APPID, 'oAlice', null)
   t.match(await users.recordLogin(APPID, 'oAlice', 'uAlice'), { isNew: false, user: { ...user, unionId: 'uAlice' } })
@@ -77,13 +77,14 @@ test('the same unionid in two mini-programs is one person, new once', async (t) 
   t.equal(bob.isNew, true)
 })
 
-test('an account that joins an Open Platform later links what comes after; ids never change', async (t) => {
+test('an account that joins an Open Platform later links later accounts; ids never change', async (t) => {
   const { users } = build()
   const one = await users.recordLogin(APPID, 'oAlice1', null)
   t.equal((await users.recordLogin(APPID, 'oAlice1', 'uAlice')).user.id, one.user.id)
   const two = await users.recordLogin(OTHER_APPID, 'oAlice2', 'uAlice')
   t.same([two.user.id, two.isNew], [one.user.id, false])
-  // Both were there before: each keeps the id that backends know, and has the unionid to be matched by.
+  // Both existed before: each keeps the id that backends know, and has the unionid to be matched
+  // by.
   const [bob, bobby] = [
     await users.recordLogin(APPID, 'oBob1', null),
     await users.recordLogin(OTHER_APPID, 'oBob2', null)
@@ -123,7 +124,7 @@ test('of two first logins with a unionid one is new, whichever claims the unioni
   }
 })
 
-test('a login that broke off before the unionid could be looked up by is made up for by the next one', async (t) => {
+test('a login that broke off before the unionid was recorded is completed by the next one', async (t) => {
   const { users, store, clock } = build()
   const { user } = await users.recordLogin(APPID, 'oAlice', null)
   const broken = { ...store, setIfAbsent: () => Promise.reject(new Error('killed')) }
@@ -159,7 +160,7 @@ test('a first login that broke off halfway leaves the person new', async (t) => 
   t.equal((await users.recordLogin(APPID, 'oAlice', 'uAlice')).isNew, false)
 })
 
-test('nothing can be done to a user who never logged in', async (t) => {
+test('no call affects a user who never logged in', async (t) => {
   const { users } = build()
   t.equal(await users.find(APPID, 'oNobody'), null)
   t.equal(await users.endSessions(APPID, 'oNobody'), null)
@@ -188,7 +189,7 @@ const recordOf = async (instance: Instance, openId: string, appId = APPID) =>
     last_login: string
   }
 
-test('a login answers with the user, the record has first and last login, and the upstream is told the id', async (t) => {
+test('a login answers with the user, the record has first and last login, and the upstream receives the id', async (t) => {
   const all = await group(t)
   if (!all) return
   const { a, b, clock, upstream, sandbox } = all
@@ -226,7 +227,7 @@ test('a login answers with the user, the record has first and last login, and th
   t.same([other.user.id, other.user.is_new], [first.user.id, false], 'linked by the unionid')
 })
 
-test('a user becomes bound everywhere from the next reading of the feed on, in tokens given out before too', async (t) => {
+test('a user becomes bound everywhere from the next reading of the feed on, also in earlier tokens', async (t) => {
   const all = await group(t)
   if (!all) return
   const { a, b, upstream, sandbox } = all
@@ -281,7 +282,7 @@ test('two ids of one person are linked once, in the log, for the hook and for ba
   t.match(await ids(`${APPID}/${openId}`), { id: first.user.id, linked_ids: [second.user.id] })
 })
 
-test('a user is found and kicked by id, over all mini-programs that the token may ask about', async (t) => {
+test('a user is found and kicked by id, over all mini-programs that the token covers', async (t) => {
   const apps = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
   const tokens = [
     { name: 'all', token: SERVICE_TOKEN, scopes: ['session', 'admin'] },

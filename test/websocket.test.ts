@@ -1,5 +1,6 @@
-/** WebSockets: decided like any other request before the upgrade, and after it two sockets that live and die together.
- *  What passes is opaque to the gateway, so these tests speak bytes rather than frames. */
+/** WebSockets: decided like any other request before the upgrade, and afterwards two sockets
+ *  that live and end together. The content is opaque to the gateway, so these tests use bytes
+ *  instead of frames. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
@@ -24,7 +25,7 @@ interface SocketService {
   readonly sockets: Duplex[]
 }
 
-/** @param serve What happens once a connection is open; without it every byte comes back. */
+/** @param serve Runs once a connection is open; by default every byte comes back. */
 async function startSocketService(
   t: Test,
   serve?: (socket: Duplex, req: IncomingMessage) => void
@@ -83,7 +84,7 @@ test('the token is checked before the upgrade', async (t) => {
   t.equal(await refused('/maybe/ws', 'nonsense'), '401 token_invalid')
   t.equal(await refused('/nowhere', token), '404 no_route')
   t.equal(await refused('/api/%2e%2e/ws', token), '400 bad_path')
-  t.equal(await refused(`/api/ws?token=${token}`, undefined), '401 token_missing', 'a query is no credential')
+  t.equal(await refused(`/api/ws?token=${token}`, undefined), '401 token_missing', 'a query is not a credential')
   t.equal(await refused('/api/ws', undefined, `Sec-WebSocket-Protocol: ${token}\r\n`), '401 token_missing')
   t.equal(service.seen.length, 0)
   const client = await openClient(t, gateway.port)
@@ -133,7 +134,7 @@ test('H16 identity is stripped and injected as for HTTP', async (t) => {
   t.notMatch(JSON.stringify(service.seen.map((req) => req.rawHeaders)), /EVIL|uthorization|6\.6\.6\.6/)
 })
 
-test('subprotocols and extensions are between the two ends', async (t) => {
+test('subprotocols and extensions are negotiated by the two ends', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url)
   const more = 'Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate\r\n'
@@ -146,7 +147,7 @@ test('subprotocols and extensions are between the two ends', async (t) => {
   })
 })
 
-test('what is sent together with the handshake is not lost, on either side', async (t) => {
+test('bytes sent together with the handshake are not lost, on either side', async (t) => {
   const upstream = await startRawUpstream(t, (socket) => socket.write(`${SWITCHING}\r\nwelcome`))
   const gateway = await buildTestGateway(t, upstream.url)
   const greeted = await join(t, gateway, '/public/ws')
@@ -177,7 +178,7 @@ test('100 MB go each way, at the pace of the slower side', async (t) => {
       sent++
       return from.write(block) ? true : Promise.race([once(from, 'drain'), delay(300, 'held up')])
     }
-    // Nobody reads: the sender is held up long before everything is in memory.
+    // Without a reader the sender is held up long before everything is in memory.
     while (sent < 100 && (await send()) !== 'held up') {}
     t.ok(sent < 50, `held up after ${sent} MB`)
     let received = 0
@@ -209,7 +210,7 @@ test('half a connection stays open until its side is done', async (t) => {
   t.equal(client.pending, 'lastwords')
 })
 
-test('what an upstream sent before it closed arrives, however slowly it is read', async (t) => {
+test('bytes that an upstream sent before it closed arrive, however slowly they are read', async (t) => {
   const size = 8 * 1024 * 1024
   const service = await startSocketService(t, (socket) => socket.end(Buffer.alloc(size, 'x')))
   const gateway = await buildTestGateway(t, service.url)
@@ -224,7 +225,7 @@ test('what an upstream sent before it closed arrives, however slowly it is read'
   t.equal(client.pending.length - client.pending.indexOf('\r\n\r\n') - 4, size)
 })
 
-test('each side hears when the other has left', async (t) => {
+test('each side learns that the other has left', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url, withoutTimeouts(service.url))
   for (const leave of [
@@ -244,7 +245,7 @@ test('each side hears when the other has left', async (t) => {
   await until(() => gateway.lines.filter((line) => line.includes('"status":101')).length === 4)
 })
 
-test('a client that leaves during the handshake takes the upstream connection with it', async (t) => {
+test('a client that leaves during the handshake ends the upstream connection too', async (t) => {
   let open = 0
   const upstream = await startRawUpstream(t, (socket) => {
     open++
@@ -291,7 +292,7 @@ test("an upstream's refusal is passed on", async (t) => {
   t.match(await ask('/public/plain'), { status: 200, body: 'plain' })
 })
 
-test("half of an upstream's refusal never looks whole, and a long one takes its time", async (t) => {
+test("half of an upstream's refusal never looks complete, and a long one has time", async (t) => {
   const upstream = await startRawUpstream(t, (socket, head) => {
     const [, kind] = /^GET \/public\/(\w+)/.exec(head) ?? []
     if (kind === 'length') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf')
@@ -319,13 +320,13 @@ test("half of an upstream's refusal never looks whole, and a long one takes its 
     await client.closed
     return { isBroken, text: client.pending }
   }
-  t.match((await ask('length')).text, /\r\ncontent-length: 9\r\n\r\nhalf$/i, 'the length tells')
+  t.match((await ask('length')).text, /\r\ncontent-length: 9\r\n\r\nhalf$/i, 'the length shows it')
   t.match(await ask('chunked'), { isBroken: true })
   t.match(await ask('stalled'), { isBroken: true })
   t.match(await ask('slow'), { isBroken: false, text: /\r\n\r\nx{7}$/ })
 })
 
-test('an upstream that cannot be reached, breaks off or keeps silent is 502 or 504, and another target is asked', async (t) => {
+test('an upstream that cannot be reached, breaks off or is silent is 502 or 504, and another target is tried', async (t) => {
   const dead = `http://127.0.0.1:${await freePort()}`
   const raw = async (act: (socket: Socket) => void) => (await startRawUpstream(t, act)).url
   const ask = async (...urls: string[]) => {
@@ -378,7 +379,7 @@ test('an upstream that cannot be reached, breaks off or keeps silent is 502 or 5
   t.equal(await ask(dead, (await startSocketService(t)).url), '101')
 })
 
-test('silence on both sides ends a WebSocket after the idle timeout, and any byte starts the time anew', async (t) => {
+test('silence on both sides ends a WebSocket after the idle timeout, and any byte restarts the time', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url, {
     config: { upstreams: { app: { targets: [{ url: service.url }], timeouts: { idle: '1s' } } } }
@@ -425,7 +426,7 @@ test('a WebSocket ends when its session is ended on another instance', async (t)
   await until(() => client.isClosed)
 })
 
-test('a handshake may ask for other protocols too, and announce that it has no body', async (t) => {
+test('a handshake may also ask for other protocols, and announce that it has no body', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url)
   const rest = `Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n`
@@ -436,7 +437,7 @@ test('a handshake may ask for other protocols too, and announce that it has no b
   }
 })
 
-test('only a WebSocket handshake is one; anything else that asks for an upgrade is served as it is', async (t) => {
+test('only a WebSocket handshake is upgraded; any other upgrade request is served as it is', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url)
   const asked = async (bytes: string) => {
@@ -459,7 +460,7 @@ test('only a WebSocket handshake is one; anything else that asks for an upgrade 
   t.equal(await asked(`POST /public/x HTTP/1.1\r\nHost: a\r\n${all}Content-Length: 2\r\n\r\nhi`), '200 plain')
   t.equal(await asked(get('/public/x', undefined, all).replace('HTTP/1.1', 'HTTP/1.0')), '200 plain', 'in HTTP/1.0')
   t.equal(service.seen.length, 0)
-  // A length of 0 is no body (RFC 9112 §6.3).
+  // A length of 0 is no body (RFC 9112, section 6.3).
   await join(t, gateway, '/public/x', undefined, 'Content-Length: 0\r\n')
   const own = await openClient(t, gateway.port)
   own.send(handshake('/auth/session', SERVICE_TOKEN))

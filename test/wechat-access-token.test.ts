@@ -46,17 +46,17 @@ test('mini-programs do not share a token', async (t) => {
   t.not(await wechat.apiTokens.get(SHOP), await wechat.apiTokens.get(other))
 })
 
-test('the store holds the token sealed, and a record of anybody else is not believed', async (t) => {
+test('the store holds the token sealed, and a foreign record is not accepted', async (t) => {
   const { wechat, store, another, callsOf } = await buildWeChat(t)
   const token = await wechat.apiTokens.get(SHOP)
   const record = await store.get(`wechat:access-token:${SHOP.appId}`)
   t.ok(record)
   t.notOk(record?.includes(token))
   await another({ sealToken: createTestSealer() }).apiTokens.get(SHOP)
-  t.equal(callsOf(STABLE), 2, 'asked WeChat instead')
+  t.equal(callsOf(STABLE), 2, 'WeChat was asked instead')
 })
 
-test('a token is renewed early, behind the back of the caller, before its last five minutes', async (t) => {
+test('a token is renewed early, in the background, before its last five minutes', async (t) => {
   const { wechat, clock, callsOf } = await buildWeChat(t)
   const token = await wechat.apiTokens.get(SHOP)
   clock.advance(113 * MINUTE)
@@ -65,7 +65,7 @@ test('a token is renewed early, behind the back of the caller, before its last f
   clock.advance(MINUTE + 59_000)
   t.equal(await wechat.apiTokens.get(SHOP), token, 'nobody waits')
   await t.resolves(until(() => callsOf(STABLE) === 2))
-  // WeChat gives another token only within the last five minutes.
+  // WeChat issues another token only within the last five minutes.
   clock.advance(40_000)
   await wechat.apiTokens.get(SHOP)
   await t.resolves(until(() => callsOf(STABLE) === 3))
@@ -79,7 +79,7 @@ test('a token with less than a minute left is never handed out', async (t) => {
   t.not(await wechat.apiTokens.get(SHOP), token)
 })
 
-test('when early renewal fails the old token serves on, and WeChat is not hammered', async (t) => {
+test('when early renewal fails the old token is still used, and WeChat is not called repeatedly', async (t) => {
   const { wechat, clock, sandbox, callsOf } = await buildWeChat(t)
   const token = await wechat.apiTokens.get(SHOP)
   sandbox.state.faults.add({ path: STABLE, fault: { kind: 'html' }, appId: null, times: 99, skip: 0, after: false })
@@ -109,7 +109,7 @@ test('a rejected token is replaced and the call repeated, exactly once', async (
   }
 })
 
-test('parallel calls with a dead token replace it once', async (t) => {
+test('parallel calls with a rejected token replace it once', async (t) => {
   const { wechat, sandbox, callsOf } = await buildWeChat(t, { latency: 10 })
   const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
   await wechat.checkSession(SHOP, openId, sessionKey)
@@ -119,7 +119,7 @@ test('parallel calls with a dead token replace it once', async (t) => {
   t.equal(callsOf(STABLE), 2)
 })
 
-test('an instance with a dead token takes the newer one of another instance', async (t) => {
+test('an instance with a rejected token takes the newer one of another instance', async (t) => {
   const { wechat, another, sandbox, callsOf, clock } = await buildWeChat(t)
   const second = another()
   const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
@@ -133,7 +133,7 @@ test('an instance with a dead token takes the newer one of another instance', as
   t.equal(callsOf(STABLE), 2, 'the newer token was in the store, and was not cleared with the dead one')
 })
 
-test('a token that WeChat gives again after rejecting it is used again', async (t) => {
+test('a token that WeChat returns again after rejecting it is used again', async (t) => {
   const { wechat, sandbox } = await buildWeChat(t)
   const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
   const fault = { kind: 'errcode', errcode: 40001 } as const
@@ -157,9 +157,9 @@ test('with the store down or hanging, the token is kept in the process', async (
   }
 })
 
-test('a lock whose holder died holds nobody up beyond the timeout', async (t) => {
+test('a lock whose holder died delays no caller beyond the timeout', async (t) => {
   const { wechat, store } = await buildWeChat(t, { timeout: 600 })
-  // Time stands still, so this lock never ends.
+  // The clock is frozen, so this lock never expires.
   await store.set(`wechat:access-token-lock:${SHOP.appId}`, 'dead', 3600_000)
   t.ok(await wechat.apiTokens.get(SHOP))
 })
@@ -175,7 +175,7 @@ const QUOTA = [
   [-1, 'wechat_unavailable']
 ] as const
 
-test('a refusal of the token is the error of the call; one that lasts is not asked for again at once', async (t) => {
+test('a refusal of the token is the error of the call; a lasting one is not requested again at once', async (t) => {
   for (const [errcode, code] of QUOTA) {
     const { wechat, sandbox, callsOf, clock } = await buildWeChat(t)
     const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
@@ -191,7 +191,7 @@ test('a refusal of the token is the error of the call; one that lasts is not ask
   }
 })
 
-test('an answer without a usable token is wechat_unavailable', async (t) => {
+test('an answer without a valid token is wechat_unavailable', async (t) => {
   const { wechat, sandbox, callsOf } = await buildWeChat(t, { timeout: 300 })
   for (const kind of ['html', 'empty', 'reset', 'array', 'hang'] as const) {
     sandbox.state.faults.add({ path: STABLE, fault: { kind }, appId: null, times: 1, skip: 0, after: false })

@@ -23,7 +23,7 @@ test('a code becomes openid, unionid and session_key', async (t) => {
   t.not(second.sessionKey, first.sessionKey, 'each login rotates the key')
 })
 
-test('a base path of the API base is put in front of every call', async (t) => {
+test('a path in apiBase is put before every call', async (t) => {
   const { url, sandbox } = await buildWeChat(t)
   const { log } = createTestLog()
   const clock = createTestClock(Date.UTC(2026, 10, 23))
@@ -53,7 +53,7 @@ const REFUSALS = [
   ['sandbox-errcode-12345', 'wechat_unavailable', 503]
 ] as const
 
-test("WeChat's error codes become ours, with the trace id in the log", async (t) => {
+test("WeChat's error codes map to the catalogue, with the trace id in the log", async (t) => {
   const { wechat, lines, callsOf } = await buildWeChat(t)
   for (const [code, expected, status] of REFUSALS) {
     const before = callsOf(LOGIN)
@@ -84,7 +84,7 @@ const NO_ANSWERS = [
   'sandbox-status-204'
 ]
 
-test('an answer that makes no sense is wechat_unavailable, and the code is not sent again', async (t) => {
+test('an invalid answer is wechat_unavailable, and the code is not sent again', async (t) => {
   const { wechat, callsOf } = await buildWeChat(t)
   for (const code of NO_ANSWERS) {
     const before = callsOf(LOGIN)
@@ -94,7 +94,7 @@ test('an answer that makes no sense is wechat_unavailable, and the code is not s
   }
 })
 
-test('odd but good answers are good', async (t) => {
+test('unusual but valid answers are accepted', async (t) => {
   const { wechat } = await buildWeChat(t)
   for (const code of ['sandbox-bom', 'sandbox-errcode-zero', 'sandbox-errcode-text', 'sandbox-json-type']) {
     t.match(await wechat.login(SHOP, code), { openId: String, unionId: String }, code)
@@ -119,14 +119,15 @@ test('logins given up while they waited for a connection are not sent later', as
   const outcomes = await Promise.allSettled(logins)
   t.ok(outcomes.every(({ status }) => status === 'rejected'))
   sandbox.state.faults.clear()
-  // Asks until the sandbox accepts again: it has connections to let go of.
+  // Asks until the sandbox accepts again: it must first release connections.
   await until(() =>
     wechat.login(SHOP, 'sandbox-alice').then(
       () => true,
       () => false
     )
   )
-  // The first ones took all connections; some of the last ones still had a moment left when those were given up.
+  // The first calls took all connections; some of the last ones still had a moment left when those
+  // were given up.
   const sent = callsOf(LOGIN)
   t.ok(sent < count, `${sent} of ${count} were sent`)
   await wechat.login(SHOP, 'sandbox-alice')
@@ -158,7 +159,7 @@ test('a code whose answer was lost is not sent again', async (t) => {
   sandbox.state.faults.add({ path: LOGIN, fault: { kind: 'reset' }, appId: null, times: 1, skip: 0, after: true })
   await t.rejects(wechat.login(SHOP, code), { code: 'wechat_unavailable' })
   t.equal(callsOf(LOGIN), 1)
-  await t.rejects(wechat.login(SHOP, code), { code: 'code_used' }, 'for it was spent')
+  await t.rejects(wechat.login(SHOP, code), { code: 'code_used' }, 'because it was spent')
 })
 
 test('a peer that does not speak TLS is wechat_unavailable', async (t) => {
@@ -167,7 +168,7 @@ test('a peer that does not speak TLS is wechat_unavailable', async (t) => {
   await t.rejects(wechat.login(SHOP, 'sandbox-alice'), { code: 'wechat_unavailable' })
 })
 
-test('a certificate that nobody vouches for is wechat_unavailable, and no secret is sent', async (t) => {
+test('a certificate of an unknown authority is wechat_unavailable, and no secret is sent', async (t) => {
   const pem = selfSigned(t)
   if (pem === null) return
   let received = ''
@@ -201,7 +202,7 @@ function selfSigned(t: Test): string | null {
   }
 }
 
-test('what a code contains cannot change the call', async (t) => {
+test('the content of a code cannot change the call', async (t) => {
   const { wechat, sandbox } = await buildWeChat(t)
   const code = 'x&secret=stolen&appid=wxother#%26\u0000 名'
   await t.rejects(wechat.login(SHOP, code), { code: 'code_invalid' })

@@ -59,7 +59,7 @@ test('AppSecret, session_key and access token are in no error and no log line', 
   const shown = errors.map((error) => inspect(error, { depth: Number.POSITIVE_INFINITY, showHidden: true })).join('\n')
   const logged = lines.join('')
   for (const secret of secrets) {
-    // Also as it would stand in a URL.
+    // Also in the spelling of a URL.
     for (const spelling of [
       secret,
       encodeURIComponent(secret),

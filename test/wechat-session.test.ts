@@ -3,12 +3,12 @@ import { buildWeChat, SHOP } from './support/wechat.ts'
 
 const PHONE = '/wxa/business/getuserphonenumber'
 
-test('checkSession tells whether WeChat still knows this very key', async (t) => {
+test('checkSession reports whether WeChat still accepts exactly this key', async (t) => {
   const { wechat, sandbox } = await buildWeChat(t)
   const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
   t.equal(await wechat.checkSession(SHOP, openId, sessionKey), true)
   const newer = await wechat.login(SHOP, 'sandbox-alice')
-  t.equal(await wechat.checkSession(SHOP, openId, sessionKey), false, 'pushed out by another login')
+  t.equal(await wechat.checkSession(SHOP, openId, sessionKey), false, 'replaced by another login')
   t.equal(await wechat.checkSession(SHOP, openId, newer.sessionKey), true)
   sandbox.state.people.expireSessionKey(SHOP.appId, openId)
   t.equal(await wechat.checkSession(SHOP, openId, newer.sessionKey), false)
@@ -23,7 +23,7 @@ test('the login-state signature goes in the query, never the key', async (t) => 
   t.same(Object.keys(call?.params ?? {}).sort(), ['access_token', 'openid', 'sig_method', 'signature'])
 })
 
-test('resetSession gives the new key, and a key WeChat no longer knows is session_key_stale', async (t) => {
+test('resetSession returns the new key, and a key that WeChat no longer accepts is session_key_stale', async (t) => {
   const { wechat, sandbox } = await buildWeChat(t)
   const { openId, sessionKey } = await wechat.login(SHOP, 'sandbox-alice')
   const newKey = await wechat.resetSession(SHOP, openId, sessionKey)
@@ -34,7 +34,7 @@ test('resetSession gives the new key, and a key WeChat no longer knows is sessio
   await t.rejects(wechat.resetSession(SHOP, openId, newKey), { code: 'session_key_stale', status: 409 }, '87007')
 })
 
-test('a phone code gives the number once, and only to the user it was issued to', async (t) => {
+test('a phone code returns the number once, and only for the user it was issued to', async (t) => {
   const { wechat, sandbox, callsOf } = await buildWeChat(t)
   const alice = await wechat.login(SHOP, 'sandbox-alice')
   const mallory = await wechat.login(SHOP, 'sandbox-mallory')
@@ -70,7 +70,7 @@ test('the country code may be a number, and the number may be foreign', async (t
   await t.rejects(wechat.phoneNumber(SHOP, openId, mint({ phoneNumber: '1\r\n2' })), { code: 'wechat_unavailable' })
 })
 
-test("WeChat's refusals of a call with a token become ours", async (t) => {
+test("WeChat's refusals of a call with a token map to the catalogue", async (t) => {
   const { wechat } = await buildWeChat(t)
   const { openId } = await wechat.login(SHOP, 'sandbox-alice')
   const cases = [

@@ -13,7 +13,8 @@ const workerIds = (primary: number | undefined): number[] =>
     .split('\n')
     .map(Number)
 
-/** Kills one worker and waits for the one in its place, which need not be ready yet. @returns The new process. */
+/** Kills one worker and waits for its replacement, which need not be ready yet. @returns The
+ *  new process. */
 async function replaceWorker(primary: number | undefined, victim: number): Promise<number> {
   const before = workerIds(primary)
   process.kill(victim, 'SIGKILL')
@@ -49,7 +50,7 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
   const call = async (path: string, token: string, method = 'GET') =>
     (await fetch(url + path, { method, headers: { authorization: `Bearer ${token}`, connection: 'close' } })).status
   const token = await logIn()
-  // Each is a connection of its own, which either worker may take.
+  // Each is a separate connection, which either worker may accept.
   for (let index = 0; index < 8; index++) t.equal(await call('/api/x', token), 200)
 
   t.equal(await call('/auth/logout', token, 'POST'), 204)
@@ -78,7 +79,7 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
   t.match(gateway.output(), /a worker died and is replaced/)
 })
 
-test('workers that cannot start end the group with a sentence', async (t) => {
+test('workers that cannot start end the group with a message', async (t) => {
   const upstream = await startUpstream(t)
   const { file } = writeConfig(t, {
     ...defaultConfig('http://127.0.0.1:1'),
@@ -91,7 +92,7 @@ test('workers that cannot start end the group with a sentence', async (t) => {
   t.match(gateway.output(), /is in use/)
 })
 
-test('a worker that replaces another runs by the configuration in force, whatever has become of the file', async (t) => {
+test('a worker that replaces another uses the configuration in force, whatever the file holds', async (t) => {
   const upstream = await startUpstream(t)
   const [port, servicePort, otherPort] = [await freePort(), await freePort(), await freePort()]
   const base = {
@@ -122,20 +123,20 @@ test('a worker that replaces another runs by the configuration in force, whateve
 
   writeFileSync(file, 'version: 1\nroutes: [ { path: /thr')
   await replaceBoth()
-  t.equal(await statusOf(`${url}/two`), 200, 'what was taken over last, not what it was started with')
+  t.equal(await statusOf(`${url}/two`), 200, 'the last applied configuration, not that of the start')
   await until(async () => (await isReloaded()) === '0')
 
   writeFileSync(file, JSON.stringify({ ...routed('/three'), server: { ...base.server, port: otherPort } }))
   await replaceBoth()
-  t.equal(await statusOf(`${url}/three`), 404, 'what only a restart can change is not half taken over')
+  t.equal(await statusOf(`${url}/three`), 404, 'a change that needs a restart is not applied in part')
   t.equal(await statusOf(`http://127.0.0.1:${otherPort}/readyz`), 0)
 
   writeFileSync(file, JSON.stringify(routed('/four')))
   await until(async () => (await isReloaded()) === '1')
-  t.equal(await statusOf(`${url}/four`), 200, 'every worker has taken the repaired file over')
+  t.equal(await statusOf(`${url}/four`), 200, 'every worker has applied the repaired file')
 })
 
-test('workers are given the drain of the configuration in force, not of the one they were started with', async (t) => {
+test('workers use the drain of the configuration in force, not that of the start', async (t) => {
   const held: ServerResponse[] = []
   const upstream = await startUpstream(t, (_req, res) => void held.push(res))
   const [port, servicePort] = [await freePort(), await freePort()]
@@ -156,7 +157,7 @@ test('workers are given the drain of the configuration in force, not of the one 
   const slow = fetch(`http://127.0.0.1:${port}/slow`, { headers: { connection: 'close' } })
   await until(() => held.length === 1)
   child.kill('SIGTERM')
-  // Longer than the drain at the start and what a stuck worker is given beyond it.
+  // Longer than the drain of the start and the extra time of a stuck worker.
   await new Promise((resolve) => setTimeout(resolve, 2_600))
   held[0]?.end('late')
   t.equal(await (await slow).text(), 'late')

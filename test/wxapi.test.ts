@@ -43,7 +43,7 @@ const sha256 = (bytes: string | Buffer) => createHash('sha256').update(bytes).di
 
 const callsOf = (gateway: TestGateway, path: string) => gateway.sandbox.state.calls.counts().byPath[path] ?? 0
 
-/** Something in place of WeChat that answers in its own way. */
+/** A server that replaces WeChat and answers by a function of the test. */
 async function startWeChat(t: Teardown, handler: RequestListener) {
   return startServer(t, (req, res) => {
     if (req.url?.startsWith(TOKEN_CALL)) {
@@ -53,7 +53,7 @@ async function startWeChat(t: Teardown, handler: RequestListener) {
   })
 }
 
-test('a call reaches WeChat as it was made, with the access token added', async (t) => {
+test('a call reaches WeChat unchanged, with the access token added', async (t) => {
   const gateway = await build(t)
   const body = '{"a":1, "b":"茶"}'
   const response = await call(gateway, '/wxa/some/call?x=1&y=%E8%8C%B6&x=2', { method: 'POST', body })
@@ -73,7 +73,7 @@ test('a call reaches WeChat as it was made, with the access token added', async 
   t.equal(callsOf(gateway, TOKEN_CALL), 1, 'one token for all of them')
 })
 
-test("the caller's own access_token is taken off, however it is spelled", async (t) => {
+test("the caller's own access_token is removed in every spelling", async (t) => {
   const gateway = await build(t)
   const queries = [
     'access_token=mine',
@@ -111,7 +111,7 @@ test('each mini-program is called with its own token', async (t) => {
     return (await (await call(gateway, '/wxa/msg_sec_check', { method: 'POST', body }, appid)).json()) as Echo
   }
   t.match(await send(APPID), { errcode: 0 })
-  t.match(await send(OTHER_APPID), { errcode: 40003 }, 'nobody there has this openid')
+  t.match(await send(OTHER_APPID), { errcode: 40003 }, 'no user there has this openid')
   t.match(await (await call(gateway, '/a', {}, 'wx0000000000000000')).json(), { status: 400, code: 'invalid_request' })
 })
 
@@ -147,7 +147,7 @@ test('paths whose answer is a credential are refused in every spelling', async (
       t.match(await (await call(gateway, `${path}?a=b`, { method })).json(), { status: 403, code: 'forbidden' }, path)
     }
   }
-  t.same(gateway.sandbox.state.calls.counts().total, 0, 'WeChat was not asked for anything')
+  t.same(gateway.sandbox.state.calls.counts().total, 0, 'WeChat was not called')
 })
 
 test('a path that can be read in two ways is refused', async (t) => {
@@ -177,13 +177,13 @@ test('a path that can be read in two ways is refused', async (t) => {
   t.same(gateway.sandbox.state.calls.counts().total, 0)
 })
 
-test('what lies beside a credential path is open', async (t) => {
+test('neighbours of a credential path are open', async (t) => {
   for (const path of ['/cgi-bin/tokens', '/cgi-bin/token_x', '/snsx', '/wxa/business/getuserphonenumber', '/x/sns/y']) {
     t.equal(judgePath(path, 0), 'plain', path)
   }
 })
 
-test('a rejected access token is replaced and the call made again, once', async (t) => {
+test('a rejected access token is replaced and the call repeated, once', async (t) => {
   const gateway = await build(t)
   const body = JSON.stringify({ a: 'x'.repeat(100_000) })
   const { accessTokens, faults } = gateway.sandbox.state
@@ -245,7 +245,7 @@ test('a body is sent again after a rejected token, unless its Content-Length is 
   }
 })
 
-test('uploads go through as they are', async (t) => {
+test('uploads pass unchanged', async (t) => {
   let seen = { type: '', length: '', body: Buffer.alloc(0) }
   const apiBase = await startWeChat(t, (req, res) => {
     const chunks: Buffer[] = []
@@ -274,7 +274,7 @@ test('uploads go through as they are', async (t) => {
   t.ok(seen.body.equals(bytes))
 })
 
-test('binary answers and streams come back as they are, without being held back', async (t) => {
+test('binary answers and streams come back unchanged, without buffering', async (t) => {
   const image = randomBytes(1_000_000)
   let finish = () => {}
   const apiBase = await startWeChat(t, (req, res) => {
@@ -300,7 +300,7 @@ test('binary answers and streams come back as they are, without being held back'
   await reader?.cancel()
 })
 
-test('no header of ours goes to WeChat, none of its cookies and no token come back', async (t) => {
+test('no header of the gateway goes to WeChat; no cookie and no token come back', async (t) => {
   let seen: Record<string, unknown> = {}
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()
@@ -341,7 +341,7 @@ test('no header of ours goes to WeChat, none of its cookies and no token come ba
   t.notOk(gateway.lines.join('').includes('canary-access-token'))
 })
 
-test("WeChat's failures are ours to tell", async (t) => {
+test("WeChat's failures are reported by the gateway", async (t) => {
   const gateway = await build(t, { config: { wechat: { apiBase: 'sandbox', timeout: '300ms' } } })
   const fault = (kind: 'hang' | 'reset' | 'garbage') =>
     gateway.sandbox.state.faults.add({
@@ -372,7 +372,7 @@ test("WeChat's failures are ours to tell", async (t) => {
   t.match(await other.json(), { status: 502, code: 'wechat_misconfigured' })
 })
 
-test('an answer that trickles in is passed on, and not waited for without end', async (t) => {
+test('a slow answer is passed on, and not waited for without end', async (t) => {
   const apiBase = await startWeChat(t, (_req, res) => {
     res.writeHead(200, { 'content-type': 'application/json' })
     res.write('{"errcode":0')
@@ -386,7 +386,7 @@ test('an answer that trickles in is passed on, and not waited for without end', 
   leaving.abort()
 })
 
-test('half an answer is never a whole one', async (t) => {
+test('half an answer never looks complete', async (t) => {
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()
     res.writeHead(200, { 'content-type': 'image/png' })
@@ -397,7 +397,7 @@ test('half an answer is never a whole one', async (t) => {
   await t.rejects(async () => (await call(gateway, '/image')).arrayBuffer())
 })
 
-test('a backend that leaves ends the call to WeChat', async (t) => {
+test('a backend that disconnects ends the call to WeChat', async (t) => {
   let [asked, ended] = [0, 0]
   const apiBase = await startWeChat(t, (_req, res) => {
     asked++
@@ -430,7 +430,7 @@ test('a backend that ends its connection inside a body gets 400, and WeChat is n
   t.equal(gateway.sandbox.state.calls.list('/a').length, 0)
 })
 
-test('a gateway that ends finishes the calls under way, for drain.timeout at most', async (t) => {
+test('a gateway that ends finishes running calls, for drain.timeout at most', async (t) => {
   const answers = new Map<string, ServerResponse>()
   const apiBase = await startWeChat(t, (req, res) => void answers.set(req.url?.split('?')[0] ?? '', res))
   const server = { host: '127.0.0.1', port: 1, drain: { delay: '1ms', timeout: '2s' } }
@@ -446,7 +446,7 @@ test('a gateway that ends finishes the calls under way, for drain.timeout at mos
   await drained
 })
 
-test('a call under way outlives a reload', async (t) => {
+test('a running call outlives a reload', async (t) => {
   let answering: ServerResponse | undefined
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()

@@ -1,4 +1,4 @@
-/** The frames of a WebSocket are followed however they are cut. */
+/** The frames of a WebSocket are followed in any pieces. */
 import fc from 'fast-check'
 import { test } from 'tap'
 import { closeFrame, FrameTracker, maskedCloseFrame } from '../../src/proxy/frames.ts'
@@ -43,7 +43,7 @@ test('a tracker is at a boundary exactly where a frame ends', (t) => {
   t.end()
 })
 
-test('trackFrame stops behind the first frame that ends', (t) => {
+test('trackFrame stops after the first frame that ends', (t) => {
   const tracker = new FrameTracker()
   const bytes = Buffer.concat([frame(3, false), frame(200, true), frame(0, false)])
   t.equal(tracker.trackFrame(bytes.subarray(0, 2), 0), -1)

@@ -1,4 +1,4 @@
-/** When long connections are told to end. */
+/** The times at which long connections are ended. */
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
 import type { Principal } from '../../src/identity/principal.ts'
@@ -51,7 +51,7 @@ test('a drain ends connections one after the other, within most of its time', (t
   t.end()
 })
 
-test('a drain of no time ends all at once, and a connection that opens later too', (t) => {
+test('a drain of zero time ends all at once, also a connection that opens later', (t) => {
   const { live, ended, open } = setup()
   for (let index = 0; index < 10; index++) open(String(index))
   live.drain(0)
@@ -79,7 +79,7 @@ test('a connection ends with its session, its token, or its age', (t) => {
   t.end()
 })
 
-test('after a reload every token is judged once more, and only a token that is invalid ends its connection', (t) => {
+test('after a reload every token is judged once more, and only an invalid token ends its connection', (t) => {
   const { clock, live, ended, open } = setup()
   open('kept')
   open('removed')
@@ -98,7 +98,7 @@ test('after a reload every token is judged once more, and only a token that is i
   t.end()
 })
 
-test('nothing is looked at while no connection is open', (t) => {
+test('no check runs while no connection is open', (t) => {
   const { clock, live, open } = setup()
   const connection = open('a')
   t.equal(clock.pending, 1)

@@ -1,4 +1,4 @@
-/** Paths that a lenient server could read as another route: a route table holds them to the stricter one. */
+/** Paths that a lenient server could read as another route must satisfy the stricter one. */
 import { test } from 'tap'
 import type { RouteConfig } from '../../src/config/config.ts'
 import { canonicalPath, PathRefusal } from '../../src/http/path/canonical-path.ts'
@@ -15,7 +15,7 @@ function verdict(routes: readonly RouteConfig[], target: string, method = 'GET')
 const publicSite = (allow: Partial<RouteConfig['allow']> = {}) =>
   route('/', { auth: 'public', allow: { ...NOTHING_ALLOWED, ...allow } })
 
-test('a path with an extension is held to the stricter route without it', (t) => {
+test('a path with an extension must satisfy the stricter route without it', (t) => {
   const routes = [route('/admin'), publicSite()]
   for (const target of ['/admin.json', '/admin.xml', '/ADMIN.json', '/admin.min.js', '/admin.json/', '/%61dmin.php3']) {
     t.equal(verdict(routes, target), 'guarded', target)
@@ -35,7 +35,7 @@ test('allow.suffix leaves a path with an extension to its own route', (t) => {
   t.end()
 })
 
-test('a path behind a PHP script is held to the stricter route of that path', (t) => {
+test('a path behind a PHP script must satisfy the stricter route of that path', (t) => {
   const routes = [route('/admin'), publicSite()]
   for (const target of [
     '/index.php/admin',
@@ -73,7 +73,7 @@ test('every property that protects a route counts for a lenient reading of its p
   t.end()
 })
 
-test('the rest of a path behind a stripped prefix begins with a slash, or the path is refused', (t) => {
+test('the rest of a path after a stripped prefix starts with a slash, or the path is refused', (t) => {
   const lenient = { ...NOTHING_ALLOWED, matrixParams: true }
   const routes = [route('/p', { stripPrefix: '/p', allow: lenient })]
   for (const target of ['/p;@evil.com/y', '/p;x', '/p;/y', '/p%3B@evil.com'])

@@ -1,5 +1,6 @@
-/** The fixture of the attack corpus: `/admin` needs a token, everything else is public, and one upstream serves both. Each
- *  attack is sent as bytes with a harmless request behind it, which must get its own answer or none at all. */
+/** The fixture of the attack corpus: `/admin` needs a token, everything else is public, and one
+ *  upstream serves both. Each attack is sent as bytes with a harmless request after it, which must
+ *  get its own answer or none. */
 import type { Test } from 'tap'
 import { buildTestGateway, type TestGateway, type TestGatewayOptions } from './gateway.ts'
 import { exchange, type RawExchange } from './raw-client.ts'
@@ -13,20 +14,20 @@ export const ROUTES = [
 
 export interface Outcome {
   readonly status: number
-  /** `code` of the problem body; the empty string for an answer that is none. */
+  /** `code` of the problem body; the empty string for any other answer. */
   readonly code: string
   /** Undefined when the connection was closed without an answer. */
   readonly response: RawResponse | undefined
-  /** What the upstream received, without the harmless request. */
+  /** The upstream's requests without the harmless one. */
   readonly seen: readonly Seen[]
   readonly exchange: RawExchange
 }
 
 export interface AttackOptions {
-  /** The attack asks by HEAD. */
+  /** The attack uses HEAD. */
   readonly isHead?: boolean
   readonly wait?: number
-  /** How many requests the attack consists of. */
+  /** Number of requests in the attack. */
   readonly requests?: number
 }
 
@@ -34,8 +35,8 @@ export interface Target {
   readonly gateway: TestGateway
   readonly upstream: TestUpstream
   readonly token: string
-  /** Sends the bytes and checks what holds for every attack: no 5xx, a problem body for every refusal, and a connection
-   *  that is in step or closed. */
+  /** Sends the bytes and checks the rules of every attack: no 5xx, a problem body for every
+   *  refusal, and a connection that is in step or closed. */
   attack(bytes: string | readonly string[], options?: AttackOptions): Promise<Outcome>
   /** GET of a target, with header lines. */
   get(target: string, ...lines: string[]): Promise<Outcome>
@@ -77,7 +78,7 @@ export async function startTarget(t: Test, options: TestGatewayOptions = {}): Pr
   }
 }
 
-/** What must never be, whatever was sent. */
+/** Faults that must never occur, whatever was sent. */
 function faultsOf(
   { responses, rest, isClosed }: RawExchange,
   { requests, canary, isHead }: { requests: number; canary: string; isHead: boolean }
@@ -110,7 +111,8 @@ function codeOf(response: RawResponse | undefined): string {
   return (JSON.parse(response.body) as { code: string }).code
 }
 
-/** All values of a header that the upstream received, under this exact spelling or any that some server reads alike. */
+/** All values of a header that the upstream received, in this spelling or any that some server
+ *  reads alike. */
 export function valuesOf({ rawHeaders }: Pick<Seen, 'rawHeaders'>, name: string): string[] {
   const wanted = folded(name)
   return rawHeaders.flatMap((key, index) =>

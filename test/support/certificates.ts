@@ -21,7 +21,7 @@ export interface Certificates {
 
 const KEYS = { ec: ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'], rsa: ['rsa:2048'] }
 
-/** Null, with a comment, when this machine has no openssl; in CI that is a failure. */
+/** Null, with a comment, without openssl on this machine; in CI that is a failure. */
 export function hasOpenssl(t: Test): Certificates | null {
   if (spawnSync('openssl', ['version']).error) {
     if (process.env.CI) t.fail('openssl is not installed')

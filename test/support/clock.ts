@@ -5,8 +5,8 @@ export interface TestClock extends Clock {
   advance(ms: number): void
 }
 
-/** The wall clock stands still until it is moved. Timers and monotonic time go on; `advance` moves monotonic time ahead as
- *  well, and fires no timer. For tests with sockets. */
+/** The wall clock stands still until it is moved. Timers and monotonic time run; `advance` also
+ *  moves monotonic time and fires no timer. For tests with sockets. */
 export function createTestClock(start = Date.now()): TestClock {
   let advanced = 0
   return {
@@ -24,7 +24,7 @@ export interface FakeClock extends TestClock {
   readonly pending: number
 }
 
-/** Nothing moves by itself. `advance` fires the timers that fall due, in their order, each at its own time. */
+/** Time moves only by `advance`, which fires due timers in order, each at its own time. */
 export function createFakeClock(start = Date.UTC(2026, 10, 23)): FakeClock {
   const due = new Map<Timer, number>()
   const callbacks = new WeakMap<Timer, () => void>()

@@ -1,4 +1,4 @@
-/** A gateway.yaml in which everything is right, to spoil in one place. */
+/** A valid gateway.yaml, to be changed in one place. */
 import { readFileSync } from 'node:fs'
 import { type FileContent, FileError } from '../../src/config/files.ts'
 import { type LoadOptions, type LoadResult, loadConfig } from '../../src/config/load.ts'
@@ -24,7 +24,7 @@ routes: ${sections.routes ?? '[{ path: /api, upstream: orders }]'}
 ${extra}`
 }
 
-/** What reads files; by default there are none. */
+/** Reads the given files; without any, every file is missing. */
 export function files(
   content: Readonly<Record<string, { text: string; mode?: number }>>
 ): (path: string) => FileContent {

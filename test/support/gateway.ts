@@ -1,4 +1,5 @@
-/** A whole gateway on free ports of 127.0.0.1 with the sandbox behind it, torn down with the test. */
+/** A whole gateway on free ports of 127.0.0.1 with the sandbox behind it, torn down with the
+ *  test. */
 import { EventEmitter } from 'node:events'
 import type { LookupFunction } from 'node:net'
 import { type Clock, systemClock } from '../../src/clock.ts'
@@ -24,19 +25,19 @@ export interface TestGatewayOptions {
   /** As in gateway.yaml; each top-level key replaces the default's. Ports are chosen here. */
   readonly config?: Record<string, unknown>
   readonly clock?: Clock
-  /** `memory:` unless told. */
+  /** Default: `memory:`. */
   readonly store?: string | Store
   readonly sandbox?: Sandbox
-  /** In place of the machine's hosts file and name servers. */
+  /** Replaces the machine's hosts file and name servers. */
   readonly lookup?: LookupFunction
-  /** Leave out the wait for readiness. */
+  /** Skip the wait for readiness. */
   readonly isStarting?: boolean
 }
 
 export interface TestGateway {
   readonly gateway: Gateway
   readonly config: GatewayConfig
-  /** Of the edge, such as http://127.0.0.1:12345. */
+  /** URL of the edge, such as http://127.0.0.1:12345. */
   readonly url: string
   readonly serviceUrl: string
   readonly port: number
@@ -50,7 +51,8 @@ export interface TestGateway {
   login(name: string, appid?: string): Promise<Login>
   call(path: string, init?: RequestInit & { token?: string }): Promise<Response>
   service(path: string, init?: RequestInit & { token?: string }): Promise<Response>
-  /** Sends bytes as they are. Gives all that comes back until the connection ends or has brought `count` responses. */
+  /** Sends bytes unchanged. Returns the answer when the connection ends or has brought `count`
+   *  responses. */
   raw(bytes: string | Buffer, options?: { count?: number; port?: number }): Promise<string>
 }
 
@@ -64,7 +66,8 @@ export interface Login {
   readonly [member: string]: unknown
 }
 
-/** @param upstream URL of the one upstream, called `app`; routes `/api` (required), `/maybe` (optional) and `/public`. */
+/** @param upstream URL of the one upstream, called `app`; routes `/api` (required), `/maybe`
+ *  (optional) and `/public`. */
 export function defaultConfig(upstream: string): Record<string, unknown> {
   return {
     version: 1,
@@ -80,7 +83,7 @@ export function defaultConfig(upstream: string): Record<string, unknown> {
       tokens: [{ name: 'test', token: SERVICE_TOKEN, scopes: ['session', 'wxapi', 'pay', 'admin'] }]
     },
     secrets: [SECRET],
-    // No test waits for it; one about a silent WeChat has its own.
+    // No test waits for it; the test of a silent WeChat sets its own.
     wechat: { apiBase: 'sandbox', timeout: '60s' },
     apps: [{ appid: APPID, name: 'shop', secret: APP_SECRET }],
     store: 'memory:',

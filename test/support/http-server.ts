@@ -1,4 +1,4 @@
-/** The HTTP server of both listeners with a handler of the test's own. */
+/** The HTTP server of both listeners with a handler of the test. */
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createAdmit } from '../../src/http/admit.ts'
@@ -16,7 +16,7 @@ export interface TestServer {
   readonly port: number
   readonly records: readonly RequestRecord[]
   readonly errors: readonly object[]
-  /** Requests begun and not ended. */
+  /** Requests that began and have not ended. */
   readonly underWay: () => number
 }
 

@@ -1,4 +1,5 @@
-/** Several gateways over one store and one sandbox, as on several machines, with the store calls of each counted. */
+/** Several gateways over one store and one sandbox, as on several machines, with the store
+ *  calls of each counted. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,7 +28,7 @@ export type BackendKind = (typeof BACKENDS)[number]
 
 export interface Backend {
   readonly kind: BackendKind
-  /** Opens the same records once more, as another process would; closed with the test. */
+  /** Opens the same records again, as another process would; closed with the test. */
   open(t: Test, clock: Clock): Promise<Store>
   /** Other records, same server. */
   fresh(): Backend
@@ -38,7 +39,7 @@ export interface Backend {
   readonly url: string
 }
 
-/** Null where redis-server is missing. */
+/** Null without redis-server. */
 export async function startBackend(t: Test, kind: BackendKind, ...redisArgs: string[]): Promise<Backend | null> {
   const redis = kind === 'redis' ? await startRedis(t, ...redisArgs) : null
   if (kind === 'redis' && !redis) return null
@@ -61,7 +62,7 @@ export async function startBackend(t: Test, kind: BackendKind, ...redisArgs: str
       fresh: make,
       async open(user, clock) {
         const log = quietLog()
-        // What is in memory can only be shared by sharing it.
+        // Memory can only be shared as one object.
         if (kind === 'memory') {
           shared ??= createMemoryStore({ clock, log })
           return shared
@@ -75,13 +76,13 @@ export async function startBackend(t: Test, kind: BackendKind, ...redisArgs: str
   return make()
 }
 
-/** Calls of a store but for those with which every process follows the feed, by name of the operation. */
+/** Calls of a store, except those that follow the feed, by name of the operation. */
 export interface StoreCalls {
   readonly total: number
   readonly byName: Readonly<Record<string, number>>
 }
 
-/** What happens before the store sees a call; what it throws is what the call comes to. */
+/** Runs before the store receives a call; a throw is the call's result. */
 export interface Interception {
   before: ((operation: string, key: string) => unknown) | null
 }
@@ -122,13 +123,14 @@ export interface Group {
   readonly upstream: TestUpstream
   readonly backend: Backend
   readonly clock: TestClock
-  /** Of the calls of all instances. */
+  /** Applies to the calls of all instances. */
   readonly interception: Interception
-  /** One more on the same records. */
+  /** One more instance on the same records. */
   add(options?: TestGatewayOptions): Promise<Instance>
 }
 
-/** Two instances with two mini-programs, on records of their own and a clock that is moved by hand. Redis keeps its own. */
+/** Two instances with two mini-programs, on records of their own and a clock that is moved by
+ *  hand. Redis keeps its own. */
 export async function startGroup(t: Test, from: Backend): Promise<Group> {
   const clock = createTestClock()
   const backend = from.fresh()
@@ -151,8 +153,8 @@ export async function startGroup(t: Test, from: Backend): Promise<Group> {
 
 export type Rule = (t: Test, group: Group) => Promise<void>
 
-/** Runs each rule over each kind of store, the kinds side by side. Rules share two instances and a clock, so each has to
- *  use people of its own. */
+/** Runs each rule over each kind of store in parallel. Rules share two instances and a clock,
+ *  so each needs its own users. */
 export function overEveryBackend(rules: Readonly<Record<string, Rule>>): void {
   tap.jobs = BACKENDS.length
   for (const kind of BACKENDS) {
@@ -167,7 +169,7 @@ export function overEveryBackend(rules: Readonly<Record<string, Rule>>): void {
 
 let codes = 0
 
-/** A login with a code of its own, as from a phone. */
+/** A login with a new code, as from a phone. */
 export const enter = (instance: TestGateway, name: string, appid = APPID) =>
   instance.login(`sandbox-${name}-${++codes}`, appid)
 
@@ -210,7 +212,7 @@ export async function read(response: Response): Promise<Answer> {
 export const refresh = (gateway: TestGateway, refresh_token: string): Promise<Answer> =>
   post(gateway, '/auth/refresh', { refresh_token })
 
-/** What a token meets at the gateway: `200`, or the code of the error. */
+/** The gateway's verdict on a token: `200`, or the code of the error. */
 export async function verdict(gateway: TestGateway, token: string): Promise<string> {
   const answer = await read(await gateway.call('/api', { token }))
   return answer.code === '' ? String(answer.status) : answer.code

@@ -1,4 +1,5 @@
-/** Tokens that no gateway would mint, made with the gateway's own keys, and what jose says of them. */
+/** Tokens that no gateway would issue, signed with its own keys, and the verdict of jose on
+ *  them. */
 import { createHmac, type KeyObject, sign as signBytes } from 'node:crypto'
 import { jwtVerify } from 'jose'
 import type { Clock } from '../../src/clock.ts'
@@ -13,12 +14,12 @@ export type Members = Record<string, unknown>
 export interface Mint {
   readonly algorithm: SigningAlgorithm
   readonly key: SigningKey
-  /** What the gateway itself would write. */
+  /** The header that the gateway writes. */
   readonly header: Members
   payload(changes?: Members): Members
   /** A member that is undefined is left out. */
   token(payload?: Members, header?: Members): string
-  /** Both segments as text, for what JSON.stringify would not write. */
+  /** Both segments as text, for texts that JSON.stringify would not write. */
   tokenOf(payload: string, header?: string): string
   /** The signature of the gateway's key over `text`. */
   signature(text: string): string
@@ -83,7 +84,8 @@ export function createMint(algorithm: SigningAlgorithm, clock: Clock, secret = S
   return mint
 }
 
-/** Whether jose, told the same rules, takes the token: one key, one algorithm, type, issuer, audience, claims, age. */
+/** True when jose accepts the token under the same rules: one key, one algorithm, type, issuer,
+ *  audience, claims, age. */
 export async function joseAccepts(mint: Mint, token: string, clock: Clock): Promise<boolean> {
   try {
     await jwtVerify(token, mint.key.publicKey, {

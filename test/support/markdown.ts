@@ -1,11 +1,11 @@
-/** What tests read in our own documents. */
+/** Reads parts of the repository's documents for tests. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 export const ROOT = join(import.meta.dirname, '../..')
 
 export interface Block {
-  /** What follows the opening fence. */
+  /** The text after the opening fence. */
   readonly language: string
   readonly text: string
 }
@@ -35,7 +35,8 @@ export function headingsOf(markdown: string): { level: number; text: string }[] 
   }))
 }
 
-/** Cells of every row but the head and the line under it, for the table whose head begins with `head`. */
+/** Cells of every row except the head and the line under it, for the table whose head starts
+ *  with `head`. */
 export function tableOf(markdown: string, head: string): string[][] {
   const lines = markdown.split('\n')
   const start = lines.findIndex((line) => line.startsWith(`| ${head} |`))
@@ -61,7 +62,7 @@ export function linksOf(markdown: string): string[] {
     .filter((target) => !/^[a-z]+:/.test(target))
 }
 
-/** Why a link leads nowhere; null for one that does not. */
+/** The reason why a link has no target; null for a valid one. */
 export function faultOfLink(document: string, link: string): string | null {
   const [path = '', anchor] = link.split('#')
   const target = path === '' ? document : join(dirname(document), path)

@@ -1,5 +1,5 @@
-/** Runs code as a mini-program does: CommonJS modules, a `wx`, timers, and of JavaScript no more than the oldest supported
- *  phone has: ECMAScript 5 and Promise. */
+/** Runs code as a mini-program does: CommonJS modules, a `wx`, timers, and only the JavaScript
+ *  of the oldest supported phone: ECMAScript 5 and Promise. */
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { createContext, runInContext, Script } from 'node:vm'

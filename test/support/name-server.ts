@@ -1,9 +1,10 @@
-/** A name server on UDP that answers by a table, and does not answer where a test wants silence. */
+/** A name server on UDP that answers from a table, and is silent for the names that a test
+ *  chooses. */
 import { createSocket } from 'node:dgram'
 import type { AddressInfo } from 'node:net'
 import type { Teardown } from './listen.ts'
 
-/** Addresses with the seconds that they may be kept; `silence` for no answer at all. A name that is not listed does not
+/** Addresses with their time to live in seconds; `silence` for no answer. Other names do not
  *  exist. */
 export type Zone = Record<string, { readonly addresses: readonly string[]; readonly ttl: number } | 'silence'>
 
@@ -11,7 +12,7 @@ export interface NameServer {
   /** 127.0.0.1:port */
   readonly address: string
   readonly zone: Zone
-  /** Names that were asked for an IPv4 address, in order. */
+  /** Names that were queried for an IPv4 address, in order. */
   readonly asked: readonly string[]
 }
 

@@ -1,4 +1,4 @@
-/** Reads the OpenAPI documents of a gateway, and holds answers against them. */
+/** Reads the OpenAPI documents of a gateway, and compares answers with them. */
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { TestGateway } from './gateway.ts'
 
@@ -41,7 +41,7 @@ export function operationsOf({ paths }: Document): [string, Operation][] {
   )
 }
 
-/** `check` gives the promise of the document that an answer breaks, or null. */
+/** `check` returns the rule of the document that an answer breaks, or null. */
 export function createChecker(document: Document) {
   const ajv = new Ajv2020({ strict: false })
   ajv.addSchema({ $id: 'document', components: document.components })
@@ -51,12 +51,12 @@ export function createChecker(document: Document) {
     const operation = document.paths[path]?.[method.toLowerCase()]
     if (!operation) return `${method} ${path} is not in the document`
     const described = operation.responses[response.status]
-    if (!described) return `${method} ${path} says nothing of ${response.status}`
+    if (!described) return `${method} ${path} does not document ${response.status}`
     const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? ''
     const text = await response.text()
     if (described.content === undefined) return text === '' ? null : `${response.status} should have no content`
     const media = described.content[type]
-    if (!media) return `${method} ${path} ${response.status} says nothing of ${type}`
+    if (!media) return `${method} ${path} ${response.status} does not document ${type}`
     const schema = JSON.parse(JSON.stringify(media.schema).replaceAll('"#/components', '"document#/components'))
     const isJson = type.endsWith('json')
     if (!ajv.validate(schema, isJson ? JSON.parse(text) : text)) return `${method} ${path}: ${ajv.errorsText()}`

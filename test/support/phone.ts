@@ -1,4 +1,5 @@
-/** A phone with the mini-program client on it, a network it can lose, the gateway, and a business service. */
+/** A phone with the mini-program client on it, a network it can lose, the gateway, and a
+ *  business service. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Test } from 'tap'
 import type { Client, ClientOptions } from '../../miniprogram/miniprogram_dist/index.d.ts'
@@ -17,13 +18,13 @@ export interface PhoneOptions extends TestWxOptions {
 export interface Phone {
   readonly upstream: TestUpstream
   readonly gateway: TestGateway
-  /** The gateway's; the phone has its own. */
+  /** The gateway's clock; the phone has its own. */
   readonly clock: TestClock
   readonly wire: Wire
   readonly wx: TestWx
   readonly program: MiniProgram & ClientModule
   readonly client: Client
-  /** The mini-program ends and begins again; its storage stays. */
+  /** The mini-program ends and starts again; its storage stays. */
   restart(options?: Partial<ClientOptions>): Client
 }
 
@@ -43,7 +44,7 @@ export async function startPhone(t: Test, options: PhoneOptions = {}): Promise<P
     return { program, client: program.createClient({ baseUrl: wire.url, ...more }) }
   }
   const { program, client } = start()
-  // Whatever a test does: no token in an address, and nothing in the console.
+  // In every test: no token in an address, and no output on the console.
   t.teardown(() => {
     for (const { url } of wx.sent) if (/ey[A-Za-z0-9_-]{10}|token=/.test(url)) t.fail(`a token in ${url}`)
     for (const line of program.logged) t.fail(`logged: ${JSON.stringify(line)}`)
@@ -51,7 +52,7 @@ export async function startPhone(t: Test, options: PhoneOptions = {}): Promise<P
   return { upstream, gateway, clock, wire, wx, program, client, restart: (more) => start(more).client }
 }
 
-/** What a promise was rejected with, or null. */
+/** The rejection of a promise, or null. */
 export async function rejection(promise: Promise<unknown>): Promise<Record<string, unknown> | null> {
   try {
     await promise

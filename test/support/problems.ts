@@ -1,4 +1,4 @@
-/** The one shape of every error, looked at from outside. */
+/** Checks the common form of errors from outside. */
 import type { Test } from 'tap'
 import { type Action, catalogue, type ErrorCode } from '../../src/errors.ts'
 
@@ -8,7 +8,7 @@ export async function isProblem(t: Test, response: Response, code: ErrorCode, me
   const { status, action } = catalogue[code]
   t.equal(response.status, status, `${message}: status`)
   t.match(response.headers.get('content-type'), /^application\/problem\+json/, `${message}: type`)
-  t.equal(response.headers.get('cache-control'), 'no-store', `${message}: not to be kept`)
+  t.equal(response.headers.get('cache-control'), 'no-store', `${message}: not to be stored`)
   t.match(parse(text), { code, status, action: action as Action, type: `urn:wxgate:error:${code}` }, `${message}: body`)
   t.match(parse(text), { title: /./, detail: /./, request_id: /^[\w-]{8,}/ }, `${message}: texts`)
   const after = response.headers.get('retry-after')

@@ -1,4 +1,4 @@
-/** `wxgate` as a process of its own, ended with the test. */
+/** `wxgate` as a separate process, ended with the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -54,13 +54,13 @@ export function writeConfig(t: Teardown, config: unknown): { folder: string; fil
   return { folder, file }
 }
 
-/** Below those that systems give to outgoing connections, so that only other tests could take one meanwhile. */
+/** Below the ports of outgoing connections, so that only other tests can take one meanwhile. */
 const FIRST_PORT = 10_000
-/** With 10,000 above them free as well: a Redis Cluster talks there. */
+/** The port 10,000 higher is free too: a Redis Cluster uses it. */
 const PORTS = 10_000
 let nextPort = (process.pid * 61) % PORTS
 
-/** A port that was free a moment ago, and that this process gives out once. */
+/** A port that was free a moment ago, returned once per process. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = FIRST_PORT + (nextPort++ % PORTS)
@@ -73,7 +73,8 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Asks until the answer has the status (0: no answer), at most for `PATIENCE` milliseconds. @returns The last status. */
+/** Requests until the answer has the status (0: no answer), at most for `PATIENCE`
+ *  milliseconds. @returns The last status. */
 export async function untilStatus(url: string, status: number): Promise<number> {
   const deadline = performance.now() + PATIENCE
   for (;;) {
@@ -83,7 +84,7 @@ export async function untilStatus(url: string, status: number): Promise<number> 
   }
 }
 
-/** 0 when there is no answer. */
+/** 0 without an answer. */
 export function statusOf(url: string): Promise<number> {
   return fetch(url).then(
     async (response) => {

@@ -1,4 +1,4 @@
-/** nginx, Caddy and HAProxy as processes of their own, with the files of examples/proxies. */
+/** nginx, Caddy and HAProxy as separate processes, with the files of examples/proxies. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,7 @@ import { findProgram } from './programs.ts'
 import { openClient } from './raw-client.ts'
 import { PATIENCE } from './until.ts'
 
-/** What to put in the place of addresses, ports and paths of a sample. */
+/** Replacements for addresses, ports and paths of a sample. */
 export type Replacements = Readonly<Record<string, string>>
 
 /** A file of examples/proxies; every replacement must be in it. */

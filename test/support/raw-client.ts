@@ -1,4 +1,5 @@
-/** HTTP/1 as bytes: a client sends what no library would, and tells the responses apart as a strict reader does. */
+/** HTTP/1 as bytes: a client that sends bytes no library would send, and separates responses
+ *  strictly. */
 import { connect, type Socket } from 'node:net'
 import type { Teardown } from './listen.ts'
 import { type RawResponse, readResponse } from './raw-response.ts'
@@ -8,11 +9,12 @@ import { PATIENCE, until } from './until.ts'
 export interface RawClient {
   readonly socket: Socket
   send(bytes: string | Buffer): void
-  /** The next whole response (1xx left out); rejects when the connection ends before it is whole, or after `PATIENCE`. */
+  /** The next complete response (1xx left out); rejects when the connection ends before, or
+   *  after `PATIENCE`. */
   response(method?: string): Promise<RawResponse>
-  /** Takes the head of the next response, and leaves what follows. */
+  /** Reads the head of the next response, and leaves the rest. */
   head(): Promise<string>
-  /** Everything received and not taken as a response yet. */
+  /** Everything received and not yet read as a response. */
   readonly pending: string
   /** Resolves when the connection is closed from the other side or broken. */
   readonly closed: Promise<void>
@@ -104,7 +106,7 @@ export interface RawExchange {
   readonly interim: readonly number[]
   /** Whether the server ended the connection. */
   readonly isClosed: boolean
-  /** Bytes that are no whole response. */
+  /** Bytes that are not a complete response. */
   readonly rest: string
   /** All that was received. */
   readonly text: string
@@ -119,7 +121,8 @@ export interface ExchangeOptions {
   readonly bodiless?: readonly number[]
 }
 
-/** Writes each part in turn, and reads until there are enough responses or the server ends the connection. */
+/** Writes each part in turn, and reads until there are enough responses or the server ends the
+ *  connection. */
 export function exchange(
   port: number,
   parts: string | Buffer | readonly (string | Buffer)[],

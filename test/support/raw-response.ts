@@ -1,9 +1,9 @@
 /** One HTTP/1 response at the start of a text. */
 
 export interface RawResponse {
-  /** 0 for a line that is none of HTTP/1. */
+  /** 0 for a line that is not HTTP/1. */
   readonly status: number
-  /** As they came, with lower-case names; several of one name are joined by ", ". */
+  /** As received, with lower-case names; several of one name are joined by ", ". */
   readonly headers: Readonly<Record<string, string>>
   /** Latin-1. */
   readonly body: string
@@ -11,7 +11,8 @@ export interface RawResponse {
   header(name: string): string
 }
 
-/** @param isBodiless It answers HEAD. @returns Null while it is not whole; `length` counts its bytes. */
+/** @param isBodiless It answers HEAD. @returns Null while it is not whole; `length` counts its
+ *  bytes. */
 export function readResponse(
   text: string,
   { isClosed, isBodiless }: { readonly isClosed: boolean; readonly isBodiless: boolean }

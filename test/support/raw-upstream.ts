@@ -1,4 +1,4 @@
-/** A business service made of bytes: it can answer in ways that no HTTP library would. */
+/** A business service made of bytes: it can answer as no HTTP library would. */
 import { createServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { listen, type Teardown } from './listen.ts'
@@ -13,7 +13,8 @@ export interface RawUpstream {
   readonly accepted: number
 }
 
-/** @param answer Called with each request head (bodies of requests are not understood); `count` starts at 1. */
+/** @param answer Called with each request head (bodies of requests are not understood); `count`
+ *  starts at 1. */
 export async function startRawUpstream(
   t: Teardown,
   answer: (socket: Socket, head: string, count: number) => void,
@@ -25,7 +26,7 @@ export async function startRawUpstream(
   const onConnection = (socket: Socket) => {
     accepted++
     sockets.add(socket)
-    // What a test writes is to be on the wire when it says so.
+    // A test's bytes must be on the wire at once.
     socket.setNoDelay(true)
     let received = ''
     socket.on('error', () => {})
@@ -42,7 +43,7 @@ export async function startRawUpstream(
     })
   }
   const server = tls ? createTlsServer(tls, onConnection) : createServer(onConnection)
-  // A client that breaks the handshake off is part of the test.
+  // A client may break off the handshake as part of the test.
   server.on('tlsClientError', () => {})
   const port = await listen(t, server)
   return {

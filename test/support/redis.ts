@@ -1,4 +1,5 @@
-/** A real redis-server for a test: on a free port of 127.0.0.1, in a folder of its own, gone when the test is. */
+/** A real redis-server for a test: on a free port of 127.0.0.1, in its own folder, removed with
+ *  the test. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -18,13 +19,14 @@ export interface RedisServer {
   resume(): void
   /** SIGKILL. Resolves when the process is gone. */
   kill(): Promise<void>
-  /** The same port and the same folder. Resolves when it answers (also "still loading" or "who are you"). */
+  /** The same port and the same folder. Resolves when it answers (also "still loading" or "who
+   *  are you"). */
   start(...moreArgs: string[]): Promise<void>
   /** SIGKILL, and the folder is removed. */
   remove(): Promise<void>
 }
 
-/** Null, with a comment, when this machine has no redis-server; in CI that is a failure. */
+/** Null, with a comment, without redis-server on this machine; in CI that is a failure. */
 export async function startRedis(t: Test, ...args: string[]): Promise<RedisServer | null> {
   if (!hasRedis(t)) return null
   const server = await launchRedis(...args)
@@ -39,7 +41,7 @@ export function hasRedis(t: Test): boolean {
   return false
 }
 
-/** A Sentinel that watches one master under the name `wx`, and whose vote alone decides. */
+/** A Sentinel that watches one master under the name `wx`, and decides alone. */
 export async function startSentinel(t: Test, master: RedisServer): Promise<RedisServer> {
   const server = await launch((port, folder) => {
     const file = join(folder, 'sentinel.conf')
@@ -58,7 +60,7 @@ export async function startSentinel(t: Test, master: RedisServer): Promise<Redis
   return server
 }
 
-/** For benchmarks and for tests that look after the server themselves. Throws when there is no redis-server. */
+/** For benchmarks and tests that manage the server themselves. Throws without redis-server. */
 export function launchRedis(...args: string[]): Promise<RedisServer> {
   return launch((port, folder) => ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...args])
 }
@@ -111,7 +113,7 @@ async function launch(argsFor: (port: number, folder: string) => string[]): Prom
   return server
 }
 
-/** One command past every client of ours, written inline; the answer is raw RESP. */
+/** Sends one command inline, without any client of the gateway; the answer is raw RESP. */
 export function askRedis(port: number, command: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(`${command}\r\n`))

@@ -14,7 +14,7 @@ export const NOTHING_ALLOWED: RouteConfig['allow'] = {
   getBody: false
 }
 
-/** A route with everything left at its default but what the test is about. */
+/** A route with defaults except for the tested settings. */
 export function route(path: string, settings: Partial<RouteConfig> = {}): RouteConfig {
   return {
     path,
@@ -58,7 +58,7 @@ const leniency = fc.record({
   getBody: fc.boolean()
 })
 
-/** Tables with one route a path, most of them without opt-ins. */
+/** Tables with one route per path, most of them without opt-ins. */
 export const routeTable = fc
   .uniqueArray(
     fc.record({
@@ -140,7 +140,7 @@ const scrap = fc.constantFrom(
   '%ef%bc%85'
 )
 
-/** A target that starts from a path of the table and is then spoiled in a few places. */
+/** A target that starts from a path of the table and is changed in a few places. */
 export function hostileTarget(routes: readonly RouteConfig[]): fc.Arbitrary<string> {
   const paths = routes.map(({ path }) => path)
   const start = fc.tuple(fc.constantFrom(...paths, '/'), fc.constantFrom('', '/', '/y', '/y/z', '/admin'))

@@ -1,4 +1,4 @@
-/** The sandbox as a mini-program team would use it: over HTTP, and nothing else. */
+/** The sandbox as a mini-program team uses it: over HTTP only. */
 
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/server.ts'
 import { createTestClock, type TestClock } from './clock.ts'

@@ -30,7 +30,7 @@ export async function selftest(
 export const command = (args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> =>
   wxgate(['selftest', ...args], { env })
 
-/** Answers by what a whole request looks like, and goes on to the next one. */
+/** Answers whenever the text looks like a whole request, and continues with the next one. */
 export async function startNaive(
   t: Teardown,
   answer: (request: string, socket: Socket) => string | null

@@ -1,4 +1,4 @@
-/** What every store must do, whatever is behind it: title of the rule, and how to see that it holds. */
+/** The rules of every store: title of the rule, and its check. */
 import type { Test } from 'tap'
 import type { Store } from '../../src/store/port.ts'
 
@@ -8,12 +8,12 @@ export interface Opened {
   readonly store: Store
   /** Another Store object on the same state; for memory, which cannot be shared, the same one. */
   readonly twin: Store
-  /** Lets so many milliseconds pass. */
+  /** Lets this many milliseconds pass. */
   pass(milliseconds: number): Promise<void>
 }
 
 export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Promise<void>>> = {
-  async 'a record is what was written last, for everybody, until it is deleted'(t, { store, twin }) {
+  async 'a record is the last written value, for every reader, until it is deleted'(t, { store, twin }) {
     t.equal(await store.get('a'), undefined)
     await store.set('a', 'one', HOUR)
     await store.set('b', 'other', HOUR)
@@ -25,7 +25,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.equal(await store.get('b'), 'other')
   },
 
-  async 'a record is gone when its time is up, for every operation'(t, { store, pass }) {
+  async 'a record is gone when its time is over, for every operation'(t, { store, pass }) {
     const keys = ['get', 'delete', 'absent', 'swap', 'count']
     for (const key of keys) await store.set(key, '7', 60)
     await store.set('long', 'stays', HOUR)
@@ -40,7 +40,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.equal(await store.get('long'), 'stays')
   },
 
-  async 'writing again starts the time of a record again'(t, { store, pass }) {
+  async 'another write restarts the time of a record'(t, { store, pass }) {
     for (const key of ['set', 'swap']) await store.set(key, 'a', 80)
     await pass(50)
     await store.set('set', 'b', 80)
@@ -63,7 +63,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.equal(await store.get('century'), 'x')
   },
 
-  async 'of 50 racing setIfAbsent exactly one wins, and its value stands'(t, { store, twin }) {
+  async 'of 50 racing setIfAbsent exactly one wins, and its value stays'(t, { store, twin }) {
     const racers = Array.from({ length: 50 }, (_, index) => index)
     const won = await Promise.all(
       racers.map((index) => (index % 2 ? store : twin).setIfAbsent('race', `value ${index}`, HOUR))
@@ -117,7 +117,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.equal(await twin.get('hits'), '1')
   },
 
-  async 'values come back as they were: empty, Chinese, emoji, control characters, 1 MiB'(t, { store, twin }) {
+  async 'values come back unchanged: empty, Chinese, emoji, control characters, 1 MiB'(t, { store, twin }) {
     const values = [
       '',
       ' ',
@@ -140,7 +140,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     }
   },
 
-  async 'keys that look alike, look odd or look like ours are different keys'(t, { store, twin }) {
+  async "keys that look alike, look odd or look like the store's own are different keys"(t, { store, twin }) {
     const keys = [
       'a',
       'A',
@@ -217,7 +217,7 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.strictSame((await store.readFeed('', 10)).entries, ['long first', 'long 0', 'long 1', 'long 2', 'long 3', 'last'])
   },
 
-  async 'a short-lived entry does not take a long-lived one with it'(t, { store, pass }) {
+  async 'a short-lived entry does not remove a long-lived one'(t, { store, pass }) {
     await store.appendFeed('long', HOUR)
     await store.appendFeed('short', 30)
     await pass(40)

@@ -1,8 +1,8 @@
-/** Opening a store with a short deadline, and watching it fail and come back. */
+/** Opens a store with a short deadline, and watches it fail and recover. */
 import type { Test } from 'tap'
 import { openStore } from '../../src/store/open.ts'
 import { createTestClock } from './clock.ts'
-// Loaded before the clock starts: reading its client from the disk is no part of the deadline.
+// Loaded before the clock starts: reading its client from the disk is not part of the deadline.
 import '../../src/store/redis.ts'
 import type { Store } from '../../src/store/port.ts'
 import { quietLog } from './store.ts'
@@ -18,7 +18,7 @@ export async function openImpatiently(t: Test, url: string, timeout = TIMEOUT) {
   return { store, log }
 }
 
-/** Every operation fails with a StoreError. A server that never answers holds none of them up. */
+/** Every operation fails with a StoreError. A server that never answers delays none of them. */
 export async function assertAway(t: Test, store: Store, message: RegExp): Promise<void> {
   const outcomes = await Promise.allSettled([
     store.get('a'),
@@ -33,7 +33,7 @@ export async function assertAway(t: Test, store: Store, message: RegExp): Promis
   for (const outcome of outcomes) {
     const error = outcome.status === 'rejected' ? outcome.reason : undefined
     t.match(error, { name: 'StoreError', message })
-    t.equal(error?.cause, undefined, 'nothing of the client, which may repeat credentials, is handed on')
+    t.equal(error?.cause, undefined, 'no text of the client, which may repeat credentials, is passed on')
   }
 }
 

@@ -1,7 +1,7 @@
-/** A log that remembers, for tests of the stores. */
+/** A log that remembers its lines, for tests of the stores. */
 import type { Log } from '../../src/telemetry/log.ts'
 
-/** Every line is the message after what was logged with it, as JSON. */
+/** Every line is the message followed by its fields as JSON. */
 export function quietLog(): Log & { readonly lines: string[] } {
   const lines: string[] = []
   const note = (...args: unknown[]) => {

@@ -1,5 +1,5 @@
-/** Kills a real gateway process at random moments while people log in, refresh and log out, and looks afterwards whether
- *  everything that was answered still holds. */
+/** Kills a real gateway process at random moments while users log in, refresh and log out, and
+ *  checks afterwards that everything answered still holds. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,7 +17,8 @@ const WORKERS = 8
 
 export interface SurvivalOptions {
   readonly kills: number
-  /** Redis to use, and whether it is killed as well, in every other round. Null: a SQLite file of its own. */
+  /** The Redis to use, and whether it is also killed, in every other round. Null: a separate
+   *  SQLite file. */
   readonly redis: { readonly server: RedisServer; readonly isKilled: boolean } | null
   /** Milliseconds after which no further kill is begun. */
   readonly limit?: number
@@ -25,23 +26,23 @@ export interface SurvivalOptions {
 
 export interface SurvivalReport {
   readonly kills: number
-  /** Answered, and looked at again after the kill. */
+  /** Answered calls, checked again after the kill. */
   readonly logins: number
   readonly refreshes: number
   readonly logouts: number
-  /** Of these, whatever did not hold, as sentences. */
+  /** Descriptions of those that did not hold. */
   readonly lost: readonly string[]
   /** Requests that the kill left without an answer. */
   readonly unanswered: number
 }
 
-/** What the client knows of one session after the last answer it got. */
+/** The client's knowledge of one session after the last answer. */
 interface Known {
   readonly name: string
   refreshToken: string
   hasEnded: boolean
   wasRefreshed: boolean
-  /** Sent, and nothing heard: the refresh or logout may or may not have happened. */
+  /** Sent without an answer: the refresh or logout may or may not have happened. */
   isUnsure: boolean
 }
 
@@ -107,7 +108,7 @@ function exitOf(child: ChildProcess): Promise<unknown> {
 async function startGateway(file: string, edge: string): Promise<ChildProcess> {
   const child = spawn(process.execPath, [MAIN, 'run', '-c', file], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    // What the test runner asks of its own processes is none of the gateway's business.
+    // The test runner's variables must not reach the gateway.
     env: { PATH: process.env.PATH }
   })
   let output = ''
@@ -134,7 +135,7 @@ interface Reply {
   readonly body: { access_token?: string; refresh_token?: string; code?: string }
 }
 
-/** Null when the connection broke before the whole answer was there. */
+/** Null when the connection broke before the complete answer. */
 async function ask(edge: string, path: string, body: object, token?: string): Promise<Reply | null> {
   try {
     const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) }
@@ -180,7 +181,7 @@ async function refreshOnce(edge: string, session: Known, counts: Counts): Promis
     session.refreshToken = reply.body.refresh_token
     session.wasRefreshed = true
   }
-  // Whether or not it happened: within ten seconds the same token gets the same answer.
+  // In either case: within ten seconds the same token gets the same answer.
 }
 
 async function lookAgain(

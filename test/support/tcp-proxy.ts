@@ -1,4 +1,4 @@
-/** A TCP proxy that can turn slow or deaf, for tests of what hangs between us and a server. */
+/** A TCP proxy that can turn slow or silent, for tests of a hanging network. */
 import { connect, createServer, type Socket } from 'node:net'
 
 export interface TcpProxy {
@@ -7,7 +7,7 @@ export interface TcpProxy {
   targetPort: number
   /** Milliseconds added to every answer. */
   delay: number
-  /** Accepts connections and bytes, and passes nothing on. What it swallowed is lost. */
+  /** Accepts connections and bytes, and forwards nothing. These bytes are lost. */
   isDeaf: boolean
   close(): Promise<void>
 }

@@ -8,7 +8,8 @@ export interface TestTimers {
   }
   /** Milliseconds that have passed. */
   readonly now: number
-  /** Lets time pass, timer by timer, until the promise is settled. Gives its value, or throws its error. */
+  /** Lets time pass, timer by timer, until the promise is settled. Returns its value, or throws
+   *  its error. */
   until<T>(promise: Promise<T>): Promise<T>
   /** Lets this much time pass. */
   advance(ms: number): Promise<void>
@@ -19,7 +20,7 @@ export function createTimers(): TestTimers {
   let now = 0
   let ids = 0
 
-  /** Runs the next timer that is due by then. Gives false when there is none. */
+  /** Runs the next timer that is due. Returns false without one. */
   function runNext(by: number): boolean {
     let next: number | undefined
     for (const [id, { at }] of pending) {
@@ -53,7 +54,7 @@ export function createTimers(): TestTimers {
       for (;;) {
         await idle()
         if (isSettled) return promise
-        if (!runNext(Number.POSITIVE_INFINITY)) throw new Error('nothing is left that could settle the promise')
+        if (!runNext(Number.POSITIVE_INFINITY)) throw new Error('no timer is left that could settle the promise')
       }
     },
     async advance(ms) {
@@ -65,7 +66,7 @@ export function createTimers(): TestTimers {
   }
 }
 
-/** Lets callbacks and promises run that wait for no timer. */
+/** Lets callbacks and promises run that need no timer. */
 export async function idle(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
 }

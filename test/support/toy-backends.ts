@@ -1,9 +1,9 @@
-/** Small models of how servers read the path of a request, each as lenient as some real one is or was. None shares code with
- *  the gateway. */
+/** Small models of how servers read the path of a request, each as lenient as a real one is or
+ *  was. They share no code with the gateway. */
 
 export interface ToyBackend {
   readonly name: string
-  /** Whether it takes "/Admin" for "/admin". */
+  /** True when it reads "/Admin" as "/admin". */
   readonly ignoresCase: boolean
   /** The path by which it would choose a handler; null when it refuses the request. */
   read(target: string): string | null
@@ -12,7 +12,7 @@ export interface ToyBackend {
 /** Without the query. */
 const pathOf = (target: string) => target.split('?', 1)[0] ?? ''
 
-/** Each triplet by itself: what is no triplet stays. */
+/** Each triplet by itself: other text stays. */
 function percentDecode(text: string): string {
   const bytes: number[] = []
   for (let index = 0; index < text.length; index++) {
@@ -68,7 +68,7 @@ export const toyBackends: readonly ToyBackend[] = [
     read: (target) => attempt(() => decodeURIComponent(new URL(target, 'http://backend').pathname))
   },
   {
-    name: 'Express: the path as it came, any case',
+    name: 'Express: the path unchanged, any case',
     ignoresCase: true,
     read: pathOf
   },
@@ -78,12 +78,12 @@ export const toyBackends: readonly ToyBackend[] = [
     read: (target) => percentDecode(pathOf(target))
   },
   {
-    name: 'Tomcat: parameters off, decoded, slashes merged, dots resolved',
+    name: 'Tomcat: parameters removed, decoded, slashes merged, dots resolved',
     ignoresCase: false,
     read: (target) => resolveDots(mergeSlashes(percentDecode(withoutParameters(pathOf(target))).replaceAll('\\', '/')))
   },
   {
-    name: 'Spring: decoded, then parameters off, any case',
+    name: 'Spring: decoded, then parameters removed, any case',
     ignoresCase: true,
     read: (target) => resolveDots(mergeSlashes(withoutParameters(percentDecode(pathOf(target)))))
   },
@@ -116,7 +116,7 @@ export const toyBackends: readonly ToyBackend[] = [
     }
   },
   {
-    name: 'PHP: urldecode twice, cut at what looks like a query',
+    name: 'PHP: urldecode twice, cut at a query',
     ignoresCase: false,
     read(target) {
       const once = percentDecode(pathOf(target))

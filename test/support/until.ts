@@ -1,10 +1,10 @@
-/** Waiting for a condition. */
+/** Waits for a condition. */
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Longest wait in milliseconds. A guard against hanging, and no measure of speed: a busy machine takes its time. */
+/** Longest wait in milliseconds. It guards against hanging and measures no speed. */
 export const PATIENCE = 100_000
 
-/** Asks again and again; rejects with the condition's text when it has not come true after `PATIENCE`. */
+/** Asks repeatedly; rejects with the condition's text when it is not true after `PATIENCE`. */
 export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + PATIENCE
   while (!(await isSo())) {

@@ -1,11 +1,11 @@
-/** A business service that remembers what reached it. */
+/** A business service that records its requests. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { listen, type Teardown } from './listen.ts'
 
 export interface Seen {
   readonly method: string
   readonly url: string
-  /** Name and value in turns, as they came. */
+  /** Name and value in turns, as received. */
   readonly rawHeaders: readonly string[]
   readonly headers: IncomingMessage['headers']
   readonly body: string

@@ -1,4 +1,5 @@
-/** What the mini-program of a sandbox user would send: open data under the user's session_key, and phone codes. */
+/** Data that the mini-program of a sandbox user would send: open data under the user's
+ *  session_key, and phone codes. */
 import { APPID, type TestGateway } from './gateway.ts'
 
 export interface SandboxOpenData {

@@ -1,4 +1,4 @@
-/** A real client against the real sandbox, over sockets, with time standing still and the log kept. */
+/** A real client against the real sandbox, over sockets, with a frozen clock and the log kept. */
 
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { lookup } from 'node:dns'
@@ -20,7 +20,7 @@ export function createTestLog(): { log: Log; lines: string[] } {
   return { log, lines }
 }
 
-/** Sealing as the gateway does it, under a key of this process. */
+/** Seals as the gateway does, under a key of this process. */
 export function createTestSealer(): TokenSealer {
   const key = randomBytes(32)
   return {

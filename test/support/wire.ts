@@ -1,4 +1,4 @@
-/** The network between a phone and the gateway: writes down what goes over it, and can lose it. */
+/** The network between a phone and the gateway: records its traffic, and can lose it. */
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { listen, type Teardown } from './listen.ts'
@@ -10,8 +10,9 @@ export interface OnWire {
   readonly body: string
 }
 
-/** `lose-request`: the gateway never sees it. `lose-answer`: it does, and the connection breaks before the answer.
- *  `hang`: it does not see it, and nothing comes back. Else what somebody on the way answers. */
+/** `lose-request`: the gateway never receives it. `lose-answer`: it does, and the connection
+ *  breaks before the answer. `hang`: it does not, and no answer comes. Otherwise the answer of a
+ *  machine on the way. */
 export type WireFault =
   | 'lose-request'
   | 'lose-answer'
@@ -21,9 +22,9 @@ export type WireFault =
 export interface Wire {
   readonly url: string
   readonly requests: OnWire[]
-  /** How often this path was asked for. */
+  /** Number of requests for this path. */
   count(path: string): number
-  /** Asked for each request. */
+  /** Called for each request. */
   fault: (request: OnWire) => WireFault | null
 }
 

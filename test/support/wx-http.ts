@@ -61,7 +61,8 @@ export async function follow(
   }
 }
 
-/** Puts `data` of a GET into the query, and of other methods into the body in the form that content-type names. */
+/** Puts `data` of a GET into the query, and of other methods into the body in the form that
+ *  content-type names. */
 export function encodeRequest(method: string, { url, data }: WxRequestOptions, header: Record<string, string>) {
   const given = Object.entries(header).find(([name]) => name.toLowerCase() === 'content-type')?.[1]
   const type = given === undefined ? 'application/json' : null
@@ -96,7 +97,7 @@ export function encodeMultipart({ name, filePath, formData = {} }: WxUploadOptio
   return { body, type: `multipart/form-data; boundary=${boundary}` }
 }
 
-/** Gives the body in the form that `dataType` and `responseType` name. */
+/** Returns the body in the form that `dataType` and `responseType` name. */
 export function decode(body: Buffer, dataType: string, responseType: string): unknown {
   if (responseType === 'arraybuffer') return toArrayBuffer(body)
   const text = body.toString('utf8')

@@ -34,7 +34,8 @@ export interface Sent {
 export interface WxNetwork extends Pick<Wx, 'request' | 'uploadFile' | 'downloadFile'> {
   readonly sent: Sent[]
   readonly peak: number
-  /** Returns the headers that are sent; null when WeChat refuses the call, whose `fail` is then called. */
+  /** Returns the headers to send; null when WeChat refuses the call, whose `fail` is then
+   *  called. */
   check(kind: Sent['kind'], options: Network, method: string): Record<string, string> | null
   setHidden(isHidden: boolean): void
   close(): void
@@ -44,7 +45,7 @@ export interface WxNetworkOptions {
   readonly domains: readonly string[] | undefined
   readonly interruptAfter: number
   readonly files: Map<string, Buffer>
-  /** Called with the rule of WeChat that was broken. */
+  /** Called with the broken rule of WeChat. */
   readonly forbid: (rule: string) => void
 }
 
@@ -120,7 +121,7 @@ export function createWxNetwork({ domains, interruptAfter, files, forbid }: WxNe
     }
   }
 
-  /** Refuses calls that WeChat refuses before it sends anything. */
+  /** Refuses the calls that WeChat refuses before sending. */
   function check(kind: Sent['kind'], options: Network, method: string): Record<string, string> | null {
     const header: Record<string, string> = {}
     for (const [name, value] of Object.entries(options.header ?? {})) {

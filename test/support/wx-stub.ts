@@ -1,4 +1,5 @@
-/** A `wx` without a network: logs in by itself, and answers all other requests as a test says. */
+/** A `wx` without a network: logs in by itself, and answers all other requests by a function of
+ *  the test. */
 import type {
   Wx,
   WxDownloadOptions,
@@ -9,16 +10,17 @@ import type {
 import { startClient } from './mini-program.ts'
 import { createTimers } from './timers.ts'
 
-/** What wx calls back: a failure, an answer, or nothing ever. */
+/** The callback of wx: a failure, an answer, or none. */
 export type StubAnswer = { errMsg: string; errno?: number } | { statusCode: number; data?: unknown } | null
 
 export type StubRequest = Partial<WxRequestOptions & WxUploadOptions & WxDownloadOptions> & { url: string }
 
 export interface StubWx extends Wx {
-  /** Functions that were called, and paths that were asked for, in order. */
+  /** Called functions and requested paths, in order. */
   readonly calls: string[]
   readonly requests: StubRequest[]
-  /** Decides about each request; by default the gateway logs in and the business service says 200. */
+  /** Decides about each request; by default the gateway logs in and the business service
+   *  answers 200. */
   answer: (request: StubRequest, path: string) => StubAnswer
 }
 

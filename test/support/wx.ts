@@ -1,5 +1,5 @@
-/** A `wx` over node:http with the functions that the client uses. It behaves as the base library does, and fails the test when
- *  the client breaks a limit of WeChat. */
+/** A `wx` over node:http with the functions that the client uses. It behaves as the base
+ *  library does, and fails the test when the client breaks a limit of WeChat. */
 import { WebSocket } from 'undici'
 import type { Wx, WxSocketTask } from '../../miniprogram/miniprogram_dist/index.d.ts'
 import type { Teardown } from './listen.ts'
@@ -15,7 +15,7 @@ export interface TestWxOptions {
   readonly storage?: Map<string, string>
   /** Origins that the mini-program may call. Default: all. */
   readonly domains?: readonly string[]
-  /** Milliseconds that a request goes on in the background. A phone gives it five seconds. */
+  /** Milliseconds that a request continues in the background. A phone gives it five seconds. */
   readonly interruptAfter?: number
 }
 
@@ -26,9 +26,9 @@ export interface TestWx extends Wx {
   readonly files: Map<string, Buffer>
   /** Number of calls of wx.login and wx.checkSession. */
   readonly calls: { login: number; checkSession: number }
-  /** Largest number of requests, uploads and downloads under way at once. */
+  /** Largest number of requests, uploads and downloads at once. */
   readonly peak: number
-  /** Codes that wx.login gives before it makes new ones. */
+  /** Codes that wx.login returns before it makes new ones. */
   readonly codes: string[]
   isSessionKeyValid: boolean
   isLoginBroken: boolean

@@ -21,7 +21,7 @@ function createTestMetrics(): Metrics {
 
 const request = (path: string | null, status: number) => ({ route: path === null ? null : { path }, status, ms: 3 })
 
-/** Value of the series that is spelled exactly so; null for none. */
+/** Value of the series with exactly this spelling; null without one. */
 function sampleOf(text: string, series: string): number | null {
   const line = text.split('\n').find((one) => one.startsWith(`${series} `))
   return line === undefined ? null : Number(line.slice(series.length + 1))
@@ -76,7 +76,7 @@ test('the first event of a kind is an increase of 1', async (t) => {
   }
 })
 
-test('apps and routes of a reload begin at 0, and those before keep their counts', async (t) => {
+test('apps and routes of a reload start at 0, and earlier ones keep their counts', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   await gateway.call('/public/x')
@@ -93,7 +93,7 @@ test('apps and routes of a reload begin at 0, and those before keep their counts
   t.equal(sampleOf(text, 'wxgate_request_duration_seconds_count{route="/public",status="200"}'), 1)
 })
 
-test('whatever an upstream answers, the label status is a registered code, 499 or a class', async (t) => {
+test('for any answer of an upstream the label status is a registered code, 499 or a class', async (t) => {
   const metrics = createTestMetrics()
   for (let status = 100; status < 1_000; status++) metrics.finished(request('/api', status))
   metrics.finished(request(null, 404))
@@ -165,7 +165,7 @@ async function expectCleanLint(t: Test, program: string, text: string): Promise<
   t.equal(status, 0)
 }
 
-test('promtool has no complaint about the metrics of a process and of a group', async (t) => {
+test('promtool accepts the metrics of a process and of a group', async (t) => {
   const program = findProgram(t, 'promtool')
   if (program === null) return
   const metrics = createTestMetrics()
@@ -176,7 +176,7 @@ test('promtool has no complaint about the metrics of a process and of a group', 
   await expectCleanLint(t, program, await group(metrics, createTestMetrics()))
 })
 
-test('promtool has no complaint about what a gateway answers', async (t) => {
+test('promtool accepts the answer of a gateway', async (t) => {
   const program = findProgram(t, 'promtool')
   if (program === null) return
   const upstream = await startUpstream(t)

@@ -1,4 +1,4 @@
-/** When another target is asked, and when none is. */
+/** Conditions under which another target is tried. */
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
 import { Lease } from '../../src/upstream/attempts.ts'
@@ -49,7 +49,7 @@ test('a request that was sent is repeated only when it is idempotent and has no 
   t.end()
 })
 
-test('a response that began is never asked for again', (t) => {
+test('a response that began is never requested again', (t) => {
   const { targets, lease } = setup()
   const tries = lease()
   tries.next()
@@ -59,7 +59,7 @@ test('a response that began is never asked for again', (t) => {
   t.end()
 })
 
-test('retries.on decides which statuses are asked for again, and retries.attempts how often', (t) => {
+test('retries.on decides which statuses are retried, and retries.attempts how often', (t) => {
   const { targets, lease } = setup({ targets: 3, attempts: 2, on: ['503'] })
   const tries = lease()
   t.equal(tries.next(), targets[0])
@@ -80,7 +80,7 @@ test('retries.on decides which statuses are asked for again, and retries.attempt
   t.end()
 })
 
-test('with attempts: 0 nothing is asked for again', (t) => {
+test('with attempts: 0 nothing is retried', (t) => {
   const tries = setup({ attempts: 0 }).lease()
   tries.next()
   t.equal(tries.failed(refused, false), false)
@@ -117,7 +117,7 @@ test('after all targets were tried each may be tried again', (t) => {
   t.end()
 })
 
-test('an error of the gateway itself is no failure of the target', (t) => {
+test('an error of the gateway itself is not a failure of the target', (t) => {
   const { targets, lease } = setup()
   for (const wasSent of [true, false]) {
     const tries = lease()
@@ -128,7 +128,7 @@ test('an error of the gateway itself is no failure of the target', (t) => {
   t.end()
 })
 
-test('the requests under way are counted once, however often a try is ended', (t) => {
+test('running requests are counted once, however often a try is ended', (t) => {
   const { targets, lease } = setup({ targets: 1 })
   const tries = lease()
   tries.next()

@@ -1,4 +1,4 @@
-/** How the load is shared between targets. */
+/** Balancing between targets. */
 import { test } from 'tap'
 import { type Balance, balanceBy, type Member } from '../../src/upstream/balance.ts'
 import { fakeMembers } from '../support/targets.ts'
@@ -57,7 +57,7 @@ test('hash follows the weights, and spreads requests without a key', (t) => {
   t.end()
 })
 
-test('an empty list has nothing to pick', (t) => {
+test('an empty list picks nothing', (t) => {
   for (const policy of ['roundRobin', 'leastRequests', 'hash'] as const) t.equal(balanceBy(policy)([], 'a'), null)
   t.end()
 })

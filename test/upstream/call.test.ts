@@ -1,4 +1,4 @@
-/** Small calls of the gateway's own. */
+/** The gateway's own small calls. */
 import { lookup } from 'node:dns'
 import { test } from 'tap'
 import { CallFailure, callUpstream } from '../../src/upstream/call.ts'

@@ -1,4 +1,4 @@
-/** How failures are told apart. */
+/** Classification of failures. */
 
 import { test } from 'tap'
 import { errors } from 'undici'
@@ -13,7 +13,7 @@ const cases: readonly (readonly [string, unknown, boolean, string, string])[] = 
   ['a reset during the TLS handshake', withCode('ECONNRESET'), false, 'connect', 'upstream_unreachable'],
   ['no descriptors left', withCode('EMFILE'), false, 'connect', 'upstream_unreachable'],
   [
-    'a certificate that does not fit',
+    'a certificate that does not match',
     withCode('ERR_TLS_CERT_ALTNAME_INVALID'),
     false,
     'connect',
@@ -27,7 +27,7 @@ const cases: readonly (readonly [string, unknown, boolean, string, string])[] = 
   ['bytes that are not HTTP', new errors.HTTPParserError('nonsense'), true, 'other', 'upstream_invalid'],
   ['an error of the gateway', new ApiError('body_too_large', 'too large'), false, 'other', 'body_too_large'],
   ['an error without a code', new Error('the client left'), false, 'other', 'upstream_invalid'],
-  ['a request that undici does not take', new errors.InvalidArgumentError('no'), false, 'other', 'upstream_invalid']
+  ['a request that undici refuses', new errors.InvalidArgumentError('no'), false, 'other', 'upstream_invalid']
 ]
 
 test('a failure has a kind and an error for the client that names no address', (t) => {

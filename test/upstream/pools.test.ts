@@ -7,7 +7,7 @@ import { createFakeClock } from '../support/clock.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import { NO_TLS, targetConfig } from '../support/targets.ts'
 
-test('targets that agree in origin, TLS and connect timeout are one', (t) => {
+test('targets with equal origin, TLS and connect timeout are one', (t) => {
   const pools = createPools({ lookup })
   const target = pools.acquire(targetConfig(1))
   t.equal(pools.acquire({ ...targetConfig(1) }), target)
@@ -30,7 +30,7 @@ test('the last release closes the connections, and none before', async (t) => {
   await pools.close()
 })
 
-test('a reload keeps the state of a target that stays, and lets go of one that does not', async (t) => {
+test('a reload keeps the state of a target that stays, and releases one that does not', async (t) => {
   const pools = createPools({ lookup })
   const clock = createFakeClock()
   const read = (port: number, response: string) =>

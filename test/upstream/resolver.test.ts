@@ -1,4 +1,4 @@
-/** How names become addresses. */
+/** Name resolution. */
 import type { LookupAddress } from 'node:dns'
 import { writeFileSync } from 'node:fs'
 import type { LookupFunction } from 'node:net'
@@ -28,7 +28,7 @@ async function setup(t: Test, zone: Zone, files: Files = {}) {
   return { ...server, clock, lookup, find, folder }
 }
 
-/** Lets sockets and files go on between two looks. */
+/** Lets sockets and files proceed between two checks. */
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5))
 
 function addressesOf(lookup: LookupFunction, name: string, family: 0 | 4 | 6 = 0): Promise<string[]> {
@@ -40,7 +40,7 @@ function addressesOf(lookup: LookupFunction, name: string, family: 0 | 4 | 6 = 0
   })
 }
 
-test('an answer is kept for its time to live, and one question is under way per name', async (t) => {
+test('an answer is kept for its time to live, and a name has one query at a time', async (t) => {
   const { find, asked, clock, zone } = await setup(t, {
     'orders.test': { addresses: ['10.0.0.1', '10.0.0.2'], ttl: 5 }
   })
@@ -69,13 +69,13 @@ test('one name without an answer delays no other name', async (t) => {
   for (const result of await dead) t.match(result, { status: 'rejected', reason: { code: 'ETIMEOUT' } })
 })
 
-test('a silent name server leaves the old address in use; a name that is gone does not', async (t) => {
+test('a silent name server leaves the old address in use; a name that no longer exists does not', async (t) => {
   const { find, clock, zone, asked } = await setup(t, { 'orders.test': { addresses: ['10.0.0.1'], ttl: 1 } })
   t.same(await find('orders.test'), ['10.0.0.1'])
   zone['orders.test'] = 'silence'
   clock.advance(60_000)
   t.same(await find('orders.test'), ['10.0.0.1'])
-  t.equal(asked.length, 1, 'the question goes out behind the answer')
+  t.equal(asked.length, 1, 'the query follows the answer')
   const other = await setup(t, { 'orders.test': { addresses: ['10.0.0.1'], ttl: 1 } })
   await other.find('orders.test')
   delete other.zone['orders.test']
@@ -111,14 +111,14 @@ test('search domains are tried in the order of resolv.conf', async (t) => {
   await t.rejects(find('unknown'), { code: 'ENOTFOUND' })
 })
 
-test('addresses need no question', async (t) => {
+test('addresses need no query', async (t) => {
   const { find, asked } = await setup(t, {})
   t.same(await find('10.0.0.5'), ['10.0.0.5'])
   t.same(await find('::1'), ['::1'])
   t.same(asked, [])
 })
 
-test('the files are read as their manual pages say', (t) => {
+test('the files are read as their manual pages specify', (t) => {
   t.same(
     [...readHosts('\n# all\n127.0.0.1\tlocalhost\n  10.0.0.1 a b#c\nnonsense\n')],
     [
