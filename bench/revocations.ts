@@ -43,7 +43,7 @@ function feedOf(count: number): Pick<Store, 'readFeed'> {
       const entries: string[] = []
       for (let index = from; index < Math.min(count, from + limit); index++)
         entries.push(JSON.stringify(index % 2 ? { s: id(index), x } : { a: APP, u: `o${id(index)}`, e: 1, x }))
-      return { entries, cursor: String(from + entries.length) }
+      return { entries, cursor: String(from + entries.length), hasRestarted: false }
     }
   }
 }

@@ -14,7 +14,7 @@ import type { ProcessIo } from './io.ts'
 import { followConfig } from './reload.ts'
 import { version } from './version.ts'
 import type { WorkerLink } from './worker-link.ts'
-import { SANDBOX_VARIABLE } from './worker-messages.ts'
+import { REPLACEMENT_VARIABLE, SANDBOX_VARIABLE } from './worker-messages.ts'
 
 export interface StartOptions {
   readonly config: GatewayConfig
@@ -61,7 +61,10 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const sandbox = shared === undefined ? await startSandbox(config, log) : null
   const sandboxUrl = shared ?? sandbox?.url ?? null
   const baseDir = source === null ? io.cwd : dirname(source.file)
-  const store = await openStore(config.store, { clock: systemClock, log, baseDir })
+  // The other workers know of ends of sessions that an empty file would not.
+  const mustExist = link !== null && io.env[REPLACEMENT_VARIABLE] !== undefined
+  const { waitReplicas } = config.sessions
+  const store = await openStore(config.store, { clock: systemClock, log, baseDir, mustExist, waitReplicas })
   const gateway = await buildGateway(config, {
     store,
     clock: systemClock,

@@ -1,6 +1,9 @@
 /** Messages between the primary process and its workers. */
 import type { GatewayConfig } from '../config/config.ts'
 
+/** Set for a worker that takes the place of one that died. */
+export const REPLACEMENT_VARIABLE = 'WXGATE_WORKER_REPLACES'
+
 /** From a worker. `starting` asks for the current configuration, `config` reports a newly
  *  applied one. `metrics` carries prom-client's JSON in answer to the primary; `wanted` asks for
  *  the text of the group. */

@@ -5,7 +5,13 @@ import type { GatewayConfig } from '../config/config.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createGroupMetrics } from './group-metrics.ts'
 import type { ProcessIo } from './io.ts'
-import { type FromPrimary, type FromWorker, isMessage, SANDBOX_VARIABLE } from './worker-messages.ts'
+import {
+  type FromPrimary,
+  type FromWorker,
+  isMessage,
+  REPLACEMENT_VARIABLE,
+  SANDBOX_VARIABLE
+} from './worker-messages.ts'
 
 /** A worker that dies earlier has a cause that will probably kill the next one too
  *  (milliseconds). */
@@ -67,7 +73,10 @@ function createGroup({ count, config, log, sandboxUrl }: WorkersOptions): Group 
   function fork({ isReplacement }: { isReplacement: boolean }): void {
     const startedAt = performance.now()
     const hangupsBefore = hangups
-    const worker = cluster.fork(sandboxUrl === null ? {} : { [SANDBOX_VARIABLE]: sandboxUrl })
+    const worker = cluster.fork({
+      ...(sandboxUrl === null ? {} : { [SANDBOX_VARIABLE]: sandboxUrl }),
+      ...(isReplacement ? { [REPLACEMENT_VARIABLE]: '1' } : {})
+    })
     ready.set(worker, false)
     worker.on('error', () => {})
     worker.on('message', (value: unknown) => {

@@ -13,7 +13,7 @@ import { checkRoutes, resolveRoute, routes } from './sections/routes.ts'
 import { checkCredentials, checkSecrets, secrets } from './sections/secrets.ts'
 import { checkServer, resolveServer, server } from './sections/server.ts'
 import { checkService, resolveService, service } from './sections/service.ts'
-import { resolveSessions, sessions } from './sections/sessions.ts'
+import { checkSessions, resolveSessions, sessions } from './sections/sessions.ts'
 import { checkStore, resolveStore, store } from './sections/store.ts'
 import { checkTokens, resolveTokens, tokens } from './sections/tokens.ts'
 import { checkUpstreams, resolveUpstream, upstreams } from './sections/upstreams.ts'
@@ -59,6 +59,7 @@ const rules: readonly ((draft: Draft<Written>, context: RuleContext) => void)[] 
   checkWechat,
   checkTokens,
   checkStore,
+  checkSessions,
   checkUpstreams,
   checkLogin,
   checkRoutes,

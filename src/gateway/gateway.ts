@@ -47,6 +47,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   let config = first
   let generation = await createGeneration(first, shared)
   const retired = new Set<Promise<void>>()
+  revocations.mendWith((end) => generation.mend(end))
   let isClosed = false
 
   const edge = createGatewayServer({
@@ -128,7 +129,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
 
 /** The changed keys that are only read at the start. */
 function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
-  const pick = ({ server, service, store, logging, wechat }: GatewayConfig): Record<string, unknown> => ({
+  const pick = ({ server, service, sessions, store, logging, wechat }: GatewayConfig): Record<string, unknown> => ({
     'server.host': server.host,
     'server.port': server.port,
     'server.workers': server.workers,
@@ -136,6 +137,7 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'server.limits': { ...server.limits, body: 0 },
     'service.host': service.host,
     'service.port': service.port,
+    'sessions.waitReplicas': sessions.waitReplicas,
     store,
     logging,
     'wechat.apiBase': wechat.apiBase

@@ -9,6 +9,7 @@ import { createHeaderNames } from '../http/headers/header-names.ts'
 import { createPeers } from '../http/network.ts'
 import type { Handler } from '../http/server.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { SessionEnding } from '../identity/end-session.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { createCatchAll } from '../proxy/catch-all.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
@@ -34,6 +35,8 @@ export interface Parts
 
 export interface Generation {
   readonly parts: Parts
+  /** Repairs the records behind an end that the store lost. */
+  readonly mend: SessionEnding['mend']
   readonly proxy: ReverseProxy
   readonly authenticator: Authenticator
   readonly edge: Handler
@@ -80,6 +83,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   const noObserver = { finished() {} }
   return {
     parts: { ...shared, ...identity, platforms, config, upstreams },
+    mend: identity.sessionEnding.mend,
     proxy,
     authenticator: identity.authenticator,
     edge: createEdgeHandler({

@@ -60,8 +60,8 @@ export async function borrowIdentity(
   const grants = await borrow('grants', [accessTokens, refreshTokens, accessTtl, refreshTtl], () =>
     createGrants({ accessTokens, refreshTokens, accessTtl, refreshTtl })
   )
-  const sessionEnding = await borrow('session-ending', [sessions, users, sessionKeys], () =>
-    createSessionEnding({ sessions, users, sessionKeys, revocations })
+  const sessionEnding = await borrow('session-ending', [sessions, users, sessionKeys, appIds], () =>
+    createSessionEnding({ sessions, users, sessionKeys, revocations, isConfigured: (id) => appIds.includes(id) })
   )
   return {
     accessTokens,

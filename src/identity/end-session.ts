@@ -1,4 +1,5 @@
 /** Ends sessions in one order for logout, kick, refresh reuse and revoked authorizations. */
+import type { LostEnd } from './lost-ends.ts'
 import type { Revocations } from './revocations.ts'
 import type { SessionKeys } from './session-keys.ts'
 import type { EndReason, Session, Sessions } from './sessions.ts'
@@ -13,11 +14,14 @@ export interface SessionEnding {
   /** Ends every session of the user in one mini-program and wipes the session_key. False for an
    *  unknown user. */
   endAllSessions(appId: string, openId: string): Promise<boolean>
+  /** Repairs the records behind an end that the store lost. */
+  mend(end: LostEnd): Promise<void>
 }
 
 export interface SessionEndingDeps {
   readonly sessions: Pick<Sessions, 'markEnded' | 'forget'>
-  readonly users: Pick<Users, 'endSessions'>
+  readonly users: Pick<Users, 'endSessions' | 'touch'>
+  readonly isConfigured: (appId: string) => boolean
   readonly sessionKeys: Pick<SessionKeys, 'seen' | 'forget'>
   readonly revocations: Pick<Revocations, 'endSession' | 'endUser'>
 }
@@ -27,7 +31,8 @@ export interface SessionEndingDeps {
  *  session that can be refreshed once its feed entry expires, and a client that cannot repeat its
  *  logout. The mark stays in the record until the feed is written, so the next logout, kick or
  *  refresh finds it and ends the session again. */
-export function createSessionEnding({ sessions, users, sessionKeys, revocations }: SessionEndingDeps): SessionEnding {
+export function createSessionEnding(deps: SessionEndingDeps): SessionEnding {
+  const { sessions, users, sessionKeys, revocations, isConfigured } = deps
   return {
     async endSession(session, reason) {
       await sessions.markEnded(session, reason)
@@ -44,6 +49,12 @@ export function createSessionEnding({ sessions, users, sessionKeys, revocations 
       await sessionKeys.forget(keys)
       await revocations.endUser(appId, openId, user.epoch)
       return true
+    },
+
+    async mend(end) {
+      if ('sessionId' in end) await sessions.forget(end.sessionId)
+      // A mini-program that is not configured refreshes nothing.
+      else if (isConfigured(end.appId)) await users.touch(end.appId, end.openId, end.epoch)
     }
   }
 }

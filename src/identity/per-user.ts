@@ -4,6 +4,7 @@
 export interface PerUser<V> {
   get(appId: string, openId: string): V | undefined
   set(appId: string, openId: string, value: V): void
+  entries(): Iterable<readonly [appId: string, openId: string, value: V]>
   /** Drops the values for which `isOver` is true. */
   sweep(isOver: (value: V) => boolean): void
   readonly size: number
@@ -22,6 +23,9 @@ export function createPerUser<V>(): PerUser<V> {
       }
       if (!users.has(openId)) size++
       users.set(openId, value)
+    },
+    *entries() {
+      for (const [appId, users] of apps) for (const [openId, value] of users) yield [appId, openId, value] as const
     },
     sweep(isOver) {
       for (const [appId, users] of apps) {

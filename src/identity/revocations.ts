@@ -4,6 +4,8 @@
 import type { Clock, Timer } from '../clock.ts'
 import type { Store } from '../store/port.ts'
 import type { Log } from '../telemetry/log.ts'
+import { type Entry, parseEntry } from './feed-entry.ts'
+import { createLostEnds, type KnownEnd, type LostEnd } from './lost-ends.ts'
 import { createPerUser } from './per-user.ts'
 import type { Principal, UserStatus } from './principal.ts'
 
@@ -16,10 +18,6 @@ const SWEEP_INTERVAL = 60_000
 /** An entry outlives the longest token by this much (milliseconds): clocks of instances differ,
  *  and a login that races with an end gets its token a moment later. */
 const MARGIN = 60_000
-
-/** `s`: a session ended. `u`: all sessions of a user (openid) of `a` (appid) below epoch `e`
- *  ended. `b`: a user of `a` became bound. `x`: end of the entry's life. */
-type Entry = { x: number } & ({ s: string } | { a: string; u: string; e: number } | { a: string; b: string })
 
 export interface Revocations {
   /** Reads the whole feed, then follows it. Resolves after the first whole reading, even when
@@ -47,6 +45,8 @@ export interface Revocations {
   /** Milliseconds since the feed was last read to its end; Infinity when it never was. */
   age(): number
   configure(limits: RevocationLimits): void
+  /** Repairs the records behind an end that the store lost; without it the feed alone is repaired. */
+  mendWith(mend: (end: LostEnd) => Promise<void>): void
 }
 
 export interface RevocationsOptions extends RevocationLimits {
@@ -77,6 +77,46 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   let isAway = false
   let isTrusted = false
 
+  /** Ends that another process wrote again, with their own end. That process goes on to write them:
+   *  were all to do so, an end would never expire. */
+  const relayed = new Map<string, number>()
+  let mend: (end: LostEnd) => Promise<void> = async () => {}
+
+  const lostEnds = createLostEnds({
+    mend: (end) => mend(end),
+    async append({ end, ttl }) {
+      const what = 'sessionId' in end ? { s: end.sessionId } : { a: end.appId, u: end.openId, e: end.epoch }
+      await store.appendFeed(JSON.stringify({ ...what, x: clock.now() + ttl, r: 1 }), ttl)
+    },
+    log
+  })
+
+  /** Ends that tokens in use may still need, and that no other process writes again. */
+  function* knownEnds(): Iterable<KnownEnd> {
+    const soon = clock.monotonic() + MARGIN
+    const ttlOf = (until: number) => until - clock.monotonic()
+    for (const [sessionId, until] of sessions) {
+      if (until > soon && !relayed.has(sessionId)) yield { end: { sessionId }, ttl: ttlOf(until) }
+    }
+    for (const [appId, openId, { epoch, until }] of users.entries()) {
+      const isRelayed = relayed.has(`${appId}:${openId}:${epoch}`)
+      if (until > soon && !isRelayed) yield { end: { appId, openId, epoch }, ttl: ttlOf(until) }
+    }
+  }
+
+  /** Applies an entry of the feed. */
+  function take(entry: Entry): void {
+    const isKnown =
+      's' in entry ? sessions.has(entry.s) : 'u' in entry && users.get(entry.a, entry.u)?.epoch === entry.e
+    apply(entry)
+    if ('s' in entry) lostEnds.seen({ sessionId: entry.s })
+    else if ('u' in entry) lostEnds.seen({ appId: entry.a, openId: entry.u, epoch: entry.e })
+    if (entry.r === undefined || isKnown) return
+    const until = clock.monotonic() + life
+    if ('s' in entry) relayed.set(entry.s, until)
+    else if ('u' in entry) relayed.set(`${entry.a}:${entry.u}:${entry.e}`, until)
+  }
+
   function apply(entry: Entry): void {
     // Monotonic: a wall clock that is wrong at this moment must not change how long the entry
     // lasts.
@@ -103,6 +143,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     if (now - lastSweep < SWEEP_INTERVAL) return
     lastSweep = now
     for (const [id, until] of sessions) if (until <= now) sessions.delete(id)
+    for (const [name, until] of relayed) if (until <= now) relayed.delete(name)
     users.sweep((user) => user.until <= now)
     bound.sweep((until) => until <= now)
   }
@@ -110,13 +151,15 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
   async function readToEnd(): Promise<void> {
     for (;;) {
       const page = await store.readFeed(cursor, PAGE)
+      if (page.hasRestarted) lostEnds.restarted()
       for (const text of page.entries) {
         const entry = parseEntry(text)
-        if (entry) apply(entry)
+        if (entry) take(entry)
       }
       cursor = page.cursor
-      if (page.entries.length < PAGE) return
+      if (page.entries.length < PAGE) break
     }
+    await lostEnds.restore(knownEnds)
   }
 
   async function poll(): Promise<void> {
@@ -192,22 +235,13 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
       return isTrusted
     },
     age,
+    mendWith(repair) {
+      mend = repair
+    },
     configure(next) {
       grace = next.grace
       // Tokens issued under the longer life may still be in use.
       life = Math.max(life, next.accessTtl + MARGIN)
     }
-  }
-}
-
-function parseEntry(text: string): Entry | null {
-  try {
-    const entry = JSON.parse(text) as Record<string, unknown>
-    if (typeof entry.x !== 'number') return null
-    const isUser = typeof entry.a === 'string' && typeof entry.u === 'string' && typeof entry.e === 'number'
-    const isBound = typeof entry.a === 'string' && typeof entry.b === 'string'
-    return typeof entry.s === 'string' || isUser || isBound ? (entry as unknown as Entry) : null
-  } catch {
-    return null
   }
 }

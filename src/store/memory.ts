@@ -124,7 +124,7 @@ function createMemoryFeed(clock: Clock) {
         const entry = entries[index]
         if (entry && entry.expires > now) found.push(entry.value)
       }
-      return { entries: found, cursor: String(base + index - 1) }
+      return { entries: found, cursor: String(base + index - 1), hasRestarted: false }
     }
   }
 }

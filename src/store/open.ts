@@ -13,6 +13,10 @@ export interface OpenStoreOptions {
   readonly log: Log
   /** Milliseconds for every operation. */
   readonly timeout?: number
+  /** For a SQLite file: fails where there is none yet. */
+  readonly mustExist?: boolean
+  /** Redis: replicas that must confirm the end of a session. */
+  readonly waitReplicas?: number
   /** Base of relative paths; by default the working directory. */
   readonly baseDir?: string
 }
@@ -23,18 +27,18 @@ const DEFAULT_TIMEOUT = 1_000
  *  Sentinel). Throws a {@link StoreError} with a message for people when the URL is wrong or the
  *  file cannot be used. An unreachable Redis is no error here: operations fail until it answers. */
 export async function openStore(url: string, options: OpenStoreOptions): Promise<Store> {
-  const { clock, log, timeout = DEFAULT_TIMEOUT, baseDir = '.' } = options
+  const { clock, log, timeout = DEFAULT_TIMEOUT, baseDir = '.', mustExist = false, waitReplicas = 0 } = options
   if (url === 'memory:') return createMemoryStore({ clock, log })
   if (url.startsWith('sqlite:')) {
     const path = url.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, '')
     if (!path || path === ':memory:')
       throw new StoreError('the store sqlite: needs the path of a file; see also memory:')
-    return openSqliteStore(resolve(baseDir, path), { clock, log, timeout })
+    return openSqliteStore(resolve(baseDir, path), { clock, log, timeout, mustExist })
   }
   const address = parseRedisUrl(url)
   if (!address) throw new StoreError('the store must be memory:, sqlite:PATH, redis://… or rediss://…')
   // Loaded on demand: the Redis client is half as large as all other code together.
   const { openRedisStore } = await import('./redis.ts')
   const caFile = address.caFile === null ? null : resolve(baseDir, address.caFile)
-  return openRedisStore({ address: { ...address, caFile }, log, timeout })
+  return openRedisStore({ address: { ...address, caFile }, log, timeout, waitReplicas })
 }

@@ -41,6 +41,9 @@ export interface KeyPage {
 
 export interface FeedPage {
   readonly entries: readonly string[]
+  /** True when the reading began again at the oldest entry in spite of its cursor: another state of
+   *  the store may be behind it, and entries that were read before may be lost. */
+  readonly hasRestarted: boolean
   /** Cursor for the next reading. */
   readonly cursor: string
 }

@@ -2,6 +2,7 @@
  *  expire by the server's clock. */
 
 import type { RedisAddress } from '../config/redis-url.ts'
+import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { FeedPage, KeyPage, Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
@@ -18,11 +19,13 @@ export interface RedisStoreOptions {
   readonly log: Log
   /** Milliseconds. */
   readonly timeout: number
+  /** Replicas that must have a feed entry, and the writes before it, when `appendFeed` resolves. */
+  readonly waitReplicas: number
 }
 
 /** Resolves when the server answers or the deadline has passed. Without a server every
  *  operation fails until the store has found one; the store need not be opened again. */
-export async function openRedisStore({ address, log, timeout }: RedisStoreOptions): Promise<Store> {
+export async function openRedisStore({ address, log, timeout, waitReplicas }: RedisStoreOptions): Promise<Store> {
   const link = createRedisLink({
     connect: (onLost) => connectRedis({ address, timeout: Math.max(timeout, SHORTEST_CONNECT_TIMEOUT), onLost }),
     timeout,
@@ -64,7 +67,13 @@ export async function openRedisStore({ address, log, timeout }: RedisStoreOption
       return link.run(async (connection) => Number(await evaluate(connection, increment, keyOf(key), args)))
     },
     async appendFeed(value, ttl) {
-      await link.run((connection) => evaluate(connection, appendFeed, feedKey, [value, String(wholeTtl(ttl))]))
+      const args = [value, String(wholeTtl(ttl))]
+      const confirmed = await link.run(async (connection) => {
+        await evaluate(connection, appendFeed, feedKey, args)
+        return waitReplicas === 0 ? 0 : countReplicas(connection, waitReplicas, timeout / 2)
+      })
+      if (confirmed >= waitReplicas) return
+      throw new StoreError(`${confirmed} of ${waitReplicas} replicas confirmed the end of a session in time`)
     },
     readFeed: (cursor, limit) =>
       link.run((connection) => readFeed(connection, feedKey, link.generation, cursor, limit)),
@@ -87,6 +96,14 @@ export async function openRedisStore({ address, log, timeout }: RedisStoreOption
   return store
 }
 
+/** WAIT counts the replicas that have every earlier write of the same connection. The connection
+ *  serves nothing else meanwhile. */
+async function countReplicas(connection: RedisConnection, wanted: number, timeoutMs: number): Promise<number> {
+  const args = ['WAIT', String(wanted), String(Math.ceil(timeoutMs))]
+  const counts = await Promise.all(connection.servers().map((send) => send(args)))
+  return Math.min(...counts.map(Number))
+}
+
 /** A cursor is `generation:id`. A cursor from an earlier connection, or ahead of the stream,
  *  starts again at the oldest live entry: after a restart, a wipe or a failover to a lagging
  *  replica, entries may stand before the reader's place. The reader then gets some entries twice
@@ -101,18 +118,20 @@ async function readFeed(
 ): Promise<FeedPage> {
   const prefix = `${generation}:`
   let after = cursor.startsWith(prefix) ? cursor.slice(prefix.length) : ''
+  let hasRestarted = cursor !== '' && !cursor.startsWith(prefix)
   const live: string[] = []
   for (;;) {
     const wanted = limit - live.length
     const { last, now, entries } = await readStream(connection, key, after, wanted)
     if (after && isAfter(after, last)) {
       after = ''
+      hasRestarted = true
       continue
     }
     for (const entry of entries) if (idTime(entry.id) + entry.ttl > now) live.push(entry.value)
     after = entries.at(-1)?.id ?? after
     // Expired entries not yet trimmed must not make a full page look like the last one.
-    if (entries.length < wanted || live.length >= limit) return { entries: live, cursor: prefix + after }
+    if (entries.length < wanted || live.length >= limit) return { entries: live, cursor: prefix + after, hasRestarted }
   }
 }
 

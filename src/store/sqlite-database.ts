@@ -1,11 +1,14 @@
 /** Opens the file of the SQLite store, creates its tables and explains its errors. */
-import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 
 const SCHEMA_VERSION = 1
+
+/** Completes "the store file … ". */
+export const REMOVED = 'was removed; put it back, or restart wxgate to begin with an empty one'
 
 /** Rows lie in the order of writing, which is about the order of expiry; only the small index
  *  of keys is random. A WITHOUT ROWID table would scatter every write and removal over the whole
@@ -39,8 +42,9 @@ const ADVICE: Readonly<Record<number, string>> = {
 }
 
 /** Opens or creates the file. May throw SQLite's own busy error, see {@link isBusy}. */
-export function openSqliteDatabase(file: string, log: Log): DatabaseSync {
-  createPrivately(file, log)
+export function openSqliteDatabase(file: string, log: Log, mustExist = false): DatabaseSync {
+  if (!mustExist) createPrivately(file, log)
+  else if (!existsSync(file)) throw new StoreError(`the store file ${file} ${REMOVED}`)
   // No waiting inside SQLite, which would block the event loop: callers wait outside and try again.
   const database = new DatabaseSync(file, { timeout: 0 })
   try {
@@ -51,7 +55,11 @@ export function openSqliteDatabase(file: string, log: Log): DatabaseSync {
     // checkpoints, which do fsync; at this number of pages (64 MB) SQLite runs one itself.
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 16384;
       PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;`)
-    if (versionOf(database) === 0) createTables(database)
+    if (versionOf(database) === 0) {
+      // A file that is being copied here is empty at first.
+      if (mustExist) throw new StoreError(`the store file ${file} holds no data of wxgate yet`)
+      createTables(database)
+    }
     const version = versionOf(database)
     if (version !== SCHEMA_VERSION)
       throw new StoreError(`the store file ${file} was written by another version of wxgate (format ${version})`)

@@ -8,9 +8,8 @@ import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
-import { startCheckpoints } from './sqlite-checkpoints.ts'
 import { isBusy, openSqliteDatabase, toSqliteStoreError } from './sqlite-database.ts'
-import { startSweeping } from './sqlite-sweeping.ts'
+import { openSqliteFile } from './sqlite-file.ts'
 
 /** Milliseconds between two tries at a locked file; the true wait is up to twice this. */
 const RETRY_DELAY = 2
@@ -25,74 +24,88 @@ export interface SqliteStoreOptions {
   readonly timeout: number
 }
 
-export async function openSqliteStore(file: string, options: Omit<SqliteStoreOptions, 'database' | 'file'>) {
-  const database = await untilUnlocked(() => openSqliteDatabase(file, options.log), file, options.timeout)
+export interface OpenSqliteOptions extends Omit<SqliteStoreOptions, 'database' | 'file'> {
+  /** Fails where there is no file yet. */
+  readonly mustExist: boolean
+}
+
+export async function openSqliteStore(file: string, { mustExist, ...options }: OpenSqliteOptions): Promise<Store> {
+  const { log, timeout } = options
+  const database = await untilUnlocked(() => openSqliteDatabase(file, log, mustExist), file, timeout)
   return createSqliteStore({ ...options, file, database })
 }
 
 /** Owns the database and closes it with the store. */
 export function createSqliteStore({ database, file, clock, log, timeout }: SqliteStoreOptions): Store {
-  const statements = prepare(database)
+  const open = openSqliteFile({ database, file, clock, log, prepare })
   let isClosed = false
 
-  const read = <T>(work: () => T): Promise<T> =>
+  const read = <T>(work: (statements: Statements) => T): Promise<T> =>
     untilUnlocked(
       () => {
         if (isClosed) throw new StoreError('the store is closed')
-        return work()
+        open.expectInPlace()
+        const result = work(open.statements)
+        // A write into a file that was removed meanwhile must not be confirmed.
+        open.expectInPlace()
+        return result
       },
       file,
       timeout
     )
-  const write = <T>(work: () => T): Promise<T> =>
-    read(() => {
-      const result = work()
-      checkpoints.noteWrites(1)
+  const write = <T>(work: (statements: Statements) => T): Promise<T> =>
+    read((statements) => {
+      const result = work(statements)
+      open.noteWrites(1)
       return result
     })
-  const checkpoints = startCheckpoints({ file, log })
-  const sweeping = startSweeping({ database, clock, log, onRemoved: checkpoints.noteWrites })
 
   const records = createRecords({
-    get: (key) => read(() => statements.get.get(key, clock.now())?.value as string | undefined),
+    get: (key) => read((statements) => statements.get.get(key, clock.now())?.value as string | undefined),
     set: (key, value, ttl) =>
-      write(() => {
+      write((statements) => {
         statements.set.run(key, value, clock.now() + wholeTtl(ttl))
       }),
-    delete: (key) => write(() => statements.delete.run(key, clock.now()).changes === 1)
+    delete: (key) => write((statements) => statements.delete.run(key, clock.now()).changes === 1)
   })
 
   return {
     ...records,
     setIfAbsent: (key, value, ttl) =>
-      write(() => {
+      write((statements) => {
         const now = clock.now()
         return statements.setIfAbsent.run(key, value, now + wholeTtl(ttl), now).changes === 1
       }),
     compareAndSet: (key, expected, value, ttl) =>
-      write(() => {
+      write((statements) => {
         const now = clock.now()
         return statements.compareAndSet.run(value, now + wholeTtl(ttl), key, expected, now).changes === 1
       }),
     increment: (key, ttl) =>
-      write(() => {
+      write((statements) => {
         const now = clock.now()
         return Number(statements.increment.all({ key, now, expires: now + wholeTtl(ttl) })[0]?.value)
       }),
     appendFeed: (value, ttl) =>
-      write(() => {
+      write((statements) => {
         statements.append.run(value, clock.now() + wholeTtl(ttl))
       }),
     readFeed: (cursor, limit) =>
-      read(() => {
+      read((statements) => {
         // Sequence numbers follow the order of commits, since there is one writer at a time: no
         // entry appears before one already read.
-        const rows = statements.readFeed.all(Number(cursor || 0), clock.now(), limit)
-        const last = rows.at(-1)
-        return { entries: rows.map((row) => row.value as string), cursor: last ? String(last.seq) : cursor }
+        const prefix = `${open.generation}:`
+        const isKnown = cursor.startsWith(prefix)
+        const after = isKnown ? Number(cursor.slice(prefix.length)) : 0
+        const rows = statements.readFeed.all(after, clock.now(), limit)
+        return {
+          entries: rows.map((row) => row.value as string),
+          cursor: `${prefix}${rows.at(-1)?.seq ?? after}`,
+          hasRestarted: cursor !== '' && !isKnown
+        }
       }),
     scan: (prefix, cursor, limit) =>
-      read(() => {
+      read((statements) => {
         const rows = statements.scan.all(cursor || prefix, afterPrefix(prefix), clock.now(), limit)
         const keys = rows.map((row) => row.key as string)
         return { keys, cursor: keys.length < limit ? null : (keys.at(-1) ?? null) }
@@ -100,12 +113,12 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
     async close() {
       if (isClosed) return
       isClosed = true
-      sweeping.stop()
-      await checkpoints.stop()
-      database.close()
+      await open.close()
     }
   }
 }
+
+type Statements = ReturnType<typeof prepare>
 
 /** Changes that return rows use `all`: with `get` the error of a failing commit is not thrown. */
 function prepare(database: DatabaseSync) {
