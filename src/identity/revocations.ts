@@ -45,7 +45,7 @@ export interface Revocations {
   /** Milliseconds since the feed was last read to its end; Infinity when it never was. */
   age(): number
   configure(limits: RevocationLimits): void
-  /** Repairs the records behind an end that the store lost; without it the feed alone is repaired. */
+  /** Sets the repair of the records behind an end that the store lost. */
   mendWith(mend: (end: LostEnd) => Promise<void>): void
 }
 
