@@ -155,3 +155,22 @@ test('every decision is linked from the architecture page', (t) => {
   for (const name of readdirSync(join(ROOT, 'docs/decisions'))) t.ok(linked.includes(`decisions/${name}`), name)
   t.end()
 })
+
+test('the warning of a public route that the security page shows is the one that validate gives', (t) => {
+  for (const page of ['docs/security.md', 'docs/security.zh-CN.md'].map(readDocument)) {
+    const part = parse(blocksOf(page, 'yaml')[0]?.text ?? '') as Record<string, unknown>
+    const text = JSON.stringify({ ...defaultConfig('http://127.0.0.1:3000'), ...part })
+    const loaded = loadConfig({
+      file: 'gateway.yaml',
+      text,
+      env: {},
+      production: true,
+      allow: new Set(['sandbox', 'memory-store'])
+    })
+    const withoutPlace = (line: string) => line.replaceAll(/line \d+|:\d+:\d+/g, '')
+    const shown = blocksOf(page, 'text')[0]?.text ?? ''
+    const given = loaded.warnings.map((warning) => withoutPlace(`${formatProblem(warning)} [warning]\n`))
+    t.ok(given.includes(withoutPlace(shown)), given.join(''))
+  }
+  t.end()
+})

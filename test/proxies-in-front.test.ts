@@ -167,7 +167,12 @@ for (const [name, start] of Object.entries(PROXIES)) {
 
 test('a page shows whole files of examples/proxies', (t) => {
   const shown = new Map<string, string[]>()
-  for (const page of ['docs/operations.md', 'docs/operations.zh-CN.md', 'docs/forward-auth.md']) {
+  for (const page of [
+    'docs/operations.md',
+    'docs/operations.zh-CN.md',
+    'docs/forward-auth.md',
+    'docs/forward-auth.zh-CN.md'
+  ]) {
     for (const { text } of blocksOf(readDocument(page))) {
       const [, file] = /^# examples\/proxies\/([\w.-]+)/.exec(text) ?? []
       if (file === undefined) continue
