@@ -5,14 +5,14 @@
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# The optional packages are Node itself, which this image already is.
+# The optional packages hold Node, which this image already has.
 RUN npm ci --omit=optional --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
 
 FROM node:26-bookworm-slim
-# Where every command finds the configuration, the health check too.
+# The configuration of every command, the health check included.
 ENV NODE_ENV=production \
     WXGATE_CONFIG=/etc/wxgate/gateway.yaml \
     WXGATE_STORE=sqlite:/data/wxgate.db
@@ -24,12 +24,12 @@ COPY bin ./bin
 COPY config ./config
 COPY --from=build /app/dist ./dist
 COPY gateway.yaml /etc/wxgate/gateway.yaml
-# The only place that is written to. A new volume takes the owner from here.
+# The only writable place. A new volume takes its owner from here.
 RUN ln -s /app/bin/wxgate.js /usr/local/bin/wxgate \
     && mkdir /data \
     && chown 1000:1000 /data
 VOLUME /data
-# By number, so that Kubernetes can tell that it is not root (runAsNonRoot). It is the image's user `node`.
+# A number, so that Kubernetes can check that it is not root (runAsNonRoot): the image's user `node`.
 USER 1000:1000
 EXPOSE 8080 9090
 STOPSIGNAL SIGTERM

@@ -1,4 +1,5 @@
-/** The check of each app's credentials at the start, after a reload, and while WeChat refuses them. */
+/** The check of each app's credentials at the start, after a reload, and while WeChat refuses
+ *  them. */
 import { writeFileSync } from 'node:fs'
 import { type Test, test } from 'tap'
 import { systemClock } from '../src/clock.ts'

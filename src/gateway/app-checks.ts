@@ -1,5 +1,5 @@
-/** Checks that WeChat accepts the credentials of each app: at the start, for apps that a reload adds
- *  or changes, and again while it does not. */
+/** Checks that WeChat accepts the credentials of each app: at the start, for apps that a reload
+ *  adds or changes, and again while it does not. */
 import type { Clock, Timer } from '../clock.ts'
 import type { ProbeVerdict } from '../platforms/wechat/probe.ts'
 import type { Log } from '../telemetry/log.ts'

@@ -26,7 +26,7 @@ interface KeyRecord {
   readonly previous: SealedKey | null
 }
 
-/** What both keys hold: that of this version first, then that of 0.1.0. */
+/** The content of both keys: that of this version first, then that of 0.1.0. */
 interface FoundKeys {
   readonly record: KeyRecord | null
   readonly texts: SeenKeys
@@ -43,7 +43,7 @@ export interface SessionKeys {
   /** Stores the key after a reset at WeChat, which ends the old one at once; the new key keeps
    *  the old one's age. False when a login stored another key meanwhile, which stays. */
   replace(appId: string, openId: string, oldKey: string, newKey: string): Promise<boolean>
-  /** What is stored for the user now, for `forget`. */
+  /** The stored record of the user, for `forget`. */
   seen(appId: string, openId: string): Promise<SeenKeys>
   /** Forgets what was seen. A key that a login brought meanwhile stays. */
   forget(seen: SeenKeys): Promise<void>

@@ -18,7 +18,8 @@ export class FrameTracker {
     for (let start = 0; start >= 0 && start < chunk.length; ) start = this.trackFrame(chunk, start)
   }
 
-  /** Reads to the end of one frame. Returns the offset after it, or -1 when the chunk ends before. */
+  /** Reads to the end of one frame. Returns the offset after it, or -1 when the chunk ends
+   *  before. */
   trackFrame(chunk: Buffer, start: number): number {
     let at = start
     while (at < chunk.length) {

@@ -46,7 +46,8 @@ export class Tunnel implements LiveConnection {
     this.maxAgeMs = options.maxAgeMs
   }
 
-  /** @param fromUpstream Bytes that came behind the 101. @param fromClient Bytes that came before it. */
+  /** @param fromUpstream Bytes that came behind the 101.
+   *  @param fromClient Bytes that came before it. */
   open(fromUpstream: Buffer, fromClient: readonly Buffer[]): void {
     const { client, upstream, idleMs } = this.#options
     upstream.setTimeout(idleMs, () => this.#destroy())

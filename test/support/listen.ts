@@ -7,7 +7,8 @@ export interface Teardown {
   teardown(fn: () => unknown): void
 }
 
-/** Opens the server and gives its port. The teardown destroys the connections that are still open. */
+/** Opens the server and gives its port. The teardown destroys the connections that are still
+ *  open. */
 export async function listen(t: Teardown, server: Server): Promise<number> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {

@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 
 export interface TcpProxy {
   readonly port: number
-  /** Where new connections lead. */
+  /** Target of new connections. */
   targetPort: number
   /** Milliseconds added to every answer. */
   delay: number
