@@ -41,9 +41,11 @@ export const catalogue = {
   upstream_invalid: { status: 502, action: 'retry', title: 'The upstream gave an invalid response' },
   wechat_misconfigured: { status: 502, action: 'none', title: 'The gateway is not set up correctly for WeChat' },
   upstream_unavailable: { status: 503, action: 'retry', title: 'The upstream is unavailable' },
+  overloaded: { status: 503, action: 'retry', title: 'The gateway is overloaded' },
   wechat_unavailable: { status: 503, action: 'retry', title: 'WeChat is unavailable' },
   store_unavailable: { status: 503, action: 'retry', title: 'The session store is unavailable' },
-  upstream_timeout: { status: 504, action: 'retry', title: 'The upstream did not answer in time' }
+  upstream_timeout: { status: 504, action: 'retry', title: 'The upstream did not answer in time' },
+  loop_detected: { status: 508, action: 'none', title: 'The request came round to the gateway again' }
 } as const satisfies Record<string, Entry>
 
 export type ErrorCode = keyof typeof catalogue

@@ -1,7 +1,7 @@
 /** A generation: everything built from one configuration. It borrows the unchanged parts of the
  *  previous one and ends with its last request. */
 import type { AppConfig, GatewayConfig, RouteConfig } from '../config/config.ts'
-import { createKeyRing } from '../crypto/key-ring.ts'
+import { createKeyRing, type KeyRing, mac } from '../crypto/key-ring.ts'
 import { createEdge } from '../edge/edge.ts'
 import { createEdgeHandler } from '../edge/handler.ts'
 import { createAdmit } from '../http/admit.ts'
@@ -70,7 +70,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     (part) => part.release()
   )
   const entry = await borrowLogin(config, shared, borrower, { ...identity, platforms, upstreams })
-  const proxy = await borrowProxy(config, shared, borrower, { ...identity, upstreams })
+  const proxy = await borrowProxy(config, shared, borrower, { ...identity, keyRing, upstreams })
   const own = await borrowEndpoints(config, shared, borrower, { ...identity, platforms, ...entry }, upstreams)
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
@@ -114,17 +114,18 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   }
 }
 
-type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData'> & { upstreams: Upstreams }
+type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData'> & { keyRing: KeyRing; upstreams: Upstreams }
 
 function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
   const { clock, revocations, live, lifecycle, unverified, guard } = shared
-  const { authenticator, upstreams, openData } = needs
+  const { keyRing, authenticator, upstreams, openData } = needs
   const { routes } = config
   const { bodyIdleTimeout } = config.server.limits
-  return borrow('proxy', [authenticator, upstreams, openData, routes, bodyIdleTimeout], () =>
+  return borrow('proxy', [keyRing, authenticator, upstreams, openData, routes, bodyIdleTimeout], () =>
     createProxy({
       clock,
       routes,
+      loopId: loopIdOf(config, keyRing),
       bodyIdleTimeout,
       authenticator,
       revocations,
@@ -166,6 +167,12 @@ async function borrowEndpoints(
 /** Header names that routes set; clients cannot send them. */
 export function namesOfRoutes(routes: readonly RouteConfig[]): string[] {
   return routes.flatMap(({ requestHeaders, inject }) => [...Object.keys(requestHeaders.set), ...Object.keys(inject)])
+}
+
+/** Names all instances with these secrets, routes and upstreams: two gateways in a row differ in one
+ *  of them. */
+function loopIdOf({ routes, upstreams }: GatewayConfig, { current }: KeyRing): string {
+  return `wxgate-${mac(current.derive('loop', 32), JSON.stringify([routes, upstreams])).slice(0, 16)}`
 }
 
 /** A request with a valid token is served without the store, so its limit is too. */

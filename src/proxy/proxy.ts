@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { RouteConfig } from '../config/config.ts'
-import type { ApiError } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import { NodeClientResponse } from '../http/answer/client-response.ts'
 import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
 import type { Guard } from '../http/guard.ts'
@@ -28,6 +28,8 @@ import { createOpenDataTransform } from './transforms/open-data.ts'
 import { createUpstreamHead, type UpstreamHead } from './upstream-head.ts'
 import { joinWebSocket } from './websocket.ts'
 
+const LOOP = new ApiError('loop_detected', 'The target of this route leads back to this gateway.')
+
 export interface ReverseProxy {
   handle(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
   /** Answers a WebSocket handshake. Calls `onEnd` with the status once the connection is over. */
@@ -39,6 +41,8 @@ export interface ReverseProxy {
 export interface ProxyDeps {
   readonly clock: Clock
   readonly routes: readonly RouteConfig[]
+  /** The same for every instance with this configuration, and for no other. */
+  readonly loopId: string
   /** Milliseconds that a request body may pause. */
   readonly bodyIdleTimeout: number
   readonly authenticator: Authenticator
@@ -55,10 +59,10 @@ export interface ProxyDeps {
 }
 
 export function createProxy(deps: ProxyDeps): ReverseProxy {
-  const { clock, authenticator, revocations, live, lifecycle, unverified, guard } = deps
+  const { clock, loopId, authenticator, revocations, live, lifecycle, unverified, guard } = deps
   const openDataTransform = createOpenDataTransform(deps.openData)
   const authorize = createAuthorize(deps.routes.map(plan), authenticator)
-  const buildHead = createUpstreamHead({ revocations })
+  const buildHead = createUpstreamHead({ revocations, loopId })
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
 
@@ -78,10 +82,15 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   }
 
   function decide(request: AdmittedRequest): Decision<PlannedRoute> {
-    const decision = authorize(request)
+    const decision = withoutLoop(request, authorize(request))
     if (decision.error === null) request.record.granted(decision.reason, decision.route, decision.principal)
     else request.record.refused(decision.error.code, decision.route)
     return decision
+  }
+
+  function withoutLoop({ headers }: AdmittedRequest, decision: Decision<PlannedRoute>): Decision<PlannedRoute> {
+    if (decision.error !== null || headers.loop === undefined || !headers.loop.includes(loopId)) return decision
+    return { error: LOOP, route: decision.route, match: decision.match }
   }
 
   function forward(

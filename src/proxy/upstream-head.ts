@@ -26,11 +26,13 @@ export type BuildUpstreamHead = (
 ) => UpstreamHead
 
 export interface UpstreamHeadDeps {
+  /** Names this gateway in CDN-Loop (RFC 8586). */
+  readonly loopId: string
   /** The user's status, which may be newer than the token's. */
   readonly revocations: { statusOf(principal: Principal): UserStatus }
 }
 
-export function createUpstreamHead({ revocations }: UpstreamHeadDeps): BuildUpstreamHead {
+export function createUpstreamHead({ revocations, loopId }: UpstreamHeadDeps): BuildUpstreamHead {
   function identityOf(route: HeadRoute, principal: Principal): readonly string[] {
     const { identities } = route.plan
     const status = revocations.statusOf(principal)
@@ -52,6 +54,8 @@ export function createUpstreamHead({ revocations }: UpstreamHeadDeps): BuildUpst
     const hasBody = bodyLength !== 0 && !isBodyDropped
     const upstream = withEdits(isBodyDropped ? withoutContent(headers.kept) : headers.kept, route.requestHeaders)
     pushOrigin(upstream, request, route.stripPrefix)
+    const { loop } = headers
+    upstream.push('CDN-Loop', loop === undefined ? loopId : `${loop}, ${loopId}`)
     // A transformed body gets its own length.
     if (hasBody && bodyLength > 0 && route.plan.requestBody === null) {
       upstream.push('content-length', String(bodyLength))

@@ -45,6 +45,7 @@ const NAMES = [
   'X-Forwarded-Port',
   'X-Request-Id',
   'traceparent',
+  'CDN-Loop',
   'tracestate',
   'Forwarded',
   'X-Real-IP',
@@ -101,7 +102,7 @@ const PRINCIPAL: Principal = {
 
 const fold = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, '-')
 const HOP = /^(?:connection|keep-alive|te|trailer|upgrade|expect|transfer-encoding|content-length|host|authorization)$/
-const FROM_US = ['x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'traceparent']
+const FROM_US = ['x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'traceparent', 'cdn-loop']
 
 export function createHeaderFuzzer(read: typeof readRequestHeaders = readRequestHeaders): Fuzzer<HeaderInput> {
   const config = readTestConfig({

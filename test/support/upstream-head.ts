@@ -9,7 +9,10 @@ import { createUpstreamHead } from '../../src/proxy/upstream-head.ts'
 export const REQUEST_ID = 'id-ours'
 export const TRACEPARENT = '00-ours'
 
-const build = createUpstreamHead({ revocations: { statusOf: ({ status }) => status } })
+/** RFC 8586. */
+export const LOOP_ID = 'wxgate-ours'
+
+const build = createUpstreamHead({ loopId: LOOP_ID, revocations: { statusOf: ({ status }) => status } })
 
 export function headersFor(
   headers: RequestHeaders,

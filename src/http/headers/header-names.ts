@@ -21,6 +21,7 @@ export type HeaderFate =
   | 'x-forwarded-prefix'
   | 'x-request-id'
   | 'traceparent'
+  | 'cdn-loop'
 
 /** Identity headers, which only the gateway sends to upstreams. */
 export const IDENTITY_HEADERS = [
@@ -61,7 +62,8 @@ const READ = new Set<string>([
   'x-forwarded-host',
   'x-forwarded-prefix',
   'x-request-id',
-  'traceparent'
+  'traceparent',
+  'cdn-loop'
 ])
 
 /** Only a trusted proxy may send these. */
@@ -145,7 +147,8 @@ const WHY_READ: Readonly<Record<string, string>> = {
   authorization: 'the credential stays in the gateway',
   connection: 'it belongs to one connection (RFC 9110, section 7.6.1)',
   'content-length': 'the gateway frames the body itself',
-  'transfer-encoding': 'the gateway frames the body itself'
+  'transfer-encoding': 'the gateway frames the body itself',
+  'cdn-loop': 'the gateway adds itself to it'
 }
 const READ_VERDICTS = new Map(
   [...READ].map((name): [string, Verdict] => [

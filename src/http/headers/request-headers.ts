@@ -17,6 +17,8 @@ export interface RequestHeaders {
   readonly forwardedPrefix: string | undefined
   readonly requestId: string | undefined
   readonly traceparent: string | undefined
+  /** The proxies that the request has passed (RFC 8586). */
+  readonly loop: string | undefined
   /** Removed headers; filled only with `explain`. */
   readonly stripped: readonly Stripped[]
 }
@@ -70,6 +72,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   let forwardedPrefix: string | undefined
   let requestId: string | undefined
   let traceparent: string | undefined
+  let loop: string | undefined
   let size = 0
 
   if (raw.length > 2 * MAX_LINES) return TOO_LARGE
@@ -125,6 +128,9 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
       case 'traceparent':
         if (peer.isTrusted && TRACEPARENT.test(value)) traceparent = value
         break
+      case 'cdn-loop':
+        loop = loop === undefined ? value : `${loop}, ${value}`
+        break
       case 'trusted':
         if (!peer.isTrusted) break
         kept.push(name, value)
@@ -157,6 +163,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
     forwardedPrefix,
     requestId,
     traceparent,
+    loop,
     stripped
   }
 }
