@@ -56,6 +56,7 @@ export class RequestRecord {
   #target = ''
   #tries = 0
   #upstreamMs = -1
+  #bytes = 0
   #status = 0
   #ms = 0
   #isFinished = false
@@ -108,6 +109,11 @@ export class RequestRecord {
     this.#upstreamMs = performance.now() - this.startedAt
   }
 
+  /** Bytes of the answer's body that were written to the client. */
+  sent(bytes: number): void {
+    this.#bytes += bytes
+  }
+
   /** The answer is over. Only the first call counts. */
   finished(status: number): void {
     if (this.#isFinished) return
@@ -145,6 +151,11 @@ export class RequestRecord {
   /** Milliseconds to the head of the upstream's answer, or -1. */
   get upstreamMs(): number {
     return this.#upstreamMs
+  }
+
+  /** Bytes of the body; 0 for endpoints of the gateway itself. */
+  get bytes(): number {
+    return this.#bytes
   }
 
   get status(): number {

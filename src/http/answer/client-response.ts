@@ -83,6 +83,7 @@ export class NodeClientResponse implements ClientResponse {
   }
 
   write(chunk: Buffer, drained: Drained): boolean {
+    this.#req.record?.sent(chunk.length)
     if (this.#res.write(chunk)) return true
     this.#res.once('drain', () => drained.onDrain())
     return false
@@ -93,6 +94,7 @@ export class NodeClientResponse implements ClientResponse {
     const res = this.#res
     // The answer came before the whole request. The rest of the request is read and dropped.
     if (!req.complete) lingerOnClose(req.socket)
+    if (chunk !== null) req.record?.sent(chunk.length)
     if (chunk === null) res.end()
     // Node writes a head and a string in one write, a head and a buffer in two. Latin-1 keeps every
     // byte.

@@ -22,6 +22,7 @@ export function sendProblem(req: GatewayRequest, res: ServerResponse, error: Api
     return
   }
   const { body, headers } = problem(error, requestId)
+  req.record?.sent(Buffer.byteLength(body))
   headers.push('cache-control', 'no-store', 'x-request-id', requestId)
   if (req.complete || isWorthReading(req, error)) {
     res.writeHead(error.status, headers)
