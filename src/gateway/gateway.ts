@@ -1,5 +1,6 @@
 /** A running gateway: its listeners, the current configuration, reload, drain and close. */
 import type { GatewayConfig } from '../config/config.ts'
+import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
 import { loadTls } from '../http/tls-files.ts'
@@ -49,6 +50,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   const retired = new Set<Promise<void>>()
   revocations.mendWith((end) => generation.mend(end))
   let isClosed = false
+  const descriptors = descriptorLimit()
 
   const edge = createGatewayServer({
     limits,
@@ -56,6 +58,10 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     tls: tls && loadTls(tls, log),
     handler: generation.edge,
     guard,
+    ...(Number.isFinite(descriptors) ? { room: divideDescriptors(descriptors) } : {}),
+    onSurplus: throttled(() =>
+      log.warn({ descriptors }, 'client connections are refused: too few descriptors (ulimit -n)')
+    ),
     onParseError: metrics.parseErrorAnswered
   })
   // Backends share an address and keep many connections.
@@ -144,4 +150,17 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
   })
   const [old, next] = [pick(before), pick(after)]
   return Object.keys(old).filter((key) => JSON.stringify(old[key]) !== JSON.stringify(next[key]))
+}
+
+/** Milliseconds between two log lines about refused connections. */
+const REPORT_INTERVAL = 10_000
+
+/** Calls `report` at most once in {@link REPORT_INTERVAL}. */
+function throttled(report: () => void): () => void {
+  let next = 0
+  return () => {
+    if (performance.now() < next) return
+    next = performance.now() + REPORT_INTERVAL
+    report()
+  }
 }

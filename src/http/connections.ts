@@ -3,10 +3,16 @@ import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiError } from '../errors.ts'
-import { writeProblem } from './answer/send-problem.ts'
+import { writeProblem, writeProblemAndClose } from './answer/send-problem.ts'
+import type { ConnectionRoom } from './connection-room.ts'
 import { canonicalAddress, networkKey, type Peer, type Peers } from './network.ts'
 
 const TOO_MANY = new ApiError('rate_limited', 'This address holds too many connections. Close some of them.')
+
+export const OVERLOADED = new ApiError(
+  'overloaded',
+  'The gateway holds as many connections as it can. Try again shortly.'
+)
 
 /** One connection of a client. Its address is read at once: a socket that the client has left
  *  has none. */
@@ -23,6 +29,8 @@ export class ClientConnection {
   isAnswered = false
   /** The connection's parse error was answered; nothing follows it. */
   isOver = false
+  /** Accepted beyond the room of the listener: only health checks are served. */
+  isSurplus = false
   #peer: Peer | null = null
   #peers: Peers | null = null
 
@@ -57,6 +65,10 @@ export interface Connections {
 }
 
 export interface ConnectionsOptions {
+  /** Undefined for a listener without a limit. */
+  readonly room: ConnectionRoom | undefined
+  /** Called for each connection beyond the room. */
+  readonly onSurplus: () => void
   readonly server: Server
   readonly limits: ConnectionLimits
   readonly peers: () => Peers
@@ -65,15 +77,29 @@ export interface ConnectionsOptions {
 }
 
 /** Watches the connections of a server that is not listening yet. */
-export function watchConnections({ server, limits, peers, isTls }: ConnectionsOptions): Connections {
+export function watchConnections(options: ConnectionsOptions): Connections {
+  const { server, limits, room, peers, isTls } = options
   const known = new WeakMap<Duplex, ClientConnection>()
   const counts = createPeerCounts(limits.connectionsPerPeer)
   let size = 0
 
   function remember(socket: Duplex & { remoteAddress?: string | undefined }): ClientConnection {
     const connection = new ClientConnection(canonicalAddress(socket.remoteAddress ?? ''), isTls)
+    connection.isSurplus = room !== undefined && size > room.served
     known.set(socket, connection)
     return connection
+  }
+
+  /** True when the connection may stay. */
+  function findRoom(socket: Socket, connection: ClientConnection): boolean {
+    if (room === undefined || size <= room.served) return true
+    connection.isSurplus = true
+    options.onSurplus()
+    server.closeIdleConnections()
+    if (size <= room.served + room.refused) return true
+    if (isTls) socket.destroy()
+    else writeProblemAndClose(socket, OVERLOADED)
+    return false
   }
 
   function count(socket: Socket, connection: ClientConnection): void {
@@ -86,7 +112,7 @@ export function watchConnections({ server, limits, peers, isTls }: ConnectionsOp
       size--
       if (isCounted) counts.leave(address)
     })
-    if (isAdmitted) return
+    if (!findRoom(socket, connection) || isAdmitted) return
     socket.on('error', () => socket.destroy())
     if (isTls) socket.destroy()
     else writeProblem(socket, TOO_MANY, '')

@@ -2,46 +2,26 @@
  *  running requests, parse errors, and a close that loses no request. */
 import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { Server as NetServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiError } from '../errors.ts'
-import { type Admit, Refusal } from './admit.ts'
+import { Refusal } from './admit.ts'
 import { createParseErrorAnswer } from './answer/parse-error-answer.ts'
 import { type ClientError, maxHeadSize, toClientError } from './answer/parse-errors.ts'
 import { sendProblem, writeProblem } from './answer/send-problem.ts'
-import { type ClientConnection, type ConnectionLimits, watchConnections } from './connections.ts'
+import { closeServer } from './close-server.ts'
+import type { ConnectionRoom } from './connection-room.ts'
+import { type ClientConnection, type ConnectionLimits, OVERLOADED, watchConnections } from './connections.ts'
 import type { Guard } from './guard.ts'
+import type { Handler } from './handler.ts'
 import { type Address, listen } from './listen.ts'
-import type { Peers } from './network.ts'
+import { isHealthPath } from './path/own-paths.ts'
 import { answerPlainHttp } from './plain-on-tls.ts'
 import { CLIENT_CLOSED_REQUEST, type RequestRecord } from './record.ts'
 import { type AdmittedRequest, GatewayRequest } from './request.ts'
 import type { TlsFiles } from './tls-files.ts'
 import { createTraceIds } from './trace-ids.ts'
 import { isWebSocketHandshake } from './websocket-handshake.ts'
-
-/** After a drain's delay an idle connection stays open this long (milliseconds): a request sent
- *  at that moment is answered, with `Connection: close`. */
-const IDLE_GRACE = 2_000
-const CHECK_INTERVAL = 20
-
-/** Serves the requests of one configuration. */
-export interface Handler {
-  readonly admit: Admit
-  readonly peers: Peers
-  /** A throw ends the request with internal_error. */
-  serve(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
-  /** Answers on `socket`, and calls `onEnd` with the status once the connection is over. Null:
-   *  no upgrade is accepted. */
-  readonly upgrade:
-    | ((request: AdmittedRequest, socket: Duplex, head: Buffer, onEnd: (status: number) => void) => void)
-    | null
-  /** Refused requests queue with unverified tokens. */
-  refuse(res: ServerResponse, send: () => void): void
-  /** Counts the requests that started under this configuration. */
-  enter(): void
-  leave(): void
-}
 
 export interface ServerLimits extends ConnectionLimits {
   /** Bytes. */
@@ -59,6 +39,10 @@ export interface ServerOptions {
   readonly tls: TlsFiles | null
   readonly handler: Handler
   readonly guard: Guard
+  /** Undefined: no limit of connections. */
+  readonly room?: ConnectionRoom
+  /** Called for each connection beyond the room. */
+  readonly onSurplus?: () => void
   /** Called for each error that was written outside a response. */
   readonly onParseError: (status: number) => void
 }
@@ -115,7 +99,9 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
   if (tls) answerPlainHttp(server, limits.headersTimeout)
   // Node drops headers beyond its count silently; the size limit applies instead.
   server.maxHeadersCount = 0
-  const connections = watchConnections({ server, limits, peers: () => handler.peers, isTls: tls !== null })
+  const { room, onSurplus = () => {} } = options
+  const isTls = tls !== null
+  const connections = watchConnections({ server, limits, room, onSurplus, peers: () => handler.peers, isTls })
   const answerParseError = createParseErrorAnswer({
     newRequestId: () => newIds().slice(0, 32),
     onWritten: (error) => options.onParseError(error.status)
@@ -140,6 +126,12 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     } else begin(req, res, client)
   }
 
+  function admit(req: IncomingMessage, client: ClientConnection): AdmittedRequest | Refusal {
+    const admission = handler.admit(req, client)
+    if (!client.isSurplus || admission instanceof Refusal || isHealthPath(admission.target.path)) return admission
+    return new Refusal(admission.record, OVERLOADED)
+  }
+
   /** Keeps the socket paused while requests wait; Node resumes it to read a complete body. */
   function holdBack(socket: Socket, client: ClientConnection): void {
     const onResume = () => {
@@ -157,7 +149,8 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     req.owner = handler
     res.on('close', onResponseClose)
     try {
-      const admission = handler.admit(req, client)
+      if (client.isSurplus) res.shouldKeepAlive = false
+      const admission = admit(req, client)
       if (admission instanceof Refusal) refuse(req, res, admission)
       else {
         req.admitted = admission
@@ -210,7 +203,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
       onEnd(error.status)
     }
     try {
-      const admission = owner.admit(req, connections.of(req.socket))
+      const admission = admit(req, connections.of(req.socket))
       record = admission.record
       if (admission instanceof Refusal) refuseUpgrade(admission.error)
       else {
@@ -250,18 +243,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     listen: (host, port, isShared) => listen(server, host, port, isShared),
     async close(timeoutMs) {
       tls?.stop()
-      // http.Server.close would end idle connections at once, and lose a request on its way.
-      const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
-      const startedAt = performance.now()
-      const elapsed = () => performance.now() - startedAt
-      while (connections.size > 0 && elapsed() < timeoutMs) {
-        if (active === 0 && elapsed() >= IDLE_GRACE) break
-        await new Promise((resolve) => setTimeout(resolve, CHECK_INTERVAL))
-      }
-      for (const socket of upgraded) socket.destroy()
-      server.close()
-      server.closeAllConnections()
-      await closed
+      await closeServer(server, timeoutMs, { active: () => active, connections: () => connections.size, upgraded })
     }
   }
 }

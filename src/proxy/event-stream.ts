@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../clock.ts'
 import type { ClientResponse, Drained } from '../http/answer/client-response.ts'
 import { isEventStream } from '../http/headers/response-headers.ts'
 import type { LiveConnection, LiveConnections } from './live-connections.ts'
-import type { OpenBody } from './open-body.ts'
+import { type OpenBody, TimedBody, type TimedBodyDeps } from './open-body.ts'
 
 /** An event ends with an empty line. */
 const EVENT_END = /\r\n\r\n|\n\n|\r\r/g
@@ -13,13 +13,18 @@ const TAIL_BYTES = 3
 /** Time for an incomplete event before the stream ends inside it. */
 const EVENT_MS = 1_000
 
+/** @param head Name and value in turns. */
+export function createOpenBody(head: readonly string[], deps: EventStreamDeps & TimedBodyDeps): OpenBody {
+  return isEndlessStream(head) ? new EventStream(deps) : new TimedBody(deps)
+}
+
 /** True for a stream of unlimited duration: one that announces no length.
  *  @param head Name and value in turns. */
-export function isEndlessStream(head: readonly string[]): boolean {
+function isEndlessStream(head: readonly string[]): boolean {
   return isEventStream(head) && !head.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
 }
 
-export interface EventStreamDeps {
+interface EventStreamDeps {
   readonly client: ClientResponse
   readonly drained: Drained
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
@@ -29,7 +34,7 @@ export interface EventStreamDeps {
 }
 
 /** The body of an event stream. The upstream may pause without limit. */
-export class EventStream implements OpenBody, LiveConnection {
+class EventStream implements OpenBody, LiveConnection {
   readonly session = null
   readonly maxAgeMs = 0
   readonly #deps: EventStreamDeps

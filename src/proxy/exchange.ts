@@ -7,11 +7,12 @@ import type { ApiError } from '../errors.ts'
 import type { Drained } from '../http/answer/client-response.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import type { UnderWay } from '../http/request.ts'
-import type { Lease } from '../upstream/attempts.ts'
-import { codeOf, INVALID_RESPONSE, NO_TARGET, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
-import { EventStream, isEndlessStream } from './event-stream.ts'
+import type { Asker, Lease } from '../upstream/attempts.ts'
+import { codeOf, INVALID_RESPONSE, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import type { Target } from '../upstream/target.ts'
+import { createOpenBody } from './event-stream.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
-import { type OpenBody, TimedBody } from './open-body.ts'
+import type { OpenBody } from './open-body.ts'
 import { buildResponseHead } from './response-head.ts'
 
 /** RFC 8297. */
@@ -20,7 +21,7 @@ const EARLY_HINTS = 103
 const ASK_ANOTHER = new Error('another target is asked')
 
 /** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
-export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
+export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Drained {
   readonly #options: ExchangeOptions
   readonly #lease: Lease
   #wasSent = false
@@ -49,12 +50,17 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.#ownBody ??= body
     // The client may have disconnected during an asynchronous step before.
     if (this.#isOver) return
-    const { head, req, request, route } = this.#options
     const target = this.#lease.next()
-    if (!target) {
-      this.#fail(NO_TARGET)
-      return
-    }
+    if (target === null) this.#lease.wait(this)
+    else this.onTarget(target)
+  }
+
+  onNoTarget(error: ApiError): void {
+    this.#fail(error)
+  }
+
+  onTarget(target: Target): void {
+    const { head, req, request, route } = this.#options
     this.#wasSent = false
     request.record.attempted(target.origin.host)
     if (head.hasBody && this.#ownBody === null) this.#body = new RequestBody(req, route.plan.bodyLimits)
@@ -139,9 +145,12 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
 
   /** Called by the flusher: writes the head and a first chunk. */
   flush(): void {
-    const { client } = this.#options
+    const { client, clock, live, route } = this.#options
     if (this.#head === null || this.#isOver || client.isGone) return
-    const body = this.#openBody(this.#head)
+    const idleMs = route.plan.upstream.config.timeouts.idle
+    const deps = { client, drained: this, clock, live, idleMs }
+    const onSilence = () => this.#stop(UPSTREAM_TIMEOUT)
+    const body = createOpenBody(this.#head, { ...deps, onSilence, onEnd: () => this.#endStream() })
     try {
       this.#writeHead()
     } catch (error) {
@@ -165,6 +174,7 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.#close()
     if (this.#isOver || this.#options.client.isFinished) return
     this.#isOver = true
+    this.#lease.stopWaiting()
     this.#abort?.()
     this.#body?.destroy()
   }
@@ -192,15 +202,6 @@ export class Exchange implements Dispatcher.DispatchHandler, UnderWay, Drained {
     this.#head = null
     if (lifecycle.isDraining) client.last()
     client.head(this.#status, head)
-  }
-
-  #openBody(head: readonly string[]): OpenBody {
-    const { client, clock, live, route } = this.#options
-    if (isEndlessStream(head)) {
-      return new EventStream({ client, drained: this, clock, live, onEnd: () => this.#endStream() })
-    }
-    const idleMs = route.plan.upstream.config.timeouts.idle
-    return new TimedBody({ client, drained: this, clock, idleMs, onSilence: () => this.#stop(UPSTREAM_TIMEOUT) })
   }
 
   /** Ends an event stream in order: to the client it is complete. */

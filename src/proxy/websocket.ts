@@ -10,8 +10,8 @@ import { breakOff, closeSoon, formatHead, writeProblem } from '../http/answer/se
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest } from '../http/request.ts'
-import type { Lease } from '../upstream/attempts.ts'
-import { ConnectTimeout, INVALID_RESPONSE, NO_TARGET, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import type { Asker, Lease } from '../upstream/attempts.ts'
+import { ConnectTimeout, INVALID_RESPONSE, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import { MAX_RESPONSE_HEAD_BYTES, type Target, tlsOptions } from '../upstream/target.ts'
 import { type EarlyBytes, readEarly } from './early-bytes.ts'
 import type { LiveConnection, LiveConnections } from './live-connections.ts'
@@ -40,7 +40,7 @@ export function joinWebSocket(options: UpgradeOptions): void {
   new Handshake(options).start()
 }
 
-class Handshake {
+class Handshake implements Asker {
   readonly #options: UpgradeOptions
   readonly #lease: Lease
   readonly #early: EarlyBytes
@@ -63,19 +63,25 @@ class Handshake {
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       this.#request?.destroy()
+      this.#lease.stopWaiting()
       onEnd(this.#status === 0 ? CLIENT_CLOSED_REQUEST : this.#status)
     })
     this.#attempt()
   }
 
   #attempt(): void {
+    const target = this.#lease.next()
+    if (target === null) this.#lease.wait(this)
+    else this.onTarget(target)
+  }
+
+  onNoTarget(error: ApiError): void {
+    this.#refuse(error)
+  }
+
+  onTarget(target: Target): void {
     const { request: admitted, route } = this.#options
     const { timeouts } = route.plan.upstream.config
-    const target = this.#lease.next()
-    if (!target) {
-      this.#refuse(NO_TARGET)
-      return
-    }
     let request: ClientRequest
     try {
       request = dial(this.#options, target)

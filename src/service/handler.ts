@@ -1,8 +1,8 @@
 /** Serves a request of the service listener: every path belongs to Fastify. */
 import type { FastifyInstance } from 'fastify'
 import type { Admit } from '../http/admit.ts'
+import type { Handler } from '../http/handler.ts'
 import type { Peers } from '../http/network.ts'
-import type { Handler } from '../http/server.ts'
 
 export interface ServiceHandlerDeps {
   readonly admit: Admit

@@ -2,8 +2,10 @@
  *  follows. */
 import type { Clock } from '../clock.ts'
 import type { UpstreamConfig } from '../config/config.ts'
+import type { ApiError } from '../errors.ts'
 import type { Balance, Member } from './balance.ts'
-import { isFaultOfTarget, isStale, kindOf } from './failures.ts'
+import { isFaultOfTarget, isStale, kindOf, NO_TARGET } from './failures.ts'
+import type { Waiting } from './queue.ts'
 import type { Target } from './target.ts'
 
 /** Other targets are preferred for this long after a failed connection. */
@@ -25,14 +27,22 @@ export interface AttemptOptions {
 export interface LeaseSource {
   readonly members: readonly Member[]
   readonly balance: Balance
+  readonly connections: UpstreamConfig['connections']
   readonly retries: UpstreamConfig['retries']
-  readonly clock: Pick<Clock, 'monotonic'>
+  readonly clock: Clock
+}
+
+/** The owner of a request that waits for a target. */
+export interface Asker {
+  /** The lease holds the target, as after a `next`. */
+  onTarget(target: Target): void
+  onNoTarget(error: ApiError): void
 }
 
 /** The right to use one target at a time. Every `next` that returned a target is followed by
  *  `failed`, by an `answered` that asks for another target, or by `done`. An object and not a
  *  closure: see docs/decisions/0008. */
-export class Lease {
+export class Lease implements Waiting {
   readonly #source: LeaseSource
   readonly #options: AttemptOptions
   #target: Target | null = null
@@ -40,18 +50,62 @@ export class Lease {
   #retries = 0
   #staleRetries = 0
   #isAnswered = false
+  #asker: Asker | null = null
+  #awaited: Target | null = null
 
   constructor(source: LeaseSource, options: AttemptOptions) {
     this.#source = source
     this.#options = options
   }
 
-  /** Null when the upstream has no target. */
+  /** Null when no target can take the request now: see `wait`. */
   next(): Target | null {
     const target = this.#pick()
-    if (target !== null) target.inFlight++
+    if (target === null || target.inFlight >= this.maxInFlight) return null
+    target.inFlight++
     this.#target = target
     return target
+  }
+
+  /** Waits for a target, within the limits of the queue. */
+  wait(asker: Asker): void {
+    const target = this.#pick()
+    if (target === null) {
+      asker.onNoTarget(NO_TARGET)
+      return
+    }
+    this.#asker = asker
+    this.#awaited = target
+    target.queue.add(this, this.#source.connections.queue, this.#source.clock)
+  }
+
+  /** Gives up a `wait`: the asker is not called any more. */
+  stopWaiting(): void {
+    this.#awaited?.queue.remove(this, this.#source.clock)
+    this.#awaited = null
+    this.#asker = null
+  }
+
+  get maxInFlight(): number {
+    return this.#source.connections.max
+  }
+
+  admitted(): void {
+    const target = this.#awaited
+    if (target === null) return
+    this.#awaited = null
+    target.inFlight++
+    this.#target = target
+    // The request that ended may still be in undici, further up this stack.
+    queueMicrotask(() => {
+      if (this.#asker === null) this.done()
+      else this.#asker.onTarget(target)
+    })
+  }
+
+  refused(error: ApiError): void {
+    this.#awaited = null
+    this.#asker?.onNoTarget(error)
   }
 
   /** The first byte of a response arrived. */
@@ -88,8 +142,11 @@ export class Lease {
 
   /** Ends the try. May be called more than once. */
   done(): void {
-    if (this.#target) this.#target.inFlight--
+    const target = this.#target
+    if (target === null) return
     this.#target = null
+    target.inFlight--
+    target.queue.next(target.inFlight, this.#source.clock)
   }
 
   #pick(): Target | null {
@@ -99,7 +156,7 @@ export class Lease {
     const tried = this.#tried
     const untried = tried === null ? members : members.filter(({ target }) => !tried.includes(target))
     const now = clock.monotonic()
-    const preferred = untried.filter(({ target }) => target.avoidUntil <= now)
+    const preferred = untried.filter(({ target }) => target.avoidUntil <= now && target.inFlight < this.maxInFlight)
     return balance(preferred.length > 0 ? preferred : untried, this.#options.key)?.target ?? null
   }
 

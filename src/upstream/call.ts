@@ -2,8 +2,9 @@
  *  limit. */
 import type { Dispatcher } from 'undici'
 import type { Clock, Timer } from '../clock.ts'
-import type { Lease } from './attempts.ts'
+import type { Asker, Lease } from './attempts.ts'
 import { codeOf } from './failures.ts'
+import type { Target } from './target.ts'
 import type { Upstream } from './upstreams.ts'
 
 export interface UpstreamCall {
@@ -53,7 +54,7 @@ interface Settle {
 }
 
 /** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
-class JsonCall implements Dispatcher.DispatchHandler {
+class JsonCall implements Dispatcher.DispatchHandler, Asker {
   readonly #lease: Lease
   readonly #clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   readonly #call: UpstreamCall
@@ -84,10 +85,15 @@ class JsonCall implements Dispatcher.DispatchHandler {
   start(): void {
     if (this.#isOver) return
     const target = this.#lease.next()
-    if (!target) {
-      this.#fail('no target')
-      return
-    }
+    if (target === null) this.#lease.wait(this)
+    else this.onTarget(target)
+  }
+
+  onNoTarget(): void {
+    this.#fail('no target')
+  }
+
+  onTarget(target: Target): void {
     this.#wasSent = false
     const headers = { accept: 'application/json', ...this.#call.headers, 'content-type': 'application/json' }
     target.pool.dispatch({ method: 'POST', path: this.#call.path, headers, body: this.#body, headersTimeout: 0 }, this)
@@ -136,6 +142,7 @@ class JsonCall implements Dispatcher.DispatchHandler {
 
   #end(): void {
     this.#isOver = true
+    this.#lease.stopWaiting()
     this.#clock.clearTimeout(this.#deadline)
   }
 }

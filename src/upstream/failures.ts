@@ -19,6 +19,10 @@ export const NO_TARGET = new ApiError(
   'upstream_unavailable',
   'No target of the business service can be used. Try again shortly.'
 )
+export const QUEUE_FULL = new ApiError(
+  'upstream_unavailable',
+  'The business service has too many requests under way. Try again shortly.'
+)
 
 /** A connection timeout that undici does not report itself. */
 export class ConnectTimeout extends Error {

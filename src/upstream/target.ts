@@ -2,6 +2,7 @@
 import type { LookupFunction } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import type { TlsClientConfig } from '../config/config.ts'
+import { TargetQueue } from './queue.ts'
 import { filterResponses } from './response-filter.ts'
 
 /** Bytes of a response head. A larger one is refused. */
@@ -24,6 +25,7 @@ export interface Target {
   readonly lookup: LookupFunction
   /** Running requests and WebSockets. */
   inFlight: number
+  readonly queue: TargetQueue
   /** Other targets are preferred until then (monotonic milliseconds), since this one refused a
    *  connection. */
   avoidUntil: number
@@ -45,7 +47,7 @@ export function createTarget(config: TargetConfig, lookup: LookupFunction): Targ
         callback(...result)
       })
   })
-  return { origin, config, pool, lookup, inFlight: 0, avoidUntil: 0, credit: 0 }
+  return { origin, config, pool, lookup, inFlight: 0, queue: new TargetQueue(), avoidUntil: 0, credit: 0 }
 }
 
 /** Options of `tls.connect`. Certificates are verified unless `insecureSkipVerify` is set. */

@@ -41,12 +41,12 @@ export function createUpstreams(configs: readonly UpstreamConfig[], deps: Upstre
 }
 
 function createUpstream(config: UpstreamConfig, { pools, clock }: UpstreamsDeps): Upstream {
-  const { targets, balance, timeouts, retries, tls } = config
+  const { targets, balance, connections, timeouts, retries, tls } = config
   const members = targets.map(({ url, weight }) => ({
     target: pools.acquire({ url, connectTimeoutMs: timeouts.connect, tls }),
     weight
   }))
-  const source = { members, balance: balanceBy(balance), retries, clock }
+  const source = { members, balance: balanceBy(balance), connections, retries, clock }
   return {
     config,
     targets: members.map(({ target }) => target),

@@ -1,7 +1,7 @@
 /** Conditions under which another target is tried. */
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
-import { Lease } from '../../src/upstream/attempts.ts'
+import { Lease, type LeaseSource } from '../../src/upstream/attempts.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { fakeMembers } from '../support/targets.ts'
 
@@ -12,12 +12,20 @@ const bodyTooLarge = new ApiError('body_too_large', 'too large')
 type Cause = 'connect' | 'reset' | '502' | '503' | '504'
 
 function setup(
-  options: { targets?: number; attempts?: number; on?: Cause[]; method?: string; hasBody?: boolean } = {}
+  options: {
+    targets?: number
+    connections?: LeaseSource['connections']
+    attempts?: number
+    on?: Cause[]
+    method?: string
+    hasBody?: boolean
+  } = {}
 ) {
   const { targets = 2, attempts = 1, on = ['connect', 'reset'], method = 'GET', hasBody = false } = options
+  const { connections = { max: 10, queue: { max: 10, timeout: 1_000 } } } = options
   const clock = createFakeClock()
   const members = fakeMembers(targets)
-  const source = { members, balance: firstOf, retries: { attempts, on }, clock }
+  const source = { members, balance: firstOf, connections, retries: { attempts, on }, clock }
   const lease = () => new Lease(source, { key: null, method, isReplayable: !hasBody })
   return { clock, targets: members.map(({ target }) => target), lease }
 }
@@ -137,5 +145,60 @@ test('running requests are counted once, however often a try is ended', (t) => {
   tries.done()
   t.equal(targets[0]?.inFlight, 0)
   t.equal(setup({ targets: 0 }).lease().next(), null)
+  t.end()
+})
+
+/** A lease that asks for a target, and all that it is told. */
+function asking(lease: Lease) {
+  const told: unknown[] = []
+  const target = lease.next()
+  if (target !== null) told.push(target)
+  else lease.wait({ onTarget: (given) => told.push(given), onNoTarget: ({ code }) => told.push(code) })
+  return { lease, told }
+}
+
+test('beyond connections.max requests wait, and get the target in their order', async (t) => {
+  const { targets, lease } = setup({ targets: 1, connections: { max: 2, queue: { max: 10, timeout: 1_000 } } })
+  const all = Array.from({ length: 5 }, () => asking(lease()))
+  const counts = () => all.map(({ told }) => told.length)
+  t.same(counts(), [1, 1, 0, 0, 0])
+  all[1]?.lease.done()
+  await Promise.resolve()
+  t.same(counts(), [1, 1, 1, 0, 0])
+  all[0]?.lease.done()
+  all[2]?.lease.done()
+  await Promise.resolve()
+  t.same(counts(), [1, 1, 1, 1, 1])
+  t.equal(targets[0]?.inFlight, 2)
+})
+
+test('a full queue and a wait that is too long are upstream_unavailable', (t) => {
+  const { clock, lease } = setup({ targets: 1, connections: { max: 1, queue: { max: 1, timeout: 1_000 } } })
+  const [, waiting, surplus] = Array.from({ length: 3 }, () => asking(lease()))
+  t.same(surplus?.told, ['upstream_unavailable'])
+  t.same(waiting?.told, [])
+  clock.advance(1_000)
+  t.same(waiting?.told, ['upstream_unavailable'])
+  t.equal(clock.pending, 0)
+  t.end()
+})
+
+test('a request that gives up leaves the queue to the others', async (t) => {
+  const { clock, targets, lease } = setup({ targets: 1, connections: { max: 1, queue: { max: 9, timeout: 1_000 } } })
+  const [first, gone, next] = Array.from({ length: 3 }, () => asking(lease()))
+  gone?.lease.stopWaiting()
+  first?.lease.done()
+  await Promise.resolve()
+  t.same([gone?.told.length, next?.told], [0, [targets[0]]])
+  next?.lease.done()
+  t.equal(targets[0]?.inFlight, 0)
+  t.equal(clock.pending, 0)
+})
+
+test('a target with room is preferred to a full one', (t) => {
+  const { targets, lease } = setup({ connections: { max: 1, queue: { max: 1, timeout: 1_000 } } })
+  t.equal(lease().next(), targets[0])
+  t.equal(lease().next(), targets[1])
+  t.equal(lease().next(), null)
   t.end()
 })

@@ -62,6 +62,18 @@ const upstream = mapping('A group of equal targets.', {
       unhealthyAfter: integer('Bad answers in a row that remove a target.', 1, 100, 3)
     })
   ),
+  connections: section('Requests and WebSockets under way, for each target.', {
+    max: integer('Largest number at a time. Further requests wait.', 1, 1_000_000, 1024),
+    queue: section('Waiting requests.', {
+      max: integer(
+        'Largest number that waits for one target. Further requests are refused with 503.',
+        0,
+        1_000_000,
+        1000
+      ),
+      timeout: duration('Longest wait; then the request is refused with 503.', '1s', { min: '1ms', max: '1h' })
+    })
+  }),
   timeouts: section('Deadlines.', {
     connect: duration('Time to connect, TLS included.', '2s', { min: '1ms', max: '1h' }),
     response: duration('Time from the request to the head of the response.', '30s', { min: '1ms' }),
@@ -176,12 +188,17 @@ function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string
   return null
 }
 
-export function resolveUpstream(name: string, { targets, balance, timeouts, retries, tls }: WrittenUpstream) {
+export function resolveUpstream(name: string, written: WrittenUpstream) {
+  const { targets, balance, connections, timeouts, retries, tls } = written
   return {
     name,
     /** `url` has no path, query or credentials: an origin such as http://10.0.0.5:3000. */
     targets: targets.map(({ url, weight }) => ({ url: new URL(url).origin, weight })),
     balance,
+    connections: {
+      max: connections.max,
+      queue: { max: connections.queue.max, timeout: milliseconds(connections.queue.timeout) }
+    },
     timeouts: {
       connect: milliseconds(timeouts.connect),
       response: milliseconds(timeouts.response),

@@ -60,6 +60,14 @@ export function writeProblem(socket: Duplex, error: ApiError, requestId: string)
   closeSoon(socket)
 }
 
+/** An error as the only response on a new connection. Does not wait for the client to close: the
+ *  descriptor is needed. */
+export function writeProblemAndClose(socket: Duplex, error: ApiError): void {
+  const { body, headers } = problem(error, '')
+  socket.on('error', () => socket.destroy())
+  socket.end(formatHead(error.status, [...headers, 'Connection', 'close']) + body, () => socket.destroy())
+}
+
 /** Reads and drops what the client still sends. Destroys the connection when the client closes
  *  it or a limit expires. */
 export function closeSoon(socket: Duplex & { readonly bytesRead?: number }): void {

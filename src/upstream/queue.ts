@@ -1,0 +1,50 @@
+/** The requests that wait for one target, in order of arrival. */
+import type { Clock, Timer } from '../clock.ts'
+import type { ApiError } from '../errors.ts'
+import { QUEUE_FULL } from './failures.ts'
+
+export interface QueueLimits {
+  readonly max: number
+  readonly timeout: number
+}
+
+/** A request that waits. */
+export interface Waiting {
+  /** Largest number of requests under way with which the target still takes this one. */
+  readonly maxInFlight: number
+  /** The request takes the place that it waited for. */
+  admitted(): void
+  refused(error: ApiError): void
+}
+
+export class TargetQueue {
+  readonly #waiting = new Map<Waiting, Timer>()
+
+  /** Refuses the request at once when the queue is full. */
+  add(waiting: Waiting, { max, timeout }: QueueLimits, clock: Pick<Clock, 'setTimeout'>): void {
+    if (this.#waiting.size >= max) {
+      waiting.refused(QUEUE_FULL)
+      return
+    }
+    const timer = clock.setTimeout(() => {
+      this.#waiting.delete(waiting)
+      waiting.refused(QUEUE_FULL)
+    }, timeout)
+    this.#waiting.set(waiting, timer)
+  }
+
+  remove(waiting: Waiting, clock: Pick<Clock, 'clearTimeout'>): void {
+    clock.clearTimeout(this.#waiting.get(waiting))
+    this.#waiting.delete(waiting)
+  }
+
+  /** Admits the request that has waited longest, if it may go with so many under way. */
+  next(inFlight: number, clock: Pick<Clock, 'clearTimeout'>): void {
+    for (const waiting of this.#waiting.keys()) {
+      if (inFlight >= waiting.maxInFlight) return
+      this.remove(waiting, clock)
+      waiting.admitted()
+      return
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** Few descriptors: clients get an answer, and health checks and the service listener go on. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import { type Test, test } from 'tap'
+import { descriptorLimit, divideDescriptors } from '../../src/http/connection-room.ts'
+import { buildTestGateway, defaultConfig } from '../support/gateway.ts'
+import { listen } from '../support/listen.ts'
+import { freePort, untilStatus, writeConfig } from '../support/process.ts'
+import { get, openClient, type RawClient, type RawResponse } from '../support/raw-client.ts'
+import { until } from '../support/until.ts'
+
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+
+/** A service that answers when it is told to. */
+async function startSlow(t: Test): Promise<{ url: string; waiting: ServerResponse[] }> {
+  const waiting: ServerResponse[] = []
+  const server = createServer((_req, res) => void waiting.push(res))
+  return { url: `http://127.0.0.1:${await listen(t, server)}`, waiting }
+}
+
+/** `wxgate run` that may open so many files. */
+async function startWithFiles(t: Test, files: number, upstream: string) {
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const base = defaultConfig(upstream)
+  const { file, folder } = writeConfig(t, {
+    ...base,
+    server: { ...(base.server as object), port },
+    service: { ...(base.service as object), port: servicePort }
+  })
+  const command = `ulimit -n ${files}; exec "$0" "$@"`
+  const child = spawn('bash', ['-c', command, process.execPath, MAIN, 'run', '-c', file], { cwd: folder })
+  let output = ''
+  child.stdout.on('data', (text) => {
+    output += text
+  })
+  child.stderr.on('data', (text) => {
+    output += text
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
+  return { port, servicePort, output: () => output }
+}
+
+test('with 256 descriptors 400 slow requests are served or answered with 503, and health checks go on', async (t) => {
+  if (!existsSync('/proc/self/limits')) {
+    t.comment('NOT TESTED: the limit is only known where there is /proc')
+    return
+  }
+  const slow = await startSlow(t)
+  const { served } = divideDescriptors(256)
+  const gateway = await startWithFiles(t, 256, slow.url)
+  const statuses: number[] = []
+  const requests = Array.from({ length: 400 }, async () => {
+    const client = await openClient(t, gateway.port)
+    client.send(get('/public/x'))
+    // 0: the connection ended without an answer.
+    statuses.push(
+      await client.response().then(
+        ({ status }) => status,
+        () => 0
+      )
+    )
+    client.close()
+  })
+  await until(() => slow.waiting.length + statuses.length === 400)
+  t.ok(slow.waiting.length <= served && slow.waiting.length > served / 2, `${slow.waiting.length} under way`)
+  t.same([...new Set(statuses)], [503])
+  t.equal((await fetch(`http://127.0.0.1:${gateway.port}/readyz`)).status, 200)
+  t.equal((await fetch(`http://127.0.0.1:${gateway.servicePort}/readyz`)).status, 200)
+  for (const res of slow.waiting) res.end('ok')
+  await Promise.all(requests)
+  t.same([...new Set(statuses)].sort(), [200, 503])
+  t.equal(statuses.filter((status) => status === 200).length, slow.waiting.length)
+  t.match(gateway.output(), /"level":40.*client connections are refused/)
+})
+
+test('a client that is refused for want of room learns when to come back', async (t) => {
+  if (!Number.isFinite(descriptorLimit())) return
+  const slow = await startSlow(t)
+  const gateway = await startWithFiles(t, 256, slow.url)
+  const { served } = divideDescriptors(256)
+  const answers: Promise<{ client: RawClient; response: RawResponse }>[] = []
+  for (let count = 0; count <= served; count++) {
+    const client = await openClient(t, gateway.port)
+    client.send(get('/public/x'))
+    answers.push(client.response().then((response) => ({ client, response })))
+  }
+  const { client, response } = await Promise.race(answers)
+  const { status, headers, body } = response
+  t.equal(status, 503)
+  t.match(JSON.parse(body), { code: 'overloaded', action: 'retry' })
+  t.match(headers, { 'retry-after': '1', connection: 'close' })
+  await client.closed
+  for (const res of slow.waiting) res.end('ok')
+  await Promise.allSettled(answers)
+})
+
+test('the requests beyond connections.max wait, and those beyond the queue are refused with 503', async (t) => {
+  const slow = await startSlow(t)
+  const connections = { max: 2, queue: { max: 2, timeout: '60s' } }
+  const upstreams = { app: { targets: [{ url: slow.url }], connections } }
+  const gateway = await buildTestGateway(t, slow.url, { config: { upstreams } })
+  const first = [gateway.call('/public/1'), gateway.call('/public/2')]
+  await until(() => slow.waiting.length === 2)
+  const rest = [3, 4, 5, 6].map((path) => gateway.call(`/public/${path}`))
+  const refused = await Promise.race(rest)
+  t.equal(refused.status, 503)
+  t.match(await refused.json(), { code: 'upstream_unavailable', action: 'retry' })
+  t.equal(slow.waiting.length, 2)
+  for (let count = 0; count < 4; count++) {
+    await until(() => slow.waiting.length > count)
+    slow.waiting[count]?.end('ok')
+  }
+  t.same((await Promise.all([...first, ...rest])).map(({ status }) => status).sort(), [200, 200, 200, 200, 503, 503])
+})
+
+test('a client that leaves the queue costs the upstream nothing', async (t) => {
+  const slow = await startSlow(t)
+  const upstreams = { app: { targets: [{ url: slow.url }], connections: { max: 1 } } }
+  const gateway = await buildTestGateway(t, slow.url, { config: { upstreams } })
+  const first = gateway.call('/public/1')
+  await until(() => slow.waiting.length === 1)
+  const client = await openClient(t, gateway.port)
+  client.send(get('/public/2'))
+  await until(() => gateway.gateway.active === 2)
+  client.socket.destroy()
+  await until(() => gateway.gateway.active === 1)
+  slow.waiting[0]?.end('ok')
+  t.equal((await first).status, 200)
+  t.equal(slow.waiting.length, 1)
+  t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
+})
