@@ -48,6 +48,6 @@ test('the combined log has the format that readers of Apache logs parse', async 
   await until(() => find() !== undefined)
   t.match(
     find()?.trim(),
-    /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}(:\d\d){3} \+0000\] "GET \/public\/x HTTP\/1\.1" 200 2 "-" "-"$/
+    /^127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}(:\d\d){3} \+0000\] "GET \/public\/x HTTP\/1\.1" 200 11 "-" "-"$/
   )
 })

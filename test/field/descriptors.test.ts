@@ -7,7 +7,7 @@ import { descriptorLimit, divideDescriptors } from '../../src/http/connection-ro
 import { buildTestGateway, defaultConfig } from '../support/gateway.ts'
 import { listen } from '../support/listen.ts'
 import { freePort, untilStatus, writeConfig } from '../support/process.ts'
-import { get, openClient, type RawClient, type RawResponse } from '../support/raw-client.ts'
+import { get, openClient, type RawClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
@@ -80,7 +80,7 @@ test('a client that is refused for want of room learns when to come back', async
   const slow = await startSlow(t)
   const gateway = await startWithFiles(t, 256, slow.url)
   const { served } = divideDescriptors(256)
-  const answers: Promise<{ client: RawClient; response: RawResponse }>[] = []
+  const answers: Promise<{ client: RawClient; response: Awaited<ReturnType<RawClient['response']>> }>[] = []
   for (let count = 0; count <= served; count++) {
     const client = await openClient(t, gateway.port)
     client.send(get('/public/x'))
