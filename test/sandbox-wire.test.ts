@@ -206,3 +206,16 @@ test('the Date of an answer is the time of the sandbox', async (t) => {
   const { headers } = await fetch(`${url}/livez`)
   t.equal(Date.parse(headers.get('date') ?? ''), Math.floor((clock.now() + 3_600_000) / 1000) * 1000)
 })
+
+test('a chunked request is answered with 412 and takes no effect', async (t) => {
+  const { sandbox, url } = await buildSandbox(t)
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(new TextEncoder().encode('{"a":1}'))
+      controller.close()
+    }
+  })
+  const response = await fetch(`${url}/wxa/msg_sec_check`, { method: 'POST', body, duplex: 'half' })
+  t.equal(response.status, 412)
+  t.equal(sandbox.state.calls.list().length, 0)
+})

@@ -2,6 +2,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
+import { type ByteBudget, createByteBudget } from '../http/body/byte-budget.ts'
 import { createGuard, type Guard } from '../http/guard.ts'
 import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
 import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
@@ -38,6 +39,9 @@ export interface GatewayDependencies {
   readonly checksApps?: boolean
 }
 
+/** Of all calls to WeChat together. */
+const MAX_HELD_BYTES = 128 * 1024 * 1024
+
 export interface Shared extends GatewayDependencies {
   /** Counts failures; see {@link StoreWatch}. */
   readonly store: Store
@@ -56,6 +60,8 @@ export interface Shared extends GatewayDependencies {
   /** Connections to upstreams. */
   readonly pools: Pools
   readonly appChecks: AppChecks
+  /** Room for the bodies that the egress holds. */
+  readonly heldBodies: ByteBudget
   readonly lender: { open(): Borrower }
 }
 
@@ -103,6 +109,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
       clock,
       log
     }),
+    heldBodies: createByteBudget(MAX_HELD_BYTES),
     lender: createLender()
   }
 }

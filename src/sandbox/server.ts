@@ -62,6 +62,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     const controlled = answerControl(request)
     if (controlled) return deliver(response, controlled, null)
     if (latency > 0) await new Promise((resolve) => setTimeout(resolve, latency))
+    if (isChunked(incoming)) return deliver(response, CHUNKED, null)
     const planned = state.faults.next(request.path, appIdOf(request))
     const answer = answerOrFault(request, planned)
     const fault = planned?.fault ?? faultOfCode(request)
@@ -117,6 +118,13 @@ export function createSandbox(options: SandboxOptions): Sandbox {
         server.closeAllConnections()
       })
   }
+}
+
+/** WeChat's front servers refuse every chunked request. */
+const CHUNKED: Answer = { status: 412, contentType: 'text/html', body: '', errcode: null }
+
+function isChunked({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined
 }
 
 const NOTHING: Answer = { status: 200, contentType: 'text/plain', body: '{}', errcode: null }

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
+import type { ByteBudget, HeldBytes } from '../http/body/byte-budget.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
@@ -16,6 +17,8 @@ import { AppId, expectApp, type SubjectDeps } from './subject.ts'
 
 export interface WxapiDeps extends Pick<SubjectDeps, 'findApp'> {
   readonly platforms: Pick<Platforms, 'require'>
+  /** Room for the bodies that are held. */
+  readonly heldBodies: ByteBudget
   readonly config: { readonly server: { readonly limits: { readonly bodyIdleTimeout: number } } }
 }
 
@@ -36,6 +39,7 @@ const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com afte
 const AMBIGUOUS = new ApiError('bad_path', 'The path has more than one reading. Send it in its plain form.')
 const CREDENTIAL = new ApiError('forbidden', 'The answer of this call is a credential, which stays in the gateway.')
 const OTHER_PATH = new ApiError('forbidden', "The service token may not call this path of WeChat's API.")
+const NO_ROOM = new ApiError('overloaded', 'The gateway holds too many bodies for WeChat. Try again shortly.')
 const TOO_LARGE = new ApiError('body_too_large', 'A body without a Content-Length may have 20 MiB. Send its length.')
 
 export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
@@ -57,6 +61,7 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
       'request_timeout',
       'rate_limited',
       'wechat_misconfigured',
+      'overloaded',
       'wechat_unavailable',
       'store_unavailable'
     ])
@@ -70,11 +75,16 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
     if (request.audit) request.audit.path = path.slice(0, 200)
     const left = new AbortController()
     reply.raw.once('close', () => left.abort())
-    const body = await readBody(request, admitted, deps.config.server.limits.bodyIdleTimeout)
-    const { method, target, headers } = admitted
-    const call = { method, path, query: target.query, body, signal: left.signal }
-    const { kept, contentLength } = headers
-    return passOn(reply, await egress.forward(wxApp, { ...call, headers: kept, contentLength }))
+    const held = deps.heldBodies.open()
+    try {
+      const body = await readBody(request, admitted, { idle: deps.config.server.limits.bodyIdleTimeout, held })
+      const { method, target, headers } = admitted
+      const call = { method, path, query: target.query, body, signal: left.signal }
+      const { kept, contentLength } = headers
+      return passOn(reply, await egress.forward(wxApp, { ...call, headers: kept, contentLength }))
+    } finally {
+      held.release()
+    }
   }
   for (const method of METHODS) {
     const operationId = `callWeChat${method[0]}${method.slice(1).toLowerCase()}`
@@ -104,16 +114,25 @@ function mayCall(caller: Caller | null, path: string): boolean {
 
 /** WeChat answers 412 to chunked requests: a body without a Content-Length is read completely
  *  first. */
-async function readBody({ raw }: FastifyRequest, admitted: AdmittedRequest, idle: number): Promise<EgressCall['body']> {
+async function readBody(
+  { raw }: FastifyRequest,
+  admitted: AdmittedRequest,
+  { idle, held }: { idle: number; held: HeldBytes }
+): Promise<EgressCall['body']> {
   const { headers, method } = admitted
   const length = headers.contentLength ?? 0
   if ((length === 0 && !headers.isChunked) || method === 'GET' || method === 'HEAD') return null
   const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
   if (length > REPLAYABLE) return body
-  const { head, rest } = await readAhead(body, (size) => size > MAX_CHUNKED)
-  if (rest === null) return head
-  rest.destroy()
-  throw TOO_LARGE
+  let refusal: ApiError | null = null
+  const { head, rest } = await readAhead(body, (size) => {
+    if (size > MAX_CHUNKED) refusal = TOO_LARGE
+    else if (!held.hold(size)) refusal = NO_ROOM
+    return refusal !== null
+  })
+  if (refusal === null) return head
+  rest?.destroy()
+  throw refusal
 }
 
 function passOn(reply: FastifyReply, { status, headers, body }: EgressAnswer): FastifyReply {

@@ -170,3 +170,25 @@ test("no spelling of the caller's own access_token is sent", async (t) => {
     t.equal(withAccessToken(`?${name}=x`, 'T'), `?access_token=T&${name}=x`, name)
   }
 })
+
+test('calls that hold too many bytes together are refused with 503 overloaded, and the others go on', async (t) => {
+  const { received, url } = await startWeChat(t)
+  const gateway = await build(t, url)
+  const body = randomBytes(19 * MIB)
+  const calls = Array.from({ length: 7 }, () => {
+    const headers = { authorization: `Bearer ${SERVICE_TOKEN}`, 'transfer-encoding': 'chunked' }
+    const outgoing = request(`${gateway.serviceUrl}/wxapi/${APPID}/wxa/img_sec_check`, { method: 'POST', headers })
+    outgoing.on('error', () => {})
+    outgoing.write(body)
+    const answered = new Promise<IncomingMessage>((resolve) => outgoing.on('response', resolve))
+    return { outgoing, answered }
+  })
+  const refused = await Promise.race(calls.map(({ answered }) => answered))
+  t.equal(refused.statusCode, 503)
+  t.equal(refused.headers['retry-after'], '1')
+  refused.resume()
+  for (const { outgoing } of calls) outgoing.end()
+  const statuses = await Promise.all(calls.map(async ({ answered }) => (await answered).resume().statusCode))
+  t.same(statuses.sort(), [200, 200, 200, 200, 200, 200, 503])
+  t.equal(received.length, 6)
+})
