@@ -28,7 +28,7 @@ async function runHere() {
   const main = entry()
   if (!existsSync(main)) return fail('wxgate is not built: run "npm run build" first.')
   tuneMemory()
-  keepCompiledCode()
+  keepCompiledCode(dirname(main))
   await import(pathToFileURL(main).href)
 }
 
@@ -63,13 +63,12 @@ function tuneMemory() {
   setFlagsFromString('--heap-growing-percent=50')
 }
 
-/** Halves the time of every start but the first. The cache lies beside the packages, where only
- *  users who may change the code can write: through a shared folder others could inject code.
- *  Without write access nothing is cached. */
-function keepCompiledCode() {
-  const packages = join(root, 'node_modules')
-  if (!existsSync(packages)) return
-  nodeModule.enableCompileCache(join(packages, '.cache', 'wxgate'))
+/** Halves the time of every start but the first. The cache lies beside the code, where only users
+ *  who may change the code can write: through a shared folder others could inject code. Without
+ *  write access nothing is cached. A new folder in node_modules would invalidate npm's record of
+ *  it: each `npx wxgate` would read the manifests of all packages. */
+function keepCompiledCode(folder) {
+  nodeModule.enableCompileCache(join(folder, '.cache'))
   // The default is to write it at a regular exit, which a server may never reach.
   setTimeout(() => nodeModule.flushCompileCache(), 2000).unref()
 }
