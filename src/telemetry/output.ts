@@ -145,7 +145,8 @@ function openFile(fd: number, events: SinkEvents): Sink {
       if (error?.code === 'EAGAIN') return void setTimeout(writeFrom, FLUSH_INTERVAL, bytes, start)
       if (!error && end < bytes.length) return writeFrom(bytes, end)
       if (end > 0) isTorn = bytes[end - 1] !== NEWLINE
-      if (error) events.lost(countLines(bytes.subarray(end)))
+      // The newline that ends a torn line is no line of its own.
+      if (error) events.lost(countLines(bytes.subarray(isTorn ? Math.max(end, 1) : end)))
       else events.written()
       isWriting = false
       writePending()

@@ -1,13 +1,14 @@
 /** `wxgate` as a separate process, ended with the test. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Teardown } from './listen.ts'
 import { PATIENCE } from './until.ts'
 
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
+/** Started by Node itself, without bin/wxgate.js. */
+export const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
 export interface TestProcess {
   readonly child: ChildProcess
@@ -17,12 +18,12 @@ export interface TestProcess {
   readonly exited: Promise<number | string>
 }
 
-/** @param stdout A file descriptor for its standard output, which is not in `output` then. */
+/** @param stdout A file descriptor or socket for its standard output, which is not in `output` then. */
 export function startProcess(
   t: Teardown,
   args: readonly string[],
   env: Record<string, string> = {},
-  stdout: 'pipe' | number = 'pipe'
+  stdout: 'pipe' | number | Socket = 'pipe'
 ): TestProcess {
   const child = spawn(process.execPath, [MAIN, ...args], {
     env: { ...process.env, NODE_ENV: '', ...env },
