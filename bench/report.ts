@@ -1,7 +1,7 @@
 /** Prints the summary of a benchmark and writes results.md. */
 import type { LoginFigures } from './login.ts'
-import { type Cell, cpuRatio, findCell, medianOf, type Sample } from './statistics.ts'
-import { REFERENCE, STOCK, subjects } from './subjects.ts'
+import { type Cell, cpuRatio, findCell, medianOf, ratioOf, type Sample } from './statistics.ts'
+import { BEFORE, REFERENCE, STOCK, subjects } from './subjects.ts'
 
 export interface Report {
   readonly cells: readonly Cell[]
@@ -43,8 +43,24 @@ function targetsOf({ cells, manyTokens, login }: Report): Target[] {
       value: ratio('wxgate', manyTokens, 'wxgate', 1),
       unit: '×'
     },
+    ...(findCell(cells, BEFORE, 1) === undefined
+      ? []
+      : [
+          {
+            sentence: 'CPU per request, to the version before',
+            limit: 1.05,
+            value: ratio('wxgate', 1, BEFORE, 1),
+            unit: '×'
+          },
+          {
+            sentence: `CPU per request, to the version before, ${manyTokens} tokens`,
+            limit: 1.05,
+            value: ratio('wxgate', manyTokens, BEFORE, manyTokens),
+            unit: '×'
+          }
+        ]),
     { sentence: 'CPU per login', limit: 2, value: login?.cpuMsPerLogin, unit: 'ms' },
-    { sentence: 'Start to ready', limit: 1000, value: login?.readyMs, unit: 'ms' }
+    { sentence: 'Start to ready', limit: 700, value: login?.readyMs, unit: 'ms' }
   ]
 }
 
@@ -58,6 +74,9 @@ const columns: readonly (readonly [string, (cell: Cell, all: readonly Cell[]) =>
   ['requests/s', (cell) => figure(cell, 'requestsPerSecond', 0)],
   ['p50 ms', (cell) => figure(cell, 'p50', 2)],
   ['p99 ms', (cell) => figure(cell, 'p99', 2)],
+  [`p99 × ${REFERENCE}`, (cell, all) => times(ratioOf('p99', cell, findCell(all, REFERENCE, 1)))],
+  [`p99 × ${BEFORE}`, (cell, all) => times(ratioOf('p99', cell, findCell(all, BEFORE, cell.tokens)))],
+  [`× ${BEFORE}`, (cell, all) => times(cpuRatio(cell, findCell(all, BEFORE, cell.tokens)))],
   ['core busy', (cell) => `${Math.round(medianOf(cell, 'busy') * 100)} %`]
 ]
 
@@ -83,9 +102,10 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 export function figuresTable(cells: readonly Cell[]): string {
+  const shown = columns.filter(([title]) => !title.endsWith(BEFORE) || findCell(cells, BEFORE, 1) !== undefined)
   return table(
-    columns.map(([title]) => title),
-    cells.map((cell) => columns.map(([, show]) => show(cell, cells)))
+    shown.map(([title]) => title),
+    cells.map((cell) => shown.map(([, show]) => show(cell, cells)))
   )
 }
 

@@ -3,7 +3,10 @@
  *  this process, pinned to core 1. The subjects take turns in every round, so that other load on
  *  the machine affects all of them.
  *  Flags: --rounds N, --seconds N (per measurement), --tokens N (default 10,000), --connections N,
- *  --only NAME,NAME, --no-login, --no-write (keeps results.md), --out FILE. */
+ *  --only NAME,NAME, --no-login, --no-write (keeps results.md), --out FILE.
+ *  Variables: BENCH_NODE=PATH adds wxgate and the stock composition under a second Node (npm
+ *  brings 24, the image runs 26). BENCH_BASELINE=FOLDER adds `wxgate-before`, another checkout with
+ *  its node_modules. */
 import { truncateSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'

@@ -30,16 +30,23 @@ export function medianOf(cell: Cell, field: keyof Sample): number {
   return median(cell.samples.map((sample) => sample[field]))
 }
 
-/** CPU per request of one cell relative to another. Compares round by round, so that a changing
- *  machine speed affects both. Undefined when either was not measured. */
-export function cpuRatio(cell: Cell | undefined, reference: Cell | undefined): number | undefined {
+/** A figure of one cell relative to another. Compares round by round, so that a changing machine
+ *  speed affects both. Undefined when either was not measured. */
+export function ratioOf(
+  field: 'cpuMicrosPerRequest' | 'p99',
+  cell: Cell | undefined,
+  reference: Cell | undefined
+): number | undefined {
   if (cell === undefined || reference === undefined) return undefined
   const ratios = cell.samples.flatMap((sample, round) => {
     const other = reference.samples[round]
-    return other === undefined ? [] : [sample.cpuMicrosPerRequest / other.cpuMicrosPerRequest]
+    return other === undefined ? [] : [sample[field] / other[field]]
   })
   return ratios.length === 0 ? undefined : median(ratios)
 }
+
+export const cpuRatio = (cell: Cell | undefined, reference: Cell | undefined): number | undefined =>
+  ratioOf('cpuMicrosPerRequest', cell, reference)
 
 export function findCell(cells: readonly Cell[], subject: string, tokens: number): Cell | undefined {
   return cells.find((cell) => cell.subject === subject && cell.tokens === tokens)

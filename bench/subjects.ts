@@ -2,9 +2,9 @@
  *  the core to itself; those that check tokens send X-OpenId upstream. */
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
+import { freePort, type Process, startProcess, versionOf, waitUntilUp } from './processes.ts'
 import { logIn, signTokens } from './tokens.ts'
-import { APP_ID, startWxgate } from './wxgate.ts'
+import { APP_ID, type Build, OWN_BUILD, startWxgate } from './wxgate.ts'
 
 export interface Surroundings {
   readonly core: number
@@ -32,29 +32,44 @@ export interface Subject {
 
 export const REFERENCE = 'haproxy'
 export const STOCK = 'stock'
+export const BEFORE = 'wxgate-before'
 const SECRET = 'another-secret-of-the-benchmark-known-to-everybody'
 
-/** Gateways of one folder share sessions, so one round of logins serves both. */
-let wxgateTokens: readonly string[] | undefined
+/** By the root of the code: gateways of one folder share sessions, so one round of logins serves
+ *  all of them. */
+const wxgateTokens = new Map<string, readonly string[]>()
 
-function wxgate(name: string, accessLog: boolean): Subject {
+function wxgate(name: string, accessLog: boolean, build: Build = OWN_BUILD): Subject {
+  const code = build.root === OWN_BUILD.root ? '' : `; another version, from ${BASELINE_VARIABLE}`
   return {
     name,
-    auth: `access token from /auth/login; access log ${accessLog ? 'to a file' : 'off'}`,
+    auth: `access token from /auth/login; access log ${accessLog ? 'to a file' : 'off'}${code}`,
     async start({ core, upstreamPort, folder, tokenCount }) {
-      const started = await startWxgate({ core, folder, name, upstreamPort, accessLog, apiBase: 'sandbox' })
+      // Versions of wxgate do not share a database.
+      const home = build.root === OWN_BUILD.root ? folder : join(folder, name)
+      mkdirSync(home, { recursive: true })
+      const started = await startWxgate({
+        build,
+        core,
+        folder: home,
+        name,
+        upstreamPort,
+        accessLog,
+        apiBase: 'sandbox'
+      })
       try {
-        wxgateTokens ??= await logIn(started.port, APP_ID, tokenCount)
+        const tokens = wxgateTokens.get(build.root) ?? (await logIn(started.port, APP_ID, tokenCount))
+        wxgateTokens.set(build.root, tokens)
+        return { ...started, tokens }
       } catch (error) {
         await started.process.stop()
         throw error
       }
-      return { ...started, tokens: wxgateTokens }
     }
   }
 }
 
-function stock(name: string, log: boolean): Subject {
+function stock(name: string, log: boolean, node = process.execPath): Subject {
   return {
     name,
     auth: `HS256; request log ${log ? 'to a file' : 'off'}`,
@@ -62,7 +77,7 @@ function stock(name: string, log: boolean): Subject {
       const port = await freePort()
       const logFile = join(folder, `${name}.log`)
       const stdout = openSync(logFile, 'a')
-      const child = startProcess(process.execPath, [join(import.meta.dirname, 'stock.ts')], {
+      const child = startProcess(node, [join(import.meta.dirname, 'stock.ts')], {
         core,
         stdout,
         env: {
@@ -186,6 +201,24 @@ http://:${port} {
   }
 }
 
+/** The path of a second Node, such as 26 beside the 24 that npm brings. */
+const NODE_VARIABLE = 'BENCH_NODE'
+/** The folder of another version of wxgate, with its node_modules. It runs under the Node of the benchmark. */
+const BASELINE_VARIABLE = 'BENCH_BASELINE'
+
+function furtherSubjects(env: NodeJS.ProcessEnv): Subject[] {
+  const { [NODE_VARIABLE]: node, [BASELINE_VARIABLE]: baseline } = env
+  const version = node === undefined ? undefined : versionOf(node, '--version')
+  if (node !== undefined && version === undefined) throw new Error(`${NODE_VARIABLE} is no Node that runs: ${node}`)
+  const suffix = `node${/\d+/.exec(version ?? '')?.[0]}`
+  return [
+    ...(baseline === undefined ? [] : [wxgate(BEFORE, true, { root: baseline, node: process.execPath })]),
+    ...(node === undefined
+      ? []
+      : [wxgate(`wxgate-${suffix}`, true, { root: OWN_BUILD.root, node }), stock(`stock-${suffix}`, false, node)])
+  ]
+}
+
 export const subjects: readonly Subject[] = [
   wxgate('wxgate', true),
   wxgate('wxgate-nolog', false),
@@ -193,5 +226,6 @@ export const subjects: readonly Subject[] = [
   stock('stock-log', true),
   haproxy,
   nginx,
-  caddy
+  caddy,
+  ...furtherSubjects(process.env)
 ]

@@ -5,10 +5,20 @@ import { join } from 'node:path'
 import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
 
 export const APP_ID = 'wx0123456789abcdef'
-const BIN = join(import.meta.dirname, '../bin/wxgate.js')
+const ROOT = join(import.meta.dirname, '..')
 const SECRET = 'a secret of the benchmark, known to everybody'
 
+/** The code of a gateway, and the Node that runs it. */
+export interface Build {
+  readonly root: string
+  readonly node: string
+}
+
+export const OWN_BUILD: Build = { root: ROOT, node: process.execPath }
+
 export interface WxgateOptions {
+  /** Default: this checkout under the Node of the benchmark. */
+  readonly build?: Build
   /** One core, or a list in the form of taskset. */
   readonly core: number | string
   /** Holds the configuration, the database and the log. Gateways in one folder share sessions. */
@@ -29,7 +39,7 @@ export interface RunningWxgate {
 }
 
 export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate> {
-  const { folder, name } = options
+  const { folder, name, build = OWN_BUILD } = options
   const port = await freePort()
   const config = {
     version: 1,
@@ -55,7 +65,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
   const logFile = join(folder, `${name}.log`)
   const log = openSync(logFile, 'a')
   const startedAt = performance.now()
-  const child = startProcess(process.execPath, [BIN, 'run', '-c', configFile], {
+  const child = startProcess(build.node, [join(build.root, 'bin/wxgate.js'), 'run', '-c', configFile], {
     core: options.core,
     stdout: log,
     env: { NODE_ENV: 'production', WXGATE_ALLOW: 'sandbox' }
@@ -73,7 +83,11 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
 /** The sandbox of api.weixin.qq.com as a separate process. */
 export async function startSandbox(core: number): Promise<{ readonly url: string; readonly process: Process }> {
   const port = await freePort()
-  const child = startProcess(process.execPath, [BIN, 'sandbox', '--port', String(port)], { core })
+  const child = startProcess(
+    OWN_BUILD.node,
+    [join(OWN_BUILD.root, 'bin/wxgate.js'), 'sandbox', '--port', String(port)],
+    { core }
+  )
   const url = `http://127.0.0.1:${port}`
   try {
     await waitUntilUp(url, child, 10_000)
