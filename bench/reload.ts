@@ -60,6 +60,7 @@ async function follow(file: string): Promise<Following> {
     clock: systemClock,
     log,
     accessLog: { finished: ignore },
+    version: 'bench',
     wechatUrl: 'http://127.0.0.1:9'
   })
   await gateway.listen()
