@@ -17,9 +17,11 @@ export interface ControlledWorld {
   readonly accessTokens: AccessTokenOffice
   readonly faults: FaultPlan
   readonly calls: CallLog
+  /** Time of the sandbox: the clock plus the advances of /sandbox/clock. */
   readonly now: () => number
   /** Milliseconds. */
   readonly advanceClock: (by: number) => void
+  /** Restores the initial state. */
   readonly reset: () => void
 }
 

@@ -2,14 +2,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
-import { type AccessTokenOffice, createAccessTokenOffice } from './access-tokens.ts'
+import { createAccessTokenOffice } from './access-tokens.ts'
 import { type Answer, control, refuse } from './answers.ts'
-import { type CallLog, createCallLog } from './call-log.ts'
-import { type Codes, createCodes } from './codes.ts'
-import { createControlEndpoints } from './control-endpoints.ts'
+import { createCallLog } from './call-log.ts'
+import { createCodes } from './codes.ts'
+import { type ControlledWorld, createControlEndpoints } from './control-endpoints.ts'
 import { deliver } from './delivery.ts'
-import { createFaultPlan, type Fault, type FaultPlan, isShape, type PlannedFault } from './faults.ts'
-import { createPeople, type People } from './people.ts'
+import { createFaultPlan, type Fault, isShape, type PlannedFault } from './faults.ts'
+import { createPeople } from './people.ts'
 import { readRequest, type SandboxRequest, text } from './request.ts'
 import { createWeChatEndpoints } from './wechat-endpoints.ts'
 
@@ -33,20 +33,7 @@ export interface Sandbox {
   /** Closes all connections. */
   close(): Promise<void>
   /** The same as the control endpoints, for tests in the same process. */
-  readonly state: SandboxState
-}
-
-export interface SandboxState {
-  readonly people: People
-  readonly codes: Codes
-  readonly accessTokens: AccessTokenOffice
-  readonly faults: FaultPlan
-  readonly calls: CallLog
-  /** Time of the sandbox: the clock plus the advances of /sandbox/clock. */
-  readonly now: () => number
-  readonly advanceClock: (by: number) => void
-  /** Restores the initial state. */
-  readonly reset: () => void
+  readonly state: ControlledWorld
 }
 
 export function createSandbox(options: SandboxOptions): Sandbox {
@@ -148,7 +135,7 @@ function createAppCheck(apps: SandboxOptions['apps']): (appId: string, secret: s
   }
 }
 
-function createState(clock: Clock): SandboxState {
+function createState(clock: Clock): ControlledWorld {
   let offset = 0
   const ahead: Clock = { ...clock, now: () => clock.now() + offset }
   const people = createPeople()
