@@ -23,6 +23,11 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/^gateway\.yaml:4:14 apps\[1\]\.appid: is given twice, first on line 3$/]
   },
   {
+    title: 'replicas of a store that has none',
+    text: configText({}, 'store: sqlite:./x.db\nsessions: { waitReplicas: 1 }'),
+    says: [/sessions\.waitReplicas: needs a store in Redis/]
+  },
+  {
     title: 'an invalid appid',
     text: configText({ apps: '[{ appid: gh_123456, secret: a }]' }),
     says: [/apps\[0\]\.appid: must be an appid/]

@@ -185,7 +185,7 @@ test('redis+cluster:// spreads the keys over all nodes, and one lost node fails 
 
   const pointed = await open(t, first.url)
   const mistaken = await Promise.allSettled(keys.map((key) => pointed.get(key)))
-  t.ok(mistaken.some((result) => result.status === 'rejected' && /say redis\+cluster/.test(String(result.reason))))
+  t.ok(mistaken.some((result) => result.status === 'rejected' && /use redis\+cluster/.test(String(result.reason))))
 
   await second.kill()
   const found = await Promise.allSettled(keys.map((key) => store.get(key)))
