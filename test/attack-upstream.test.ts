@@ -9,6 +9,7 @@ import { buildTestGateway, type TestGateway } from './support/gateway.ts'
 import { freePort } from './support/process.ts'
 import { get, openClient } from './support/raw-client.ts'
 import { ok, type RawUpstream, startRawUpstream } from './support/raw-upstream.ts'
+import { idle } from './support/timers.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -54,7 +55,7 @@ async function expectProblem(t: Test, { gateway, upstream }: Bad, status: number
     t.ok(Number(answer.headers['retry-after']) >= 1)
     t.equal(problem.request_id, answer.headers['x-request-id'])
   }
-  t.notMatch(JSON.stringify(answer), new RegExp(`127\\.0\\.0\\.1|${upstream.port}|ECONN|UND_ERR|at /`))
+  t.notMatch(JSON.stringify(answer), new RegExp(`127\\.0\\.0\\.1|:${upstream.port}|ECONN|UND_ERR|at /`))
   for (let count = 0; count < 3; count++) {
     client.send(get('/public/good'))
     t.match(await client.response(), { status: 200, body: 'good' }, 'the client continues on the same connection')
@@ -65,12 +66,10 @@ async function expectProblem(t: Test, { gateway, upstream }: Bad, status: number
 }
 
 test('an answer that is not valid HTTP is 502 upstream_invalid, without the address, and the connection goes on', async (t) => {
-  for (const bytes of [
-    'ICY 200 OK\r\n\r\n',
-    `${head('Content-Length: x')}ok`,
-    `${head('X A: b', 'Content-Length: 2')}ok`
-  ])
-    await expectProblem(t, await startBad(t, bytes), 502, 'upstream_invalid')
+  let bytes = ''
+  const bad = await startBad(t, (socket) => void socket.write(bytes))
+  for (bytes of ['ICY 200 OK\r\n\r\n', `${head('Content-Length: x')}ok`, `${head('X A: b', 'Content-Length: 2')}ok`])
+    await expectProblem(t, bad, 502, 'upstream_invalid')
 })
 
 test('a refused connection is 502 upstream_unreachable, without the address', async (t) => {
@@ -82,17 +81,15 @@ test('a refused connection is 502 upstream_unreachable, without the address', as
     const answer = await client.response()
     t.equal(answer.status, 502)
     t.equal(JSON.parse(answer.body).code, 'upstream_unreachable')
-    t.notMatch(JSON.stringify(answer), new RegExp(`127\\.0\\.0\\.1|${port}|ECONNREFUSED`))
+    t.notMatch(JSON.stringify(answer), new RegExp(`127\\.0\\.0\\.1|:${port}|ECONNREFUSED`))
   }
   t.match(gateway.lines.at(-1), '"status":502')
   t.match(gateway.lines.at(-1), '"reason":"upstream_unreachable:ECONNREFUSED"')
 })
 
 test('a silent upstream is 504 at the response timeout', async (t) => {
-  for (const method of ['GET', 'HEAD', 'DELETE']) {
-    const bad = await startBad(t, () => {})
-    await expectProblem(t, bad, 504, 'upstream_timeout', method)
-  }
+  const bad = await startBad(t, () => {})
+  for (const method of ['GET', 'HEAD', 'DELETE']) await expectProblem(t, bad, 504, 'upstream_timeout', method)
 })
 
 test('a head sent byte by byte is 504 at the response timeout, not one timeout per byte', async (t) => {
@@ -104,33 +101,36 @@ test('a head sent byte by byte is 504 at the response timeout, not one timeout p
   await expectProblem(t, bad, 504, 'upstream_timeout')
 })
 
-test('an endless series of 1xx does not keep a request alive beyond its time', async (t) => {
-  for (const status of ['103 Early Hints', '102 Processing', '199 What']) {
-    const bad = await startBad(t, (socket) => {
-      const timer = setInterval(() => socket.write(`HTTP/1.1 ${status}\r\nLink: </a>\r\n\r\n`), 20)
-      socket.on('close', () => clearInterval(timer))
-    })
-    await expectProblem(t, bad, 504, 'upstream_timeout')
-  }
+test('an endless row of 1xx does not keep a request alive beyond its time', async (t) => {
+  let status = ''
+  const bad = await startBad(t, (socket) => {
+    const timer = setInterval(() => socket.write(`HTTP/1.1 ${status}\r\nLink: </a>\r\n\r\n`), 20)
+    socket.on('close', () => clearInterval(timer))
+  })
+  for (status of ['103 Early Hints', '102 Processing', '199 What']) await expectProblem(t, bad, 504, 'upstream_timeout')
 })
 
 test('a body that breaks off after its head was sent ends the client connection, so that it never looks complete', async (t) => {
   const cases: Record<string, (socket: Socket) => void> = {
     'short Content-Length': (socket) =>
-      socket.write(`${head('Content-Length: 100')}half`, () => setTimeout(() => socket.end(), 30)),
+      socket.write(`${head('Content-Length: 100')}half`, () => void idle().then(() => socket.end())),
     'reset in the body': (socket) =>
-      socket.write(`${head('Content-Length: 100')}half`, () => setTimeout(() => socket.resetAndDestroy(), 30)),
+      socket.write(`${head('Content-Length: 100')}half`, () => void idle().then(() => socket.resetAndDestroy())),
     'chunks without an end': (socket) =>
-      socket.write(`${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`, () => setTimeout(() => socket.end(), 30)),
+      socket.write(`${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`, () => void idle().then(() => socket.end())),
     'a malformed chunk': (socket) =>
       socket.write(`${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`, () =>
-        setTimeout(() => socket.write('zz\r\nmore\r\n'), 30)
+        idle().then(() => socket.write('zz\r\nmore\r\n'))
       ),
     'a body that stops (idle)': (socket) => socket.write(`${head('Content-Length: 100')}half`)
   }
+  let breakOff: (socket: Socket) => void = () => {}
+  const { gateway, upstream } = await startBad(t, (socket) => breakOff(socket))
   for (const [name, act] of Object.entries(cases)) {
     await t.test(name, async (t) => {
-      const { gateway, upstream } = await startBad(t, act)
+      breakOff = act
+      const truncated = () => gateway.lines.filter((line) => line.includes('upstream_truncated')).length
+      const before = truncated()
       const client = await openClient(t, gateway.port)
       client.send(get('/public/bad'))
       await t.rejects(client.response())
@@ -138,7 +138,7 @@ test('a body that breaks off after its head was sent ends the client connection,
       t.match(client.pending, 'half')
       t.notMatch(client.pending, '0\r\n\r\n', 'no end was invented')
       t.notMatch(client.pending, 'problem')
-      await until(() => gateway.lines.some((line) => line.includes('upstream_truncated')))
+      await until(() => truncated() === before + 1)
       const next = await openClient(t, gateway.port)
       next.send(get('/public/good'))
       t.match(await next.response(), { status: 200, body: 'good' })
@@ -149,7 +149,7 @@ test('a body that breaks off after its head was sent ends the client connection,
 
 test('half a body resets the connection of an HTTP/1.0 client', async (t) => {
   const { gateway } = await startBad(t, (socket) =>
-    socket.write(`${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`, () => setTimeout(() => socket.end(), 30))
+    socket.write(`${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`, () => void idle().then(() => socket.end()))
   )
   const client = await openClient(t, gateway.port)
   const broken = once(client.socket, 'error')
@@ -158,9 +158,10 @@ test('half a body resets the connection of an HTTP/1.0 client', async (t) => {
   t.match(client.pending, /^HTTP\/1\.1 200 .*half$/s)
 })
 
-test('a body that is cut short at once is never passed on as complete', async (t) => {
-  for (const bytes of [`${head('Content-Length: 100')}half`, `${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`]) {
-    const { gateway } = await startBad(t, (socket) => socket.end(bytes))
+test('a body that is cut short at once is never passed on as a whole one', async (t) => {
+  let bytes = ''
+  const { gateway } = await startBad(t, (socket) => socket.end(bytes))
+  for (bytes of [`${head('Content-Length: 100')}half`, `${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`]) {
     const client = await openClient(t, gateway.port)
     client.send(get('/public/bad'))
     const outcome = await client.response().catch(() => null)
@@ -175,9 +176,9 @@ test('bytes that arrive a moment after an answer are not the answer to the next 
   let isPoisoned = false
   const { gateway } = await startBad(t, (socket) => {
     socket.write(ok('first'))
-    setTimeout(() => {
+    idle().then(() => {
       isPoisoned = socket.write(ok('poisoned'))
-    }, 15)
+    })
   })
   const client = await openClient(t, gateway.port)
   for (let round = 0; round < 10; round++) {
@@ -203,36 +204,55 @@ test('a body on the answer to HEAD does not become the next answer', async (t) =
 
 test('a request is tried as often as configured, and not once more', async (t) => {
   const unavailable = 'HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 4\r\n\r\nbusy'
-  const count = async (
-    retries: Record<string, unknown>,
-    method: string,
-    bytes: string | ((s: Socket) => void),
-    body = ''
-  ) => {
-    const { gateway, upstream } = await startBad(t, bytes, { retries })
+  interface Case {
+    readonly retries: Record<string, unknown>
+    readonly method: string
+    readonly act: (socket: Socket) => void
+    readonly body?: string
+    readonly expected: { readonly status: number; readonly asked: number }
+  }
+  const busy = (socket: Socket) => void socket.write(unavailable)
+  const reset = (socket: Socket) => void socket.resetAndDestroy()
+  const cases: readonly Case[] = [
+    // 503 is no default.
+    { retries: { attempts: 5 }, method: 'GET', act: busy, expected: { status: 503, asked: 1 } },
+    { retries: { attempts: 2, on: ['connect', '503'] }, method: 'GET', act: busy, expected: { status: 503, asked: 3 } },
+    { retries: { attempts: 2, on: ['502'] }, method: 'GET', act: busy, expected: { status: 503, asked: 1 } },
+    // POST may have acted.
+    { retries: { attempts: 2, on: ['503'] }, method: 'POST', act: busy, expected: { status: 503, asked: 1 } },
+    // The body cannot be repeated.
+    { retries: { attempts: 2, on: ['503'] }, method: 'PUT', act: busy, body: 'b', expected: { status: 503, asked: 1 } },
+    { retries: { attempts: 2, on: ['reset'] }, method: 'GET', act: reset, expected: { status: 502, asked: 3 } },
+    { retries: { attempts: 2, on: ['reset'] }, method: 'POST', act: reset, expected: { status: 502, asked: 1 } },
+    { retries: { attempts: 2, on: ['connect'] }, method: 'GET', act: reset, expected: { status: 502, asked: 1 } },
+    {
+      retries: { attempts: 0, on: ['connect', 'reset', '503'] },
+      method: 'GET',
+      act: busy,
+      expected: { status: 503, asked: 1 }
+    }
+  ]
+  const upstream = await startRawUpstream(t, (socket, head) => {
+    cases[Number(/ \/(\d+) /.exec(head)?.[1])]?.act(socket)
+  })
+  const targets = [{ url: upstream.url }]
+  const gateway = await buildTestGateway(t, upstream.url, {
+    config: {
+      // Upstreams with the same connect timeout would share connections, and a reset of a kept one costs no attempt.
+      upstreams: Object.fromEntries(
+        cases.map(({ retries }, index) => [`u${index}`, { targets, retries, timeouts: { connect: `${5 + index}s` } }])
+      ),
+      routes: cases.map((_, index) => ({ path: `/${index}`, upstream: `u${index}`, auth: 'public' }))
+    }
+  })
+  for (const [index, { method, body = '', expected }] of cases.entries()) {
+    const before = upstream.heads.length
     const client = await openClient(t, gateway.port)
     const length = body === '' ? '' : `Content-Length: ${body.length}${CRLF}`
-    client.send(`${method} /public/bad HTTP/1.1${CRLF}Host: a.example${CRLF}${length}${CRLF}${body}`)
+    client.send(`${method} /${index} HTTP/1.1${CRLF}Host: a.example${CRLF}${length}${CRLF}${body}`)
     const { status } = await client.response(method)
-    return { status, asked: upstream.heads.length }
+    t.same({ status, asked: upstream.heads.length - before }, expected, `case ${index}`)
   }
-  t.same(await count({ attempts: 5 }, 'GET', unavailable), { status: 503, asked: 1 }, 'no retry by default for 503')
-  t.same(await count({ attempts: 2, on: ['connect', '503'] }, 'GET', unavailable), { status: 503, asked: 3 })
-  t.same(await count({ attempts: 2, on: ['502'] }, 'GET', unavailable), { status: 503, asked: 1 })
-  t.same(
-    await count({ attempts: 2, on: ['503'] }, 'POST', unavailable),
-    { status: 503, asked: 1 },
-    'a POST may have taken effect'
-  )
-  t.same(
-    await count({ attempts: 2, on: ['503'] }, 'PUT', unavailable, 'body'),
-    { status: 503, asked: 1 },
-    'the body cannot be repeated'
-  )
-  t.same(await count({ attempts: 2, on: ['reset'] }, 'GET', (s) => s.resetAndDestroy()), { status: 502, asked: 3 })
-  t.same(await count({ attempts: 2, on: ['reset'] }, 'POST', (s) => s.resetAndDestroy()), { status: 502, asked: 1 })
-  t.same(await count({ attempts: 2, on: ['connect'] }, 'GET', (s) => s.resetAndDestroy()), { status: 502, asked: 1 })
-  t.same(await count({ attempts: 0, on: ['connect', 'reset', '503'] }, 'GET', unavailable), { status: 503, asked: 1 })
 })
 
 test('dropped answers of earlier attempts leave no connection open', async (t) => {
@@ -265,7 +285,7 @@ test('a certificate that cannot be verified is 502, unless insecureSkipVerify is
     })
     const response = await gateway.call('/public/x')
     const text = await response.text()
-    t.notMatch(text, new RegExp(`127\\.0\\.0\\.1|${upstream.port}|other\\.example`))
+    t.notMatch(text, new RegExp(`127\\.0\\.0\\.1|:${upstream.port}|other\\.example`))
     if (response.status !== 200) t.equal(upstream.heads.length, 0, 'nothing was sent')
     return `${response.status} ${response.status === 200 ? text : JSON.parse(text).code}`
   }

@@ -8,7 +8,6 @@ import { formatProblem } from '../src/config/problem.ts'
 import { allowances } from '../src/config/section.ts'
 import { buildTestGateway, defaultConfig } from './support/gateway.ts'
 import { blocksOf, codesIn, faultOfLink, headingsOf, linksOf, ROOT, readDocument, tableOf } from './support/markdown.ts'
-import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const documents = ['*.md', 'docs/**/*.md', 'bench/*.md', 'examples/**/*.md', 'miniprogram/*.md']
@@ -42,33 +41,8 @@ test('every npm script in a document is a script of package.json', (t) => {
   t.end()
 })
 
-test('the documented metrics are the metrics of a gateway', async (t) => {
+test('the fields of the access log described are the fields there are', async (t) => {
   const upstream = await startUpstream(t)
-  const service = await freePort()
-  const edge = await freePort()
-  const { folder } = writeConfig(t, {})
-  const config = {
-    ...defaultConfig(upstream.url),
-    server: { host: '127.0.0.1', port: edge, workers: 2, drain: { delay: '0s', timeout: '1s' } },
-    service: { host: '127.0.0.1', port: service },
-    store: `sqlite:${join(folder, 'wxgate.db')}`
-  }
-  startProcess(t, ['run', '-c', writeConfig(t, config).file])
-  t.equal(await untilStatus(`http://127.0.0.1:${edge}/readyz`, 200), 200)
-  const text = await (await fetch(`http://127.0.0.1:${service}/metrics`)).text()
-  const there = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)]
-    .map(([, name = '', type = '']) => `${name} ${type}`)
-    .filter((line) => !/^(process|nodejs)_/.test(line))
-  for (const document of operations) {
-    const head = document.includes('zh') ? '指标' : 'metric'
-    const told = tableOf(readDocument(document), head).map(([name = '', type = '']) => `${codesIn(name)[0]} ${type}`)
-    t.same(told.sort(), there.sort(), document)
-  }
-})
-
-test('the documented fields of the access log are its fields', async (t) => {
-  // The line of a failure has every field.
-  const upstream = await startUpstream(t, (_req, res) => res.writeHead(500).end())
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('alice')
   await gateway.call('/api/x', { token })

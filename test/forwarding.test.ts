@@ -2,23 +2,23 @@
  *  target, and nothing left running when one side disconnects. */
 import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest, type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
-import { type Test, test } from 'tap'
-import { valuesOf } from './support/attack.ts'
-import { APPID, buildTestGateway, next, type TestGateway } from './support/gateway.ts'
+import { test } from 'tap'
+import { buildTestGateway, next } from './support/gateway.ts'
 import { startServer } from './support/listen.ts'
-import { freePort } from './support/process.ts'
 import { get, openClient } from './support/raw-client.ts'
 import { ok, startRawUpstream } from './support/raw-upstream.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const MB = 1024 * 1024
+/** lifecycle.test.ts sends more, and looks at the memory of the process. */
+const MEGABYTES = 40
 
 const routes = (...more: Record<string, unknown>[]) => ({
   config: { routes: [{ path: '/public', upstream: 'app', auth: 'public', bodyLimit: '1gb' }, ...more] }
 })
 
-test('a body of 200 MB goes up and comes down without being held in memory', async (t) => {
+test('a body of many megabytes goes up and comes down byte for byte, at the pace of the slower side', async (t) => {
   let slowest: ServerResponse | undefined
   const url = await startServer(t, (req, res) => {
     const hash = createHash('sha256')
@@ -33,7 +33,7 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
     }
     slowest = res
     const chunk = Buffer.alloc(MB, 'd')
-    let left = 200
+    let left = MEGABYTES
     const write = () => {
       while (left > 0) {
         left--
@@ -47,20 +47,14 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
     write()
   })
   const gateway = await buildTestGateway(t, url, routes())
-  // Client, gateway and upstream share this process: allow three times its own buffers, but never
-  // the body.
-  const before = process.memoryUsage.rss()
-  let peak = before
-  const watch = setInterval(() => {
-    peak = Math.max(peak, process.memoryUsage.rss())
-  }, 20)
-  t.teardown(() => clearInterval(watch))
-
   const block = randomBytes(MB)
   const expected = createHash('sha256')
-  const upload = httpRequest(`${gateway.url}/public/up`, { method: 'PUT', headers: { 'content-length': 200 * MB } })
+  const upload = httpRequest(`${gateway.url}/public/up`, {
+    method: 'PUT',
+    headers: { 'content-length': MEGABYTES * MB }
+  })
   const answered = next(upload, 'response')
-  for (let count = 0; count < 200; count++) {
+  for (let count = 0; count < MEGABYTES; count++) {
     expected.update(block)
     if (!upload.write(block)) await next(upload, 'drain')
   }
@@ -68,7 +62,7 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
   const [response] = (await answered) as [IncomingMessage]
   let text = ''
   for await (const chunk of response) text += chunk
-  t.equal(text, `${200 * MB} ${expected.digest('hex')}`)
+  t.equal(text, `${MEGABYTES * MB} ${expected.digest('hex')}`)
 
   const download = httpRequest(`${gateway.url}/public/down`)
   download.end()
@@ -77,9 +71,7 @@ test('a body of 200 MB goes up and comes down without being held in memory', asy
   await until(() => slowest?.writableNeedDrain === true)
   let received = 0
   for await (const chunk of stream) received += (chunk as Buffer).length
-  t.equal(received, 200 * MB)
-  clearInterval(watch)
-  t.ok(peak - before < 200 * MB, `${Math.round((peak - before) / MB)} MB more at the peak`)
+  t.equal(received, MEGABYTES * MB)
 })
 
 test('an event reaches the client as it is sent, and a silent event stream stays open', async (t) => {
@@ -296,11 +288,11 @@ test('S04 the body of a GET ends at the gateway, and is not a request', async (t
 })
 
 test('S11 pipelined requests keep their own identities', async (t) => {
+  let slow: (() => void) | undefined
   const upstream = await startUpstream(t, (_req, res, seen) => {
-    setTimeout(
-      () => res.end(`${seen.url} ${seen.headers['x-user-id'] ?? 'nobody'}`),
-      seen.url.endsWith('slow') ? 60 : 0
-    )
+    const answer = () => res.end(`${seen.url} ${seen.headers['x-user-id'] ?? 'nobody'}`)
+    if (seen.url.endsWith('slow')) slow = answer
+    else answer()
   })
   const gateway = await buildTestGateway(t, upstream.url)
   const alice = await gateway.login('alice')
@@ -315,6 +307,8 @@ test('S11 pipelined requests keep their own identities', async (t) => {
       get('/maybe/x') +
       get('/api/a', alice.access_token)
   )
+  await until(() => slow !== undefined)
+  slow?.()
   t.equal((await client.response()).body, `/api/slow ${alice.user.id}`)
   t.match(JSON.parse((await client.response()).body), { user: { is_new: true } })
   t.equal((await client.response()).body, `/api/b ${bob.user.id}`)
@@ -416,90 +410,7 @@ test('S12 a body beyond the limit is 413, and the upstream request is aborted', 
   t.equal(fits.status, 200)
 })
 
-test('P31 a prefix is stripped whatever follows it', async (t) => {
-  const upstream = await startUpstream(t)
-  const gateway = await buildTestGateway(t, upstream.url, {
-    config: {
-      routes: [
-        { path: '/api', upstream: 'app', auth: 'public', stripPrefix: '/api' },
-        { path: '/deep/er', upstream: 'app', auth: 'public', stripPrefix: '/deep' }
-      ]
-    }
-  })
-  for (const [path, seen] of [
-    ['/api', '/'],
-    ['/api/', '/'],
-    ['/api?x=1', '/?x=1'],
-    ['/api/?x=1', '/?x=1'],
-    ['/api?', '/?'],
-    ['/api/a/b?/api/c', '/a/b?/api/c'],
-    ['/api/api', '/api'],
-    ['/api/@evil.example', '/@evil.example'],
-    ['/deep/er/x', '/er/x']
-  ] as const) {
-    const client = await openClient(t, gateway.port)
-    client.send(get(path))
-    t.equal((await client.response()).status, 200, path)
-    t.equal(upstream.seen.at(-1)?.url, seen, path)
-    client.close()
-  }
-})
-
-test('a redirect leads back through the gateway and never shows the upstream', async (t) => {
-  let location = ''
-  let name = 'Location'
-  const upstream = await startRawUpstream(t, (socket) =>
-    socket.write(`HTTP/1.1 302 Found\r\n${name}: ${location}\r\nContent-Length: 0\r\n\r\n`)
-  )
-  const other = await freePort()
-  const gateway = await buildTestGateway(t, upstream.url, {
-    config: {
-      upstreams: { app: { targets: [{ url: upstream.url, weight: 1000 }, { url: `http://127.0.0.1:${other}` }] } },
-      routes: [
-        { path: '/plain', upstream: 'app', auth: 'public' },
-        { path: '/api', upstream: 'app', auth: 'public', stripPrefix: '/api' }
-      ]
-    }
-  })
-  const host = `127.0.0.1:${upstream.port}`
-  const cases: readonly (readonly [string, string, string])[] = [
-    // Sent by the upstream, seen by the client, seen under a stripped prefix.
-    [`http://${host}/orders/1`, '/orders/1', '/api/orders/1'],
-    [`HTTP://${host}/orders?a=b#c`, '/orders?a=b#c', '/api/orders?a=b#c'],
-    [`https://${host}/x`, '/x', '/api/x'],
-    [`//${host}/x`, '/x', '/api/x'],
-    [`http://${host}`, '/', '/api'],
-    [`http://${host}/`, '/', '/api'],
-    [`http://${host}?a=b`, '/?a=b', '/api/?a=b'],
-    [`http://127.0.0.1:${other}/x`, '/x', '/api/x'],
-    [`http://${host}//evil.example/x`, '/.//evil.example/x', '/api/.//evil.example/x'],
-    [`http://${host}/\\evil.example/x`, '/./\\evil.example/x', '/api/./\\evil.example/x'],
-    ['/orders/1', '/orders/1', '/api/orders/1'],
-    ['/', '/', '/api'],
-    ['/?a=b', '/?a=b', '/api/?a=b'],
-    ['next', 'next', 'next'],
-    ['?page=2', '?page=2', '?page=2'],
-    ['https://pay.example/x', 'https://pay.example/x', 'https://pay.example/x'],
-    [`http://${host}.evil.example/x`, `http://${host}.evil.example/x`, `http://${host}.evil.example/x`],
-    [`http://user@${host}/x`, `http://user@${host}/x`, `http://user@${host}/x`],
-    ['//cdn.example/x', '//cdn.example/x', '//cdn.example/x'],
-    ['weixin://dl/business', 'weixin://dl/business', 'weixin://dl/business']
-  ]
-  for (name of ['Location', 'Content-Location']) {
-    for (const [sent, plain, stripped] of cases) {
-      location = sent
-      for (const [path, expected] of [
-        ['/plain/a', plain],
-        ['/api/a', stripped]
-      ] as const) {
-        const answer = await gateway.call(path)
-        t.equal(answer.headers.get(name), expected, `${sent} from ${path}`)
-      }
-    }
-  }
-})
-
-test("a route's timeout replaces the upstream's", async (t) => {
+test("a route's timeout counts in place of the upstream's", async (t) => {
   const url = await startServer(t, (_req, res) => setTimeout(() => res.end('late'), 1_500))
   const gateway = await buildTestGateway(t, url, {
     config: {
@@ -513,207 +424,4 @@ test("a route's timeout replaces the upstream's", async (t) => {
   })
   const status = async (path: string) => (await gateway.call(path)).status
   t.same(await Promise.all([status('/short'), status('/long'), status('/shorter')]), [504, 200, 504])
-})
-
-async function startTargets(t: Test, count: number): Promise<{ urls: string[]; hits: number[]; open: number[] }> {
-  const hits = Array<number>(count).fill(0)
-  const open = Array<number>(count).fill(0)
-  const urls: string[] = []
-  for (let index = 0; index < count; index++) {
-    const url = await startServer(t, (req, res) => {
-      hits[index] = (hits[index] ?? 0) + 1
-      open[index] = (open[index] ?? 0) + 1
-      res.on('close', () => {
-        open[index] = (open[index] ?? 0) - 1
-      })
-      if (req.url?.endsWith('hold')) return
-      res.end(String(index))
-    })
-    urls.push(url)
-  }
-  return { urls, hits, open }
-}
-
-async function withTargets(t: Test, upstream: Record<string, unknown>): Promise<TestGateway> {
-  return buildTestGateway(t, 'http://127.0.0.1:1', { config: { upstreams: { app: upstream } } })
-}
-
-test('targets share the requests by weight', async (t) => {
-  const { urls, hits } = await startTargets(t, 3)
-  const gateway = await withTargets(t, { targets: urls.map((url, index) => ({ url, weight: index + 1 })) })
-  const order: string[] = []
-  for (let count = 0; count < 12; count++) order.push(await (await gateway.call('/public/x')).text())
-  t.same(hits, [2, 4, 6])
-  t.notMatch(order.join(''), /222/, 'smoothly, not in bursts')
-})
-
-test('leastRequests picks the target with the fewest running requests for its weight', async (t) => {
-  const { urls, open } = await startTargets(t, 3)
-  const gateway = await withTargets(t, {
-    targets: urls.map((url, index) => ({ url, weight: index === 2 ? 2 : 1 })),
-    balance: 'leastRequests'
-  })
-  const held = await Promise.all(
-    Array.from({ length: 8 }, async () => {
-      const client = await openClient(t, gateway.port)
-      client.send(get('/public/hold'))
-      return client
-    })
-  )
-  await until(() => open.reduce((sum, count) => sum + count, 0) === 8)
-  t.same(open, [2, 2, 4])
-  for (const client of held) client.close()
-  await until(() => open.every((count) => count === 0))
-  await until(() => gateway.gateway.parts.upstreams.get('app').targets.every((target) => target.inFlight === 0))
-})
-
-test('hash keeps a user on one target, and only users of a lost target move', async (t) => {
-  const { urls } = await startTargets(t, 3)
-  const gateway = await withTargets(t, {
-    targets: urls.map((url) => ({ url })),
-    balance: 'hash',
-    retries: { attempts: 2 }
-  })
-  const tokens = await Promise.all(
-    Array.from({ length: 24 }, async (_, index) => (await gateway.login(`u${index}`)).access_token)
-  )
-  const ask = async (token: string) => (await gateway.call('/api/x', { token })).text()
-  const first = await Promise.all(tokens.map(ask))
-  t.same(await Promise.all(tokens.map(ask)), first)
-  t.equal(new Set(first).size, 3)
-  const [lost] = gateway.gateway.parts.upstreams.get('app').targets
-  if (lost) lost.avoidUntil = Number.POSITIVE_INFINITY
-  const after = await Promise.all(tokens.map(ask))
-  after.forEach((target, index) => {
-    if (first[index] === '0') t.not(target, '0')
-    else t.equal(target, first[index])
-  })
-})
-
-test('a target that refuses connections costs no answer, and is avoided for a while', async (t) => {
-  const { urls } = await startTargets(t, 1)
-  const dead = [await freePort(), await freePort()].map((port) => ({ url: `http://127.0.0.1:${port}` }))
-  const gateway = await withTargets(t, { targets: [...dead, { url: urls[0] }], retries: { attempts: 2 } })
-  const statuses = await Promise.all(
-    Array.from({ length: 30 }, async (_, index) => {
-      const init = index % 2 === 0 ? {} : { method: 'POST', body: 'body' }
-      return (await gateway.call('/public/x', init)).status
-    })
-  )
-  t.same(new Set(statuses), new Set([200]))
-  t.ok(
-    gateway.gateway.parts.upstreams
-      .get('app')
-      .targets.slice(0, 2)
-      .every(({ avoidUntil }) => avoidUntil > performance.now())
-  )
-
-  const few = await withTargets(t, { targets: [...dead, { url: urls[0] }], retries: { attempts: 1 } })
-  t.equal((await few.call('/public/x')).status, 502, 'no more tries than configured')
-  t.equal((await few.call('/public/x')).status, 200, 'both are now known to be down')
-})
-
-test('a body survives the connect retry unchanged', async (t) => {
-  const upstream = await startUpstream(t)
-  const gateway = await withTargets(t, {
-    targets: [{ url: `http://127.0.0.1:${await freePort()}`, weight: 1000 }, { url: upstream.url }]
-  })
-  const body = randomBytes(300_000).toString('hex')
-  t.equal((await gateway.call('/public/x', { method: 'POST', body })).status, 200)
-  t.equal(upstream.seen[0]?.body, body)
-})
-
-test('headers are set and removed as a route says, in both directions', async (t) => {
-  const upstream = await startUpstream(t, (_req, res) => {
-    res.writeHead(200, { 'x-powered-by': 'app', server: 'app', 'x-kept': '1', 'cache-control': 'public' }).end('ok')
-  })
-  const gateway = await buildTestGateway(t, upstream.url, {
-    config: {
-      routes: [
-        {
-          path: '/public',
-          upstream: 'app',
-          auth: 'public',
-          requestHeaders: { set: { 'X-Tenant': 'shop' }, remove: ['Cookie', 'x-debug'] },
-          responseHeaders: {
-            set: { 'Cache-Control': 'no-store', 'X-Frame-Options': 'DENY' },
-            remove: ['X-Powered-By', 'server']
-          }
-        },
-        { path: '/other', upstream: 'app', auth: 'public' }
-      ]
-    }
-  })
-  const headers = { 'x-tenant': 'EVIL', cookie: 'a=b', 'X-Debug': '1', 'x-kept': '1' }
-  const answer = await gateway.call('/public/x', { headers })
-  t.match(upstream.seen[0]?.headers, { 'x-tenant': 'shop', 'x-kept': '1' })
-  t.notOk('cookie' in (upstream.seen[0]?.headers ?? {}) || 'x-debug' in (upstream.seen[0]?.headers ?? {}))
-  t.equal(answer.headers.get('cache-control'), 'no-store')
-  t.equal(answer.headers.get('x-frame-options'), 'DENY')
-  t.equal(answer.headers.get('x-kept'), '1')
-  t.notOk(answer.headers.has('x-powered-by') || answer.headers.has('server'))
-  const other = await gateway.call('/other/x', { headers: { cookie: 'a=b' } })
-  t.equal(other.headers.get('x-powered-by'), 'app')
-  t.equal(upstream.seen[1]?.headers.cookie, 'a=b')
-  t.notOk('x-tenant' in (upstream.seen[1]?.headers ?? {}), 'a header that a route sets cannot be sent by a client')
-})
-
-test('a header that a route sets replaces any received one', async (t) => {
-  const upstream = await startUpstream(t)
-  const set = { 'Content-Type': 'text/plain', 'X-Client-IP': '192.0.2.1', Accept: 'text/plain' }
-  const gateway = await buildTestGateway(t, upstream.url, {
-    config: {
-      server: { host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1'] },
-      routes: [
-        { path: '/public', upstream: 'app', auth: 'public', requestHeaders: { set } },
-        { path: '/other', upstream: 'app', auth: 'public' }
-      ]
-    }
-  })
-  const headers = { 'content-type': 'application/json', 'x-client-ip': '203.0.113.7', accept: 'a/b' }
-  for (const path of ['/public/x', '/other/x']) await gateway.call(path, { method: 'POST', body: '{}', headers })
-  const [edited, other] = upstream.seen
-  for (const [name, value] of Object.entries(set)) t.same(valuesOf(edited ?? { rawHeaders: [] }, name), [value], name)
-  t.match(other?.headers, { 'content-type': 'application/json', 'x-client-ip': '203.0.113.7' }, 'another route')
-})
-
-test("identity has WeChat Cloud Run's names on routes that ask for them, and wxgate's elsewhere", async (t) => {
-  const upstream = await startUpstream(t)
-  const gateway = await buildTestGateway(t, upstream.url, {
-    config: {
-      routes: [
-        { path: '/run', upstream: 'app', identity: { headers: 'cloudrun' } },
-        { path: '/own', upstream: 'app' }
-      ]
-    }
-  })
-  const { access_token: token } = await gateway.login('alice')
-  const headers = { 'x-wx-openid': 'EVIL', 'x-openid': 'EVIL', 'x-wx-source': 'EVIL', 'x-wx-from-openid': 'EVIL' }
-  await gateway.call('/run/x', { token, headers })
-  await gateway.call('/own/x', { token, headers })
-  const [run, own] = upstream.seen.map((seen) => seen.headers)
-  t.match(run, { 'x-wx-openid': /^o/, 'x-wx-appid': APPID, 'x-wx-source': 'wx_client' })
-  t.equal(own?.['x-openid'], run?.['x-wx-openid'])
-  t.notOk('x-openid' in (run ?? {}) || 'x-user-id' in (run ?? {}))
-  t.notOk(Object.keys(own ?? {}).some((name) => name.startsWith('x-wx-')))
-  t.notMatch(JSON.stringify([run, own]), /EVIL|uthorization/)
-})
-
-test('a route for GET answers HEAD, and lists its methods for the rest', async (t) => {
-  const upstream = await startUpstream(t)
-  const gateway = await buildTestGateway(t, upstream.url, {
-    config: {
-      routes: [
-        { path: '/public', upstream: 'app', auth: 'public', methods: ['GET', 'POST'] },
-        { path: '/write', upstream: 'app', auth: 'public', methods: ['PUT'] }
-      ]
-    }
-  })
-  t.equal((await gateway.call('/public/x', { method: 'HEAD' })).status, 200)
-  const refused = await gateway.call('/public/x', { method: 'DELETE' })
-  t.equal(refused.status, 405)
-  t.same(new Set(refused.headers.get('allow')?.split(', ')), new Set(['GET', 'HEAD', 'POST']))
-  t.match(await refused.json(), { code: 'method_not_allowed', action: 'none' })
-  t.equal((await gateway.call('/write/x', { method: 'HEAD' })).status, 405)
-  t.equal(upstream.seen.length, 1)
 })

@@ -56,9 +56,9 @@ test('data under a rotated session_key is a failure, not garbage', async (t) => 
   t.equal(decryptOpenData(input), null)
 })
 
-test('100,000 wrong keys never yield data', async (t) => {
+test('20,000 wrong keys never yield data', async (t) => {
   let yielded = 0
-  const keys = randomBytes(16 * 100_000)
+  const keys = randomBytes(16 * 20_000)
   for (let i = 0; i < keys.length; i += 16) {
     const sessionKey = keys.toString('base64', i, i + 16)
     if (decryptOpenData({ ...sample, sessionKey }) !== null) yielded += 1

@@ -1,12 +1,12 @@
 /** The sample business service, over real sockets. */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Test, test } from 'tap'
 import { createOrdersService } from '../examples/orders/server.ts'
+import { exchange } from './support/raw-client.ts'
 
 const ALICE = { 'x-openid': 'oAlice00000000000000000000_1' }
 const BOB = { 'x-openid': 'oBob-0000000000000000000000' }
@@ -39,19 +39,7 @@ async function ordersOf(url: string, headers: Record<string, string>): Promise<s
   return orders.map((entry) => entry.product_id)
 }
 
-/** Sends bytes unchanged and returns the answer when the peer closes or is silent for a while. */
-function raw(port: number, bytes: string): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
-    let answer = ''
-    socket.setTimeout(500, () => socket.destroy())
-    socket.on('data', (chunk) => {
-      answer += chunk.toString('latin1')
-    })
-    socket.on('error', () => undefined)
-    socket.on('close', () => resolve(answer))
-  })
-}
+const raw = async (port: number, bytes: string) => (await exchange(port, bytes)).text
 
 test('each user sees only their own orders', async (t) => {
   const { url, file } = await start(t)

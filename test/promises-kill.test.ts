@@ -5,10 +5,10 @@ import { surviveKills } from './support/survival.ts'
 
 tap.jobs = 2
 
-test('sqlite: answered logins survive kill -9', { buffered: true }, async (t) => {
-  const report = await surviveKills({ kills: 3, redis: null })
-  t.equal(report.kills, 3)
-  t.ok(report.logins > 20, `${report.logins} logins`)
+test('sqlite: what was answered before kill -9 holds after it', { buffered: true }, async (t) => {
+  const report = await surviveKills({ kills: 2, redis: null })
+  t.equal(report.kills, 2)
+  t.ok(report.logins > 10, `${report.logins} logins`)
   t.ok(report.refreshes > 0 && report.logouts > 0)
   t.same(report.lost, [])
 })

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { defaultConfig } from './support/gateway.ts'
+import { codesIn, readDocument, tableOf } from './support/markdown.ts'
 import { freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
@@ -66,6 +67,17 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
   t.match(metrics, /wxgate_logins_total\{app="wx1234567890abcdef",result="ok"\} 1\n/)
   const refused = after.filter((status) => status === 401).length
   t.match(metrics, `wxgate_request_duration_seconds_count{route="/api",status="401"} ${refused}\n`)
+
+  const there = [...metrics.matchAll(/^# TYPE (\w+) (\w+)$/gm)]
+    .map(([, name = '', type = '']) => `${name} ${type}`)
+    .filter((line) => !/^(process|nodejs)_/.test(line))
+  for (const [document, head] of [
+    ['docs/operations.md', 'metric'],
+    ['docs/operations.zh-CN.md', '指标']
+  ] as const) {
+    const told = tableOf(readDocument(document), head).map(([name = '', type = '']) => `${codesIn(name)[0]} ${type}`)
+    t.same(told.sort(), there.sort(), `${document} describes the metrics there are`)
+  }
 
   const [victim = 0] = workerIds(gateway.child.pid)
   const replacement = await replaceWorker(gateway.child.pid, victim)

@@ -9,7 +9,8 @@ import { quietLog } from './store.ts'
 import { until } from './until.ts'
 
 const HOUR = 3_600_000
-export const TIMEOUT = 250
+/** Milliseconds, long enough for a healthy Redis on a busy machine. */
+export const TIMEOUT = 750
 
 export async function openImpatiently(t: Test, url: string, timeout = TIMEOUT) {
   const log = quietLog()
@@ -43,6 +44,16 @@ export function untilBack(store: Store): Promise<void> {
     store.get('a').then(
       () => true,
       () => false
+    )
+  )
+}
+
+/** Waits until an operation fails because there is no connection. */
+export function untilUnreachable(store: Store): Promise<void> {
+  return until(() =>
+    store.get('a').then(
+      () => false,
+      (error: Error) => error.message.includes('cannot be reached')
     )
   )
 }
