@@ -1,6 +1,6 @@
-/** Repeats of the mini-program client: which calls are sent again, and how often. */
+/** Repeats of the mini-program client: which calls are sent again, how often, and the random text that marks a repeat. */
 import { test } from 'tap'
-import { problem, rejection, startPhone } from './support/phone.ts'
+import { HOUR, type Phone, problem, rejection, startPhone } from './support/phone.ts'
 import { idle } from './support/timers.ts'
 
 test('a POST that may have been carried out is never sent again', async (t) => {
@@ -125,4 +125,40 @@ test('a read that WeChat interrupts in the background is repeated in the foregro
   wx.show()
   t.equal((await reading).statusCode, 200)
   t.equal(wire.count('/api/a'), 2)
+})
+
+/** The `attempt` of each request to this path. */
+function attempts({ wire }: Phone, path: string): string[] {
+  return wire.requests.filter((seen) => seen.path === path).map(({ body }) => String(JSON.parse(body).attempt))
+}
+
+test('a repeated login carries the same attempt, and another code another one', async (t) => {
+  const phone = await startPhone(t)
+  let lost = 0
+  phone.wire.fault = ({ path }) => (path === '/auth/login' && lost++ === 0 ? 'lose-answer' : null)
+  await phone.client.login()
+  await phone.client.login({ force: true })
+  const [first, repeated, another] = attempts(phone, '/auth/login')
+  t.match(first, /^[A-Za-z0-9]{16,64}$/)
+  t.equal(repeated, first)
+  t.match(another, /^[A-Za-z0-9]{16,64}$/)
+  t.not(another, first)
+})
+
+test('a repeated refresh carries the same attempt, after a restart too, and the next refresh another one', async (t) => {
+  const phone = await startPhone(t)
+  await phone.client.login()
+  phone.clock.advance(3 * HOUR)
+  phone.wire.fault = ({ path }) => (path === '/auth/refresh' ? 'lose-answer' : null)
+  t.match(await rejection(phone.client.request({ url: '/api/a' })), { code: 'network' })
+  phone.wire.fault = () => null
+  const again = phone.restart()
+  t.equal((await again.request({ url: '/api/a' })).statusCode, 200)
+  t.equal(phone.wx.calls.login, 1, 'the gateway took it for a repeat')
+  phone.clock.advance(3 * HOUR)
+  await again.request({ url: '/api/a' })
+  const [first, second, afterRestart, next] = attempts(phone, '/auth/refresh')
+  t.match(first, /^[A-Za-z0-9]{16,64}$/)
+  t.same([second, afterRestart], [first, first])
+  t.not(next, first)
 })

@@ -37,10 +37,8 @@ async function startDemo(t: Teardown) {
     WXGATE_STORE: `sqlite:${join(folder, 'wxgate.db')}`,
     ORDERS_DB: join(folder, 'orders.db')
   })
-  for (let waited = 0; !demo.output().includes('Bearer $('); waited += 25) {
-    if (waited > 10_000) throw new Error(demo.output())
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
+  await until(() => demo.output().includes('Bearer $(') || demo.child.exitCode !== null)
+  if (demo.child.exitCode !== null) throw new Error(demo.output())
   return { output: demo.output(), edgeUrl: `http://127.0.0.1:${edge}` }
 }
 

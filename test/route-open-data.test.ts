@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { test } from 'tap'
 import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID, type TestGateway } from './support/gateway.ts'
 import type { Teardown } from './support/listen.ts'
+import { idle } from './support/timers.ts'
 import { startUpstream, type TestUpstream } from './support/upstream.ts'
 import { sandboxOpenData } from './support/wechat-data.ts'
 
@@ -217,7 +218,7 @@ test('only the gateway can set the open data', async (t) => {
     async start(controller) {
       for (const piece of pieces) {
         if (piece !== '') controller.enqueue(Buffer.from(piece))
-        await new Promise((resolve) => setTimeout(resolve, 5))
+        await idle()
       }
       controller.close()
     }

@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import { run, startSandbox } from '../src/cli/sandbox.ts'
+import { until } from './support/until.ts'
 
 function recordingIo() {
   const written = { stdout: '', stderr: '' }
@@ -20,7 +21,7 @@ test('wxgate sandbox prints its address, with a call that works, and ends with 0
   const { io, written } = recordingIo()
   const stop = new AbortController()
   const ended = run(['--port', '0'], io, stop.signal)
-  while (written.stdout === '') await new Promise((resolve) => setTimeout(resolve, 5))
+  await until(() => written.stdout !== '')
   const sample = /curl '([^']+)'/.exec(written.stdout)?.[1]
   const response = await fetch(sample ?? '')
   t.match(await response.json(), { openid: String, session_key: String })

@@ -38,7 +38,7 @@ async function assertWorks(t: Test, store: Store): Promise<void> {
   await store.get('a')
 }
 
-async function until(condition: () => Promise<boolean>, within = 10_000): Promise<boolean> {
+async function until(condition: () => Promise<boolean>, within = 60_000): Promise<boolean> {
   const end = performance.now() + within
   while (performance.now() < end) {
     if (await condition().catch(() => false)) return true

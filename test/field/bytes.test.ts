@@ -4,6 +4,7 @@ import { type Test, test } from 'tap'
 import { buildTestGateway } from '../support/gateway.ts'
 import { get, openClient } from '../support/raw-client.ts'
 import { ok, startRawUpstream } from '../support/raw-upstream.ts'
+import { idle } from '../support/timers.ts'
 
 const CRLF = '\r\n'
 const BYTES = Buffer.from(Array.from({ length: 128 }, (_, index) => 0x80 + index)).toString('latin1')
@@ -91,7 +92,7 @@ test('103 Early Hints reach a client of HTTP/1.1, and no client of HTTP/1.0', as
   const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\nX-OpenId: forged\r\n\r\n'
   const { gateway } = await setup(t, (socket) => {
     socket.write(hints)
-    setTimeout(() => socket.write(ok('late')), 20)
+    idle().then(() => socket.write(ok('late')))
   })
   const raw = await gateway.raw(get('/public/x', undefined, 'Connection: close\r\n'))
   t.match(raw, /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/style\.css>; rel=preload\r\n\r\nHTTP\/1\.1 200 OK\r\n/)

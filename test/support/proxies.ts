@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { ROOT } from './markdown.ts'
 import { findProgram } from './programs.ts'
-import { openClient } from './raw-client.ts'
-import { PATIENCE } from './until.ts'
+import { isRefused } from './raw-client.ts'
+import { until } from './until.ts'
 
 /** Replacements for addresses, ports and paths of a sample. */
 export type Replacements = Readonly<Record<string, string>>
@@ -85,18 +85,8 @@ async function run(t: Test, file: string, args: string[], port: number, folder: 
     if (child.exitCode !== null || !child.kill('SIGTERM')) return
     await gone
   })
-  const deadline = performance.now() + PATIENCE
-  while (performance.now() < deadline) {
+  await until(async () => {
     if (child.exitCode !== null) throw new Error(`${file} ended: ${output}`)
-    const isUp = await openClient(t, port).then(
-      (client) => {
-        client.close()
-        return true
-      },
-      () => false
-    )
-    if (isUp) return
-    await new Promise((resolve) => setTimeout(resolve, 25))
-  }
-  throw new Error(`${file} does not listen: ${output}`)
+    return !(await isRefused(t, port))
+  })
 }

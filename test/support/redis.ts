@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { freePort } from './process.ts'
+import { until } from './until.ts'
 
 export interface RedisServer {
   readonly port: number
@@ -96,13 +96,11 @@ async function launch(argsFor: (port: number, folder: string) => string[]): Prom
       started.once('error', (cause) => {
         error = cause
       })
-      for (let attempt = 0; attempt < 500; attempt++) {
+      await until(() => {
         if (error) throw error
         if (started.exitCode !== null) throw new Error(`redis-server ended: ${output}`)
-        if (await answers(port)) return
-        await delay(10)
-      }
-      throw new Error(`redis-server does not answer: ${output}`)
+        return answers(port)
+      })
     },
     async remove() {
       await server.kill()

@@ -10,7 +10,7 @@ import { until } from './until.ts'
 
 const HOUR = 3_600_000
 /** Milliseconds, long enough for a healthy Redis on a busy machine. */
-export const TIMEOUT = 750
+export const TIMEOUT = 1_500
 
 export async function openImpatiently(t: Test, url: string, timeout = TIMEOUT) {
   const log = quietLog()

@@ -11,6 +11,7 @@ import { createSandbox } from '../../src/sandbox/server.ts'
 import { APPID, defaultConfig } from './gateway.ts'
 import { freePort } from './process.ts'
 import type { RedisServer } from './redis.ts'
+import { until } from './until.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const WORKERS = 8
@@ -76,8 +77,7 @@ export async function surviveKills({ kills, redis, limit = 600_000 }: SurvivalOp
       const people = Array.from({ length: WORKERS }, () =>
         actAsPeople(edge, () => `k${names++}`, known, stop.signal, report)
       )
-      // A process that has just started needs a moment for its first answers.
-      for (let waited = 0; known.length < WORKERS && waited < 5_000; waited += 5) await delay(5)
+      await until(() => known.length >= WORKERS)
       await delay(Math.random() * 200)
       const isRedisHit = redis?.isKilled === true && report.kills % 2 === 1
       const gone = isRedisHit ? redis.server.kill() : exitOf(child)
@@ -120,14 +120,12 @@ async function startGateway(file: string, edge: string): Promise<ChildProcess> {
 }
 
 async function untilReady(edge: string, child: ChildProcess, output = () => ''): Promise<void> {
-  for (let attempt = 0; attempt < 1_500; attempt++) {
+  await until(async () => {
     if (child.exitCode !== null) throw new Error(`the gateway ended: ${output()}`)
     const response = await fetch(`${edge}/readyz`).catch(() => null)
     await response?.arrayBuffer().catch(() => null)
-    if (response?.status === 200) return
-    await delay(10)
-  }
-  throw new Error(`the gateway does not get ready: ${output()}`)
+    return response?.status === 200
+  })
 }
 
 interface Reply {
