@@ -201,15 +201,16 @@ test('a client that reads slowly gets the whole answer', async (t) => {
   const url = await startServer(t, (_req, res) => res.end(Buffer.alloc(size, 'x')))
   const gateway = await buildTestGateway(t, url, limits({ writeIdleTimeout: '1s' }))
   const client = await openClient(t, gateway.port)
-  client.socket.pause()
+  let taken = 0
+  client.socket.on('data', (chunk: Buffer) => {
+    taken += chunk.length
+    if (taken < 512 * 1024) return
+    taken = 0
+    client.socket.pause()
+    setTimeout(() => client.socket.resume(), 100)
+  })
   client.send(get('/public/x'))
-  const timer = setInterval(() => {
-    client.socket.resume()
-    setTimeout(() => client.socket.pause(), 1)
-  }, 15)
-  t.teardown(() => clearInterval(timer))
   t.equal((await client.response()).body.length, size)
-  clearInterval(timer)
 })
 
 test('a request that waits for its answer is not idle', async (t) => {
@@ -259,6 +260,24 @@ test('half-closed and broken connections do not accumulate', async (t) => {
     t.teardown(() => socket.destroy())
     socket.write(bytes)
     await new Promise((resolve) => socket.once('end', resolve))
+  }
+  await until(() => connections(gateway.port) === 0)
+})
+
+test('a connection that its client ends within a body is closed', async (t) => {
+  const connections = countConnections(t)
+  const upstream = await startUpstream(t)
+  // No limit ends a connection within this test.
+  const gateway = await buildTestGateway(t, upstream.url, limits({ keepAliveTimeout: '10m', bodyIdleTimeout: '10m' }))
+  for (const bytes of [
+    `POST /public/x HTTP/1.1${CRLF}Host: a${CRLF}Content-Length: 50${CRLF}${CRLF}half`,
+    `POST /public/x HTTP/1.1${CRLF}Host: a${CRLF}Transfer-Encoding: chunked${CRLF}${CRLF}5${CRLF}ab`,
+    `POST /auth/login HTTP/1.1${CRLF}Host: a${CRLF}Content-Type: application/json${CRLF}Content-Length: 50${CRLF}${CRLF}{`
+  ]) {
+    const client = await openClient(t, gateway.port)
+    client.socket.end(bytes)
+    t.equal((await client.response()).status, 400, bytes.slice(0, 20))
+    await client.closed
   }
   await until(() => connections(gateway.port) === 0)
 })

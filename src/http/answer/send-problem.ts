@@ -36,10 +36,11 @@ export function sendProblem(req: GatewayRequest, res: ServerResponse, error: Api
   res.end(body)
 }
 
-/** Does not wait for the body of a slow request again. A client that waits for "100 Continue"
- *  may send its body or not (RFC 9110, section 10.1.1): the next bytes could be either. */
+/** Does not wait for the body of a slow request again, nor for one that the client broke off. A
+ *  client that waits for "100 Continue" may send its body or not (RFC 9110, section 10.1.1): the
+ *  next bytes could be either. */
 function isWorthReading(req: GatewayRequest, error: ApiError): boolean {
-  if (error.code === 'request_timeout' || req.isWaitingToContinue) return false
+  if (error.code === 'request_timeout' || req.isWaitingToContinue || req.socket.readableEnded) return false
   return req.headers['transfer-encoding'] === undefined && Number(req.headers['content-length'] ?? 0) <= WORTH_READING
 }
 
