@@ -162,7 +162,7 @@ test('a user whom the hook refuses is not logged in', async (t) => {
 
 const FAILURES: Record<string, Answer> = {
   'no answer': 'hang',
-  'a late answer': { body: {}, after: 600 },
+  'a late answer': { body: {}, after: 2_000 },
   'a reset': 'reset',
   'status 500': { status: 500, body: {} },
   'status 404': { status: 404, body: {} },

@@ -101,7 +101,8 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
 
   await first.kill()
   const started = performance.now()
-  t.ok(await until(() => store.setIfAbsent('after', 'x', HOUR)))
+  // The answer to a write can be late although it was carried out: the same write is repeated.
+  t.ok(await until(() => store.set('after', 'x', HOUR).then(() => true)))
   t.comment(`failover took ${Math.round(performance.now() - started)} ms`)
   t.equal(await store.get('kept'), 'x')
   t.equal(await askRedis(second.port, 'GET wxgate:r:after'), '$1\r\nx\r\n')
