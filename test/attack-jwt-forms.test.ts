@@ -71,7 +71,7 @@ attack('J18 too few or too many segments are refused', async (t, kit) => {
   })
 })
 
-attack('J19 a subject, session or openid that is none of our ids is refused', async (t, kit) => {
+attack('J19 a subject, session or openid that is not a valid id is refused', async (t, kit) => {
   const bad: unknown[] = ['a\r\nX-OpenId: evil', '中文', 'a b', '', 'x'.repeat(129), 'a\u0000', '../x', 'a,b']
   const texts = Object.fromEntries(
     bad.flatMap((value) => [
@@ -79,18 +79,18 @@ attack('J19 a subject, session or openid that is none of our ids is refused', as
       [`sid ${value}`, kit.token({ sid: value })]
     ])
   )
-  await refused(t, kit, texts, { stricter: 'jose does not know our ids' })
+  await refused(t, kit, texts, { stricter: 'jose does not check ids' })
   await refusedWhateverJoseSays(t, kit, { object: kit.token({ sub: { a: 1 } }), number: kit.token({ sub: 1 }) })
   const sealer = createSealer(createKeyRing([SECRET]), 'openid', { deterministic: true })
   const context = `${APPID}:session-0123456789abcd`
   const sealed = ['oX\r\nX-AppId: evil\n', 'short\n', '\n', 'o中文中文中文\n', 'oPlainOpenId00\nuni on id']
   const tokens = Object.fromEntries(sealed.map((text) => [text, kit.token({ oid: sealer.seal(text, context) })]))
-  await refused(t, kit, tokens, { stricter: 'jose cannot look into it' })
+  await refused(t, kit, tokens, { stricter: 'jose cannot decrypt it' })
   const plain = ['oX\r\nX-AppId: evil', 1, null, ['oPlainOpenId00'], '']
   const open = Object.fromEntries(
     plain.map((openid) => [JSON.stringify(openid), kit.token({ oid: undefined, openid })])
   )
-  await refused(t, kit, open, { stricter: 'jose does not know openids' })
+  await refused(t, kit, open, { stricter: 'jose does not check openids' })
 })
 
 attack(
@@ -107,16 +107,16 @@ attack(
     const gone = 'wx0000000000000000'
     const sealer = createSealer(createKeyRing([SECRET]), 'openid', { deterministic: true })
     const oid = sealer.seal('oMintedOpenId-000000000000001\n', `${gone}:session-0123456789abcd`)
-    await refused(t, kit, { 'an app that is not configured any more': kit.token({ aud: gone, oid }) })
-    // Its openid is sealed to the mini-program it was issued for.
-    await refused(t, kit, { 'other app of ours': kit.token({ aud: OTHER_APPID }) })
+    await refused(t, kit, { 'an app that is no longer configured': kit.token({ aud: gone, oid }) })
+    // Its openid is sealed for the mini-program it was issued for.
+    await refused(t, kit, { 'another configured app': kit.token({ aud: OTHER_APPID }) })
     t.same(await send(kit, kit.good, '/other'), { status: 403, code: 'app_not_allowed' })
     const bob = await kit.gateway.login('bob', OTHER_APPID)
     t.equal((await send(kit, bob.access_token, '/other')).status, 200)
   }
 )
 
-attack('J21 nothing else that we sign passes for an access token', async (t, kit) => {
+attack('J21 no other signed text of the gateway passes as an access token', async (t, kit) => {
   const types = ['rt+jwt', 'assert+jwt', 'JWT', 'at+JWT', 'AT+JWT', 'application/at+jwt', '', undefined, null, 1]
   const tokens = Object.fromEntries(types.map((typ) => [`typ ${JSON.stringify(typ)}`, kit.token({}, { typ })]))
   await refusedWhateverJoseSays(t, kit, tokens)
@@ -136,7 +136,7 @@ attack('J21 nothing else that we sign passes for an access token', async (t, kit
 attack('J22 a token of more than 4 KiB is refused', async (t, kit) => {
   for (const size of [4_096, 9_000, 11_000]) {
     const token = kit.token({ pad: 'x'.repeat(size) })
-    await refused(t, kit, { [`${size} bytes`]: token }, { stricter: 'longer than any we issue' })
+    await refused(t, kit, { [`${size} bytes`]: token }, { stricter: 'longer than any issued token' })
   }
   const head = (
     await kit.gateway.raw(
@@ -146,7 +146,7 @@ attack('J22 a token of more than 4 KiB is refused', async (t, kit) => {
   t.match(head, / 431 /)
 })
 
-test('J22 the length is looked at before any cryptography', async (t) => {
+test('J22 the length is checked before any cryptography', async (t) => {
   let verified = 0
   const count = () => {
     verified++
@@ -166,7 +166,7 @@ attack('J23 the credential is Bearer, one space and the token; the scheme is in 
     const text = await gateway.raw(`GET /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines}\r\n\r\n`)
     return [Number(text.slice(9, 12)), /"code":"(\w+)"/.exec(text)?.[1] ?? null] as const
   }
-  // Optional space around a field value is no part of it (RFC 9110, section 5.5).
+  // Optional white space around a field value is not part of it (RFC 9110, section 5.5).
   for (const value of [`bearer ${good}`, `BEARER ${good}`, `bEaReR ${good}`, `Bearer ${good} `, `Bearer ${good}\t`])
     t.same(await ask(`Authorization: ${value}`), [200, null], JSON.stringify(value.replace(good, 'T')))
   const bad = [
@@ -202,7 +202,7 @@ attack('J23 the credential is Bearer, one space and the token; the scheme is in 
   t.same(await ask('X-Nothing: 1'), [401, 'token_missing'])
 })
 
-attack('J24 a token anywhere but in Authorization is not read, and not logged', async (t, kit) => {
+attack('J24 a token outside Authorization is not read, and not logged', async (t, kit) => {
   const { gateway, good } = kit
   const places: RequestInit[] = [
     { headers: { cookie: `access_token=${good}; token=${good}` } },
@@ -217,7 +217,7 @@ attack('J24 a token anywhere but in Authorization is not read, and not logged', 
   t.notMatch(gateway.lines.join(''), good.split('.')[2])
 })
 
-attack('J25 what a verified token is remembered for is its signature alone', async (t, kit) => {
+attack('J25 only the signature of a verified token is remembered', async (t, kit) => {
   const { gateway } = kit
   const carol = await gateway.login('carol', APPID)
   const same = createMint(kit.algorithm, clock, 'another-secret-of-more-than-32-characters').token()
@@ -291,7 +291,7 @@ attack('J27 signatures of zeros, in DER, or of another size are refused', async 
   )
 })
 
-test('J28 verdicts do not depend on what was asked before, and hostile text gets one', async (t) => {
+test('J28 verdicts do not depend on earlier requests, and hostile text gets one', async (t) => {
   for (const kit of kits) {
     const { accessTokens } = kit.gateway.gateway.parts
     const bad = `${kit.good.slice(0, -8)}AAAAAAAA`
@@ -309,7 +309,7 @@ test('J28 verdicts do not depend on what was asked before, and hostile text gets
   }
 })
 
-test('the published keys verify every token for anyone, and hold nothing private', async (t) => {
+test('the published keys verify every token for anyone, and hold no private part', async (t) => {
   for (const kit of kits) {
     const body = (await (await kit.gateway.call('/.well-known/jwks.json')).json()) as JSONWebKeySet
     if (kit.algorithm === 'HS256') {
@@ -326,7 +326,7 @@ test('the published keys verify every token for anyone, and hold nothing private
   }
 })
 
-test('with tokens.openid plain the client may read the openid, and only then', async (t) => {
+test('with tokens.openid plain the client can read the openid, and only then', async (t) => {
   for (const openid of ['plain', 'sealed']) {
     const gateway = await buildTestGateway(t, upstream.url, { config: { tokens: { openid } } })
     const { access_token: token } = await gateway.login('alice')

@@ -1,5 +1,6 @@
-/** Access tokens that are made up, bent or misplaced: rows J01 to J15 of the attack corpus, for every algorithm, over the
- *  wire. jose is asked about each token with the same key and rules, and may never be stricter. */
+/** Invented and altered access tokens: rows J01 to J15 of the attack corpus, for every algorithm,
+ *  over the wire. jose judges each token with the same key and rules, and may never be stricter
+ *  than the gateway. */
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { exportJWK } from 'jose'
 import { test } from 'tap'

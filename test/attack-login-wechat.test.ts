@@ -1,5 +1,5 @@
-/** Logins while WeChat answers anything but what it should, and codes that come twice: rows W01, W04 and W14 of the attack
- *  corpus. */
+/** Wrong answers of WeChat to a login, and codes that come twice: rows W01, W04 and W14 of the
+ *  attack corpus. */
 import { test } from 'tap'
 import type { ErrorCode } from '../src/errors.ts'
 import { createTestClock } from './support/clock.ts'
@@ -88,7 +88,7 @@ test('W04 a code that may be spent is not sent again', async (t) => {
   }
 })
 
-test('without a WeChat logins are 503, and go on when it is back', async (t) => {
+test('without WeChat logins are 503, and work again when it is back', async (t) => {
   const { gateway } = await build(t)
   await gateway.sandbox.close()
   const tries = await Promise.all(
@@ -99,7 +99,7 @@ test('without a WeChat logins are 503, and go on when it is back', async (t) => 
   t.equal((await gateway.login('alice')).status, 200)
 })
 
-test('W01 a code posted many times at once is exchanged once, and everyone gets the one answer', async (t) => {
+test('W01 a code posted many times at once is exchanged once, and every sender gets the same answer', async (t) => {
   const { gateway, exchanges } = await build(t)
   const body = { code: 'sandbox-slow-100-alice-once' }
   const answers = await Promise.all(
@@ -112,7 +112,7 @@ test('W01 a code posted many times at once is exchanged once, and everyone gets 
   t.equal(exchanges(), 1)
 })
 
-test('W01 a refused code stays refused for those who posted it meanwhile; a failure is not remembered', async (t) => {
+test('W01 a refused code stays refused for concurrent senders; a failure is not remembered', async (t) => {
   const { gateway, exchanges } = await build(t)
   const all = await Promise.all(
     Array.from({ length: 5 }, () => post(gateway, '/auth/login', { code: 'sandbox-errcode-40029-alice' }))
@@ -124,10 +124,10 @@ test('W01 a refused code stays refused for those who posted it meanwhile; a fail
   gateway.sandbox.state.faults.add({ path: '*', fault, appId: null, times: 1, skip: 0, after: false })
   const code = 'sandbox-alice-fresh'
   await isProblem(t, await post(gateway, '/auth/login', { code }), 'wechat_unavailable')
-  t.equal((await post(gateway, '/auth/login', { code })).status, 200, 'WeChat was busy: the code is still good')
+  t.equal((await post(gateway, '/auth/login', { code })).status, 200, 'WeChat was busy: the code is still valid')
 })
 
-test('a code whose session has ended since gives no tokens any more', async (t) => {
+test('a code whose session has since ended gives no more tokens', async (t) => {
   for (const body of ['', '{"all":true}']) {
     const { gateway } = await build(t)
     const { access_token: token } = await gateway.login('sandbox-alice-1')
@@ -136,7 +136,7 @@ test('a code whose session has ended since gives no tokens any more', async (t) 
   }
 })
 
-test('a code that the sandbox gives out for good logs in again after a logout', async (t) => {
+test('a reusable code of the sandbox logs in again after a logout', async (t) => {
   const { gateway } = await build(t)
   const first = await gateway.login('sandbox-alice')
   const headers = { authorization: `Bearer ${first.access_token}` }
@@ -147,7 +147,7 @@ test('a code that the sandbox gives out for good logs in again after a logout', 
   t.equal((await gateway.call('/api/x', { token: second.access_token })).status, 200)
 })
 
-test('W14 logins are limited in front of WeChat, by address or by app, and the window ends', async (t) => {
+test('W14 logins are limited before WeChat, by address or by app, and the window ends', async (t) => {
   for (const by of ['ip', 'app']) {
     const clock = createTestClock(1_800_000_000_000)
     const server = { host: '127.0.0.1', port: 1, loginLimit: { max: 3, window: '1m', by } }

@@ -1,4 +1,4 @@
-/** Logins and refreshes that are made up: rows W02, W03, W10, W13, W15 and W16 of the attack corpus. */
+/** Invented logins and refreshes: rows W02, W03, W10, W13, W15 and W16 of the attack corpus. */
 import { test } from 'tap'
 import type { ErrorCode } from '../src/errors.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
@@ -170,7 +170,7 @@ test('W02 a code of one mini-program is not valid in another', async (t) => {
   t.equal((await gateway.login(code, APPID)).status, 200, 'it still works in its own')
 })
 
-test('W13 who somebody is comes from WeChat, whatever else a body or header claims', async (t) => {
+test('W13 the identity comes from WeChat, whatever a body or header claims', async (t) => {
   const { gateway, upstream } = await build(t)
   const claims = {
     openid: 'oVICTIM000',
@@ -197,7 +197,7 @@ test('W13 who somebody is comes from WeChat, whatever else a body or header clai
   t.equal(seen?.rawHeaders.filter((name) => name.toLowerCase() === 'x-openid').length, 1)
 })
 
-test('W15 a Referer says nothing about which mini-program asks', async (t) => {
+test('W15 a Referer does not choose the mini-program', async (t) => {
   const { gateway } = await build(t, { apps: twoApps })
   const headers = {
     'content-type': 'application/json',

@@ -101,7 +101,7 @@ test('a head sent byte by byte is 504 at the response timeout, not one timeout p
   await expectProblem(t, bad, 504, 'upstream_timeout')
 })
 
-test('an endless row of 1xx does not keep a request alive beyond its time', async (t) => {
+test('an endless series of 1xx does not keep a request alive beyond its time', async (t) => {
   let status = ''
   const bad = await startBad(t, (socket) => {
     const timer = setInterval(() => socket.write(`HTTP/1.1 ${status}\r\nLink: </a>\r\n\r\n`), 20)
@@ -158,7 +158,7 @@ test('half a body resets the connection of an HTTP/1.0 client', async (t) => {
   t.match(client.pending, /^HTTP\/1\.1 200 .*half$/s)
 })
 
-test('a body that is cut short at once is never passed on as a whole one', async (t) => {
+test('a body that is cut short at once is never passed on as complete', async (t) => {
   let bytes = ''
   const { gateway } = await startBad(t, (socket) => socket.end(bytes))
   for (bytes of [`${head('Content-Length: 100')}half`, `${head('Transfer-Encoding: chunked')}4\r\nhalf\r\n`]) {
@@ -218,7 +218,7 @@ test('a request is tried as often as configured, and not once more', async (t) =
     { retries: { attempts: 5 }, method: 'GET', act: busy, expected: { status: 503, asked: 1 } },
     { retries: { attempts: 2, on: ['connect', '503'] }, method: 'GET', act: busy, expected: { status: 503, asked: 3 } },
     { retries: { attempts: 2, on: ['502'] }, method: 'GET', act: busy, expected: { status: 503, asked: 1 } },
-    // POST may have acted.
+    // A POST may have taken effect.
     { retries: { attempts: 2, on: ['503'] }, method: 'POST', act: busy, expected: { status: 503, asked: 1 } },
     // The body cannot be repeated.
     { retries: { attempts: 2, on: ['503'] }, method: 'PUT', act: busy, body: 'b', expected: { status: 503, asked: 1 } },

@@ -123,7 +123,7 @@ test('a folder without write permission is named with the reason', async (t) => 
   t.match(writeFault('/proc/nowhere/wxgate.db'), process.geteuid?.() === 0 ? null : /permission denied \(\/proc\)/)
 })
 
-test('the sandbox is taken when every app is one of the sandbox', async (t) => {
+test('the sandbox is used when every app belongs to it', async (t) => {
   const sandboxed = configText({ apps: '[{ appid: wx1234, secret: sandbox }]' })
   t.match(load(sandboxed), { ok: true, config: { wechat: { apiBase: 'sandbox' } } })
   t.match(load(configText({}, 'wechat: { apiBase: sandbox }')), {
@@ -135,7 +135,7 @@ test('the sandbox is taken when every app is one of the sandbox', async (t) => {
   })
 })
 
-test('production refuses the sandbox, generated secrets and memory, unless each is asked for by name', async (t) => {
+test('production refuses the sandbox, generated secrets and memory, unless each is allowed by name', async (t) => {
   const text = configText({ secrets: '[generated]', apps: '[{ appid: wx1234, secret: sandbox }]' }, 'store: memory')
   t.same(problems(text), [])
   t.match(problems(text, { production: true }), [
@@ -149,7 +149,7 @@ test('production refuses the sandbox, generated secrets and memory, unless each 
   t.same(problems(text, { production: true, allow: new Set(['sandbox', 'memory-store', 'generated-secrets']) }), [])
 })
 
-test('what is allowed and dangerous is a warning', async (t) => {
+test('an allowed dangerous setting is a warning', async (t) => {
   t.match(warnings(configText({}, 'service: { host: 0.0.0.0 }')), [
     /service\.host: the service listener can be reached/
   ])

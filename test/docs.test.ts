@@ -41,7 +41,7 @@ test('every npm script in a document is a script of package.json', (t) => {
   t.end()
 })
 
-test('the fields of the access log described are the fields there are', async (t) => {
+test('the documented fields of the access log are its fields', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('alice')

@@ -410,7 +410,7 @@ test('S12 a body beyond the limit is 413, and the upstream request is aborted', 
   t.equal(fits.status, 200)
 })
 
-test("a route's timeout counts in place of the upstream's", async (t) => {
+test("a route's timeout replaces the upstream's", async (t) => {
   const url = await startServer(t, (_req, res) => setTimeout(() => res.end('late'), 1_500))
   const gateway = await buildTestGateway(t, url, {
     config: {

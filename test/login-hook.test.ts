@@ -175,7 +175,7 @@ const FAILURES: Record<string, Answer> = {
   'too much': { body: { user: { text: 'x'.repeat(70_000) } } }
 }
 
-test('with onFailure: refuse nobody logs in while the hook fails', async (t) => {
+test('with onFailure: refuse no user can log in while the hook fails', async (t) => {
   const { gateway, state } = await build(t, { timeout: '800ms' })
   const { sessions } = gateway.gateway.parts
   const begun: string[] = []
@@ -202,7 +202,7 @@ test('with onFailure: refuse nobody logs in while the hook fails', async (t) => 
   t.equal(begun.length, 1)
 })
 
-test('with onFailure: continue everybody logs in, with no claims', async (t) => {
+test('with onFailure: continue every user can log in, without claims', async (t) => {
   const { gateway, state } = await build(t, { timeout: '800ms', onFailure: 'continue' })
   for (const [index, [what, answer]] of Object.entries(FAILURES).entries()) {
     state.answer = answer
@@ -247,7 +247,7 @@ test('a hook may end the older sessions of the user, and the new one lives', asy
   t.equal((await gateway.call('/api/x', { token: older.access_token })).status, 401)
 })
 
-test('a login waited for elsewhere outlasts a slow hook', async (t) => {
+test('a login that another caller waits for outlasts a slow hook', async (t) => {
   const { gateway, state, hooks } = await build(t)
   state.answer = { body: { claims: { level: 'gold' } }, after: 300 }
   const logins = await Promise.all([gateway.login('alice'), gateway.login('alice'), gateway.login('alice')])

@@ -36,7 +36,7 @@ test('P31 a prefix is stripped whatever follows it', async (t) => {
   }
 })
 
-test('a redirect leads back through the gateway and never tells where the upstream is', async (t) => {
+test('a redirect leads back through the gateway and never shows the upstream', async (t) => {
   let location = ''
   let name = 'Location'
   const upstream = await startRawUpstream(t, (socket) =>
@@ -122,10 +122,10 @@ test('headers are set and removed as a route says, in both directions', async (t
   const other = await gateway.call('/other/x', { headers: { cookie: 'a=b' } })
   t.equal(other.headers.get('x-powered-by'), 'app')
   t.equal(upstream.seen[1]?.headers.cookie, 'a=b')
-  t.notOk('x-tenant' in (upstream.seen[1]?.headers ?? {}), "a header that some route sets is nobody else's to send")
+  t.notOk('x-tenant' in (upstream.seen[1]?.headers ?? {}), 'a header that a route sets cannot be sent by a client')
 })
 
-test('what a route sets stands in the place of what came, whoever it came from', async (t) => {
+test('a header that a route sets replaces any received one', async (t) => {
   const upstream = await startUpstream(t)
   const set = { 'Content-Type': 'text/plain', 'X-Client-IP': '192.0.2.1', Accept: 'text/plain' }
   const gateway = await buildTestGateway(t, upstream.url, {
@@ -144,7 +144,7 @@ test('what a route sets stands in the place of what came, whoever it came from',
   t.match(other?.headers, { 'content-type': 'application/json', 'x-client-ip': '203.0.113.7' }, 'another route')
 })
 
-test("identity comes under WeChat Cloud Run's names where a route says so, and under ours nowhere else", async (t) => {
+test("identity has WeChat Cloud Run's names on routes that ask for them, and wxgate's elsewhere", async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {
@@ -166,7 +166,7 @@ test("identity comes under WeChat Cloud Run's names where a route says so, and u
   t.notMatch(JSON.stringify([run, own]), /EVIL|uthorization/)
 })
 
-test('a route for GET answers HEAD, and names what it allows for the rest', async (t) => {
+test('a route for GET answers HEAD, and lists its methods for the rest', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {

@@ -139,7 +139,7 @@ test('a reset with a key that WeChat no longer knows, or with none, is 409 and c
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const openid = openIdOf(gateway, 'alice')
-  const stored = () => gateway.store.get(`key:${APPID}:${openid}`)
+  const stored = () => gateway.store.get(`key:wechat:${APPID}:${openid}`)
   const before = await stored()
   for (const action of ['rotate', 'expire'] as const) {
     await sandboxSessionKey(gateway, 'alice', action)

@@ -251,6 +251,69 @@ test('a user becomes bound everywhere from the next reading of the feed on, also
   t.equal((await enter(b, 'bob')).user.status, 'anonymous')
 })
 
+test('two ids of one person are linked once, in the log, for the hook and for backends', async (t) => {
+  const upstream = await startUpstream(t, (_req, res) => void res.end('{}'))
+  const apps = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
+  const hook = { upstream: 'app', path: '/hooks/login', timeout: '1s', onFailure: 'refuse' }
+  const gateway = await buildTestGateway(t, upstream.url, { config: { apps, login: { hook } } })
+  const first = await gateway.login('sandbox-no-unionid-alice', APPID)
+  const second = await enter(gateway, 'alice', OTHER_APPID)
+  t.not(first.user.id, second.user.id)
+  const ids = async (id: string) =>
+    JSON.parse((await read(await gateway.service(`/v1/users/${id}`, { token: SERVICE_TOKEN }))).text)
+  t.match(await ids(first.user.id), { linked_ids: [] })
+  const third = await enter(gateway, 'alice', APPID)
+  await enter(gateway, 'alice', APPID)
+  t.equal(third.user.id, first.user.id, 'the id stays')
+  const lines = gateway.lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'user_linked')
+  t.match(lines, [{ app: APPID, user: first.user.id, linked_ids: [second.user.id] }])
+  t.equal(lines.length, 1)
+  const bodies = upstream.seen.map((seen) => JSON.parse(seen.body))
+  t.same(
+    bodies.map(({ event, user }) => [event, user.id, user.linked_ids]),
+    [
+      [undefined, first.user.id, undefined],
+      [undefined, second.user.id, undefined],
+      ['user_linked', first.user.id, [second.user.id]],
+      [undefined, first.user.id, [second.user.id]]
+    ]
+  )
+  t.match(await ids(first.user.id), { id: first.user.id, linked_ids: [second.user.id] })
+  t.match(await ids(second.user.id), { id: second.user.id, linked_ids: [first.user.id] })
+  const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
+  t.match(await ids(`${APPID}/${openId}`), { id: first.user.id, linked_ids: [second.user.id] })
+})
+
+test('a user is found and kicked by id, over all mini-programs that the token may ask about', async (t) => {
+  const apps = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
+  const tokens = [
+    { name: 'all', token: SERVICE_TOKEN, scopes: ['session', 'admin'] },
+    { name: 'one', token: ONE_APP_TOKEN, scopes: ['session', 'admin'], apps: [APPID] }
+  ]
+  const service = { host: '127.0.0.1', port: 2, tokens }
+  const gateway = await buildTestGateway(t, (await startUpstream(t)).url, { config: { apps, service } })
+  const [one, other] = [await enter(gateway, 'alice', APPID), await enter(gateway, 'alice', OTHER_APPID)]
+  const bob = await enter(gateway, 'bob', APPID)
+  const ask = (path: string, token: string, method = 'GET') => gateway.service(`/v1/users/${path}`, { method, token })
+  const find = async (id: string, token = SERVICE_TOKEN) => JSON.parse((await read(await ask(id, token))).text)
+  const { people } = gateway.sandbox.state
+  const accounts = [APPID, OTHER_APPID].map((appid) => ({ appid, openid: people.person(appid, 'alice').openId }))
+  t.match(await find(one.user.id), { id: one.user.id, status: 'anonymous', accounts })
+  t.same((await find(one.user.id, ONE_APP_TOKEN)).accounts, accounts.slice(0, 1))
+  t.match(await find('u_unknown'), { status: 404, code: 'not_found' })
+  t.equal((await ask('x_alice', SERVICE_TOKEN)).status, 400)
+  t.equal((await ask(`${one.user.id}/sessions`, ONE_APP_TOKEN, 'DELETE')).status, 204)
+  t.same(
+    [await verdict(gateway, one.access_token), await verdict(gateway, other.access_token)],
+    ['session_revoked', '200']
+  )
+  t.equal((await ask(`${one.user.id}/sessions`, SERVICE_TOKEN, 'DELETE')).status, 204)
+  t.equal(await verdict(gateway, other.access_token), 'session_revoked')
+  t.equal((await refresh(gateway, other.refresh_token)).code, 'refresh_invalid')
+  t.equal(await verdict(gateway, bob.access_token), '200')
+  t.equal((await ask('u_unknown/sessions', SERVICE_TOKEN, 'DELETE')).status, 404)
+})
+
 const OLD = 'the-old-secret-of-more-than-32-characters'
 const NEW = 'the-new-secret-of-more-than-32-characters'
 
@@ -258,7 +321,12 @@ test('a phone number sealed under an older secret outlives it once its user has 
   const store = await openStore('memory:', { clock: systemClock, log: quietLog() })
   t.teardown(() => store.close())
   const under = (...secrets: string[]) =>
-    createUsers({ store, sealer: createSealer(createKeyRing(secrets), 'records'), clock: systemClock })
+    createUsers({
+      store,
+      sealer: createSealer(createKeyRing(secrets), 'records'),
+      clock: systemClock,
+      keys: wechatKeys
+    })
   const phone = { phoneNumber: '13800000000', countryCode: '86' }
 
   for (const openId of ['oReturning', 'oAbsent']) {

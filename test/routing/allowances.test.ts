@@ -23,7 +23,7 @@ function verdicts(routes: readonly RouteConfig[], targets: readonly string[], me
   )
 }
 
-test('encodedSlash lets a slash inside a name pass on its own route, and opens no other', (t) => {
+test('encodedSlash lets a slash inside a name pass on its own route, and on no other', (t) => {
   const routes = [
     route('/files', { ...open, ...allowing({ encodedSlash: true }) }),
     route('/files/private', demanding),
@@ -71,7 +71,7 @@ test('encodedSlash lets a slash inside a name pass on its own route, and opens n
   t.end()
 })
 
-test('matrixParams lets parameters pass on its own route, and opens no other', (t) => {
+test('matrixParams lets parameters pass on its own route, and on no other', (t) => {
   const routes = [
     route('/cars', { ...open, ...allowing({ matrixParams: true }) }),
     route('/cars/secret', demanding),
@@ -110,7 +110,7 @@ test('matrixParams lets parameters pass on its own route, and opens no other', (
   t.end()
 })
 
-test('doubleEncoding lets a second layer pass on its own route, and opens no other', (t) => {
+test('doubleEncoding lets a second layer pass on its own route, and on no other', (t) => {
   const routes = [
     route('/wiki', { ...open, ...allowing({ doubleEncoding: true }) }),
     route('/wiki/admin', demanding),
@@ -153,7 +153,7 @@ test('doubleEncoding lets a second layer pass on its own route, and opens no oth
   t.end()
 })
 
-test('caseSensitive makes another case another path, on that route only', (t) => {
+test('caseSensitive distinguishes letter case on its route only', (t) => {
   const routes = [
     route('/Repo', { ...demanding, caseSensitive: true }),
     route('/admin', demanding),

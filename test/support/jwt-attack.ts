@@ -15,7 +15,7 @@ export const upstream = await startUpstream(tap)
 
 export interface Kit extends Mint {
   readonly gateway: TestGateway
-  /** Of a login. */
+  /** From a login. */
   readonly good: string
   readonly refreshToken: string
 }
@@ -50,12 +50,13 @@ export async function send(kit: Kit, token: string, path = '/api'): Promise<Verd
 }
 
 interface Case {
-  /** jose takes it; we do not, for the reason given. */
+  /** The reason why the gateway refuses a token that jose accepts. */
   readonly stricter?: string
   readonly code?: string
 }
 
-/** Every token is refused with 401 and, unless told, `token_invalid`, and never reaches the upstream. */
+/** Every token is refused with 401 and, by default, `token_invalid`, and never reaches the
+ *  upstream. */
 export async function refused(
   t: Test,
   kit: Kit,
@@ -71,7 +72,7 @@ export async function refused(
   t.equal(upstream.seen.length, reached, 'nothing went upstream')
 }
 
-/** The same, for tokens about which jose may think what it likes. */
+/** The same for tokens on which the verdict of jose does not matter. */
 export async function refusedWhateverJoseSays(t: Test, kit: Kit, tokens: Record<string, string>) {
   for (const [name, token] of Object.entries(tokens))
     t.same(await send(kit, token), { status: 401, code: 'token_invalid' }, `${kit.algorithm}: ${name}`)

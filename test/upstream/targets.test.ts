@@ -40,7 +40,7 @@ test('targets share the requests by weight', async (t) => {
   t.notMatch(order.join(''), /222/, 'smoothly, not in bursts')
 })
 
-test('leastRequests asks the target with the fewest requests under way for its weight', async (t) => {
+test('leastRequests picks the target with the fewest running requests for its weight', async (t) => {
   const { urls, open } = await startTargets(t, 3)
   const gateway = await withTargets(t, {
     targets: urls.map((url, index) => ({ url, weight: index === 2 ? 2 : 1 })),
@@ -60,7 +60,7 @@ test('leastRequests asks the target with the fewest requests under way for its w
   await until(() => gateway.gateway.parts.upstreams.get('app').targets.every((target) => target.inFlight === 0))
 })
 
-test('hash keeps a user on one target, and only those of a lost target move', async (t) => {
+test('hash keeps a user on one target, and only users of a lost target move', async (t) => {
   const { urls } = await startTargets(t, 3)
   const gateway = await withTargets(t, {
     targets: urls.map((url) => ({ url })),
@@ -83,7 +83,7 @@ test('hash keeps a user on one target, and only those of a lost target move', as
   })
 })
 
-test('a target that refuses connections costs nobody an answer, and is left alone for a while', async (t) => {
+test('a target that refuses connections costs no answer, and is avoided for a while', async (t) => {
   const { urls } = await startTargets(t, 1)
   const dead = [await freePort(), await freePort()].map((port) => ({ url: `http://127.0.0.1:${port}` }))
   const gateway = await withTargets(t, { targets: [...dead, { url: urls[0] }], retries: { attempts: 2 } })
@@ -103,10 +103,10 @@ test('a target that refuses connections costs nobody an answer, and is left alon
 
   const few = await withTargets(t, { targets: [...dead, { url: urls[0] }], retries: { attempts: 1 } })
   t.equal((await few.call('/public/x')).status, 502, 'no more tries than configured')
-  t.equal((await few.call('/public/x')).status, 200, 'by then both are known to be away')
+  t.equal((await few.call('/public/x')).status, 200, 'both are now known to be down')
 })
 
-test('a body survives the connect retry whole', async (t) => {
+test('a body survives the connect retry unchanged', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await withTargets(t, {
     targets: [{ url: `http://127.0.0.1:${await freePort()}`, weight: 1000 }, { url: upstream.url }]
