@@ -42,7 +42,8 @@ test('every npm script in a document is a script of package.json', (t) => {
 })
 
 test('the documented fields of the access log are its fields', async (t) => {
-  const upstream = await startUpstream(t)
+  // The line of a failure has every field.
+  const upstream = await startUpstream(t, (_req, res) => res.writeHead(500).end())
   const gateway = await buildTestGateway(t, upstream.url)
   const { access_token: token } = await gateway.login('alice')
   await gateway.call('/api/x', { token })

@@ -154,7 +154,7 @@ test('a repeated refresh carries the same attempt, after a restart too, and the 
   phone.wire.fault = () => null
   const again = phone.restart()
   t.equal((await again.request({ url: '/api/a' })).statusCode, 200)
-  t.equal(phone.wx.calls.login, 1, 'the gateway took it for a repeat')
+  t.equal(phone.wx.calls.login, 1, 'the gateway accepted it as a repeat')
   phone.clock.advance(3 * HOUR)
   await again.request({ url: '/api/a' })
   const [first, second, afterRestart, next] = attempts(phone, '/auth/refresh')

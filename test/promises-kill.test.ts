@@ -5,7 +5,7 @@ import { surviveKills } from './support/survival.ts'
 
 tap.jobs = 2
 
-test('sqlite: what was answered before kill -9 holds after it', { buffered: true }, async (t) => {
+test('sqlite: answered logins survive kill -9', { buffered: true }, async (t) => {
   const report = await surviveKills({ kills: 2, redis: null })
   t.equal(report.kills, 2)
   t.ok(report.logins > 10, `${report.logins} logins`)

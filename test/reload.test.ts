@@ -155,7 +155,7 @@ test('a reload decides again about trusted proxies, also on open connections', a
   t.equal(await forwardedFor(client), '192.0.2.9, 127.0.0.1', 'believed again')
 })
 
-test('a part is made anew only where something that it depends on has changed', async (t) => {
+test('a part is built again only when something that it depends on has changed', async (t) => {
   const lender = createLender()
   const closed: string[] = []
   const first = lender.open()
@@ -194,7 +194,7 @@ test('a changed route keeps the tokens and the upstreams of the rest', async (t)
   t.equal(after.accessTokens.remembers(`Bearer ${token}`), true)
 })
 
-test('a request under way ends under the configuration it began with, which ends with it', async (t) => {
+test('a running request ends under the configuration it began with, which ends with it', async (t) => {
   const held: ServerResponse[] = []
   const upstream = await startUpstream(t, (_req, res) => void held.push(res))
   const other = await startUpstream(t)

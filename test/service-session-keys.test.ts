@@ -5,7 +5,7 @@ import { APP_KEY, build, call, hmac, keyOf, openIdOf, SANDBOX_APP_KEY } from './
 import { until } from './support/until.ts'
 import { sandboxOpenData, sandboxSessionKey } from './support/wechat-data.ts'
 
-test('open data is decrypted whole, for the user and mini-program it was encrypted for', async (t) => {
+test('open data is decrypted completely, for its own user and mini-program', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   await gateway.login('bob', APPID)
@@ -37,7 +37,7 @@ test('open data is decrypted whole, for the user and mini-program it was encrypt
   t.match(JSON.parse([...answers][0] ?? ''), { status: 409, body: { code: 'session_key_stale', action: 'login' } })
 })
 
-test('what is signed is exactly the bytes of the text', async (t) => {
+test('exactly the bytes of the text are signed', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
@@ -80,7 +80,7 @@ test('pay_sig is made with the app key of the environment', async (t) => {
   t.same((await call(gateway, '/v1/sign', other)).body, { signature: hmac(keyOf(gateway, 'alice', OTHER_APPID), body) })
 })
 
-test('text that has no bytes of its own is not signed', async (t) => {
+test('text without UTF-8 bytes is not signed', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const raw = `{"appid":"${APPID}","openid":"${openIdOf(gateway, 'alice')}","body":"half \\ud83d"}`
@@ -99,7 +99,7 @@ test('without a usable session_key there is no signature', async (t) => {
   t.match(await call(gateway, '/v1/sign', user), { status: 409, body: { code: 'session_key_stale' } })
 })
 
-test('check-session tells what WeChat thinks of the stored key', async (t) => {
+test("check-session reports WeChat's verdict on the stored key", async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const user = { appid: APPID, openid: openIdOf(gateway, 'alice') }
@@ -118,7 +118,7 @@ test('check-session tells what WeChat thinks of the stored key', async (t) => {
   t.match(await call(gateway, '/v1/check-session', user), { status: 503, body: { code: 'wechat_unavailable' } })
 })
 
-test('a reset stores the new key, and the old one decrypts nothing any more', async (t) => {
+test('a reset stores the new key, and the old one no longer decrypts', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const openid = openIdOf(gateway, 'alice')
@@ -135,7 +135,7 @@ test('a reset stores the new key, and the old one decrypts nothing any more', as
   t.equal((await openData(before)).status, 409)
 })
 
-test('a reset with a key that WeChat no longer knows, or with none, is 409 and changes nothing', async (t) => {
+test('a reset with a key that WeChat no longer accepts, or with none, is 409 and changes nothing', async (t) => {
   const gateway = await build(t)
   await gateway.login('alice', APPID)
   const openid = openIdOf(gateway, 'alice')

@@ -1,4 +1,4 @@
-/** A Redis that answers, but with a refusal: the error says why, and never with what. */
+/** A Redis that refuses: the error names the reason, and never the arguments. */
 import { type Test, test } from 'tap'
 import { askRedis, startRedis } from './support/redis.ts'
 import { openImpatiently, untilBack } from './support/store-trouble.ts'
@@ -9,7 +9,7 @@ const HOUR = 3_600_000
 /** A refusal comes at once; a busy machine takes its time to connect. */
 const open = (t: Test, url: string) => openImpatiently(t, url, 10_000)
 
-test('a server that refuses says why, and no message or log line has the password or the user in it', async (t) => {
+test('a server that refuses gives the reason, and no message or log line has the password or the user in it', async (t) => {
   const server = await startRedis(
     t,
     '--requirepass',

@@ -37,7 +37,7 @@ function openTool(t: Test, file: string): DatabaseSync {
   return tool
 }
 
-test('a file locked by another process fails writes at the deadline, while reads and the event loop go on', async (t) => {
+test('a file locked by another process fails writes at the deadline, while reads and the event loop continue', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
   const store = await open(t, file)
   await store.set('a', 'x', HOUR)

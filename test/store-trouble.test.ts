@@ -44,7 +44,7 @@ test('a stopped server (SIGSTOP) is a StoreError within the deadline, again and 
   t.equal(await store.get('before'), 'x')
 })
 
-test('a killed server fails what is under way and what comes, and is found again on the same port', {
+test('a killed server fails running and new operations, and is found again on the same port', {
   buffered: true
 }, async (t) => {
   const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
@@ -115,7 +115,7 @@ test('a feed survives a server that comes back empty, with an older clock, or wa
   t.strictSame(await next(), [])
 })
 
-test('a master that became a replica is left for the one that its name leads to now', { buffered: true }, async (t) => {
+test('a master that became a replica is replaced by the current one of its name', { buffered: true }, async (t) => {
   const first = await startRedis(t)
   const second = await startRedis(t)
   if (!first || !second) return
@@ -144,7 +144,7 @@ test('a dropped connection is replaced before the caller notices', { buffered: t
   t.strictSame(log.lines, [])
 })
 
-test('a server that accepts and says nothing keeps nobody waiting', { buffered: true }, async (t) => {
+test('a server that accepts and never answers delays no caller beyond the deadline', { buffered: true }, async (t) => {
   const hole = createServer((socket) => socket.on('error', () => undefined))
   const { store } = await open(t, `redis://127.0.0.1:${await listen(t, hole)}`)
   await assertAway(t, store, /did not answer within 1500 ms|cannot be reached/)

@@ -284,7 +284,7 @@ test('two ids of one person are linked once, in the log, for the hook and for ba
   t.match(await ids(`${APPID}/${openId}`), { id: first.user.id, linked_ids: [second.user.id] })
 })
 
-test('a user is found and kicked by id, over all mini-programs that the token may ask about', async (t) => {
+test('a user is found and kicked by id, over all mini-programs that the token covers', async (t) => {
   const apps = [APPID, OTHER_APPID].map((appid) => ({ appid, secret: APP_SECRET }))
   const tokens = [
     { name: 'all', token: SERVICE_TOKEN, scopes: ['session', 'admin'] },

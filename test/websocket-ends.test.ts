@@ -8,7 +8,7 @@ import { startRawUpstream } from './support/raw-upstream.ts'
 import { until } from './support/until.ts'
 import { handshake, join, startSocketService, withoutTimeouts } from './support/websocket.ts'
 
-test('each side hears when the other has left', async (t) => {
+test('each side learns that the other has left', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url, withoutTimeouts(service.url))
   for (const leave of [
@@ -28,7 +28,7 @@ test('each side hears when the other has left', async (t) => {
   await until(() => gateway.lines.filter((line) => line.includes('"status":101')).length === 4)
 })
 
-test('a client that leaves during the handshake takes the upstream connection with it', async (t) => {
+test('a client that leaves during the handshake ends the upstream connection too', async (t) => {
   let open = 0
   const upstream = await startRawUpstream(t, (socket) => {
     open++
@@ -44,7 +44,7 @@ test('a client that leaves during the handshake takes the upstream connection wi
   t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
 })
 
-test('silence on both sides ends a WebSocket after the idle timeout, and any byte starts the time anew', async (t) => {
+test('silence on both sides ends a WebSocket after the idle timeout, and any byte restarts the time', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url, {
     config: { upstreams: { app: { targets: [{ url: service.url }], timeouts: { idle: '500ms' } } } }

@@ -157,7 +157,7 @@ test('half a connection stays open until its side is done', async (t) => {
   t.equal(client.pending, 'lastwords')
 })
 
-test('what an upstream sent before it closed arrives, however slowly it is read', async (t) => {
+test('bytes that an upstream sent before it closed arrive, however slowly they are read', async (t) => {
   const size = 4 * 1024 * 1024
   const service = await startSocketService(t, (socket) => socket.end(Buffer.alloc(size, 'x')))
   const gateway = await buildTestGateway(t, service.url)
@@ -290,7 +290,7 @@ test('an upstream that cannot be reached, breaks off or is silent is 502 or 504,
   t.equal(await ask(dead, (await startSocketService(t)).url), '101')
 })
 
-test('a handshake may ask for other protocols too, and announce that it has no body', async (t) => {
+test('a handshake may also ask for other protocols, and announce that it has no body', async (t) => {
   const service = await startSocketService(t)
   const gateway = await buildTestGateway(t, service.url)
   const rest = `Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${KEY}\r\n`

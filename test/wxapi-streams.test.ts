@@ -6,7 +6,7 @@ import { build, call, startWeChat, TOKEN_CALL } from './support/egress.ts'
 import { APPID, OTHER_APPID, SERVICE_TOKEN } from './support/gateway.ts'
 import { until } from './support/until.ts'
 
-test('uploads go through as they are', async (t) => {
+test('uploads pass unchanged', async (t) => {
   let seen = { type: '', length: '', body: Buffer.alloc(0) }
   const apiBase = await startWeChat(t, (req, res) => {
     const chunks: Buffer[] = []
@@ -35,7 +35,7 @@ test('uploads go through as they are', async (t) => {
   t.ok(seen.body.equals(bytes))
 })
 
-test('binary answers and streams come back as they are, without being held back', async (t) => {
+test('binary answers and streams come back unchanged, without buffering', async (t) => {
   const image = randomBytes(1_000_000)
   let finish = () => {}
   const apiBase = await startWeChat(t, (req, res) => {
@@ -61,7 +61,7 @@ test('binary answers and streams come back as they are, without being held back'
   await reader?.cancel()
 })
 
-test('no header of ours goes to WeChat, none of its cookies and no token come back', async (t) => {
+test('no header of the gateway goes to WeChat; no cookie and no token come back', async (t) => {
   let seen: Record<string, unknown> = {}
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()
@@ -102,7 +102,7 @@ test('no header of ours goes to WeChat, none of its cookies and no token come ba
   t.notOk(gateway.lines.join('').includes('canary-access-token'))
 })
 
-test("WeChat's failures are ours to tell", async (t) => {
+test("WeChat's failures are reported by the gateway", async (t) => {
   const gateway = await build(t, { config: { wechat: { apiBase: 'sandbox', timeout: '300ms' } } })
   const fault = (kind: 'hang' | 'reset' | 'garbage') =>
     gateway.sandbox.state.faults.add({
@@ -133,7 +133,7 @@ test("WeChat's failures are ours to tell", async (t) => {
   t.match(await other.json(), { status: 502, code: 'wechat_misconfigured' })
 })
 
-test('an answer that trickles in is passed on, and not waited for without end', async (t) => {
+test('a slow answer is passed on, and not waited for without end', async (t) => {
   const apiBase = await startWeChat(t, (_req, res) => {
     res.writeHead(200, { 'content-type': 'application/json' })
     res.write('{"errcode":0')
@@ -147,7 +147,7 @@ test('an answer that trickles in is passed on, and not waited for without end', 
   leaving.abort()
 })
 
-test('half an answer is never a whole one', async (t) => {
+test('half an answer never looks complete', async (t) => {
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()
     res.writeHead(200, { 'content-type': 'image/png' })
@@ -158,7 +158,7 @@ test('half an answer is never a whole one', async (t) => {
   await t.rejects(async () => (await call(gateway, '/image')).arrayBuffer())
 })
 
-test('a backend that leaves ends the call to WeChat', async (t) => {
+test('a backend that disconnects ends the call to WeChat', async (t) => {
   let [asked, ended] = [0, 0]
   const apiBase = await startWeChat(t, (_req, res) => {
     asked++
@@ -191,7 +191,7 @@ test('a backend that ends its connection inside a body gets 400, and WeChat is n
   t.equal(gateway.sandbox.state.calls.list('/a').length, 0)
 })
 
-test('a gateway that ends finishes the calls under way, for drain.timeout at most', async (t) => {
+test('a gateway that ends finishes running calls, for drain.timeout at most', async (t) => {
   const answers = new Map<string, ServerResponse>()
   const apiBase = await startWeChat(t, (req, res) => void answers.set(req.url?.split('?')[0] ?? '', res))
   const server = { host: '127.0.0.1', port: 1, drain: { delay: '1ms', timeout: '2s' } }
@@ -207,7 +207,7 @@ test('a gateway that ends finishes the calls under way, for drain.timeout at mos
   await drained
 })
 
-test('a call under way outlives a reload', async (t) => {
+test('a running call outlives a reload', async (t) => {
   let answering: ServerResponse | undefined
   const apiBase = await startWeChat(t, (req, res) => {
     req.resume()

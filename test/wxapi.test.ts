@@ -5,7 +5,7 @@ import { APPID, OTHER_APPID, SERVICE_TOKEN } from './support/gateway.ts'
 
 type Body = NonNullable<RequestInit['body']>
 
-test('a call reaches WeChat as it was made, with the access token added', async (t) => {
+test('a call reaches WeChat unchanged, with the access token added', async (t) => {
   const gateway = await build(t)
   const body = '{"a":1, "b":"茶"}'
   const response = await call(gateway, '/wxa/some/call?x=1&y=%E8%8C%B6&x=2', { method: 'POST', body })

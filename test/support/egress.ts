@@ -39,7 +39,7 @@ export const sha256 = (bytes: string | Buffer) => createHash('sha256').update(by
 
 export const callsOf = (gateway: TestGateway, path: string) => gateway.sandbox.state.calls.counts().byPath[path] ?? 0
 
-/** Something in place of WeChat that answers in its own way. */
+/** A server that replaces WeChat and answers by a function of the test. */
 export async function startWeChat(t: Teardown, handler: RequestListener) {
   return startServer(t, (req, res) => {
     if (req.url?.startsWith(TOKEN_CALL)) {

@@ -16,7 +16,7 @@ export interface SocketService {
   readonly sockets: Duplex[]
 }
 
-/** @param serve What happens once a connection is open; without it every byte comes back. */
+/** @param serve Runs once a connection is open; by default every byte comes back. */
 export async function startSocketService(
   t: Test,
   serve?: (socket: Duplex, req: IncomingMessage) => void
