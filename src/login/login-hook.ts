@@ -72,8 +72,9 @@ export function createLoginHook({ config, upstream, clock, log }: LoginHookOptio
       try {
         answer = await call(login)
       } catch (error) {
-        const reason = error instanceof CallFailure ? error.reason : 'internal'
-        const fields = { event: 'login_hook_failed', reason, app: login.app.appId, user: login.user.id }
+        // Any other error is a fault of the gateway.
+        if (!(error instanceof CallFailure)) throw error
+        const fields = { event: 'login_hook_failed', reason: error.reason, app: login.app.appId, user: login.user.id }
         log.warn({ ...fields, onFailure: config.onFailure }, 'the login hook gave no valid answer')
         if (config.onFailure === 'refuse') throw FAILED
         return { claims: {} satisfies Claims, profile: null }

@@ -2,7 +2,7 @@
  *  refused without asking the store. */
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, StoreError } from '../errors.ts'
 import type { Store } from '../store/port.ts'
 
 const REMEMBERED = 50_000
@@ -41,7 +41,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     try {
       return await store.increment(key, ttl)
     } catch (error) {
-      if (!options.isLenient) throw error
+      if (!options.isLenient || !(error instanceof StoreError)) throw error
       const counted = (local.get(key) ?? 0) + 1
       local.set(key, counted)
       return counted
