@@ -27,10 +27,10 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
 
   async 'a record is gone when its time is over, for every operation'(t, { store, pass }) {
     const keys = ['get', 'delete', 'absent', 'swap', 'count']
-    for (const key of keys) await store.set(key, '7', 60)
+    for (const key of keys) await store.set(key, '7', 600)
     await store.set('long', 'stays', HOUR)
     for (const key of keys) t.equal(await store.get(key), '7')
-    await pass(60)
+    await pass(600)
     t.equal(await store.get('get'), undefined)
     t.equal(await store.delete('delete'), false)
     t.equal(await store.compareAndSet('swap', '7', '8', HOUR), false)
@@ -41,11 +41,11 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
   },
 
   async 'another write restarts the time of a record'(t, { store, pass }) {
-    for (const key of ['set', 'swap']) await store.set(key, 'a', 80)
-    await pass(50)
-    await store.set('set', 'b', 80)
-    t.equal(await store.compareAndSet('swap', 'a', 'b', 80), true)
-    await pass(50)
+    for (const key of ['set', 'swap']) await store.set(key, 'a', 800)
+    await pass(500)
+    await store.set('set', 'b', 800)
+    t.equal(await store.compareAndSet('swap', 'a', 'b', 800), true)
+    await pass(500)
     t.equal(await store.get('set'), 'b')
     t.equal(await store.get('swap'), 'b')
   },
@@ -104,16 +104,16 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     { store, twin, pass }
   ) {
     const counts = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => (index % 2 ? store : twin).increment('hits', 150))
+      Array.from({ length: 20 }, (_, index) => (index % 2 ? store : twin).increment('hits', 1_500))
     )
     t.strictSame(
       counts.toSorted((a, b) => a - b),
       Array.from({ length: 20 }, (_, index) => index + 1)
     )
-    await pass(90)
-    t.equal(await store.increment('hits', 150), 21)
-    await pass(65)
-    t.equal(await store.increment('hits', 150), 1)
+    await pass(900)
+    t.equal(await store.increment('hits', 1_500), 21)
+    await pass(650)
+    t.equal(await store.increment('hits', 1_500), 1)
     t.equal(await twin.get('hits'), '1')
   },
 
