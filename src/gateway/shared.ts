@@ -102,7 +102,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
       }
     },
     lookup,
-    live: createLiveConnections({ clock, revocations }),
+    live: createLiveConnections({ clock, revocations, guard }),
     pools: createPools({ lookup }),
     appChecks: createAppChecks({
       probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,

@@ -1,6 +1,7 @@
 /** Everything that one proxied request needs. */
 import type { Clock } from '../clock.ts'
 import type { ClientResponse } from '../http/answer/client-response.ts'
+import type { Guard } from '../http/guard.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
@@ -20,6 +21,7 @@ export interface ExchangeOptions {
   readonly flusher: Flusher
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly clock: Clock
+  readonly guard: Pick<Guard, 'toApiError'>
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
   /** `balance: hash` keeps requests with the same key on one target. */
   readonly balanceKey: string | null

@@ -8,7 +8,7 @@ import type { Drained } from '../http/answer/client-response.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import type { UnderWay } from '../http/request.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
-import { codeOf, INVALID_RESPONSE, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { Target } from '../upstream/target.ts'
 import { createOpenBody } from './event-stream.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
@@ -140,7 +140,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
     this.#settle()
     if (this.#isOver) this.#lease.done()
     else if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) this.#retry()
-    else this.#fail(toUpstreamError(error, this.#wasSent), error)
+    else this.#fail(this.#toApiError(error), error)
   }
 
   /** Called by the flusher: writes the head and a first chunk. */
@@ -155,7 +155,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
       this.#writeHead()
     } catch (error) {
       // The flusher's timer has no error handler.
-      this.#stop(INVALID_RESPONSE, error)
+      this.#stop(this.#toApiError(error), error)
       return
     }
     const chunk = this.#firstChunk
@@ -194,6 +194,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
   #stop(error: ApiError, cause?: unknown): void {
     if (this.#abort) this.#abort(error)
     else this.#fail(error, cause instanceof Error ? cause : undefined)
+  }
+
+  #toApiError(error: unknown): ApiError {
+    const { guard, request } = this.#options
+    return isOwnFault(error) ? guard.toApiError(error, request.record) : toUpstreamError(error, this.#wasSent)
   }
 
   #writeHead(): void {
@@ -242,7 +247,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
       client.abort()
       return
     }
-    record.failed(cause === undefined || cause === error ? error.code : `${error.code}:${codeOf(cause)}`)
+    const reason = cause === error ? '' : codeOf(cause)
+    record.failed(reason === '' ? error.code : `${error.code}:${reason}`)
     client.refuse(error, record.requestId)
   }
 }

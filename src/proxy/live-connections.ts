@@ -2,6 +2,7 @@
  *  its session, at its maximum age, or when the gateway drains. */
 import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
+import type { Guard } from '../http/guard.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
@@ -41,9 +42,10 @@ interface Entry {
 export interface LiveConnectionsDeps {
   readonly clock: Clock
   readonly revocations: Pick<Revocations, 'version' | 'isRevoked'>
+  readonly guard: Pick<Guard, 'toApiError'>
 }
 
-export function createLiveConnections({ clock, revocations }: LiveConnectionsDeps): LiveConnections {
+export function createLiveConnections({ clock, revocations, guard }: LiveConnectionsDeps): LiveConnections {
   const open = new Map<LiveConnection, Entry>()
   let authenticator: Pick<Authenticator, 'authenticate'> | null = null
   let isLooking = false
@@ -57,9 +59,19 @@ export function createLiveConnections({ clock, revocations }: LiveConnectionsDep
     seen = revocations.version
     for (const [connection, entry] of [...open]) {
       const reason = reasonToEnd(connection, entry, haveSessionsEnded)
-      if (reason !== null) connection.end(reason)
+      if (reason !== null) end(connection, reason)
     }
     clock.setTimeout(look, INTERVAL_MS).unref()
+  }
+
+  /** A connection that cannot be ended does not keep the others open. */
+  function end(connection: LiveConnection, reason: EndReason): void {
+    try {
+      connection.end(reason)
+    } catch (error) {
+      open.delete(connection)
+      guard.toApiError(error, null)
+    }
   }
 
   function reasonToEnd({ session, maxAgeMs }: LiveConnection, entry: Entry, haveEnded: boolean): EndReason | null {
@@ -77,7 +89,7 @@ export function createLiveConnections({ clock, revocations }: LiveConnectionsDep
   return {
     add(connection) {
       if (isDraining) {
-        connection.end('draining')
+        end(connection, 'draining')
         return
       }
       open.set(connection, { openedAt: clock.monotonic(), judgedBy: null })
@@ -101,7 +113,7 @@ export function createLiveConnections({ clock, revocations }: LiveConnectionsDep
         const due = gapMs > 0 ? 1 + Math.floor((clock.monotonic() - startedAt) / gapMs) : all.length
         for (; ended < Math.min(due, all.length); ended++) {
           const connection = all[ended]
-          if (connection && open.has(connection)) connection.end('draining')
+          if (connection && open.has(connection)) end(connection, 'draining')
         }
         if (ended < all.length) clock.setTimeout(step, gapMs)
       }

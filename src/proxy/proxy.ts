@@ -111,6 +111,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       flusher,
       lifecycle,
       clock,
+      guard,
       live,
       balanceKey
     })
@@ -188,6 +189,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
           headers,
           responseHeaders,
           clock,
+          guard,
           balanceKey: principal === null ? null : principal.openId,
           session: principal && { principal, authorization: request.headers.authorization },
           live,

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock, Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
 import { breakOff, closeSoon, formatHead, writeProblem } from '../http/answer/send-problem.ts'
+import type { Guard } from '../http/guard.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest } from '../http/request.ts'
@@ -29,6 +30,7 @@ export interface UpgradeOptions {
   readonly headers: readonly string[]
   readonly responseHeaders: ResponseHeaders
   readonly clock: Clock
+  readonly guard: Pick<Guard, 'toApiError'>
   readonly balanceKey: string | null
   readonly session: LiveConnection['session']
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
@@ -108,10 +110,23 @@ class Handshake implements Asker {
     })
     request.on('error', (error) => this.#onError(error))
     request.on('upgrade', (response, upstreamSocket, head) => {
-      this.#onUpgrade(response, upstreamSocket as Socket, head)
+      this.#guarded(upstreamSocket, () => this.#onUpgrade(response, upstreamSocket as Socket, head))
     })
-    request.on('response', (response) => this.#onResponse(response))
+    request.on('response', (response) => this.#guarded(response, () => this.#onResponse(response)))
     request.end()
+  }
+
+  /** A throw of the gateway's own code ends this connection. */
+  #guarded(upstream: { destroy(): unknown }, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      const { guard, request, socket } = this.#options
+      upstream.destroy()
+      const failure = guard.toApiError(error, request.record)
+      if (this.#status === 0) this.#refuse(failure)
+      else socket.destroy()
+    }
   }
 
   #onError(error: Error): void {

@@ -56,6 +56,12 @@ export function isStale(error: unknown): boolean {
   return typeof socket.bytesRead === 'number' && socket.bytesRead > 0
 }
 
+/** True for a throw of the gateway's own code inside a handler of a response: errors of sockets,
+ *  of parsers and of undici have a code. */
+export function isOwnFault(error: unknown): boolean {
+  return !(error instanceof ApiError) && codeOf(error) === ''
+}
+
 /** `connect`: nothing was sent. `reset`: the connection was lost before an answer. `other`:
  *  another target would not help, or the request may have taken effect. */
 export type FailureKind = 'connect' | 'reset' | 'other'

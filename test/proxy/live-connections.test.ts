@@ -1,6 +1,6 @@
 /** The times at which long connections are ended. */
 import { test } from 'tap'
-import { ApiError } from '../../src/errors.ts'
+import { ApiError, toApiError } from '../../src/errors.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { createLiveConnections, type EndReason, type LiveConnection } from '../../src/proxy/live-connections.ts'
 import { createFakeClock } from '../support/clock.ts'
@@ -9,7 +9,14 @@ function setup() {
   const clock = createFakeClock()
   const revoked = new Set<string>()
   const revocations = { version: 0, isRevoked: ({ sessionId }: Principal) => revoked.has(sessionId) }
-  const live = createLiveConnections({ clock, revocations })
+  const faults: unknown[] = []
+  const guard = {
+    toApiError(fault: unknown) {
+      faults.push(fault)
+      return toApiError(fault)
+    }
+  }
+  const live = createLiveConnections({ clock, revocations, guard })
   const ended: [string, EndReason, number][] = []
   const open = (name: string, options: { expiresIn?: number; maxAgeMs?: number; isAnonymous?: boolean } = {}) => {
     const { expiresIn = 3_600_000, maxAgeMs = 0, isAnonymous = false } = options
@@ -29,7 +36,7 @@ function setup() {
     revoked.add(name)
     revocations.version++
   }
-  return { clock, live, ended, open, revoke }
+  return { clock, live, ended, open, revoke, faults }
 }
 
 test('a drain ends connections one after the other, within most of its time', (t) => {
@@ -107,5 +114,18 @@ test('no check runs while no connection is open', (t) => {
   t.equal(clock.pending, 0)
   open('b')
   t.equal(clock.pending, 1)
+  t.end()
+})
+
+test('a connection that cannot be ended keeps no other open', (t) => {
+  const { clock, live, ended, open, revoke, faults } = setup()
+  const broken = { session: null, maxAgeMs: 1_000, end: () => JSON.parse('{') }
+  live.add(broken)
+  open('alice')
+  open('bob', { maxAgeMs: 1_000 })
+  revoke('alice')
+  clock.advance(2_000)
+  t.same(ended.map(([name]) => name).sort(), ['alice', 'bob'])
+  t.equal(faults.length, 1)
   t.end()
 })
