@@ -93,6 +93,7 @@ class Handshake implements Asker {
       this.#refuse(INVALID_RESPONSE)
       return
     }
+    request.on('error', (error) => this.#onError(error))
     this.#request = request
     this.#wasSent = false
     admitted.record.attempted(target.origin.host)
@@ -108,7 +109,6 @@ class Handshake implements Asker {
       this.#clearDeadline()
       this.#lease.done()
     })
-    request.on('error', (error) => this.#onError(error))
     request.on('upgrade', (response, upstreamSocket, head) => {
       this.#guarded(upstreamSocket, () => this.#onUpgrade(response, upstreamSocket as Socket, head))
     })

@@ -40,7 +40,7 @@ test('a fault between the answer to a handshake and the tunnel ends that connect
   const clock = {
     ...systemClock,
     clearTimeout(timer: Timer | undefined) {
-      if (isArmed && new Error().stack?.includes('websocket.ts')) {
+      if (isArmed && new Error().stack?.includes('#onUpgrade')) {
         isArmed = false
         throwInjected()
       }
