@@ -27,7 +27,7 @@ export interface RateLimiterOptions {
 
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const { store, clock, name, max, window } = options
-  const blocked = new LRUCache<string, number>({ max: REMEMBERED })
+  const blocked = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
 
   function refuse(until: number): never {
     throw new ApiError('rate_limited', 'Too many requests. Wait as long as Retry-After says.', {
@@ -35,7 +35,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     })
   }
 
-  const local = new LRUCache<string, number>({ max: REMEMBERED })
+  const local = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
 
   async function count(key: string, ttl: number): Promise<number> {
     try {

@@ -25,7 +25,9 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
   let isClosed = false
   let isOverflowing = false
   const cache = new LRUCache<string, MemoryRecord>({
-    max: maxRecords,
+    // A size of 1 for each record: with `max` the cache would allocate every place at once.
+    maxSize: maxRecords,
+    sizeCalculation: () => 1,
     dispose(record, _key, reason) {
       if (reason !== 'evict' || isOverflowing || record.expires <= clock.now()) return
       isOverflowing = true

@@ -1,6 +1,7 @@
 /** The parts of routing: the longest prefix, the method, the rate. */
 import { test } from 'tap'
 import type { RouteConfig } from '../../src/config/config.ts'
+import { StoreError } from '../../src/errors.ts'
 import { createPathEntry } from '../../src/routing/path-entry.ts'
 import { createPrefixIndex } from '../../src/routing/prefix-index.ts'
 import { createRateLimiter } from '../../src/routing/rate-limiter.ts'
@@ -65,7 +66,7 @@ test('without a store a limit fails, or counts in the process where it may', asy
   const clock = createFakeClock()
   const store = {
     ...createMemoryStore({ clock, log: quietLog() }),
-    increment: () => Promise.reject(new Error('away'))
+    increment: () => Promise.reject(new StoreError('away'))
   }
   const options = { store, clock, name: 'test', max: 1, window: 60_000 }
   await t.rejects(createRateLimiter(options).hit('a'), { message: 'away' })

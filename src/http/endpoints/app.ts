@@ -24,8 +24,17 @@ export async function createEndpoints({ log, uriLimit, document }: EndpointsOpti
       const { path, query } = admittedOf(raw).target
       return path + query
     },
-    // Converts no value to another type and drops no unknown member.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    // Converts no value to another type and drops no unknown member. A test checks the schemas
+    // themselves; the last three options halve the time of a start.
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        validateSchema: false,
+        meta: false,
+        code: { optimize: false }
+      }
+    },
     // Fastify would refuse a longer parameter in its own format; admission limits the whole target.
     routerOptions: { maxParamLength: uriLimit }
   })
