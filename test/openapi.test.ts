@@ -1,5 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { FastifyInstance } from 'fastify'
 import { test } from 'tap'
 import { openApiDocuments } from '../scripts/openapi-documents.ts'
@@ -27,6 +28,26 @@ test('docs/openapi holds the documents that a gateway serves', async (t) => {
   const documents = await openApiDocuments()
   for (const listener of LISTENERS)
     t.equal(documents[listener], page(`openapi/${listener}.json`), `${listener}: run npm run generate`)
+})
+
+test('every schema of an endpoint is a valid JSON Schema: a gateway compiles them without a check', async (t) => {
+  for (const listener of LISTENERS) {
+    const text = page(`openapi/${listener}.json`).replaceAll('"#/components', '"document#/components')
+    const document = JSON.parse(text)
+    const ajv = new Ajv2020({ strict: false })
+    ajv.addSchema({ $id: 'document', components: document.components })
+    const schemas: object[] = []
+    const collect = (node: unknown): void => {
+      if (typeof node !== 'object' || node === null) return
+      for (const [name, value] of Object.entries(node)) {
+        if (name === 'schema') schemas.push(value as object)
+        else collect(value)
+      }
+    }
+    collect(document.paths)
+    t.ok(schemas.length > 40, `${schemas.length} schemas`)
+    for (const schema of schemas) t.doesNotThrow(() => ajv.compile(schema), JSON.stringify(schema).slice(0, 80))
+  }
 })
 
 test('every registered endpoint is in the document, and nothing else', async (t) => {

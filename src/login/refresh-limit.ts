@@ -8,7 +8,10 @@ const WINDOW_MS = 60_000
 const REMEMBERED = 20_000
 
 export function createRefreshLimit(clock: Pick<Clock, 'monotonic'>): { hit(sessionId: string): void } {
-  const windows = new LRUCache<string, { readonly endsAt: number; count: number }>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
+  const windows = new LRUCache<string, { readonly endsAt: number; count: number }>({
+    maxSize: REMEMBERED,
+    sizeCalculation: () => 1
+  })
   return {
     hit(sessionId) {
       const now = clock.monotonic()
