@@ -56,10 +56,11 @@ export function isStale(error: unknown): boolean {
   return typeof socket.bytesRead === 'number' && socket.bytesRead > 0
 }
 
-/** True for a throw of the gateway's own code inside a handler of a response: errors of sockets,
- *  of parsers and of undici have a code. */
+/** True for a throw of the gateway's own code inside a handler of a response. Errors of sockets and
+ *  of undici have a code, except for those of its parser. */
 export function isOwnFault(error: unknown): boolean {
-  return !(error instanceof ApiError) && codeOf(error) === ''
+  if (error instanceof ApiError || codeOf(error) !== '') return false
+  return !(error instanceof Error && error.name === 'HTTPParserError')
 }
 
 /** `connect`: nothing was sent. `reset`: the connection was lost before an answer. `other`:
