@@ -6,7 +6,7 @@ import { listen } from './support/listen.ts'
 import { askRedis, startRedis } from './support/redis.ts'
 import { assertAway, openImpatiently as open, untilBack, untilUnreachable } from './support/store-trouble.ts'
 import { startTcpProxy } from './support/tcp-proxy.ts'
-import { idle } from './support/timers.ts'
+import { until } from './support/until.ts'
 
 const HOUR = 3_600_000
 
@@ -137,7 +137,8 @@ test('a dropped connection is replaced before the caller notices', { buffered: t
   const { store, log } = await open(t, server.url)
   for (let round = 0; round < 5; round++) {
     await askRedis(server.port, 'CLIENT KILL TYPE normal')
-    await idle()
+    // The connection of the question and a new one of the store.
+    await until(async () => /connected_clients:2\r/.test(await askRedis(server.port, 'INFO clients')))
     await store.set('round', `${round}`, HOUR)
     t.equal(await store.get('round'), `${round}`)
   }
