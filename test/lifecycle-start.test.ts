@@ -7,7 +7,7 @@ import { test } from 'tap'
 import { commandNames } from '../src/cli/commands.ts'
 import { wxgate } from './support/cli.ts'
 import { defaultConfig } from './support/gateway.ts'
-import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { COVERED, freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
 import { until } from './support/until.ts'
 
 for (const workers of [1, 2]) {
@@ -19,7 +19,7 @@ for (const workers of [1, 2]) {
       service: { host: '127.0.0.1', port: servicePort },
       store: 'sqlite:./state.db'
     })
-    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGTERM'))
+    const gateway = startProcess(t, ['run', '-c', file], { ...COVERED, ...signalsEarly(folder, 'SIGTERM') })
     // A worker that missed the signal would be ended only after drain.timeout.
     t.equal(await gateway.exited, 0)
     t.match(gateway.output(), /draining.*"msg":"stopped"/s)
@@ -33,7 +33,7 @@ for (const workers of [1, 2]) {
       service: { host: '127.0.0.1', port: servicePort },
       store: 'sqlite:./state.db'
     })
-    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGHUP'))
+    const gateway = startProcess(t, ['run', '-c', file], { ...COVERED, ...signalsEarly(folder, 'SIGHUP') })
     t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
     await until(() => gateway.output().includes('the configuration was reloaded'))
     gateway.child.kill('SIGTERM')
@@ -95,7 +95,7 @@ test('a port in use is exit 1 with a message that names the remedy', async (t) =
       [listener]: { host: '127.0.0.1', port },
       [other]: { host: '127.0.0.1', port: await freePort() }
     })
-    const gateway = startProcess(t, ['run', '-c', file])
+    const gateway = startProcess(t, ['run', '-c', file], COVERED)
     t.equal(await gateway.exited, 1, listener)
     t.match(
       gateway.output(),
@@ -112,7 +112,7 @@ test('a broken gateway.yaml is exit 2, and every problem is named with its place
     file,
     'version: 1\nserver: { prot: 80, drain: { delay: soon } }\nsecrets: [short]\napps: []\nupstreams:\n  a: { targets: [{ url: "ftp://x" }] }\nroutes:\n  - { path: api, upstream: b, auth: sometimes }\n'
   )
-  const gateway = startProcess(t, ['run', '-c', file])
+  const gateway = startProcess(t, ['run', '-c', file], COVERED)
   t.equal(await gateway.exited, 2)
   for (const place of [
     'server.prot',

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { defaultConfig } from './support/gateway.ts'
 import { codesIn, readDocument, tableOf } from './support/markdown.ts'
-import { freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
+import { COVERED, freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -35,7 +35,7 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
     store: 'sqlite:./state.db'
   })
   t.comment(folder)
-  const gateway = startProcess(t, ['run', '-c', file])
+  const gateway = startProcess(t, ['run', '-c', file], COVERED)
   const url = `http://127.0.0.1:${port}`
   t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'ready when both are')
   t.equal(workerIds(gateway.child.pid).length, 2)

@@ -3,7 +3,7 @@
  *  `x-secret` allows `{ file: PATH }`, `x-public` allows every user to read that file, `x-line`
  *  refuses characters that a shell or an editor left in a secret, and `x-env` names the environment
  *  variable that is the default. */
-import { type TObject, type TProperties, Type } from 'typebox'
+import { type TObject, type TProperties, Type } from '../schema.ts'
 import { durationPattern, sizePattern } from './units.ts'
 
 interface Range {

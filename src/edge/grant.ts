@@ -1,6 +1,7 @@
 /** Schemas of the tokens in the answers of /auth/login and /auth/refresh. */
-import { Type } from 'typebox'
+
 import type { UserStatus } from '../identity/principal.ts'
+import { Type } from '../schema.ts'
 
 export const Status = Type.Unsafe<UserStatus>({
   type: 'string',

@@ -1,8 +1,8 @@
 /** GET /.well-known/jwks.json: the public keys of the access tokens. */
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { PUBLIC } from '../http/endpoints/openapi.ts'
 import type { AccessTokens } from '../identity/tokens/access-tokens.ts'
+import { Type } from '../schema.ts'
 
 export interface KeysDeps {
   readonly accessTokens: Pick<AccessTokens, 'publicKeys'>

@@ -1,10 +1,10 @@
 /** POST /auth/login: exchanges a code of the mini-program for a session. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import { networkKey } from '../http/network.ts'
 import { recordOf } from '../http/request.ts'
 import type { Login } from '../login/login.ts'
+import { type Static, Type } from '../schema.ts'
 import { BODY_CODES } from './authenticated.ts'
 import { grantProperties, Status } from './grant.ts'
 

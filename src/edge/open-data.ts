@@ -1,11 +1,11 @@
 /** POST /auth/open-data: decrypts or checks open data that wx returned to the mini-program. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import { withoutIdentity } from '../identity/without-identity.ts'
 import { MAX_OPEN_DATA } from '../platforms/port.ts'
+import { type Static, Type } from '../schema.ts'
 import { principalOf } from './authenticated.ts'
 
 export interface OpenDataDeps {

@@ -1,9 +1,9 @@
 /** POST /auth/refresh: exchanges a refresh token for the next pair of tokens. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import { recordOf } from '../http/request.ts'
 import type { Refresh } from '../login/refresh.ts'
+import { type Static, Type } from '../schema.ts'
 import { BODY_CODES } from './authenticated.ts'
 import { grantProperties } from './grant.ts'
 

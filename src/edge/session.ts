@@ -1,6 +1,5 @@
 /** GET /auth/session and POST /auth/logout: state and end of the caller's session. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import type { Clock } from '../clock.ts'
 import type { AppConfig } from '../config/config.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
@@ -9,6 +8,7 @@ import type { Revocations } from '../identity/revocations.ts'
 import type { SessionKeys } from '../identity/session-keys.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
+import { type Static, Type } from '../schema.ts'
 import { principalOf } from './authenticated.ts'
 import { Status } from './grant.ts'
 

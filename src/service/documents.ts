@@ -1,8 +1,8 @@
 /** GET /openapi/edge.json, /openapi/service.json and /openapi.json: the OpenAPI documents of
  *  both listeners. */
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { PUBLIC } from '../http/endpoints/openapi.ts'
+import { Type } from '../schema.ts'
 
 const Document = Type.Object({ openapi: Type.String() }, { description: 'OpenAPI 3.1.' })
 

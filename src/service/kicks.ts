@@ -1,11 +1,11 @@
 /** DELETE /v1/users/{appid}/{openid}/sessions, /v1/users/{u_…}/sessions and /v1/sessions/{sid}:
  *  end sessions, on every instance within a second. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Sessions } from '../identity/sessions.ts'
+import { type Static, Type } from '../schema.ts'
 import { expectApp, findAccounts, findUser, mayAskAbout, type SubjectDeps } from './subject.ts'
 import { UNKNOWN_ID, UNKNOWN_USER, UserIdPath, UserPath } from './users.ts'
 

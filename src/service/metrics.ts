@@ -1,7 +1,7 @@
 /** GET /metrics, for Prometheus. */
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { PUBLIC } from '../http/endpoints/openapi.ts'
+import { Type } from '../schema.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface MetricsDeps {

@@ -1,9 +1,9 @@
 /** POST /v1/open-data: decrypts open data that a mini-program sent to its own backend. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import { MAX_OPEN_DATA } from '../platforms/port.ts'
+import { type Static, Type } from '../schema.ts'
 import { AppId, expectApp, findUser, OpenId, type SubjectDeps } from './subject.ts'
 
 export interface OpenDataDeps extends SubjectDeps {

@@ -1,11 +1,11 @@
 /** POST /v1/check-session and /v1/reset-session: check a session_key with WeChat, and replace
  *  it. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
 import type { SessionKeys } from '../identity/session-keys.ts'
 import type { Platforms } from '../platforms/registry.ts'
+import { type Static, Type } from '../schema.ts'
 import { AppId, expectApp, findUser, OpenId, type SubjectDeps } from './subject.ts'
 
 export interface SessionKeyDeps extends SubjectDeps {

@@ -1,12 +1,12 @@
 /** POST /v1/sign: signs with session_key and with the key of virtual payment. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { SESSION_KEY_STALE } from '../identity/open-data-reader.ts'
 import type { SessionKeys } from '../identity/session-keys.ts'
 import type { Platforms } from '../platforms/registry.ts'
+import { type Static, Type } from '../schema.ts'
 import { AppId, expectApp, findUser, OpenId, type SubjectDeps } from './subject.ts'
 
 export interface SignDeps extends SubjectDeps {

@@ -1,9 +1,9 @@
 /** The user that a backend's call is about. */
 import type { FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { User, Users } from '../identity/users.ts'
+import { Type } from '../schema.ts'
 
 /** Finds the subject of a call. */
 export interface SubjectDeps {

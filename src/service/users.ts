@@ -1,9 +1,9 @@
 /** GET /v1/users/{appid}/{openid} and /v1/users/{u_…}: the record of a user. */
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import type { User } from '../identity/users.ts'
+import { type Static, Type } from '../schema.ts'
 import { AppId, expectApp, findAccounts, findUser, OpenId, type SubjectDeps, UserId } from './subject.ts'
 
 export const UserPath = Type.Object({ appid: AppId, openid: OpenId })

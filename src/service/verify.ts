@@ -2,13 +2,13 @@
  *  Reads only the client's Authorization header: 204 with the identity headers, or the error of
  *  the edge. */
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import { type AdmittedRequest, admittedOf } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import { identityHeaders } from '../identity/identity-headers.ts'
 import type { Revocations } from '../identity/revocations.ts'
+import { Type } from '../schema.ts'
 
 export interface VerifyDeps {
   readonly authenticator: Pick<Authenticator, 'authenticate'>

@@ -2,7 +2,6 @@
  *  access token. */
 import { pipeline } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Static, Type } from 'typebox'
 import { ApiError } from '../errors.ts'
 import type { ByteBudget, HeldBytes } from '../http/body/byte-budget.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
@@ -12,6 +11,7 @@ import { covers } from '../http/path/prefix.ts'
 import { type AdmittedRequest, admittedOf } from '../http/request.ts'
 import type { EgressAnswer, EgressCall, EgressCapability } from '../platforms/port.ts'
 import type { Platforms } from '../platforms/registry.ts'
+import { type Static, Type } from '../schema.ts'
 import type { Caller } from './callers.ts'
 import { AppId, expectApp, type SubjectDeps } from './subject.ts'
 

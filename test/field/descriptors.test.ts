@@ -81,7 +81,7 @@ test('a client that is refused for want of room learns when to come back', async
   const gateway = await startWithFiles(t, 256, slow.url)
   const { served } = divideDescriptors(256)
   const answers: Promise<{ client: RawClient; response: Awaited<ReturnType<RawClient['response']>> }>[] = []
-  for (let count = 0; count <= served; count++) {
+  for (let count = 0; count < served + 20; count++) {
     const client = await openClient(t, gateway.port)
     client.send(get('/public/x'))
     answers.push(client.response().then((response) => ({ client, response })))
@@ -92,8 +92,8 @@ test('a client that is refused for want of room learns when to come back', async
   t.match(JSON.parse(body), { code: 'overloaded', action: 'retry' })
   t.match(headers, { 'retry-after': '1', connection: 'close' })
   await client.closed
-  for (const res of slow.waiting) res.end('ok')
-  await Promise.allSettled(answers)
+  // The others end with the test.
+  for (const answer of answers) answer.catch(() => undefined)
 })
 
 test('the requests beyond connections.max wait, and those beyond the queue are refused with 503', async (t) => {

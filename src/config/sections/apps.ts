@@ -1,5 +1,5 @@
 /** `apps`: the mini-programs and their credentials. */
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '../../schema.ts'
 import { didYouMean, type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'

@@ -1,6 +1,6 @@
 /** `logging`: the log on standard output. */
-import type { Static } from 'typebox'
-import { Type } from 'typebox'
+import type { Static } from '../../schema.ts'
+import { Type } from '../../schema.ts'
 import type { DeepReadonly } from '../section.ts'
 import { flag, oneOf, section } from '../terms.ts'
 

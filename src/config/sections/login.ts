@@ -1,6 +1,6 @@
 /** `login`: the call to a business service at every login. */
-import type { Static } from 'typebox'
-import { Type } from 'typebox'
+import type { Static } from '../../schema.ts'
+import { Type } from '../../schema.ts'
 import { pathFault } from '../path-fault.ts'
 import type { DeepReadonly, Draft, RuleContext } from '../section.ts'
 import { duration, mapping, matching, oneOf, section, text } from '../terms.ts'

@@ -1,9 +1,9 @@
 /** `routes`: path, upstream and access. */
 import { METHODS } from 'node:http'
-import { type Static, Type } from 'typebox'
 import { canonicalPath, PathRefusal } from '../../http/path/canonical-path.ts'
 import { isOwnInDisguise, isOwnPath } from '../../http/path/own-paths.ts'
 import { covers } from '../../http/path/prefix.ts'
+import { type Static, Type } from '../../schema.ts'
 import { pathFault } from '../path-fault.ts'
 import { didYouMean, type Path } from '../problem.ts'
 import type { Report } from '../report.ts'

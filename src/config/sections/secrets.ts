@@ -1,5 +1,5 @@
 /** `secrets`: the keys that sign and encrypt. */
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '../../schema.ts'
 import { checkStrength, hasFewCharacters, KEYGEN } from '../secret-text.ts'
 import { type Draft, entries, type RuleContext, refuseInProduction, reportRepeats } from '../section.ts'
 import { secret } from '../terms.ts'

@@ -1,7 +1,7 @@
 /** `server`: the public edge. */
 import { resolve } from 'node:path'
-import { type Static, Type } from 'typebox'
 import { coveredShare, rangeFault } from '../../http/addresses.ts'
+import { type Static, Type } from '../../schema.ts'
 import { chainGap, type PemPart, pemFaults } from '../pem.ts'
 import type { Path } from '../problem.ts'
 import type { Report } from '../report.ts'

@@ -1,6 +1,7 @@
 /** `service`: the private listener for backends and operators. */
-import { type Static, Type } from 'typebox'
+
 import { isLoopback, isSameListener } from '../../http/addresses.ts'
+import { type Static, Type } from '../../schema.ts'
 import { pathFault } from '../path-fault.ts'
 import type { Path } from '../problem.ts'
 import { checkStrength } from '../secret-text.ts'

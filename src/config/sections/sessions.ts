@@ -1,5 +1,5 @@
 /** `sessions`: the stored part of a login. */
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from '../../schema.ts'
 import type { Draft, RuleContext } from '../section.ts'
 import { duration, lifetime, section } from '../terms.ts'
 import { milliseconds } from '../units.ts'

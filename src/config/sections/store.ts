@@ -1,8 +1,8 @@
 /** `store`: where sessions and users are kept. */
 import { resolve } from 'node:path'
-import type { Static } from 'typebox'
-import { Type } from 'typebox'
 import { isLoopback } from '../../http/addresses.ts'
+import type { Static } from '../../schema.ts'
+import { Type } from '../../schema.ts'
 import { didYouMean } from '../problem.ts'
 import { parseRedisUrl } from '../redis-url.ts'
 import { type Draft, type RuleContext, refuseInProduction, warnUnlessAllowed } from '../section.ts'

@@ -1,5 +1,5 @@
 /** `tokens`: the tokens that a mini-program receives. */
-import type { Static } from 'typebox'
+import type { Static } from '../../schema.ts'
 import type { DeepReadonly, Draft, RuleContext } from '../section.ts'
 import { duration, lifetime, oneOf, section, text } from '../terms.ts'
 import { milliseconds, parseDuration } from '../units.ts'

@@ -1,6 +1,7 @@
 /** `upstreams`: named groups of targets. */
-import { type Static, Type } from 'typebox'
+
 import { isLinkLocal, reachesListener } from '../../http/addresses.ts'
+import { type Static, Type } from '../../schema.ts'
 import { pemFaults } from '../pem.ts'
 import { didYouMean, type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'

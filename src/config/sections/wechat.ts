@@ -1,6 +1,7 @@
 /** `wechat`: the server API of WeChat, or the sandbox instead. */
-import { type Static, Type } from 'typebox'
+
 import { isLoopback } from '../../http/addresses.ts'
+import { type Static, Type } from '../../schema.ts'
 import { didYouMean, type Path } from '../problem.ts'
 import { type Draft, entries, type RuleContext, refuseInProduction } from '../section.ts'
 import { duration, section, text } from '../terms.ts'

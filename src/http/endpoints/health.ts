@@ -1,6 +1,6 @@
 /** GET /livez, /healthz and /readyz, the same on both listeners. */
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { Type } from '../../schema.ts'
 import { PUBLIC } from './openapi.ts'
 
 export interface HealthDeps {

@@ -2,8 +2,8 @@
  *  and never changes it. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
-import { Type } from 'typebox'
 import { catalogue, type ErrorCode, PROBLEM_TYPE } from '../../errors.ts'
+import { Type } from '../../schema.ts'
 
 /** Security of an endpoint that needs no credential. */
 export const PUBLIC: Security = []
