@@ -26,6 +26,7 @@ interface Locked {
   readonly dev?: boolean
   readonly optional?: boolean
   readonly hasInstallScript?: boolean
+  readonly engines?: { readonly node?: string }
 }
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest
@@ -70,6 +71,22 @@ test('no script runs at an install, neither of this package nor of its dependenc
     if (!dev) t.notOk(hasInstallScript, path)
   }
   t.equal(manifest.engines.node, '>=20', 'the Node versions that npm may run on: the command itself finds a newer one')
+  t.end()
+})
+
+test('every package accepts the Node that may install this one, so that npm prints no warning', (t) => {
+  const accepts20 = (range: string) =>
+    range.split('||').some((part) => {
+      const [, operator, major] = /^\s*(>=?|\^|~)?\s*v?(\d+)/.exec(part) ?? []
+      if (major === undefined) return part.trim() === '*'
+      return operator?.startsWith('>') ? Number(major) <= 20 : Number(major) === 20
+    })
+  const ranges = ['>=22', '^18.1 || >= 21', '20', '>=14.1 <23', '^20.17.0 || >=22.9.0', '*']
+  t.same(ranges.map(accepts20), [false, false, true, true, true, true])
+  t.same(
+    Object.entries(packages).filter(([, { engines }]) => !accepts20(engines?.node ?? '*')),
+    []
+  )
   t.end()
 })
 
