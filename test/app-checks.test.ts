@@ -145,6 +145,8 @@ test('a wrong AppSecret is logged at the start and shown by /readyz?verbose; the
   }
   await until(async () => !Object.values(await states()).includes('pending'))
   t.same(await states(), { [APPID]: 'ok', [OTHER_APPID]: 'refused' })
+  // Log lines leave the process in batches.
+  await until(() => output().includes('"event":"app_check"'))
   t.match(
     output(),
     new RegExp(`"level":50.*"event":"app_check","appid":"${OTHER_APPID}","errcode":\\d+.*"advice":"compare`)
