@@ -52,12 +52,13 @@ export function createAccessLog(
 
 function formatJson(request: LoggedRequest, path: string): string {
   const { route, principal, upstreamMs } = request
-  let line = `{"level":${isFailure(request) ? WARN : INFO},"time":${Date.now()},"msg":"request","method":"${request.method}","path":"${path}"`
+  const hasFailed = isFailure(request)
+  let line = `{"level":${hasFailed ? WARN : INFO},"time":${Date.now()},"msg":"request","method":"${request.method}","path":"${path}"`
   line += `,"route":"${route === null ? 'none' : route.path}","status":${request.status},"ms":${request.ms.toFixed(2)}`
   if (upstreamMs >= 0) line += `,"upstream_ms":${upstreamMs.toFixed(2)}`
   if (route !== null) line += `,"bytes":${request.bytes}`
-  if (route !== null && isFailure(request)) line += `,"upstream":"${route.upstream}"`
-  if (request.tries > 0 && isFailure(request)) line += `,"target":"${request.target}","tries":${request.tries}`
+  if (route !== null && hasFailed) line += `,"upstream":"${route.upstream}"`
+  if (request.tries > 0 && hasFailed) line += `,"target":"${request.target}","tries":${request.tries}`
   line += `,"granted":${request.isGranted},"reason":"${request.reason}","client":"${request.clientAddress}"`
   if (principal !== null) line += `,"app":"${principal.appId}","user":"${principal.userId}"`
   return `${line},"request_id":"${request.requestId}"}\n`
