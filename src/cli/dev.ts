@@ -17,7 +17,7 @@ Puts the gateway in front of one backend. Needs no file: the sandbox stands in f
   --to    the backend, such as http://127.0.0.1:3000
   --path  the path that is passed on, for requests with a token (/api)
   --port  port to listen on (8080; 0 takes a free one)
-  --host  address to listen on (127.0.0.1); anyone who can reach another one can log in as any user
+  --host  address to listen on (127.0.0.1); anyone who can reach another one can log in under every name
 `
 
 const APPID = 'wxsandbox00000001'

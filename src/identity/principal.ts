@@ -11,7 +11,7 @@ export interface Principal {
   readonly unionId: string | null
   readonly userId: string
   readonly sessionId: string
-  /** How often all sessions of this user had been ended when the session began. */
+  /** Number of times that all sessions of the user were ended before this one began. */
   readonly epoch: number
   readonly status: UserStatus
   readonly claims: Claims

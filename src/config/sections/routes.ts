@@ -217,7 +217,7 @@ export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
     caseSensitive: written.caseSensitive,
     /** Decrypt `encryptedData` and `iv` of a JSON body on the way. */
     openData: written.openData,
-    /** Claims that a principal must have: any of the values listed per claim. */
+    /** Claims that a principal must have, each with one of its listed values. */
     require: written.require,
     /** Header name to claim name. */
     inject: written.inject

@@ -50,11 +50,10 @@ export function foldedPath(path: string): string | null {
   return reading === null ? null : foldCase(reading)
 }
 
-/** Makes capitals and small letters equal as any usual comparison does: "ı" equals "i" by its
+/** Makes capitals and small letters equal as the usual comparisons do: "ı" equals "i" by its
  *  capital, "K" (the kelvin sign) equals "k" by its small letter. */
 export function foldCase(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is meant
-  return /^[\x00-\x7f]*$/.test(text) ? text.toLowerCase() : text.toUpperCase().toLowerCase()
+  return /^\p{ASCII}*$/u.test(text) ? text.toLowerCase() : text.toUpperCase().toLowerCase()
 }
 
 function decodeAll(path: string): string | null {

@@ -35,7 +35,7 @@ const rows = [
   },
   {
     id: 'P44',
-    rule: 'the path of an absolute form is read as strictly as any other',
+    rule: 'an absolute form allows no path that an origin form does not',
     sources: ['RFC 9112, 3.2.2'],
     expected: refused([400, 401, 403, 404], ['bad_path', 'invalid_request']),
     cases: String.raw`http://{host}/./{name} http://{host}//{name} http://{host}/x/../{name} http://{host}/x\..\{name}
