@@ -68,7 +68,13 @@ async function expectProblem(t: Test, { gateway, upstream }: Bad, status: number
 test('an answer that is not valid HTTP is 502 upstream_invalid, without the address, and the connection goes on', async (t) => {
   let bytes = ''
   const bad = await startBad(t, (socket) => void socket.write(bytes))
-  for (bytes of ['ICY 200 OK\r\n\r\n', `${head('Content-Length: x')}ok`, `${head('X A: b', 'Content-Length: 2')}ok`])
+  for (bytes of [
+    'HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok',
+    'HTTP/0.9 200 OK\r\n\r\n',
+    'ICY 200 OK\r\n\r\n',
+    `${head('Content-Length: x')}ok`,
+    `${head('X A: b', 'Content-Length: 2')}ok`
+  ])
     await expectProblem(t, bad, 502, 'upstream_invalid')
 })
 

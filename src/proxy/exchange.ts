@@ -62,7 +62,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
   onTarget(target: Target): void {
     const { head, req, request, route } = this.#options
     this.#wasSent = false
-    request.record.attempted(target.origin.host)
+    request.record.attempted(target.host)
     if (head.hasBody && this.#ownBody === null) this.#body = new RequestBody(req, route.plan.bodyLimits)
     target.pool.dispatch(
       {

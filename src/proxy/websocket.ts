@@ -96,7 +96,7 @@ class Handshake implements Asker {
     request.on('error', (error) => this.#onError(error))
     this.#request = request
     this.#wasSent = false
-    admitted.record.attempted(target.origin.host)
+    admitted.record.attempted(target.host)
     this.#setDeadline(request, new ConnectTimeout(), timeouts.connect)
     request.on('socket', (socket) => {
       socket.once(target.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {

@@ -45,10 +45,7 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
       () => {
         if (isClosed) throw new StoreError('the store is closed')
         open.expectInPlace()
-        const result = work(open.statements)
-        // A write into a file that was removed meanwhile must not be confirmed.
-        open.expectInPlace()
-        return result
+        return work(open.statements)
       },
       file,
       timeout
@@ -56,6 +53,8 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
   const write = <T>(work: (statements: Statements) => T): Promise<T> =>
     read((statements) => {
       const result = work(statements)
+      // A write into a file that was removed meanwhile must not be confirmed.
+      open.expectInPlace()
       open.noteWrites(1)
       return result
     })

@@ -49,7 +49,7 @@ function pickByHash(members: readonly Member[], key: string | null): Member | nu
   let best: Member | null = null
   let bestScore = Number.NEGATIVE_INFINITY
   for (const member of members) {
-    const score = -member.weight / Math.log((fnv1a(`${key}|${member.target.origin.host}`) + 1) / 0x1_0000_0001)
+    const score = -member.weight / Math.log((fnv1a(`${key}|${member.target.host}`) + 1) / 0x1_0000_0001)
     if (score > bestScore) {
       best = member
       bestScore = score

@@ -15,6 +15,11 @@ class CodedHttp10 extends Error {
   readonly code = 'HTTP_1_0_TRANSFER_ENCODING'
 }
 
+/** RFC 9112, section 2.3: the version tells how to read a message. undici reads any. */
+class OtherVersion extends Error {
+  readonly code = 'HTTP_VERSION'
+}
+
 /** Drops every 100 Continue before a response (RFC 9110, section 15.2.1), and destroys the
  *  connection on an HTTP/1.0 response with Transfer-Encoding. Call it before undici takes the
  *  socket. */
@@ -38,10 +43,15 @@ export function filterResponses(socket: Socket): void {
   socket.read = (size?: number): Buffer | null => {
     for (let chunk: Buffer | null = read(size); chunk !== null; chunk = read(size)) {
       if (held === null) return chunk
+      if (held.length === 0 && isOrdinary(chunk)) {
+        held = null
+        return chunk
+      }
       const { passed, rest, isFinal } = split(held.length === 0 ? chunk : Buffer.concat([held, chunk]))
       held = isFinal ? null : rest
-      if (isFinal && isCodedHttp10(rest)) {
-        socket.destroy(new CodedHttp10('an HTTP/1.0 response has Transfer-Encoding'))
+      const fault = isFinal ? faultOf(rest) : null
+      if (fault !== null) {
+        socket.destroy(fault)
         return null
       }
       if (isFinal) return passed.length === 0 ? rest : Buffer.concat([...passed, rest])
@@ -49,6 +59,12 @@ export function filterResponses(socket: Socket): void {
     }
     return null
   }
+}
+
+function faultOf(response: Buffer): Error | null {
+  if (isCodedHttp10(response)) return new CodedHttp10('an HTTP/1.0 response has Transfer-Encoding')
+  const isOther = response.toString('latin1', 0, 5) === 'HTTP/' && !isHttp1(response)
+  return isOther ? new OtherVersion('a response is not in HTTP/1.1 or HTTP/1.0') : null
 }
 
 interface Split {
@@ -76,7 +92,12 @@ function split(bytes: Buffer): Split {
   }
 }
 
-/** 1xx except 101. Compares bytes: every response passes here. */
+/** A final response in HTTP/1.1, as most are. Compares bytes: every response passes here. */
+function isOrdinary(bytes: Buffer): boolean {
+  return bytes.length >= STATUS_END && bytes[5] === 0x31 && bytes[7] === 0x31 && bytes[9] !== 0x31
+}
+
+/** 1xx except 101. */
 function isInterimHead(bytes: Buffer): boolean {
   return bytes[9] === 0x31 && !(bytes[10] === 0x30 && bytes[11] === 0x31) && isHttp1(bytes)
 }

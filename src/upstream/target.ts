@@ -19,6 +19,8 @@ export interface TargetConfig {
 export interface Target {
   /** Never reaches a client. */
   readonly origin: URL
+  /** host:port of the origin. */
+  readonly host: string
   readonly config: TargetConfig
   readonly pool: Pool
   /** Resolves the name of the origin. */
@@ -47,7 +49,8 @@ export function createTarget(config: TargetConfig, lookup: LookupFunction): Targ
         callback(...result)
       })
   })
-  return { origin, config, pool, lookup, inFlight: 0, queue: new TargetQueue(), avoidUntil: 0, credit: 0 }
+  const { host } = origin
+  return { origin, host, config, pool, lookup, inFlight: 0, queue: new TargetQueue(), avoidUntil: 0, credit: 0 }
 }
 
 /** Options of `tls.connect`. Certificates are verified unless `insecureSkipVerify` is set. */
