@@ -35,6 +35,7 @@ function countTrips(store: Store): Store & { calls: number; trips: number; reset
     appendFeed: (value, ttl) => store.appendFeed(value, ttl),
     readFeed: (cursor, limit) => store.readFeed(cursor, limit),
     scan: (prefix, cursor, limit) => store.scan(prefix, cursor, limit),
+    queue: store.queue,
     close: () => store.close(),
     get calls() {
       return counts.calls

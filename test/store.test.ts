@@ -7,6 +7,7 @@ import { type Test, test } from 'tap'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { openStore } from '../src/store/open.ts'
 import { createTestClock } from './support/clock.ts'
+import { queueRules } from './support/queue-rules.ts'
 import { hasRedis, launchRedis } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
 import { type Opened, storeRules } from './support/store-rules.ts'
@@ -64,7 +65,7 @@ function redisAt(url: string): Backend {
 }
 
 async function holdTo(t: Test, backend: Backend): Promise<void> {
-  for (const [title, rule] of Object.entries(storeRules))
+  for (const [title, rule] of Object.entries({ ...storeRules, ...queueRules }))
     await t.test(title, async (t) => {
       await rule(t, await backend.open(t))
     })

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
+import { createMemoryQueue } from './memory-queue.ts'
 import type { Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
 
@@ -92,6 +93,11 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
       const isLive = (key: string) => (cache.peek(key)?.expires ?? 0) > now
       return { keys: [...cache.keys()].filter((key) => key.startsWith(prefix) && isLive(key)), cursor: null }
     },
+    queue: createMemoryQueue({
+      clock,
+      isKnown: (key) => live(key) !== undefined,
+      remember: (key, ttl) => write(key, '', ttl)
+    }),
     async close() {
       isClosed = true
       cache.clear()

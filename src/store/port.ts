@@ -1,6 +1,7 @@
 /** The port of a store: plain records with an expiry, atomic operations for single-use
  *  things, and a feed that every instance follows. Values are strings; their meaning is known
  *  one level up. */
+import type { DurableQueue } from './queue.ts'
 
 /** Every operation settles within the store's deadline and throws {@link StoreError} when the
  *  backend fails. A missing or expired record is `undefined`, never an error. TTLs are in
@@ -30,6 +31,7 @@ export interface Store {
    *  `''`. A key may come twice, and one that is written meanwhile may be missed. For rare
    *  operations: it reads the whole store. */
   scan(prefix: string, cursor: string, limit: number): Promise<KeyPage>
+  readonly queue: DurableQueue
   close(): Promise<void>
 }
 

@@ -1,5 +1,5 @@
-/** Operations that Redis has no single command for. Each touches one key, so all work in a
- *  Cluster. */
+/** Operations that Redis has no single command for. The keys of each lie in one hash slot, so all
+ *  work in a Cluster. */
 import { createHash } from 'node:crypto'
 import type { RedisConnection } from './redis-connection.ts'
 
@@ -39,17 +39,20 @@ return id`)
 export async function evaluate(
   connection: RedisConnection,
   { sha, text }: RedisScript,
-  key: string,
+  keys: string | readonly string[],
   args: readonly string[]
 ): Promise<unknown> {
+  const list = typeof keys === 'string' ? [keys] : keys
+  const rest = [String(list.length), ...list, ...args]
+  const [key = ''] = list
   try {
-    return await connection.send(key, ['EVALSHA', sha, '1', key, ...args])
+    return await connection.send(key, ['EVALSHA', sha, ...rest])
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
-    return await connection.send(key, ['EVAL', text, '1', key, ...args])
+    return await connection.send(key, ['EVAL', text, ...rest])
   }
 }
 
-function script(text: string): RedisScript {
+export function script(text: string): RedisScript {
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }

@@ -9,6 +9,7 @@ import { createRecords, wholeTtl } from './records.ts'
 import { connectRedis, type RedisConnection } from './redis-connection.ts'
 import { idTime, isAfter, parseStreamEntries, type StreamEntry } from './redis-feed.ts'
 import { createRedisLink } from './redis-link.ts'
+import { createRedisQueue } from './redis-queue.ts'
 import { appendFeed, compareAndSet, evaluate, increment } from './redis-scripts.ts'
 
 /** Connecting may take longer than an operation (milliseconds). */
@@ -82,6 +83,7 @@ export async function openRedisStore({ address, log, timeout, waitReplicas }: Re
         const { keys, ...page } = await scanKeys(connection, keyOf(prefix), cursor, limit)
         return { ...page, keys: keys.map((key) => key.slice(keyOf('').length)) }
       }),
+    queue: createRedisQueue({ prefix: address.prefix, run: link.run }),
     async close() {
       link.close()
     }

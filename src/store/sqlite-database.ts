@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
+import { QUEUE_SCHEMA } from './sqlite-queue.ts'
 
 const SCHEMA_VERSION = 1
 
@@ -59,7 +60,7 @@ export function openSqliteDatabase(file: string, log: Log, mustExist = false): D
       // A file that is being copied here is empty at first.
       if (mustExist) throw new StoreError(`the store file ${file} holds no data of wxgate yet`)
       createTables(database)
-    }
+    } else if (!hasQueue(database)) createTables(database)
     const version = versionOf(database)
     if (version !== SCHEMA_VERSION)
       throw new StoreError(`the store file ${file} was written by another version of wxgate (format ${version})`)
@@ -75,11 +76,17 @@ function createTables(database: DatabaseSync): void {
   database.exec('BEGIN IMMEDIATE')
   try {
     if (versionOf(database) === 0) database.exec(SCHEMA)
+    if (versionOf(database) === SCHEMA_VERSION) database.exec(QUEUE_SCHEMA)
     database.exec('COMMIT')
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK')
     throw error
   }
+}
+
+/** False for a file of version 0.1: its tables stay as they are, and the queue joins them. */
+function hasQueue(database: DatabaseSync): boolean {
+  return database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'queue_depths'").get() !== undefined
 }
 
 function versionOf(database: DatabaseSync): number {

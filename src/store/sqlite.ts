@@ -10,6 +10,7 @@ import type { Store } from './port.ts'
 import { createRecords, wholeTtl } from './records.ts'
 import { isBusy, openSqliteDatabase, toSqliteStoreError } from './sqlite-database.ts'
 import { openSqliteFile } from './sqlite-file.ts'
+import { createSqliteQueue, prepareQueue } from './sqlite-queue.ts'
 
 /** Milliseconds between two tries at a locked file; the true wait is up to twice this. */
 const RETRY_DELAY = 2
@@ -109,6 +110,11 @@ export function createSqliteStore({ database, file, clock, log, timeout }: Sqlit
         const keys = rows.map((row) => row.key as string)
         return { keys, cursor: keys.length < limit ? null : (keys.at(-1) ?? null) }
       }),
+    queue: createSqliteQueue({
+      clock,
+      read: (work) => read(({ queue }) => work(queue)),
+      write: (work) => write(({ queue }) => work(queue))
+    }),
     async close() {
       if (isClosed) return
       isClosed = true
@@ -122,6 +128,7 @@ type Statements = ReturnType<typeof prepare>
 /** Changes that return rows use `all`: with `get` the error of a failing commit is not thrown. */
 function prepare(database: DatabaseSync) {
   return {
+    queue: prepareQueue(database),
     get: database.prepare('SELECT value FROM records WHERE key = ? AND expires > ?'),
     set: database.prepare(
       `INSERT INTO records (key, value, expires) VALUES (?, ?, ?)

@@ -62,6 +62,16 @@ export function watchStore(store: Store, { clock, onFailure }: WatchOptions): St
       appendFeed: writing('appendFeed', store.appendFeed),
       readFeed: reading('readFeed', store.readFeed),
       scan: reading('scan', store.scan),
+      queue: {
+        enqueue: writing('enqueue', store.queue.enqueue),
+        claim: writing('claim', store.queue.claim),
+        done: writing('done', store.queue.done),
+        release: writing('release', store.queue.release),
+        bury: writing('bury', store.queue.bury),
+        dead: reading('dead', store.queue.dead),
+        revive: writing('revive', store.queue.revive),
+        depth: reading('depth', store.queue.depth)
+      },
       close: store.close
     },
     operations,

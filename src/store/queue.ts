@@ -1,0 +1,81 @@
+/** The durable queue of a store. Events wait in lanes: the events of one lane are handed out one
+ *  at a time, in their order, and an event stays until it is done or buried. Delivery is at least
+ *  once: an event whose lease ran out is handed out again. */
+
+/** Every operation is atomic, settles within the store's deadline, and throws a StoreError when
+ *  the backend fails. */
+export interface DurableQueue {
+  /** Adds an event at the end of its lane, and leases it at once when the lane is idle. */
+  enqueue(queue: string, event: NewEvent, options: EnqueueOptions): Promise<Enqueued>
+  /** Leases the oldest event of up to `count` idle lanes, those that have waited longest first. */
+  claim(queue: string, count: number, leaseMs: number): Promise<Claim[]>
+  /** Removes a delivered event. False when the lease was lost: another process has the event. */
+  done(queue: string, claim: Claim): Promise<boolean>
+  /** Ends the lease; the lane stays idle for `delayMs`. False when the lease was lost. */
+  release(queue: string, claim: Claim, delayMs: number): Promise<boolean>
+  /** Moves the event to the dead ones, of which the newest `keep` are kept. False when the lease
+   *  was lost. */
+  bury(queue: string, claim: Claim, reason: string, keep: number): Promise<boolean>
+  /** Dead events after the id `after` ('' for the first), the oldest first. */
+  dead(queue: string, after: string, count: number): Promise<DeadEvent[]>
+  /** Puts a dead event back into its lane, before later ones. False without such an event. */
+  revive(queue: string, id: string): Promise<boolean>
+  depth(queue: string): Promise<QueueDepth>
+}
+
+export interface NewEvent {
+  /** Known once for {@link EnqueueOptions.rememberMs}: a repeat is not added. */
+  readonly key: string
+  /** Holds no NUL. */
+  readonly lane: string
+  readonly value: string
+}
+
+export interface EnqueueOptions {
+  readonly leaseMs: number
+  /** Time for which the key of an event is remembered. */
+  readonly rememberMs: number
+  /** Limits for the events that wait, dead ones not counted. */
+  readonly maxEvents: number
+  readonly maxBytes: number
+}
+
+export type Enqueued =
+  /** `claim` is null while an earlier event of the lane waits or is being delivered. */
+  | { readonly outcome: 'added'; readonly id: string; readonly claim: Claim | null }
+  | { readonly outcome: 'known' | 'full' }
+
+interface StoredEvent {
+  /** Decimal, in the order of adding. */
+  readonly id: string
+  readonly lane: string
+  readonly value: string
+  /** Milliseconds since the epoch, by the clock of the store. */
+  readonly enqueuedAt: number
+}
+
+export interface Claim extends StoredEvent {
+  /** 1 for the first delivery. */
+  readonly attempt: number
+  /** Identifies the holder. */
+  readonly lease: string
+}
+
+export interface DeadEvent extends StoredEvent {
+  readonly diedAt: number
+  readonly reason: string
+}
+
+export interface QueueDepth {
+  readonly waiting: number
+  readonly bytes: number
+  readonly dead: number
+}
+
+/** A lane that is due later than this (milliseconds) was written by a clock that ran ahead: it is
+ *  due now. Longer than every lease and every delay. */
+export const FURTHEST_DUE_MS = 3_600_000
+
+export function sizeOf({ lane, value }: Pick<NewEvent, 'lane' | 'value'>): number {
+  return Buffer.byteLength(value) + lane.length
+}
