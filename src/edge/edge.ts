@@ -10,6 +10,7 @@ import { addKeys, type KeysDeps } from './keys.ts'
 import { addLogin, type LoginDeps } from './login.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
 import { addPhone, type PhoneDeps } from './phone.ts'
+import { addPush, type PushDeps } from './push.ts'
 import { addRefresh, type RefreshDeps } from './refresh.ts'
 import { addLogout, addSession, type LogoutDeps, type SessionDeps } from './session.ts'
 
@@ -21,10 +22,11 @@ export type EdgeDeps = HealthDeps &
   SessionDeps &
   LogoutDeps &
   OpenDataDeps &
-  PhoneDeps & {
+  PhoneDeps &
+  PushDeps & {
     readonly config: Pick<GatewayConfig, 'server'>
     readonly platforms: Pick<Platforms, 'has'>
-    readonly log: ErrorLog
+    readonly log: ErrorLog & PushDeps['log']
   }
 
 export interface Edge {
@@ -41,6 +43,7 @@ const DOCUMENT = {
   tags: {
     session: 'Start, renew and end a session.',
     user: 'Data of the user.',
+    push: 'Calls of WeChat.',
     operation: 'For load balancers and for the verification of tokens.'
   }
 }
@@ -51,6 +54,7 @@ export async function createEdge(deps: EdgeDeps): Promise<Edge> {
   addKeys(app, deps)
   addLogin(app, deps)
   addRefresh(app, deps)
+  if (deps.platforms.has('push')) addPush(app, deps)
   addAuthenticated(app, deps, (scope) => {
     addSession(scope, deps)
     addLogout(scope, deps)

@@ -21,6 +21,7 @@ import { borrowIdentity, type IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
 import { borrowLogin, type LoginParts } from './login-parts.ts'
 import { borrowPlatforms } from './platform-parts.ts'
+import { borrowDeliveries, type PushParts } from './push-parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
 
@@ -71,7 +72,8 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   )
   const entry = await borrowLogin(config, shared, borrower, { ...identity, platforms, upstreams })
   const proxy = await borrowProxy(config, shared, borrower, { ...identity, keyRing, upstreams })
-  const own = await borrowEndpoints(config, shared, borrower, { ...identity, platforms, ...entry }, upstreams)
+  const push = await borrowDeliveries(config, shared, borrower, upstreams)
+  const own = await borrowEndpoints(config, shared, borrower, { ...identity, platforms, ...entry }, push, upstreams)
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
   const { lifecycle, unverified, observer } = shared
@@ -149,14 +151,23 @@ async function borrowEndpoints(
   shared: Shared,
   { borrow }: Borrower,
   parts: EndpointParts,
+  { deliveries }: PushParts,
   upstreams: Upstreams
 ) {
   const { routes: _, upstreams: __, server, ...rest } = config
   const { loginLimit, limits } = server
-  const dependsOn = [rest, loginLimit, limits, config.login.hook && upstreams, ...Object.values(parts)]
+  const dependsOn = [
+    rest,
+    loginLimit,
+    limits,
+    config.login.hook && upstreams,
+    ...Object.values(parts),
+    ...deliveries.values()
+  ]
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
   const findApp = (appId: string): AppConfig | undefined => apps.get(appId)
-  const deps = { ...shared, ...parts, config, findApp }
+  const deliveryOf = (appId: string) => deliveries.get(appId)
+  const deps = { ...shared, ...parts, config, findApp, deliveryOf }
   const edge = await borrow('edge', dependsOn, () => createEdge(deps))
   const service = await borrow('service', [...dependsOn, edge], () =>
     createService({ ...deps, edgeDocument: edge.document })

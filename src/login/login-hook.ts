@@ -49,14 +49,14 @@ export function createLoginHook({ config, upstream, clock, log }: LoginHookOptio
     const { status, json } = await callUpstream(upstream, clock, {
       path: config.path,
       headers: { 'x-request-id': requestId, traceparent },
-      body: {
+      json: JSON.stringify({
         appid: app.appId,
         openid: user.openId,
         unionid: user.unionId,
         user: { id: user.id, status: user.status, ...(linkedIds.length > 0 ? { linked_ids: linkedIds } : {}) },
         is_new: isNew,
         ...(isLinked ? { event: 'user_linked' } : {})
-      },
+      }),
       key: user.openId,
       timeoutMs: config.timeout,
       maxBytes: MAX_ANSWER_BYTES

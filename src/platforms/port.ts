@@ -23,6 +23,7 @@ export interface Capabilities {
   readonly sessionKeys?: SessionKeyCapability
   readonly signatures?: SignatureCapability
   readonly egress?: EgressCapability
+  readonly push?: PushCapability
 }
 
 export interface PlatformApp {
@@ -127,4 +128,47 @@ export interface EgressCapability {
   /** Forwards a backend's call with the app's access token. A refused token is replaced and the
    *  call repeated once. */
   forward(app: PlatformApp, call: EgressCall): Promise<EgressAnswer>
+}
+
+export interface PushSettings {
+  readonly appId: string
+  readonly token: string
+  /** Null for an app whose messages come in plain mode only. */
+  readonly encodingAesKey: string | null
+}
+
+/** Members of the query string. */
+export type PushQuery = Readonly<Record<string, string | undefined>>
+
+export interface PushMessage {
+  /** Equal for every delivery of one message. */
+  readonly key: string
+  /** The sender; null for a message without one. */
+  readonly openId: string | null
+  /** The kind of event or of message. */
+  readonly event: string
+  /** The user who revoked the authorization; null for any other event. */
+  readonly revokedOpenId: string | null
+  /** The message as JSON. */
+  readonly json: string
+  /** The format that the reply has to have. */
+  readonly format: 'json' | 'xml'
+  readonly isEncrypted: boolean
+  /** Differs between two requests. A signature in plain mode does not cover the body. */
+  readonly nonce: string
+}
+
+export interface PushReply {
+  readonly contentType: string
+  readonly body: string
+}
+
+/** @see PushMessage. `now` is in milliseconds since the epoch. */
+export interface PushCapability {
+  /** The answer to a check of the URL; null for one that the platform did not sign. */
+  checkUrl(settings: PushSettings, query: PushQuery, now: number): string | null
+  /** Null for a request that the platform did not sign, or not for this app. */
+  read(settings: PushSettings, query: PushQuery, body: string, now: number): PushMessage | null
+  /** Null for a text that is no reply. An empty text acknowledges the message. */
+  reply(settings: PushSettings, message: PushMessage, text: string, now: number): PushReply | null
 }

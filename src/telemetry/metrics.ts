@@ -24,6 +24,9 @@ const SECURITY_EVENTS = ['refresh_reused', 'login_code_reused'] as const
 
 export type LoginOutcome = 'ok' | ErrorCode
 export type RefreshOutcome = (typeof REFRESH_RESULTS)[number]
+const PUSH_RESULTS = ['delivered', 'retried', 'dead', 'duplicate', 'full'] as const
+
+export type PushResult = (typeof PUSH_RESULTS)[number]
 export type SecurityEvent = (typeof SECURITY_EVENTS)[number]
 
 /** Label `route` of requests that no route took. */
@@ -45,6 +48,8 @@ export interface Metrics {
   loginDone(appId: string, outcome: LoginOutcome): void
   refreshDone(outcome: RefreshOutcome): void
   securityEvent(kind: SecurityEvent): void
+  pushDone(appId: string, result: PushResult): void
+  pushDepth(appId: string, depth: { readonly waiting: number; readonly bytes: number; readonly dead: number }): void
   /** @param operation As the store's port names it. */
   storeFailed(operation: string): void
   /** Counts a reload, accepted or rejected. */
@@ -59,7 +64,7 @@ export interface Metrics {
 }
 
 export interface KnownLabels {
-  readonly apps: readonly { readonly appId: string }[]
+  readonly apps: readonly { readonly appId: string; readonly push: object | null }[]
   readonly routes: readonly { readonly path: string }[]
 }
 
@@ -82,6 +87,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registry.registerMetric(requests.metric)
   requests.init(NO_ROUTE)
   const events = createEventCounters(registry, options.storeOperations)
+  const push = createPushMetrics(registry)
   const lastReload = { isSuccessful: true, at: Date.now() }
   addStateGauges(registry, options, lastReload)
 
@@ -91,6 +97,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     loginDone: (app, result) => events.logins.inc({ app, result }),
     refreshDone: (result) => events.refreshes.inc({ result }),
     securityEvent: (kind) => events.security.inc({ kind }),
+    pushDone: (app, result) => push.events.inc({ app, result }),
+    pushDepth(app, { waiting, bytes, dead }) {
+      push.waiting.set({ app }, waiting)
+      push.bytes.set({ app }, bytes)
+      push.dead.set({ app }, dead)
+    },
     storeFailed: (operation) => events.storeErrors.inc({ operation }),
     reloadDone(isSuccessful) {
       lastReload.isSuccessful = isSuccessful
@@ -98,8 +110,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     configured({ apps, routes }) {
       for (const { path } of routes) requests.init(path)
-      for (const { appId: app } of apps) {
+      for (const { appId: app, push: hasPush } of apps) {
         for (const result of ['ok', ...LOGIN_ERRORS]) events.logins.inc({ app, result }, 0)
+        for (const result of hasPush ? PUSH_RESULTS : []) push.events.inc({ app, result }, 0)
       }
     },
     text: () => registry.metrics(),
@@ -121,6 +134,24 @@ function createEventCounters(registry: Registry, storeOperations: readonly strin
   for (const kind of SECURITY_EVENTS) security.inc({ kind }, 0)
   for (const operation of storeOperations) storeErrors.inc({ operation }, 0)
   return { logins, refreshes, security, storeErrors }
+}
+
+function createPushMetrics(registry: Registry) {
+  const registers = [registry]
+  /** Every worker reports the depth of the shared store. */
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name, help, registers, labelNames: ['app'], aggregator: 'max' as const })
+  return {
+    events: new Counter({
+      name: 'wxgate_push_events_total',
+      help: 'Events of message push by app and result',
+      labelNames: ['app', 'result'],
+      registers
+    }),
+    waiting: gauge('wxgate_push_waiting_events', 'Events that wait for delivery, by app'),
+    bytes: gauge('wxgate_push_waiting_bytes', 'Size of the events that wait for delivery, by app'),
+    dead: gauge('wxgate_push_dead_events', 'Events that were given up, by app')
+  }
 }
 
 function addStateGauges(

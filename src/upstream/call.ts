@@ -11,8 +11,8 @@ export interface UpstreamCall {
   readonly path: string
   /** In addition to the content type. */
   readonly headers: Readonly<Record<string, string>>
-  /** Sent as JSON by POST. */
-  readonly body: unknown
+  /** JSON, sent by POST. */
+  readonly json: string
   /** `balance: hash` keeps calls with the same key on one target. */
   readonly key: string | null
   /** Covers all tries together. */
@@ -23,6 +23,8 @@ export interface UpstreamCall {
 
 export interface UpstreamAnswer {
   readonly status: number
+  /** The body. */
+  readonly text: string
   /** Undefined for an empty body, null for one that is not JSON. */
   readonly json: unknown
 }
@@ -58,7 +60,6 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
   readonly #lease: Lease
   readonly #clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   readonly #call: UpstreamCall
-  readonly #body: string
   readonly #settle: Settle
   readonly #deadline: Timer
   #isOver = false
@@ -77,7 +78,6 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
     this.#lease = upstream.attempts({ key: call.key, method: 'POST', isReplayable: false })
     this.#clock = clock
     this.#call = call
-    this.#body = JSON.stringify(call.body)
     this.#settle = settle
     this.#deadline = clock.setTimeout(() => this.#fail('timeout'), call.timeoutMs)
   }
@@ -96,7 +96,8 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
   onTarget(target: Target): void {
     this.#wasSent = false
     const headers = { accept: 'application/json', ...this.#call.headers, 'content-type': 'application/json' }
-    target.pool.dispatch({ method: 'POST', path: this.#call.path, headers, body: this.#body, headersTimeout: 0 }, this)
+    const { path, json: body } = this.#call
+    target.pool.dispatch({ method: 'POST', path, headers, body, headersTimeout: 0 }, this)
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -122,7 +123,8 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
     this.#lease.done()
     if (this.#isOver) return
     this.#end()
-    this.#settle.resolve({ status: this.#status, json: parse(Buffer.concat(this.#chunks).toString('utf8')) })
+    const text = Buffer.concat(this.#chunks).toString('utf8')
+    this.#settle.resolve({ status: this.#status, text, json: parse(text) })
   }
 
   onError(error: Error): void {

@@ -20,7 +20,7 @@ function setup(t: Teardown, ...urls: string[]) {
   }
   const upstream = createUpstreams(readTestConfig(config).upstreams, { pools, clock }).get('app')
   const call = (path: string) =>
-    callUpstream(upstream, clock, { path, headers: {}, body: { a: 1 }, key: null, timeoutMs: 1_000, maxBytes: 64 })
+    callUpstream(upstream, clock, { path, headers: {}, json: '{"a":1}', key: null, timeoutMs: 1_000, maxBytes: 64 })
   return { clock, upstream, call }
 }
 

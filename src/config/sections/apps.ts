@@ -1,9 +1,12 @@
 /** `apps`: the mini-programs and their credentials. */
 import { type Static, Type } from '../../schema.ts'
+import { pathFault } from '../path-fault.ts'
 import { didYouMean, type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
-import { mapping, matching, privatePem, publicPem, secret, text } from '../terms.ts'
+import { integer, lifetime, mapping, matching, privatePem, publicPem, secret, section, size, text } from '../terms.ts'
+import { bytes, milliseconds } from '../units.ts'
+import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
 
 /** As `apps[].secret`: an app of the sandbox only. As `wechat.apiBase`: the built-in sandbox. */
 export const SANDBOX = 'sandbox'
@@ -17,11 +20,16 @@ const virtualPay = mapping('Keys of virtual payment, for `pay_sig`.', {
   sandboxAppKey: Type.Optional(secret('App key of the sandbox environment (env 1).'))
 })
 
-const push = mapping('Message push.', {
+const push = mapping('Message push (消息推送): events go to an upstream as JSON.', {
   token: secret('Token set in the console.'),
-  encodingAesKey: secret('EncodingAESKey set in the console, 43 characters.'),
+  encodingAesKey: Type.Optional(secret('EncodingAESKey set in the console, 43 characters. Plain mode needs none.')),
   upstream: text('Upstream that receives the events.'),
-  path: text('Path there.')
+  path: text('Path there.'),
+  retry: section('Events that the upstream did not take.', {
+    maxAge: lifetime('An event is dead when it is older.', '24h', '1m'),
+    backlog: integer('Events that may wait; WeChat gets 503 beyond it.', 1, 10_000_000, 100_000),
+    backlogSize: size('Size of the events that may wait.', '256mb', { min: '1mb' })
+  })
 })
 
 const pay = mapping('WeChat Pay of a merchant, API v3.', {
@@ -60,20 +68,35 @@ export type WrittenApps = Static<typeof apps>
 export type AppsDraft = Draft<{ apps: WrittenApps }>
 export type AppConfig = DeepReadonly<ReturnType<typeof resolveApp>>
 
-export function checkApps(draft: AppsDraft, { report }: RuleContext): void {
+/** As the console of WeChat accepts and generates them. */
+const PUSH_TOKEN = /^[A-Za-z0-9]{3,32}$/
+const ENCODING_AES_KEY = /^[A-Za-z0-9+/]{43}$/
+
+export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleContext): void {
   const apps = entries(draft.apps)
   reportRepeats(
     apps.map(([index, { appid }]) => [['apps', index, 'appid'], appid]),
     (line) => `is given twice, first on line ${line}`,
     report
   )
+  for (const [index, { push }] of apps) {
+    const path = ['apps', index, 'push']
+    if (push?.upstream !== undefined) checkUpstreamName(push.upstream, [...path, 'upstream'], draft, report)
+    const fault = push?.path === undefined ? null : pathFault(push.path)
+    if (fault !== null) report.error([...path, 'path'], fault.message, fault.hint)
+    if (push?.token !== undefined && !PUSH_TOKEN.test(push.token))
+      report.error([...path, 'token'], 'must be the Token of the console: 3 to 32 letters or digits')
+    const key = push?.encodingAesKey
+    if (key !== undefined && !ENCODING_AES_KEY.test(key))
+      report.error([...path, 'encodingAesKey'], 'must be the EncodingAESKey of the console: 43 letters or digits')
+  }
   for (const [index, { virtualPay }] of apps) {
     if (virtualPay === undefined || (virtualPay.appKey ?? virtualPay.sandboxAppKey) !== undefined) continue
     report.warn(['apps', index, 'virtualPay'], 'has neither appKey nor sandboxAppKey')
   }
 }
 
-export function resolveApp({ appid, name, secret, virtualPay }: WrittenApps[number]) {
+export function resolveApp({ appid, name, secret, virtualPay, push }: WrittenApps[number]) {
   return {
     appId: appid,
     name: name ?? null,
@@ -82,7 +105,19 @@ export function resolveApp({ appid, name, secret, virtualPay }: WrittenApps[numb
     virtualPay:
       virtualPay === undefined
         ? null
-        : { appKey: virtualPay.appKey ?? null, sandboxAppKey: virtualPay.sandboxAppKey ?? null }
+        : { appKey: virtualPay.appKey ?? null, sandboxAppKey: virtualPay.sandboxAppKey ?? null },
+    push: push === undefined ? null : resolvePush(push)
+  }
+}
+
+function resolvePush({ token, encodingAesKey, upstream, path, retry }: NonNullable<WrittenApps[number]['push']>) {
+  const { maxAge, backlog, backlogSize } = retry
+  return {
+    token,
+    encodingAesKey: encodingAesKey ?? null,
+    upstream,
+    path,
+    retry: { maxAge: milliseconds(maxAge), backlog, backlogBytes: bytes(backlogSize) }
   }
 }
 

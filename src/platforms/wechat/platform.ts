@@ -4,6 +4,8 @@ import type { Platform } from '../port.ts'
 import { createWeChat, readPhone, type WeChatOptions } from './client.ts'
 import { createEgress } from './egress.ts'
 import { decryptOpenData, verifyRawData } from './open-data-cipher.ts'
+import { checkPushUrl, readPush } from './push/message.ts'
+import { replyToPush } from './push/reply.ts'
 import { loginStateSignature, paySignature } from './signatures.ts'
 
 export function createWeChatPlatform(options: WeChatOptions): Platform {
@@ -24,6 +26,7 @@ export function createWeChatPlatform(options: WeChatOptions): Platform {
     sessionKeys: { check: client.checkSession, reset: client.resetSession },
     signatures: { loginState: loginStateSignature, payment: paySignature },
     egress,
+    push: { checkUrl: checkPushUrl, read: readPush, reply: replyToPush },
     async close() {
       await Promise.allSettled([client.close(), egress.close()])
     }

@@ -1,0 +1,162 @@
+/** GET and POST /wechat/push/{appid}: message push of the platform. An event is stored before it
+ *  is acknowledged, and goes to the app's push upstream as JSON. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { AppConfig } from '../config/config.ts'
+import { ApiError } from '../errors.ts'
+import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
+import { recordOf } from '../http/request.ts'
+import type { SessionEnding } from '../identity/end-session.ts'
+import type { Users } from '../identity/users.ts'
+import type { PushCapability, PushMessage, PushQuery, PushReply, PushSettings } from '../platforms/port.ts'
+import type { Platforms } from '../platforms/registry.ts'
+import { type Static, Type } from '../schema.ts'
+import type { Delivered, Delivery } from '../upstream/delivery.ts'
+
+/** Bytes of a message; those of WeChat stay below a tenth of it. */
+const MAX_MESSAGE = 512 * 1024
+
+export interface PushDeps {
+  readonly platforms: Pick<Platforms, 'require'>
+  readonly users: Pick<Users, 'find'>
+  readonly sessionEnding: Pick<SessionEnding, 'endAllSessions'>
+  readonly clock: { now(): number }
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
+  /** Undefined for an app without message push. */
+  deliveryOf(appId: string): Delivery | undefined
+  findApp(appId: string): AppConfig | undefined
+}
+
+const Params = Type.Object({ appid: Type.String({ description: 'AppID of the mini-program.' }) })
+const Query = Type.Record(Type.String(), Type.String(), {
+  description:
+    '`signature`, `timestamp`, `nonce`; `echostr` in a check; `encrypt_type` and `msg_signature` in safe mode.'
+})
+const text = (description: string) => ({ description, content: { 'text/plain': { schema: { type: 'string' } } } })
+
+const UNKNOWN = new ApiError('not_found', 'No message push is configured for this appid (apps[].push).')
+const UNSIGNED = new ApiError(
+  'signature_invalid',
+  'The request is not signed with the Token and EncodingAESKey of this mini-program within the last five minutes.'
+)
+const FULL = new ApiError('upstream_unavailable', 'Too many events wait for the backend. Send this one again.', {
+  retryAfter: 5
+})
+
+interface Addressed {
+  readonly push: PushCapability
+  readonly settings: PushSettings
+  readonly delivery: Delivery
+}
+
+type PushRoute = { Params: Static<typeof Params>; Querystring: PushQuery }
+
+export function addPush(app: FastifyInstance, deps: PushDeps): void {
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_MESSAGE }, (_request, body, done) =>
+      done(null, body)
+    )
+    const common = { params: Params, querystring: Query, security: PUBLIC, tags: ['push'] }
+    const check = {
+      ...common,
+      operationId: 'checkPushUrl',
+      summary: 'Answers the URL check of message push',
+      response: withProblems({ 200: text('The echostr.') }, ['signature_invalid', 'not_found'])
+    }
+    scope.get<PushRoute>('/wechat/push/:appid', { schema: check }, async (request, reply) => {
+      const { push, settings } = addressed(deps, request)
+      const echo = push.checkUrl(settings, request.query, deps.clock.now())
+      if (echo === null) throw UNSIGNED
+      return reply.type('text/plain; charset=utf-8').send(echo)
+    })
+    const receive = {
+      ...common,
+      operationId: 'receivePush',
+      summary: 'Receives a message of message push',
+      description: 'JSON or XML, in plain, compatible or safe mode.',
+      response: withProblems({ 200: text('`success`, or a passive reply of the backend.') }, [
+        'signature_invalid',
+        'not_found',
+        'body_too_large',
+        'request_timeout',
+        'upstream_unavailable',
+        'store_unavailable'
+      ])
+    }
+    scope.post<PushRoute>('/wechat/push/:appid', { schema: receive }, (request, reply) =>
+      onMessage(deps, request, reply)
+    )
+  })
+}
+
+async function onMessage(
+  deps: PushDeps,
+  request: FastifyRequest<PushRoute>,
+  reply: FastifyReply
+): Promise<FastifyReply> {
+  const target = addressed(deps, request)
+  const { push, settings } = target
+  const body = typeof request.body === 'string' ? request.body : ''
+  const message = push.read(settings, request.query, body, deps.clock.now())
+  if (message === null) throw UNSIGNED
+  // In plain mode the signature does not cover the body: it serves one message.
+  if (!message.isEncrypted && !(await target.delivery.isUnused(message.nonce, message.key))) throw UNSIGNED
+  if (message.revokedOpenId !== null) await onRevoked(deps, settings.appId, message.revokedOpenId)
+  const delivered = await deliver(deps, target, message, request)
+  if (delivered.outcome === 'full') throw FULL
+  const answer = replyOf(deps, target, message, delivered)
+  return reply.type(answer.contentType).send(answer.body)
+}
+
+function addressed({ platforms, findApp, deliveryOf }: PushDeps, request: FastifyRequest<PushRoute>): Addressed {
+  const app = findApp(request.params.appid)
+  const delivery = deliveryOf(request.params.appid)
+  if (!app?.push || !delivery) throw UNKNOWN
+  const { token, encodingAesKey } = app.push
+  const push = platforms.require(app.appId, 'push')
+  return { push, settings: { appId: app.appId, token, encodingAesKey }, delivery }
+}
+
+async function onRevoked({ sessionEnding, log }: PushDeps, appId: string, openId: string): Promise<void> {
+  const isKnown = await sessionEnding.endAllSessions(appId, openId)
+  if (isKnown)
+    log.info({ event: 'authorization_revoked', app: appId }, 'a user revoked the authorization: all sessions ended')
+}
+
+async function deliver(
+  { users }: PushDeps,
+  { delivery, settings }: Addressed,
+  message: PushMessage,
+  request: FastifyRequest
+) {
+  const { openId, key, json } = message
+  const { appId } = settings
+  const user = openId === null ? null : await users.find(appId, openId)
+  const { requestId, traceparent } = recordOf(request.raw)
+  const headers: Record<string, string> = {
+    'x-appid': appId,
+    'x-wx-event-id': key,
+    'x-request-id': requestId,
+    traceparent
+  }
+  if (openId !== null) headers['x-openid'] = openId
+  if (user !== null) headers['x-user-id'] = user.id
+  return delivery.deliver({ key, lane: openId ?? '-', headers, json })
+}
+
+function replyOf(
+  { log, clock }: PushDeps,
+  { push, settings }: Addressed,
+  message: PushMessage,
+  delivered: Delivered
+): PushReply {
+  const now = clock.now()
+  const text = delivered.outcome === 'delivered' ? delivered.text : ''
+  const reply = push.reply(settings, message, text, now)
+  if (reply !== null) return reply
+  log.warn(
+    { app: settings.appId, event: message.event },
+    'the answer to an event is no passive reply; WeChat gets "success"'
+  )
+  return push.reply(settings, message, '', now) ?? { contentType: 'text/plain; charset=utf-8', body: '' }
+}

@@ -1,0 +1,193 @@
+/** Message push through a running gateway. */
+import { test } from 'tap'
+import { decryptPush, pushSignature } from '../../src/platforms/wechat/push/cipher.ts'
+import { parseXml } from '../../src/platforms/wechat/push/xml.ts'
+import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID, type TestGateway } from '../support/gateway.ts'
+import type { Teardown } from '../support/listen.ts'
+import { PUSH_KEY, PUSH_TOKEN, pushRequest, type SendOptions } from '../support/push.ts'
+import { until } from '../support/until.ts'
+import { startUpstream, type TestUpstream } from '../support/upstream.ts'
+
+interface World {
+  readonly gateway: TestGateway
+  readonly upstream: TestUpstream
+  /** The answer of the backend to the next events. */
+  answer: { status: number; body: string }
+  send(message: Readonly<Record<string, unknown>>, options?: SendOptions): Promise<Response>
+}
+
+async function build(t: Teardown, push: Record<string, unknown> = {}): Promise<World> {
+  const world = { answer: { status: 200, body: '' } }
+  const upstream = await startUpstream(t, (_req, res) => res.writeHead(world.answer.status).end(world.answer.body))
+  const settings = { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events', ...push }
+  const apps = [
+    { appid: APPID, secret: APP_SECRET, push: settings },
+    { appid: OTHER_APPID, secret: APP_SECRET }
+  ]
+  const gateway = await buildTestGateway(t, upstream.url, { config: { apps } })
+  const send = (message: Readonly<Record<string, unknown>>, options?: SendOptions) => {
+    const { path, body } = pushRequest(APPID, message, options)
+    return gateway.call(path, { method: 'POST', body })
+  }
+  return Object.assign(world, { gateway, upstream, send })
+}
+
+const event = (index: number, from = 'oALICE01') => ({
+  ToUserName: 'gh_1',
+  FromUserName: from,
+  CreateTime: Math.floor(Date.now() / 1000),
+  MsgType: 'event',
+  Event: 'wxa_media_check',
+  trace_id: `t${index}`
+})
+
+test('the check of the URL is answered with the echostr alone', async (t) => {
+  const { gateway } = await build(t)
+  const timestamp = String(Math.floor(Date.now() / 1000))
+  const ask = (token: string) =>
+    gateway.call(
+      `/wechat/push/${APPID}?signature=${pushSignature(token, timestamp, 'n')}&timestamp=${timestamp}&nonce=n&echostr=42%3Cb`
+    )
+  const response = await ask(PUSH_TOKEN)
+  t.equal(await response.text(), '42<b')
+  t.match(response.headers.get('content-type'), 'text/plain')
+  t.match(await (await ask('other')).json(), { status: 401, code: 'signature_invalid', action: 'none' })
+})
+
+for (const mode of ['plain', 'compatible', 'safe'] as const)
+  for (const format of ['json', 'xml'] as const)
+    test(`an event in ${mode} mode and ${format} reaches the backend as JSON with the identity of its sender`, async (t) => {
+      const { gateway, upstream, send } = await build(t)
+      const { user } = await gateway.login('alice', APPID)
+      const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
+      const response = await send({ ...event(1, openId), debug_str: '你好 <&>' }, { mode, format })
+      t.equal(response.status, 200)
+      t.equal(await response.text(), 'success')
+      t.equal(upstream.seen.length, 1)
+      const [seen] = upstream.seen
+      t.match(seen, { method: 'POST', url: '/events' })
+      t.match(seen?.headers, {
+        'content-type': 'application/json',
+        'x-openid': openId,
+        'x-appid': APPID,
+        'x-user-id': user.id,
+        'x-wx-event-id': /^event\./
+      })
+      t.match(JSON.parse(seen?.body ?? ''), { Event: 'wxa_media_check', trace_id: 't1', debug_str: '你好 <&>' })
+    })
+
+test('a passive reply of the backend is returned in the mode and format of the event', async (t) => {
+  const world = await build(t)
+  world.answer = { status: 200, body: '{"MsgType":"transfer_customer_service"}' }
+  t.same(await (await world.send(event(1), { mode: 'plain' })).json(), { MsgType: 'transfer_customer_service' })
+  const safe = (await (await world.send(event(2))).json()) as { Encrypt: string }
+  t.equal(decryptPush(safe.Encrypt, PUSH_KEY, APPID), '{"MsgType":"transfer_customer_service"}')
+  const xml = parseXml(await (await world.send(event(3), { format: 'xml' })).text())
+  const inner = parseXml(decryptPush(String(xml?.Encrypt), PUSH_KEY, APPID) ?? '')
+  t.same({ ...inner }, { MsgType: 'transfer_customer_service' })
+  world.answer = { status: 200, body: 'thanks' }
+  t.equal(await (await world.send(event(4))).text(), 'success')
+})
+
+test('a request that WeChat did not sign is refused, and nothing is forwarded or stored', async (t) => {
+  const { gateway, upstream, send } = await build(t)
+  const refused: SendOptions[] = [
+    { token: 'otherToken' },
+    { now: Date.now() - 600_000 },
+    { now: Date.now() + 600_000 },
+    { inside: OTHER_APPID },
+    { mode: 'plain', token: 'otherToken' }
+  ]
+  for (const options of refused) {
+    const response = await send(event(1), options)
+    t.equal(response.status, 401)
+    t.match(await response.json(), { code: 'signature_invalid', action: 'none' })
+  }
+  const { path, body } = pushRequest(APPID, event(1), { mode: 'plain' })
+  const bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]><xml><FromUserName>&a;</FromUserName></xml>'
+  for (const wrong of [bomb, '', '[]', '{"a"', '<xml>']) {
+    t.equal((await gateway.call(path, { method: 'POST', body: wrong })).status, 401, wrong)
+  }
+  t.equal((await gateway.call(path, { method: 'POST', body: `"${'a'.repeat(1024 * 1024)}"` })).status, 413)
+  t.same(await gateway.store.queue.depth(`push:${APPID}`), { waiting: 0, bytes: 0, dead: 0 })
+  t.equal(upstream.seen.length, 0)
+  t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
+  t.equal(upstream.seen.length, 1)
+})
+
+test('an app without message push, and one that is not configured, are not found', async (t) => {
+  const { gateway } = await build(t)
+  for (const appId of [OTHER_APPID, 'wx0000000000000000', 'x']) {
+    const { path, body } = pushRequest(appId, event(1))
+    t.equal((await gateway.call(path, { method: 'POST', body })).status, 404, appId)
+  }
+})
+
+test('a repeat is acknowledged and reaches the backend once', async (t) => {
+  const { upstream, send, gateway } = await build(t)
+  const same = event(1)
+  const message = { ...event(2), MsgType: 'text', MsgId: 23637352235060880 }
+  for (let index = 0; index < 3; index++) {
+    t.equal(await (await send(same)).text(), 'success')
+    t.equal(await (await send(message, { mode: 'plain' })).text(), 'success')
+  }
+  t.equal(upstream.seen.length, 2)
+  const { path, body } = pushRequest(APPID, event(3), { mode: 'plain', nonce: 'used' })
+  t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
+  t.equal((await gateway.call(path, { method: 'POST', body })).status, 200, 'the same request')
+  const forged = JSON.stringify(event(4))
+  t.equal((await gateway.call(path, { method: 'POST', body: forged })).status, 401, 'its signature with another body')
+  t.equal(upstream.seen.length, 3)
+})
+
+test('an event that the backend does not take is kept, and delivered in the order of its sender', async (t) => {
+  const world = await build(t)
+  world.answer = { status: 503, body: '' }
+  for (let index = 0; index < 3; index++) t.equal(await (await world.send(event(index))).text(), 'success')
+  t.equal((await world.gateway.store.queue.depth(`push:${APPID}`)).waiting, 3)
+  world.answer = { status: 200, body: '' }
+  world.upstream.seen.length = 0
+  await until(async () => (await world.gateway.store.queue.depth(`push:${APPID}`)).waiting === 0)
+  const order = world.upstream.seen.map(({ body }) => JSON.parse(body).trace_id)
+  t.same(order, ['t0', 't1', 't2'])
+})
+
+test('an event that the backend refuses is dead and blocks no other', async (t) => {
+  const world = await build(t)
+  world.answer = { status: 422, body: '' }
+  t.equal(await (await world.send(event(1))).text(), 'success')
+  world.answer = { status: 200, body: '' }
+  t.equal(await (await world.send(event(2))).text(), 'success')
+  t.match(await world.gateway.store.queue.depth(`push:${APPID}`), { waiting: 0, dead: 1 })
+})
+
+test('beyond its backlog WeChat gets 503, and the event comes again', async (t) => {
+  const world = await build(t, { retry: { backlog: 1 } })
+  world.answer = { status: 503, body: '' }
+  await world.send(event(1))
+  const response = await world.send(event(2))
+  t.equal(response.status, 503)
+  t.match(await response.json(), { code: 'upstream_unavailable' })
+  world.answer = { status: 200, body: '' }
+  await until(async () => (await world.gateway.store.queue.depth(`push:${APPID}`)).waiting === 0)
+  t.equal((await world.send(event(2))).status, 200)
+})
+
+test('a user who revokes the authorization loses every session, and the backend is told', async (t) => {
+  const { gateway, upstream, send } = await build(t)
+  const { access_token: token } = await gateway.login('alice', APPID)
+  t.equal((await gateway.call('/api/x', { token })).status, 200)
+  const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
+  const revoke = { ...event(1, openId), Event: 'user_authorization_revoke', OpenID: openId, RevokeInfo: '1' }
+  t.equal((await send(revoke)).status, 200)
+  t.match(await (await gateway.call('/api/x', { token })).json(), { code: 'session_revoked' })
+  t.match(JSON.parse(upstream.seen.at(-1)?.body ?? ''), { Event: 'user_authorization_revoke' })
+})
+
+test('no secret of message push is logged', async (t) => {
+  const { gateway, send } = await build(t)
+  await send(event(1))
+  await send(event(2), { token: 'wrong1' })
+  const log = gateway.lines.join('\n')
+  for (const secret of [PUSH_TOKEN, PUSH_KEY]) t.notMatch(log, secret)
+})
