@@ -8,9 +8,10 @@ import type { LoginExchange, Phone, PlatformApp } from '../port.ts'
 import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import { readErrcode, refusal } from './errcodes.ts'
 import { isSessionKey } from './open-data-cipher.ts'
+import { TransportFailure } from './send-once.ts'
 import type { TokenSealer } from './shared-token.ts'
 import { loginStateSignature } from './signatures.ts'
-import { createTransport, TransportFailure, unavailable, type WeChatAnswer, type WeChatCall } from './transport.ts'
+import { createTransport, unavailable, type WeChatAnswer, type WeChatCall } from './transport.ts'
 
 const ID = /^[A-Za-z0-9_-]{6,128}$/
 /** WeChat's codes for a session_key that is not, or no longer, the user's. */

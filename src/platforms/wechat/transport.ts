@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
 import { ApiError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { sendOnce, TransportFailure } from './send-once.ts'
 
 const BODY_CAP = 64 * 1024
 const CONNECTIONS = 128
@@ -35,20 +36,6 @@ export interface Transport {
    *  again. */
   call(call: WeChatCall, deadline: number): Promise<WeChatAnswer>
   close(): Promise<void>
-}
-
-/** The reason for a missing answer. Holds fixed words and system error codes only: errors of
- *  undici can hold the request line, which can hold the AppSecret. */
-export class TransportFailure extends Error {
-  readonly reason: string
-  readonly wasSent: boolean
-
-  constructor(reason: string, wasSent: boolean) {
-    super(reason)
-    this.name = 'TransportFailure'
-    this.reason = reason
-    this.wasSent = wasSent
-  }
 }
 
 export function createTransport(options: {
@@ -127,54 +114,9 @@ function toRequest(call: WeChatCall, basePath: string): Dispatcher.DispatchOptio
   }
 }
 
-/** The body of a 2xx answer. Rejects with a TransportFailure, at the deadline at the latest. */
-function send(pool: Pool, request: Dispatcher.DispatchOptions, deadline: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    let controller: Dispatcher.DispatchController | null = null
-    let isSettled = false
-    let size = 0
-    const chunks: Buffer[] = []
-
-    const fail = (reason: string) => {
-      if (isSettled) return
-      isSettled = true
-      clearTimeout(timer)
-      reject(new TransportFailure(reason, controller !== null))
-      controller?.abort(new Error(reason))
-    }
-    const timer = setTimeout(() => fail('timeout'), Math.max(0, deadline - performance.now()))
-
-    pool.dispatch(request, {
-      onRequestStart(started) {
-        // Called just before the request is written. The caller may have given up, or undici may
-        // write the request again after its connection broke: neither may reach WeChat.
-        if (isSettled || controller !== null) {
-          started.abort(new Error('given up'))
-          fail('repeated')
-          return
-        }
-        controller = started
-      },
-      onResponseStart(_controller, status) {
-        if (status < 200) return
-        if (status > 299) fail(`status ${status}`)
-      },
-      onResponseData(_controller, chunk) {
-        size += chunk.length
-        if (size > BODY_CAP) return fail('body too large')
-        chunks.push(chunk)
-      },
-      onResponseEnd() {
-        if (isSettled) return
-        isSettled = true
-        clearTimeout(timer)
-        resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))
-      },
-      onResponseError(_controller, error) {
-        fail(systemCode(error))
-      }
-    })
-  })
+/** The body of a 2xx answer. */
+async function send(pool: Pool, request: Dispatcher.DispatchOptions, deadline: number): Promise<Buffer> {
+  return (await sendOnce(pool, request, { deadline, maxBytes: BODY_CAP, accepts: (status) => status <= 299 })).body
 }
 
 /** Content-Type is ignored: WeChat sends JSON as text/plain, and HTML or an empty body with
@@ -194,9 +136,4 @@ function parse(body: Buffer): WeChatAnswer {
   // JSON.parse takes the last of two members, another reader the first.
   if (text.indexOf('"openid"') !== text.lastIndexOf('"openid"')) throw new TransportFailure('openid given twice', true)
   return value as WeChatAnswer
-}
-
-function systemCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'connection failed'
 }
