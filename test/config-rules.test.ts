@@ -2,8 +2,14 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'tap'
 import { configText, files, load, PEM, problems, SECRET } from './support/config.ts'
+import { generateRsa, payConfig } from './support/pay.ts'
 
 const TOKEN = 'hT5wQz8Lr2Nk6Yv0'
+const RSA = generateRsa()
+const withPay = (changes: Readonly<Record<string, unknown>>) => {
+  const pay = payConfig(RSA, { upstream: 'orders', ...changes })
+  return configText({ apps: JSON.stringify([{ appid: 'wx1234', secret: 'a', pay }]) })
+}
 const route = (rest: string) => configText({ routes: `[{ upstream: orders, ${rest} }]` })
 
 const rejected: readonly { title: string; text: string; says: readonly RegExp[] }[] = [
@@ -257,16 +263,55 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     says: [/wechat\.apiBase: must be an http or https URL.*did you mean "sandbox"/]
   },
   {
+    title: 'an invalid address of the pay API, and the sandbox as pay API beside WeChat itself',
+    text: configText({}, 'wechat: { apiBase: https://api.weixin.qq.com, payBase: sandbox }'),
+    says: [/wechat\.payBase: the built-in sandbox runs only where wechat\.apiBase is sandbox/]
+  },
+  {
+    title: 'a merchant whose keys cannot be used',
+    text: withPay({ privateKey: PEM.key, apiV3Key: 'v3-key-of-31-characters-0123456', apiKey: 'short' }),
+    says: [
+      /^gateway\.yaml:\d+:\d+ apps\[0\]\.pay\.privateKey: must hold an RSA key of at least 2048 bits/,
+      /pay\.apiV3Key: must be the APIv3 key: 32 characters, these are 31 bytes/,
+      /pay\.apiKey: must be the key of API v2: 32 letters or digits/
+    ]
+  },
+  {
+    title: 'a merchant with the certificate in place of the key, and with unknown names',
+    text: withPay({ privateKey: PEM.cert, upstream: 'odrers', path: 'paid', serialNo: 'AB:CD' }),
+    says: [
+      /pay\.privateKey: must hold the private key, not the certificate \(apiclient_key\.pem holds it\)/,
+      /pay\.upstream: there is no upstream "odrers" \(did you mean "orders"\?\)/,
+      /pay\.path: must start with "\/"/,
+      /pay\.serialNo: must be the serial number of the merchant certificate in hex/
+    ]
+  },
+  {
+    title: 'platform keys that are no keys of WeChat Pay',
+    text: withPay({
+      platformKeys: [
+        { serial: 'PUB_KEY_ID_0110', publicKey: RSA.publicKey },
+        { serial: 'PUB_KEY_ID_01100000', publicKey: RSA.privateKey },
+        { serial: 'PUB_KEY_ID_01100000', publicKey: 'x' },
+        { serial: 'AABBCCDD', publicKey: PEM.cert }
+      ]
+    }),
+    says: [
+      /platformKeys\[0\]\.serial: must be an id such as PUB_KEY_ID_/,
+      /platformKeys\[1\]\.publicKey: must hold the public key of WeChat Pay, not a private key/,
+      /platformKeys\[2\]\.serial: is the serial of another key, on line/,
+      /platformKeys\[2\]\.publicKey: must hold a readable public key or certificate in PEM/,
+      /platformKeys\[3\]\.serial: is not the serial number of the certificate \(write [0-9A-F]+\)/
+    ]
+  },
+  {
     title: 'keys that this version does not implement',
     text: configText({
-      apps: '[{ appid: wx1234, secret: a, push: { wrong: 1 }, pay: {} }]',
       upstreams:
         '{ orders: { targets: [{ url: http://h }], healthCheck: {}, circuitBreaker: {}, retries: { budget: 20% } } }'
     }),
     says: [
-      /apps\[0\]\.push: is not available yet in this version/,
-      /apps\[0\]\.pay: is not available yet/,
-      /upstreams\.orders\.healthCheck: is not available yet/,
+      /upstreams\.orders\.healthCheck: is not available yet in this version/,
       /upstreams\.orders\.circuitBreaker: is not available yet/,
       /upstreams\.orders\.retries\.budget: is not available yet/
     ]

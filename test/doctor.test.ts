@@ -105,7 +105,7 @@ test('each fault fails in its own line, with the next step', async (t) => {
 
 test('a refused address is named, with the list that it belongs to', async (t) => {
   const { sandbox, url } = await startSandbox(t)
-  const app = { appId: APPID, name: null, secret: APP_SECRET, virtualPay: null, push: null }
+  const app = { appId: APPID, name: null, secret: APP_SECRET, virtualPay: null, push: null, pay: null }
   const check = () => checkWeChat({ apiBase: url, timeout: 30_000, apps: [app], now: Date.now })
   t.match((await check())[0], { status: 'ok' })
   const next = (fault: Fault) =>
@@ -119,8 +119,8 @@ test('a refused address is named, with the list that it belongs to', async (t) =
 test("an app that WeChat refuses does not hide another's result, and answers come in the order of the file", async (t) => {
   const { url } = await startSandbox(t)
   const apps = [
-    { appId: OTHER_APPID, name: 'unknown', secret: 'x', virtualPay: null, push: null },
-    { appId: APPID, name: 'shop', secret: APP_SECRET, virtualPay: null, push: null }
+    { appId: OTHER_APPID, name: 'unknown', secret: 'x', virtualPay: null, push: null, pay: null },
+    { appId: APPID, name: 'shop', secret: APP_SECRET, virtualPay: null, push: null, pay: null }
   ]
   t.match(await checkWeChat({ apiBase: url, timeout: 30_000, apps, now: Date.now }), [
     { status: 'failed', subject: 'app unknown' },
@@ -131,7 +131,7 @@ test("an app that WeChat refuses does not hide another's result, and answers com
 
 test("a clock that differs from WeChat's fails, in both directions", async (t) => {
   const { url } = await startSandbox(t)
-  const apps = [{ appId: APPID, name: null, secret: APP_SECRET, virtualPay: null, push: null }]
+  const apps = [{ appId: APPID, name: null, secret: APP_SECRET, virtualPay: null, push: null, pay: null }]
   for (const [offsetMs, status] of [
     [0, 'ok'],
     [3_000, 'ok'],

@@ -1,16 +1,12 @@
-/** Applies a changed configuration while running: on SIGHUP, and when the file changes. */
-import { unwatchFile, watchFile } from 'node:fs'
+/** Applies a changed configuration while running: on SIGHUP, and when the file or a file of a
+ *  secret changes. */
 import type { GatewayConfig } from '../config/config.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { type Gateway, NeedsRestart } from '../gateway/gateway.ts'
 import type { Log } from '../telemetry/log.ts'
+import { watchFiles } from './watched-files.ts'
 
-/** Interval between two checks of the file (milliseconds). Editors and Kubernetes replace the
- *  file, and events of a file do not report a replacement. */
-const CHECK_INTERVAL = 500
-/** A file written in several steps is read once it has not changed for this long (milliseconds). */
-const SETTLE = 250
 /** Pause between two reloads, which leaves time for requests (milliseconds). */
 const PAUSE = 250
 
@@ -36,7 +32,6 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
   let running: Promise<void> | null = null
   let inForce = JSON.stringify(gateway.parts.config)
   let isAskedAgain = false
-  let settling: NodeJS.Timeout | undefined
 
   async function reloadOnce(): Promise<void> {
     const loaded = load()
@@ -55,6 +50,7 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
       if (text !== inForce) {
         await gateway.reload(config)
         onTaken?.(config)
+        files.use([file, ...config.secretFiles])
       }
       inForce = text
       log.info({ routes: loaded.config.routes.length }, 'the configuration was reloaded')
@@ -80,19 +76,7 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
     else running = reloadUntilQuiet()
   }
 
-  const onChange = (now: { mode: number }) => {
-    // Mode 0: the file is absent for a moment while it is replaced.
-    if (now.mode === 0) return
-    clearTimeout(settling)
-    settling = setTimeout(reload, SETTLE)
-    settling.unref()
-  }
-  watchFile(file, { interval: CHECK_INTERVAL, persistent: false }, onChange)
-  return {
-    reload,
-    stop() {
-      clearTimeout(settling)
-      unwatchFile(file, onChange)
-    }
-  }
+  const files = watchFiles(reload)
+  files.use([file, ...gateway.parts.config.secretFiles])
+  return { reload, stop: () => files.stop() }
 }

@@ -2,7 +2,6 @@
  *  becomes available: the check, the published schema and the documentation follow. `[]` is any
  *  entry of a list, `*` any key of a map. */
 export const notAvailable: readonly string[] = [
-  'apps[].pay',
   'upstreams.*.healthCheck',
   'upstreams.*.circuitBreaker',
   'upstreams.*.retries.budget'

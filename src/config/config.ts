@@ -73,11 +73,14 @@ export function checkRules(draft: Draft<Written>, context: RuleContext): void {
   for (const rule of rules) rule(draft, context)
 }
 
-/** @param directory Base of relative paths. */
-export function resolveConfig(written: Written, directory: string) {
+/** @param directory Base of relative paths.
+ *  @param secretFiles Absolute paths of the files that `{ file: PATH }` names. */
+export function resolveConfig(written: Written, directory: string, secretFiles: readonly string[]) {
   const server = resolveServer(written.server, directory)
   return {
     server,
+    /** A change of one of them is a change of the configuration. */
+    secretFiles,
     service: resolveService(written.service),
     /** The first one signs and encrypts, all verify and decrypt. */
     secrets: written.secrets,

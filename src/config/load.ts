@@ -70,16 +70,21 @@ function load(options: LoadOptions): LoadResult {
 }
 
 function understand(parsed: ParsedText, options: LoadOptions & { directory: string; readFile: ReadFile }): LoadResult {
-  const tree = readTree(parsed, checkedSchema, options)
+  const secretFiles = new Set<string>()
+  const readFile: ReadFile = (path) => {
+    secretFiles.add(path)
+    return options.readFile(path)
+  }
+  const tree = readTree(parsed, checkedSchema, { ...options, readFile })
   const { report } = tree
   fillFromEnvironment(tree.value, checkedSchema, options.env, report)
   const known = new Set([...tree.broken, ...refuseUnavailable(tree)])
   const draft = check(tree.value, known, report)
-  const { directory, readFile, allow, production: isProduction, writeFault = () => null } = options
-  checkRules(draft, { report, isProduction, allow, directory, readFile, writeFault })
+  const { directory, allow, production: isProduction, writeFault = () => null } = options
+  checkRules(draft, { report, isProduction, allow, directory, readFile: options.readFile, writeFault })
   const [problems, warnings] = [report.errors(), report.warnings()]
   if (problems.length > 0) return { ok: false, problems, warnings, draft }
-  const config = resolveConfig(draft as Written, directory)
+  const config = resolveConfig(draft as Written, directory, [...secretFiles])
   const routeLines = config.routes.map((_, index) => report.line(['routes', index]))
   return { ok: true, config, routeLines, warnings }
 }

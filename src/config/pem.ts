@@ -1,5 +1,5 @@
 /** Checks certificates and keys before the first connection. */
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { chainGapOf } from '../crypto/certificate-chain.ts'
 
 export type PemPart = 'ca' | 'cert' | 'key'
@@ -48,4 +48,47 @@ function readKey(text: string): KeyObject | string {
       ? 'must hold a private key that is not encrypted: the gateway cannot ask for a passphrase'
       : 'must hold a readable private key in PEM'
   }
+}
+
+export interface PemFault {
+  readonly message: string
+  readonly hint?: string
+}
+
+/** RSA keys of WeChat Pay have 2048 bits. */
+const FEWEST_RSA_BITS = 2048
+
+/** Null for a private RSA key. */
+export function rsaKeyFault(text: string): PemFault | null {
+  if (text.includes('-----BEGIN CERTIFICATE'))
+    return { message: 'must hold the private key, not the certificate', hint: 'apiclient_key.pem holds it' }
+  const key = text.includes('-----BEGIN ') ? readKey(text) : 'must hold a PEM block'
+  if (typeof key === 'string') return { message: key }
+  return isLongRsa(key) ? null : { message: `must hold an RSA key of at least ${FEWEST_RSA_BITS} bits` }
+}
+
+/** A key of WeChat Pay, or its certificate, with its serial. */
+export function platformKeyFault(
+  text: string,
+  serial: string
+): (PemFault & { readonly part: 'serial' | 'publicKey' }) | null {
+  if (text.includes('PRIVATE KEY-----'))
+    return { part: 'publicKey', message: 'must hold the public key of WeChat Pay, not a private key' }
+  const isCertificate = text.includes('-----BEGIN CERTIFICATE')
+  let key: KeyObject
+  try {
+    key = createPublicKey(text)
+    const own = isCertificate ? new X509Certificate(text).serialNumber : null
+    if (own !== null && own.toUpperCase() !== serial.toUpperCase())
+      return { part: 'serial', message: 'is not the serial number of the certificate', hint: `write ${own}` }
+  } catch {
+    return { part: 'publicKey', message: 'must hold a readable public key or certificate in PEM' }
+  }
+  return isLongRsa(key)
+    ? null
+    : { part: 'publicKey', message: `must hold an RSA key of at least ${FEWEST_RSA_BITS} bits` }
+}
+
+function isLongRsa({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): boolean {
+  return asymmetricKeyType === 'rsa' && (asymmetricKeyDetails?.modulusLength ?? 0) >= FEWEST_RSA_BITS
 }

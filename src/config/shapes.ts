@@ -23,6 +23,9 @@ export const shapes: Readonly<Record<string, string>> = {
   apps: `[{ appid: wx1234567890abcdef, secret: "\${WECHAT_APPSECRET}" }]`,
   'apps[]': `{ appid: wx1234567890abcdef, secret: "\${WECHAT_APPSECRET}" }`,
   'apps[].virtualPay': `{ appKey: "\${PAY_APP_KEY}" }`,
+  'apps[].pay': `{ mchid: '1900000001', serialNo: 5D957685056E0E26CFCEE83165CD5B81E4C0BDD3, privateKey: { file: secrets/apiclient_key.pem }, apiV3Key: "\${PAY_V3_KEY}", upstream: payments, path: /wechat-paid }`,
+  'apps[].pay.platformKeys': '[{ serial: PUB_KEY_ID_0110000000, publicKey: { file: pub_key.pem } }]',
+  'apps[].pay.platformKeys[]': '{ serial: PUB_KEY_ID_0110000000, publicKey: { file: pub_key.pem } }',
   tokens: '{ accessTtl: 2h, refreshTtl: 30d }',
   sessions: '{ sessionKeyTtl: 2h }',
   login: '{ hook: { upstream: accounts, path: /login } }',
@@ -91,6 +94,24 @@ const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, wr
   'apps[]': [
     ['id appIds clientId', 'write appid: wx1234567890abcdef'],
     ['appSecret key clientSecret secretKey', `write secret: \${WECHAT_APPSECRET}`]
+  ],
+  'apps[].pay': [
+    ['mch merchantId mchNo', "write mchid: '1900000001'"],
+    [
+      'serial certSerial certSerialNo mchSerialNo merchantSerialNumber certificateSerialNo',
+      'write serialNo: 5D957685056E0E26CFCEE83165CD5B81E4C0BDD3'
+    ],
+    [
+      'key keyPath privateKeyPath keyFile pem apiclientKey mchPrivateKey',
+      'write privateKey: { file: secrets/apiclient_key.pem }'
+    ],
+    ['v3Key apiV3 apiKeyV3 mchApiV3Key secret', `write apiV3Key: "\${PAY_V3_KEY}"`],
+    ['mchKey partnerKey apiV2Key v2Key', `write apiKey: "\${PAY_V2_KEY}"`],
+    ['notifyUrl notify url callback', 'write upstream: payments and path: /wechat-paid'],
+    [
+      'platformCerts publicKey publicKeyId wechatpayPublicKey',
+      `write platformKeys: ${shapes['apps[].pay.platformKeys']}`
+    ]
   ],
   'upstreams.*': [
     [

@@ -1,12 +1,12 @@
 /** `apps`: the mini-programs and their credentials. */
 import { type Static, Type } from '../../schema.ts'
-import { pathFault } from '../path-fault.ts'
 import { didYouMean, type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
-import { integer, lifetime, mapping, matching, privatePem, publicPem, secret, section, size, text } from '../terms.ts'
-import { bytes, milliseconds } from '../units.ts'
-import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
+import { mapping, matching, secret, text } from '../terms.ts'
+import { checkEventDelivery, eventDelivery, resolveEventDelivery } from './event-delivery.ts'
+import { checkPay, pay, resolvePay } from './pay.ts'
+import type { UpstreamsDraft } from './upstreams.ts'
 
 /** As `apps[].secret`: an app of the sandbox only. As `wechat.apiBase`: the built-in sandbox. */
 export const SANDBOX = 'sandbox'
@@ -23,33 +23,7 @@ const virtualPay = mapping('Keys of virtual payment, for `pay_sig`.', {
 const push = mapping('Message push (消息推送): events go to an upstream as JSON.', {
   token: secret('Token set in the console.'),
   encodingAesKey: Type.Optional(secret('EncodingAESKey set in the console, 43 characters. Plain mode needs none.')),
-  upstream: text('Upstream that receives the events.'),
-  path: text('Path there.'),
-  retry: section('Events that the upstream did not take.', {
-    maxAge: lifetime('An event is dead when it is older.', '24h', '1m'),
-    backlog: integer('Events that may wait; WeChat gets 503 beyond it.', 1, 10_000_000, 100_000),
-    backlogSize: size('Size of the events that may wait.', '256mb', { min: '1mb' })
-  })
-})
-
-const pay = mapping('WeChat Pay of a merchant, API v3.', {
-  mchid: matching(
-    'Merchant number; in quotes, because it is text.',
-    '^[0-9]{4,32}$',
-    'a merchant number: 4 to 32 digits in quotes'
-  ),
-  serialNo: text('Serial number of the merchant certificate.'),
-  privateKey: privatePem('Private key of the merchant in PEM.'),
-  apiV3Key: secret('APIv3 key, 32 characters.'),
-  upstream: text('Upstream that receives the payment results.'),
-  path: text('Path there.'),
-  platformKeys: Type.Array(
-    mapping('A public key of WeChat Pay.', {
-      serial: text('Serial number, such as PUB_KEY_ID_0110….'),
-      publicKey: publicPem('The key in PEM.')
-    }),
-    { description: 'Keys that verify payment results.', minItems: 1, maxItems: 64 }
-  )
+  ...eventDelivery
 })
 
 export const apps = Type.Array(
@@ -79,11 +53,10 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
     (line) => `is given twice, first on line ${line}`,
     report
   )
-  for (const [index, { push }] of apps) {
+  for (const [index, { push, pay }] of apps) {
+    if (pay !== undefined) checkPay(pay, ['apps', index, 'pay'], draft, report)
     const path = ['apps', index, 'push']
-    if (push?.upstream !== undefined) checkUpstreamName(push.upstream, [...path, 'upstream'], draft, report)
-    const fault = push?.path === undefined ? null : pathFault(push.path)
-    if (fault !== null) report.error([...path, 'path'], fault.message, fault.hint)
+    if (push !== undefined) checkEventDelivery(push, path, draft, report)
     if (push?.token !== undefined && !PUSH_TOKEN.test(push.token))
       report.error([...path, 'token'], 'must be the Token of the console: 3 to 32 letters or digits')
     const key = push?.encodingAesKey
@@ -96,7 +69,7 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
   }
 }
 
-export function resolveApp({ appid, name, secret, virtualPay, push }: WrittenApps[number]) {
+export function resolveApp({ appid, name, secret, virtualPay, push, pay }: WrittenApps[number]) {
   return {
     appId: appid,
     name: name ?? null,
@@ -106,18 +79,11 @@ export function resolveApp({ appid, name, secret, virtualPay, push }: WrittenApp
       virtualPay === undefined
         ? null
         : { appKey: virtualPay.appKey ?? null, sandboxAppKey: virtualPay.sandboxAppKey ?? null },
-    push: push === undefined ? null : resolvePush(push)
-  }
-}
-
-function resolvePush({ token, encodingAesKey, upstream, path, retry }: NonNullable<WrittenApps[number]['push']>) {
-  const { maxAge, backlog, backlogSize } = retry
-  return {
-    token,
-    encodingAesKey: encodingAesKey ?? null,
-    upstream,
-    path,
-    retry: { maxAge: milliseconds(maxAge), backlog, backlogBytes: bytes(backlogSize) }
+    push:
+      push === undefined
+        ? null
+        : { token: push.token, encodingAesKey: push.encodingAesKey ?? null, ...resolveEventDelivery(push) },
+    pay: pay === undefined ? null : resolvePay(pay)
   }
 }
 
