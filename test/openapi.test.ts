@@ -200,6 +200,9 @@ test('every answer of the service listener matches its document', async (t) => {
   await expect(200, 'GET', '/readyz', '/readyz?verbose')
   await expect(204, 'GET', '/auth/verify', '/auth/verify', undefined, userToken)
   await expect(401, 'GET', '/auth/verify', '/auth/verify', undefined, 'none')
+  const wafer = { interface: { interfaceName: 'qcloud.cam.auth', para: { id: 'x', skey: 'y' } } }
+  await expect(200, 'POST', '/mina_auth/', '/mina_auth/', wafer)
+  await expect(400, 'POST', '/mina_auth/', '/mina_auth/', {})
   const posts: [string, unknown, unknown][] = [
     ['/v1/open-data', { ...user, encryptedData, iv }, { ...nobody, encryptedData, iv }],
     ['/v1/sign', { ...user, body: 'x', uri: '/xpay/x' }, { ...nobody, body: 'x' }],

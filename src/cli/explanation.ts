@@ -198,7 +198,7 @@ function authOf(
   const notes: string[] = []
   if (principal !== null) notes.push('whether the session was ended is not known here')
   if (record.reason === 'token_missing' && route !== null) {
-    const name = route.identityHeaders === 'cloudrun' ? 'X-WX-OPENID' : 'X-OpenId'
+    const name = { wxgate: 'X-OpenId', cloudrun: 'X-WX-OPENID', wafer: 'X-WX-Skey' }[route.identity.headers]
     notes.push(
       `with a token that is accepted ${route.upstream} gets ${method} ${upstreamPath(route, target)}, and ${name} with it`
     )

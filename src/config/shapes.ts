@@ -48,7 +48,7 @@ export const shapes: Readonly<Record<string, string>> = {
   'routes[].rateLimit': '{ max: 100, window: 1m, by: user }',
   'routes[].requestHeaders': '{ set: { X-Source: mini-program } }',
   'routes[].responseHeaders': '{ remove: [Server] }',
-  'routes[].identity': '{ headers: cloudrun }',
+  'routes[].identity': '{ headers: cloudrun, env: prod-1a2b3c }',
   'routes[].allow': '{ matrixParams: true }',
   'routes[].require': '{ roles: [admin] }',
   'routes[].inject': '{ X-Level: level }'

@@ -116,14 +116,17 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   }
 }
 
-type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData'> & { keyRing: KeyRing; upstreams: Upstreams }
+type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData' | 'waferKeys'> & {
+  keyRing: KeyRing
+  upstreams: Upstreams
+}
 
 function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
   const { clock, revocations, live, lifecycle, unverified, guard } = shared
-  const { keyRing, authenticator, upstreams, openData } = needs
+  const { keyRing, authenticator, upstreams, openData, waferKeys } = needs
   const { routes } = config
   const { bodyIdleTimeout } = config.server.limits
-  return borrow('proxy', [keyRing, authenticator, upstreams, openData, routes, bodyIdleTimeout], () =>
+  return borrow('proxy', [keyRing, authenticator, upstreams, openData, waferKeys, routes, bodyIdleTimeout], () =>
     createProxy({
       clock,
       routes,
@@ -135,6 +138,7 @@ function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower
       upstreamOf: (name) => upstreams.get(name),
       lifecycle,
       openData,
+      waferKeys,
       unverified,
       limiterOf: (route) => limiterOf(route, shared),
       guard

@@ -14,6 +14,7 @@ import { createJwtCodecs } from '../identity/tokens/jwt-codecs.ts'
 import { createRefreshTokens } from '../identity/tokens/refresh-tokens.ts'
 import { deriveSigningKeys } from '../identity/tokens/signing-keys.ts'
 import { createUsers } from '../identity/users.ts'
+import { createWaferKeys } from '../identity/wafer-keys.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import type { Borrower } from './lender.ts'
 import type { Shared } from './shared.ts'
@@ -63,6 +64,9 @@ export async function borrowIdentity(
   const sessionEnding = await borrow('session-ending', [sessions, users, sessionKeys, appIds], () =>
     createSessionEnding({ sessions, users, sessionKeys, revocations, isConfigured: (id) => appIds.includes(id) })
   )
+  const waferKeys = await borrow('wafer-keys', [keyRing], () =>
+    createWaferKeys({ sealer: createSealer(keyRing, 'wafer'), clock, revocations })
+  )
   return {
     accessTokens,
     refreshTokens,
@@ -72,6 +76,7 @@ export async function borrowIdentity(
     users,
     sessions,
     grants,
-    sessionEnding
+    sessionEnding,
+    waferKeys
   }
 }

@@ -1,21 +1,33 @@
 /** Builds the identity headers that a backend receives. */
 import type { Claims, Principal, UserStatus } from './principal.ts'
 
-/** `wxgate`: X-OpenId and the rest of its family. `cloudrun`: the names of WeChat Cloud Run
- *  (微信云托管). */
-export type IdentityStyle = 'wxgate' | 'cloudrun'
+/** Settings of the names of WeChat Cloud Run (微信云托管). */
+export interface CloudRunNames {
+  /** Value of X-WX-ENV; null to leave it out. */
+  readonly env: string | null
+  /** The mini-program that owns the environment: users of any other one have the X-WX-FROM-*
+   *  headers. Null: every mini-program counts as the owner. */
+  readonly app: string | null
+}
 
-/** Name and value in turns. */
-export function identityHeaders(principal: Principal, style: IdentityStyle, status: UserStatus): string[] {
+/** The family of X-OpenId, name and value in turns. */
+export function identityHeaders(principal: Principal, status: UserStatus): string[] {
   const { openId, appId, unionId, userId, sessionId } = principal
-  if (style === 'cloudrun') {
-    const headers = ['X-WX-OPENID', openId, 'X-WX-APPID', appId, 'X-WX-SOURCE', 'wx_client']
-    if (unionId !== null) headers.push('X-WX-UNIONID', unionId)
-    return headers
-  }
   const headers = ['X-OpenId', openId, 'X-AppId', appId, 'X-User-Id', userId]
   headers.push('X-User-Status', status, 'X-Session-Id', sessionId)
   if (unionId !== null) headers.push('X-UnionId', unionId)
+  return headers
+}
+
+/** X-WX-OPENID and its family, as a container of WeChat Cloud Run receives them. */
+export function cloudRunHeaders({ openId, appId, unionId }: Principal, { env, app }: CloudRunNames): string[] {
+  const isShared = app !== null && app !== appId
+  const family = isShared ? 'X-WX-FROM-' : 'X-WX-'
+  const headers = [`${family}OPENID`, openId, `${family}APPID`, appId]
+  if (unionId !== null) headers.push(`${family}UNIONID`, unionId)
+  if (isShared) headers.push('X-WX-APPID', app)
+  if (env !== null) headers.push('X-WX-ENV', env)
+  headers.push('X-WX-SOURCE', 'wx_client')
   return headers
 }
 

@@ -29,7 +29,7 @@ export interface Revocations {
   endSession(id: string): Promise<void>
   endUser(appId: string, openId: string, epoch: number): Promise<void>
   markBound(appId: string, openId: string): Promise<void>
-  isRevoked(principal: Principal): boolean
+  isRevoked(principal: Pick<Principal, 'appId' | 'openId' | 'sessionId' | 'epoch'>): boolean
   /** True when this process has read the end of the session. */
   hasEnded(session: Pick<Principal, 'appId' | 'openId' | 'epoch'> & { readonly id: string }): boolean
   /** The lowest epoch of a live session of the user that this process has read; 0 when unknown. */

@@ -17,6 +17,7 @@ import type { Authenticator } from '../identity/authenticator.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
+import type { WaferKeys } from '../identity/wafer-keys.ts'
 import { createAuthorize, type Decision, type Granted } from '../routing/authorize.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
@@ -52,6 +53,7 @@ export interface ProxyDeps {
   readonly upstreamOf: (name: string) => Upstream
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly openData: Pick<OpenDataReader, 'decrypt'>
+  readonly waferKeys: Pick<WaferKeys, 'headers'>
   readonly unverified: UnverifiedQueue
   /** Null for a route without a limit. */
   readonly limiterOf: (route: RouteConfig) => RateLimiter | null
@@ -59,10 +61,10 @@ export interface ProxyDeps {
 }
 
 export function createProxy(deps: ProxyDeps): ReverseProxy {
-  const { clock, loopId, authenticator, revocations, live, lifecycle, unverified, guard } = deps
+  const { clock, loopId, authenticator, revocations, waferKeys, live, lifecycle, unverified, guard } = deps
   const openDataTransform = createOpenDataTransform(deps.openData)
   const authorize = createAuthorize(deps.routes.map(plan), authenticator)
-  const buildHead = createUpstreamHead({ revocations, loopId })
+  const buildHead = createUpstreamHead({ revocations, waferKeys, loopId })
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
 

@@ -4,8 +4,9 @@ import type { HeaderEdits } from '../config/config.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
 import { withoutPrefix } from '../http/path/prefix.ts'
 import type { AdmittedRequest } from '../http/request.ts'
-import { claimHeaders, identityHeaders } from '../identity/identity-headers.ts'
+import { claimHeaders, cloudRunHeaders, identityHeaders } from '../identity/identity-headers.ts'
 import type { Principal, UserStatus } from '../identity/principal.ts'
+import type { WaferKeys } from '../identity/wafer-keys.ts'
 import type { PlannedRoute, RoutePlan } from './plan.ts'
 
 export interface UpstreamHead {
@@ -30,20 +31,26 @@ export interface UpstreamHeadDeps {
   readonly loopId: string
   /** The user's status, which may be newer than the token's. */
   readonly revocations: { statusOf(principal: Principal): UserStatus }
+  readonly waferKeys: Pick<WaferKeys, 'headers'>
 }
 
-export function createUpstreamHead({ revocations, loopId }: UpstreamHeadDeps): BuildUpstreamHead {
+export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamHeadDeps): BuildUpstreamHead {
   function identityOf(route: HeadRoute, principal: Principal): readonly string[] {
     const { identities } = route.plan
     const status = revocations.statusOf(principal)
     const isCacheable = status === principal.status
     const known = isCacheable ? identities.get(principal) : undefined
     if (known) return known
-    const headers = identityHeaders(principal, route.identityHeaders, status)
+    const headers = namesOf(route, principal, status)
     headers.push(...claimHeaders(route.inject, principal.claims))
     // A copy has no spare capacity, unlike an array that has grown.
     if (isCacheable) identities.set(principal, headers.slice())
     return headers
+  }
+
+  function namesOf({ identity }: HeadRoute, principal: Principal, status: UserStatus): string[] {
+    if (identity.headers === 'wxgate') return identityHeaders(principal, status)
+    return identity.headers === 'wafer' ? waferKeys.headers(principal) : cloudRunHeaders(principal, identity)
   }
 
   return (request, route, principal) => {
@@ -54,6 +61,7 @@ export function createUpstreamHead({ revocations, loopId }: UpstreamHeadDeps): B
     const hasBody = bodyLength !== 0 && !isBodyDropped
     const upstream = withEdits(isBodyDropped ? withoutContent(headers.kept) : headers.kept, route.requestHeaders)
     pushOrigin(upstream, request, route.stripPrefix)
+    if (route.identity.headers === 'cloudrun') replaceClientAddress(upstream, request)
     const { loop } = headers
     upstream.push('CDN-Loop', loop === undefined ? loopId : `${loop}, ${loopId}`)
     // A transformed body gets its own length.
@@ -116,4 +124,13 @@ function pushOrigin(upstream: string[], { record, headers, peer }: AdmittedReque
   const prefix = stripPrefix === null || stripPrefix === '/' ? forwardedPrefix : forwardedPrefix + stripPrefix
   if (prefix !== '') upstream.push('X-Forwarded-Prefix', prefix)
   upstream.push('traceparent', record.traceparent)
+}
+
+/** X-Original-Forwarded-For, in which WeChat Cloud Run names the client. A trusted proxy may have
+ *  sent one too. */
+function replaceClientAddress(upstream: string[], { record }: AdmittedRequest): void {
+  for (let index = upstream.length - 2; index >= 0; index -= 2) {
+    if (upstream[index]?.toLowerCase() === 'x-original-forwarded-for') upstream.splice(index, 2)
+  }
+  upstream.push('X-Original-Forwarded-For', record.clientAddress)
 }

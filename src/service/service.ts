@@ -19,11 +19,13 @@ import { addCheckSession, addResetSession, type SessionKeyDeps } from './session
 import { addSign, type SignDeps } from './sign.ts'
 import { addUsers, addUsersById } from './users.ts'
 import { addVerify, type VerifyDeps } from './verify.ts'
+import { addWaferAuth, type WaferAuthDeps } from './wafer-auth.ts'
 import { addWxapi, type WxapiDeps } from './wxapi.ts'
 
 export type ServiceDeps = HealthDeps &
   MetricsDeps &
   VerifyDeps &
+  WaferAuthDeps &
   OpenDataDeps &
   SignDeps &
   SessionKeyDeps &
@@ -67,6 +69,7 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
     addHostCheck(scope, config.service)
     addDocuments(scope, { edge: deps.edgeDocument, service: document })
     addMetrics(scope, deps)
+    addWaferAuth(scope, deps)
     addCalls(scope, deps)
   })
   await app.ready()

@@ -38,7 +38,7 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
     if (sender === null) throw MISSING
     if (sender instanceof ApiError) throw sender
     if (!isNamed(sender.appId, target.query)) throw OTHER_APP
-    return identityHeaders(sender, 'wxgate', revocations.statusOf(sender))
+    return identityHeaders(sender, revocations.statusOf(sender))
   }
 
   const schema = {

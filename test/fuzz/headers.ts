@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { ApiError } from '../../src/errors.ts'
 import { createHeaderNames } from '../../src/http/headers/header-names.ts'
 import { readRequestHeaders } from '../../src/http/headers/request-headers.ts'
-import { claimHeaders, encodeValue, identityHeaders } from '../../src/identity/identity-headers.ts'
+import { claimHeaders, cloudRunHeaders, encodeValue, identityHeaders } from '../../src/identity/identity-headers.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import { headersFor } from '../support/upstream-head.ts'
@@ -114,7 +114,11 @@ export function createHeaderFuzzer(read: typeof readRequestHeaders = readRequest
   const route = { ...first, inject: { 'X-Role': 'role' } }
   const names = createHeaderNames(['X-Set', 'X-Role'])
   const ours = new Set(
-    [...identityHeaders(PRINCIPAL, 'wxgate', 'bound'), ...identityHeaders(PRINCIPAL, 'cloudrun', 'bound')].map(fold)
+    [
+      ...identityHeaders(PRINCIPAL, 'bound'),
+      ...cloudRunHeaders(PRINCIPAL, { env: 'prod', app: null }),
+      ...cloudRunHeaders(PRINCIPAL, { env: null, app: 'wxowner' })
+    ].map(fold)
   )
 
   return {
@@ -132,10 +136,7 @@ export function createHeaderFuzzer(read: typeof readRequestHeaders = readRequest
       const request = read(raw.flat(), { names, peer, httpVersion, limit: 16_384 })
       if (request instanceof ApiError)
         return request.status >= 400 && request.status < 500 ? null : `refused with ${request.status}`
-      const identity = [
-        ...identityHeaders(PRINCIPAL, 'wxgate', 'bound'),
-        ...claimHeaders(route.inject, { role: claim })
-      ]
+      const identity = [...identityHeaders(PRINCIPAL, 'bound'), ...claimHeaders(route.inject, { role: claim })]
       const sent = headersFor(request, route, { ...PRINCIPAL, claims: { role: claim } }, peer)
       const seen = new Map<string, string[]>()
       for (let index = 0; index < sent.length; index += 2) {

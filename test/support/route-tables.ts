@@ -29,7 +29,7 @@ export function route(path: string, settings: Partial<RouteConfig> = {}): RouteC
     rateLimit: null,
     requestHeaders: { set: {}, remove: [] },
     responseHeaders: { set: {}, remove: [] },
-    identityHeaders: 'wxgate',
+    identity: { headers: 'wxgate', env: null, app: null },
     allow: NOTHING_ALLOWED,
     caseSensitive: false,
     openData: false,

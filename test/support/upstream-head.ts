@@ -12,7 +12,11 @@ export const TRACEPARENT = '00-ours'
 /** RFC 8586. */
 export const LOOP_ID = 'wxgate-ours'
 
-const build = createUpstreamHead({ loopId: LOOP_ID, revocations: { statusOf: ({ status }) => status } })
+const build = createUpstreamHead({
+  loopId: LOOP_ID,
+  revocations: { statusOf: ({ status }) => status },
+  waferKeys: { headers: () => [] }
+})
 
 export function headersFor(
   headers: RequestHeaders,

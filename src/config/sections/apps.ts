@@ -94,11 +94,12 @@ export function reportUnknownApps(
   draft: AppsDraft,
   report: Report
 ): void {
+  for (const [index, appId] of entries(apps)) reportUnknownApp(appId, [...path, index], draft, report)
+}
+
+export function reportUnknownApp(appId: string, path: Path, draft: AppsDraft, report: Report): void {
   const known = entries(draft.apps).flatMap(([, app]) => app.appid ?? [])
   // An app that could not be read may be the wanted one.
-  if (draft.apps?.length !== known.length) return
-  for (const [index, appId] of entries(apps)) {
-    if (!known.includes(appId))
-      report.error([...path, index], `there is no app ${quote(appId)}`, didYouMean(appId, known))
-  }
+  if (draft.apps?.length !== known.length || known.includes(appId)) return
+  report.error(path, `there is no app ${quote(appId)}`, didYouMean(appId, known))
 }

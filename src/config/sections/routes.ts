@@ -24,6 +24,7 @@ import {
 import { type Bytes, bytes, milliseconds } from '../units.ts'
 import { type AppsDraft, appId, reportUnknownApps } from './apps.ts'
 import { claimForm, claimPattern } from './login.ts'
+import { checkIdentity, identity, resolveIdentity } from './route-identity.ts'
 import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
 
 function headerEdits(description: string) {
@@ -75,13 +76,7 @@ const route = mapping('A route. The longest matching path wins.', {
   maxConnectionAge: duration('A WebSocket is ended after this long. 0s: as long as its token is accepted.', '0s'),
   requestHeaders: headerEdits('Changes to the headers that the upstream receives.'),
   responseHeaders: headerEdits('Changes to the headers that the client receives.'),
-  identity: section('Identity headers for the upstream.', {
-    headers: oneOf(
-      'Names of the headers: those of wxgate (`X-OpenId`), or those of WeChat Cloud Run (`X-WX-OPENID`).',
-      ['wxgate', 'cloudrun'],
-      'wxgate'
-    )
-  }),
+  identity,
   allow: section('Readings of a path that are refused unless the upstream needs them.', {
     encodedSlash: flag('`%2F` inside a segment.', false),
     matrixParams: flag('`;name=value` after a segment.', false),
@@ -132,6 +127,7 @@ export function checkRoutes(draft: RoutesDraft & AppsDraft & UpstreamsDraft, { r
     checkPath(route, path, report)
     if (route.upstream !== undefined) checkUpstreamName(route.upstream, [...path, 'upstream'], draft, report)
     reportUnknownApps(route.apps, [...path, 'apps'], draft, report)
+    checkIdentity(route.identity, [...path, 'identity'], draft, report)
     checkMethods(route, path, report)
   }
   checkRepeats(draft, report)
@@ -211,7 +207,7 @@ export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
     maxConnectionAge: milliseconds(written.maxConnectionAge),
     requestHeaders: written.requestHeaders,
     responseHeaders: written.responseHeaders,
-    identityHeaders: written.identity.headers,
+    identity: resolveIdentity(written.identity),
     /** Readings of a path that are refused unless the route allows them. */
     allow: written.allow,
     caseSensitive: written.caseSensitive,
