@@ -7,6 +7,7 @@ import { openApiDocuments } from '../scripts/openapi-documents.ts'
 import { phoneNumberOf } from '../src/sandbox/people.ts'
 import { APP_SECRET, APPID, buildTestGateway, SERVICE_TOKEN } from './support/gateway.ts'
 import { createChecker, type Listener, operationsOf, readDocument } from './support/openapi.ts'
+import { PUSH_KEY, PUSH_TOKEN, pushRequest } from './support/push.ts'
 import { startUpstream } from './support/upstream.ts'
 import { sandboxOpenData } from './support/wechat-data.ts'
 
@@ -15,7 +16,8 @@ const PROBLEM = 'application/problem+json'
 const page = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8')
 
 async function build(t: Parameters<typeof startUpstream>[0]) {
-  const apps = [{ appid: APPID, secret: APP_SECRET, virtualPay: { appKey: 'canary-app-key' } }]
+  const push = { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events' }
+  const apps = [{ appid: APPID, secret: APP_SECRET, virtualPay: { appKey: 'canary-app-key' }, push }]
   const tokens = [
     { name: 'all', token: SERVICE_TOKEN, scopes: ['session', 'wxapi', 'pay', 'admin'] },
     { name: 'none', token: 'pay-only-token-0123456789', scopes: ['pay'] }
@@ -145,6 +147,11 @@ test('every answer of the edge matches its document', async (t) => {
     await call(413, 'POST', path, { code: 'x'.repeat(300_000) }, token)
   }
   for (const path of posts.slice(2)) for (const wrong of [undefined, 'x']) await call(401, 'POST', path, {}, wrong)
+  await checkPush(async (status, method, path, body) => {
+    const response = await gateway.call(path, { method, ...(body === undefined ? {} : { body }) })
+    t.equal(response.status, status, `${method} ${path}`)
+    t.equal(await check(method, '/wechat/push/{appid}', response), null, `${method} ${path} ${status}`)
+  })
   await call(204, 'POST', '/auth/logout', undefined, token)
   await call(401, 'GET', '/auth/session', undefined, token)
 
@@ -155,6 +162,21 @@ test('every answer of the edge matches its document', async (t) => {
     'no operation was left out'
   )
 })
+
+type Expect = (status: number, method: string, path: string, body?: string) => Promise<void>
+
+async function checkPush(expect: Expect): Promise<void> {
+  const message = { FromUserName: 'oALICE01', CreateTime: 1, MsgType: 'event', Event: 'x' }
+  const { path, body } = pushRequest(APPID, message)
+  const unknown = pushRequest('wx0000000000000000', message)
+  await expect(200, 'GET', `${path}&echostr=1`)
+  await expect(401, 'GET', `/wechat/push/${APPID}`)
+  await expect(404, 'GET', unknown.path)
+  await expect(200, 'POST', path, body)
+  await expect(401, 'POST', path, 'x')
+  await expect(404, 'POST', unknown.path, unknown.body)
+  await expect(413, 'POST', path, 'x'.repeat(600_000))
+}
 
 test('every answer of the service listener matches its document', async (t) => {
   const gateway = await build(t)

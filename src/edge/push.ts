@@ -27,11 +27,24 @@ export interface PushDeps {
 }
 
 const Params = Type.Object({ appid: Type.String({ description: 'AppID of the mini-program.' }) })
-const Query = Type.Record(Type.String(), Type.String(), {
-  description:
-    '`signature`, `timestamp`, `nonce`; `echostr` in a check; `encrypt_type` and `msg_signature` in safe mode.'
+const Query = Type.Object({
+  signature: Type.Optional(Type.String({ description: 'Of Token, timestamp and nonce.' })),
+  timestamp: Type.Optional(Type.String({ description: 'Seconds since the epoch; at most five minutes off.' })),
+  nonce: Type.Optional(Type.String()),
+  echostr: Type.Optional(Type.String({ description: 'In a check of the URL.' })),
+  encrypt_type: Type.Optional(Type.String({ description: '`aes` in safe and compatible mode.' })),
+  msg_signature: Type.Optional(Type.String({ description: 'Covers the encrypted text as well.' }))
 })
 const text = (description: string) => ({ description, content: { 'text/plain': { schema: { type: 'string' } } } })
+
+const REPLY = {
+  description: '`success`, or a passive reply of the backend in the format and mode of the message.',
+  content: {
+    'text/plain': { schema: { type: 'string' } },
+    'application/json': { schema: { type: 'object' } },
+    'text/xml': { schema: { type: 'string' } }
+  }
+}
 
 const UNKNOWN = new ApiError('not_found', 'No message push is configured for this appid (apps[].push).')
 const UNSIGNED = new ApiError(
@@ -61,6 +74,7 @@ export function addPush(app: FastifyInstance, deps: PushDeps): void {
       ...common,
       operationId: 'checkPushUrl',
       summary: 'Answers the URL check of message push',
+      description: 'The console of WeChat sends it when the URL is saved.',
       response: withProblems({ 200: text('The echostr.') }, ['signature_invalid', 'not_found'])
     }
     scope.get<PushRoute>('/wechat/push/:appid', { schema: check }, async (request, reply) => {
@@ -74,7 +88,7 @@ export function addPush(app: FastifyInstance, deps: PushDeps): void {
       operationId: 'receivePush',
       summary: 'Receives a message of message push',
       description: 'JSON or XML, in plain, compatible or safe mode.',
-      response: withProblems({ 200: text('`success`, or a passive reply of the backend.') }, [
+      response: withProblems({ 200: REPLY }, [
         'signature_invalid',
         'not_found',
         'body_too_large',

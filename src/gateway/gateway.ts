@@ -1,9 +1,11 @@
 /** A running gateway: its listeners, the current configuration, reload, drain and close. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { GatewayConfig } from '../config/config.ts'
 import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
 import { loadTls } from '../http/tls-files.ts'
+import { startDeliveries } from './deliveries.ts'
 import { createGeneration, type Parts } from './generation.ts'
 import { createShared, type GatewayDependencies } from './shared.ts'
 
@@ -78,10 +80,12 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     if (isClosed) return
     isClosed = true
     const deadline = performance.now() + timeoutMs
+    const delivered = Promise.all(generation.deliveries.map((delivery) => delivery.stop()))
     live.drain(timeoutMs)
     await edge.close(timeoutMs)
     // Closed last: requests on the edge may need it.
     await service.close(Math.max(0, deadline - performance.now()))
+    await Promise.race([delivered, sleep(Math.max(0, deadline - performance.now()), null, { ref: false })])
     revocations.stop()
     appChecks.stop()
     await Promise.all([generation.close(), ...retired])
@@ -101,6 +105,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
         service: await service.listen(config.service.host, config.service.port, isShared)
       }
       appChecks.use(config.apps)
+      startDeliveries(generation.deliveries)
       return addresses
     },
     async ready() {
@@ -111,7 +116,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       const { delay, timeout } = config.server.drain
       lifecycle.isDraining = true
       log.info({ delay, active: edge.active }, 'draining: not ready any more, still serving')
-      await new Promise((resolve) => setTimeout(resolve, delay))
+      await sleep(delay)
       await closeAll(timeout)
     },
     async reload(next) {
@@ -126,6 +131,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       live.use(generation.authenticator)
       edge.use(generation.edge)
       service.use(generation.service)
+      startDeliveries(generation.deliveries, before.deliveries)
       const ended = before.retire().finally(() => retired.delete(ended))
       retired.add(ended)
     },

@@ -16,12 +16,13 @@ import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
 import { createServiceHandler } from '../service/handler.ts'
 import { createService } from '../service/service.ts'
+import type { Delivery } from '../upstream/delivery.ts'
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts'
 import { borrowIdentity, type IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
 import { borrowLogin, type LoginParts } from './login-parts.ts'
 import { borrowPlatforms } from './platform-parts.ts'
-import { borrowDeliveries, type PushParts } from './push-parts.ts'
+import { borrowPushDeliveries } from './push-parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
 
@@ -40,6 +41,8 @@ export interface Generation {
   readonly mend: SessionEnding['mend']
   readonly proxy: ReverseProxy
   readonly authenticator: Authenticator
+  /** They start when the generation comes into force. */
+  readonly deliveries: readonly Delivery[]
   readonly edge: Handler
   readonly service: Handler
   /** Releases its parts when its last request has ended. */
@@ -72,8 +75,15 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   )
   const entry = await borrowLogin(config, shared, borrower, { ...identity, platforms, upstreams })
   const proxy = await borrowProxy(config, shared, borrower, { ...identity, keyRing, upstreams })
-  const push = await borrowDeliveries(config, shared, borrower, upstreams)
-  const own = await borrowEndpoints(config, shared, borrower, { ...identity, platforms, ...entry }, push, upstreams)
+  const pushDeliveries = await borrowPushDeliveries(config, shared, borrower, upstreams)
+  const own = await borrowEndpoints(
+    config,
+    shared,
+    borrower,
+    { ...identity, platforms, ...entry },
+    pushDeliveries,
+    upstreams
+  )
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
   const { lifecycle, unverified, observer } = shared
@@ -88,6 +98,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     mend: identity.sessionEnding.mend,
     proxy,
     authenticator: identity.authenticator,
+    deliveries: [...pushDeliveries.values()],
     edge: createEdgeHandler({
       admit: createAdmit({ limits, names, peers, observer, allowsRawPercent: true }),
       peers,
@@ -155,7 +166,7 @@ async function borrowEndpoints(
   shared: Shared,
   { borrow }: Borrower,
   parts: EndpointParts,
-  { deliveries }: PushParts,
+  pushDeliveries: ReadonlyMap<string, Delivery>,
   upstreams: Upstreams
 ) {
   const { routes: _, upstreams: __, server, ...rest } = config
@@ -166,11 +177,11 @@ async function borrowEndpoints(
     limits,
     config.login.hook && upstreams,
     ...Object.values(parts),
-    ...deliveries.values()
+    ...pushDeliveries.values()
   ]
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
   const findApp = (appId: string): AppConfig | undefined => apps.get(appId)
-  const deliveryOf = (appId: string) => deliveries.get(appId)
+  const deliveryOf = (appId: string) => pushDeliveries.get(appId)
   const deps = { ...shared, ...parts, config, findApp, deliveryOf }
   const edge = await borrow('edge', dependsOn, () => createEdge(deps))
   const service = await borrow('service', [...dependsOn, edge], () =>

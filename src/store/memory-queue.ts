@@ -1,7 +1,7 @@
 /** The durable queue of one process. It ends with the process, like every record of the memory
  *  store. */
 import type { Clock } from '../clock.ts'
-import { type Claim, type DeadEvent, type DurableQueue, type NewEvent, sizeOf } from './queue.ts'
+import { type Claim, type DeadEvent, type DurableQueue, type NewEvent, type Settled, sizeOf } from './queue.ts'
 
 interface MemoryEvent {
   readonly id: string
@@ -69,11 +69,12 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
     if (lane.events.length === 0) queue.lanes.delete(name)
   }
 
-  function takeFirst({ queue, lane }: { queue: Queue; lane: Lane }, claim: Claim): void {
+  function takeFirst({ queue, lane }: { queue: Queue; lane: Lane }, claim: Claim): Settled {
     lane.events.shift()
     queue.waiting--
     queue.bytes -= sizeOf(claim)
     free(queue, claim.lane, lane, clock.monotonic())
+    return lane.events.length > 0 ? 'more' : 'empty'
   }
 
   function place(queue: Queue, event: MemoryEvent): Lane {
@@ -82,7 +83,8 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
       lane = { events: [], due: clock.monotonic(), lease: NO_LEASE }
       queue.lanes.set(event.lane, lane)
     }
-    const later = lane.events.findIndex(({ id }) => Number(id) > Number(event.id))
+    const isNewest = Number(lane.events.at(-1)?.id ?? 0) < Number(event.id)
+    const later = isNewest ? -1 : lane.events.findIndex(({ id }) => Number(id) > Number(event.id))
     // The first event of a leased lane is being delivered.
     if (later < 0) lane.events.push(event)
     else lane.events.splice(lane.lease === NO_LEASE ? later : Math.max(1, later), 0, event)
@@ -102,7 +104,8 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
       const isIdle = !queue.lanes.has(event.lane)
       const { lane, value } = event
       const placed = place(queue, { id, lane, value, enqueuedAt: clock.now(), attempts: 0 })
-      return { outcome: 'added', id, claim: isIdle ? lease(placed, leaseMs) : null }
+      const isPaused = placed.lease === NO_LEASE && placed.due > clock.monotonic()
+      return { outcome: 'added', id, claim: isIdle ? lease(placed, leaseMs) : null, isPaused }
     },
     async claim(name, count, leaseMs) {
       const now = clock.monotonic()
@@ -114,8 +117,7 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
     },
     async done(name, claim) {
       const found = leased(name, claim)
-      if (found !== null) takeFirst(found, claim)
-      return found !== null
+      return found === null ? 'lost' : takeFirst(found, claim)
     },
     async release(name, claim, delayMs) {
       const found = leased(name, claim)
@@ -124,14 +126,15 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
     },
     async bury(name, claim, reason, keep) {
       const found = leased(name, claim)
-      if (found === null) return false
-      takeFirst(found, claim)
+      if (found === null) return 'lost'
+      const settled = takeFirst(found, claim)
       const { id, lane, value, enqueuedAt } = claim
       const { dead } = found.queue
       dead.set(id, { id, lane, value, enqueuedAt, diedAt: clock.now(), reason })
       for (const oldest of [...dead.keys()].slice(0, Math.max(0, dead.size - keep))) dead.delete(oldest)
-      return true
+      return settled
     },
+    isKnown: async (name, key) => isKnown(`seen:${name}:${key}`),
     async dead(name, after, count) {
       return [...queueOf(name).dead.values()]
         .filter(({ id }) => Number(id) > Number(after || 0))

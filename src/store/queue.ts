@@ -9,13 +9,14 @@ export interface DurableQueue {
   enqueue(queue: string, event: NewEvent, options: EnqueueOptions): Promise<Enqueued>
   /** Leases the oldest event of up to `count` idle lanes, those that have waited longest first. */
   claim(queue: string, count: number, leaseMs: number): Promise<Claim[]>
-  /** Removes a delivered event. False when the lease was lost: another process has the event. */
-  done(queue: string, claim: Claim): Promise<boolean>
+  /** Removes a delivered event. */
+  done(queue: string, claim: Claim): Promise<Settled>
   /** Ends the lease; the lane stays idle for `delayMs`. False when the lease was lost. */
   release(queue: string, claim: Claim, delayMs: number): Promise<boolean>
-  /** Moves the event to the dead ones, of which the newest `keep` are kept. False when the lease
-   *  was lost. */
-  bury(queue: string, claim: Claim, reason: string, keep: number): Promise<boolean>
+  /** Moves the event to the dead ones, of which the newest `keep` are kept. */
+  bury(queue: string, claim: Claim, reason: string, keep: number): Promise<Settled>
+  /** True while the key of an event is remembered. */
+  isKnown(queue: string, key: string): Promise<boolean>
   /** Dead events after the id `after` ('' for the first), the oldest first. */
   dead(queue: string, after: string, count: number): Promise<DeadEvent[]>
   /** Puts a dead event back into its lane, before later ones. False without such an event. */
@@ -41,9 +42,14 @@ export interface EnqueueOptions {
 }
 
 export type Enqueued =
-  /** `claim` is null while an earlier event of the lane waits or is being delivered. */
-  | { readonly outcome: 'added'; readonly id: string; readonly claim: Claim | null }
+  /** `claim` is null while an earlier event of the lane waits or is being delivered; `isPaused`
+   *  is true while that event waits for the end of its delay. */
+  | { readonly outcome: 'added'; readonly id: string; readonly claim: Claim | null; readonly isPaused: boolean }
   | { readonly outcome: 'known' | 'full' }
+
+/** `lost`: the lease had run out, and nothing was changed. `more`: the lane has another event,
+ *  which is due now. */
+export type Settled = 'lost' | 'empty' | 'more'
 
 interface StoredEvent {
   /** Decimal, in the order of adding. */
@@ -77,5 +83,5 @@ export interface QueueDepth {
 export const FURTHEST_DUE_MS = 3_600_000
 
 export function sizeOf({ lane, value }: Pick<NewEvent, 'lane' | 'value'>): number {
-  return Buffer.byteLength(value) + lane.length
+  return Buffer.byteLength(value) + Buffer.byteLength(lane)
 }

@@ -15,7 +15,12 @@ local function first(lane)
 end
 local function free(lane, due)
   redis.call('HDEL', leases, lane)
-  if first(lane) then redis.call('ZADD', lanes, due, lane) else redis.call('ZREM', lanes, lane) end
+  if first(lane) then
+    redis.call('ZADD', lanes, due, lane)
+    return 2
+  end
+  redis.call('ZREM', lanes, lane)
+  return 1
 end
 local function lease(lane, id, ms, token)
   redis.call('ZADD', lanes, now + ms, lane)
@@ -44,9 +49,13 @@ local id = string.format('%d', redis.call('HINCRBY', meta, 'last', 1))
 redis.call('HSET', events, id .. ':l', lane, id .. ':v', ARGV[2], id .. ':e', string.format('%d', now))
 redis.call('ZADD', order, 0, member(lane, id))
 count(1, ARGV[3])
-if redis.call('ZSCORE', lanes, lane) then return { 'added', id, string.format('%d', now), 0 } end
+local due = redis.call('ZSCORE', lanes, lane)
+if due then
+  local isPaused = tonumber(due) > now and redis.call('HEXISTS', leases, lane) == 0
+  return { 'added', id, string.format('%d', now), 0, isPaused and 1 or 0 }
+end
 lease(lane, id, ARGV[7], ARGV[8])
-return { 'added', id, string.format('%d', now), 1 }`)
+return { 'added', id, string.format('%d', now), 1, 0 }`)
 
 /** ARGV: count, ms of the lease, lease, furthest due in ms. */
 export const claimEvents = script(`${KEYS}
@@ -67,14 +76,14 @@ for _, lane in ipairs(found) do
 end
 return claims`)
 
-/** ARGV: lane, id, lease, size, verb, delay or reason, dead events to keep. */
+/** ARGV: lane, id, lease, size, verb, delay or reason, dead events to keep. Returns 0 for a lost
+ *  lease, 1 for a lane without further events, 2 for one with more. */
 export const settleEvent = script(`${KEYS}
 local lane, id, verb = ARGV[1], ARGV[2], ARGV[5]
 if redis.call('HGET', leases, lane) ~= ARGV[3] then return 0 end
 if redis.call('ZSCORE', order, member(lane, id)) == false then return 0 end
 if verb == 'release' then
-  free(lane, now + ARGV[6])
-  return 1
+  return free(lane, now + ARGV[6])
 end
 redis.call('ZREM', order, member(lane, id))
 count(-1, -ARGV[4])
@@ -89,8 +98,7 @@ if verb == 'done' then forget(id) else
     end
   end
 end
-free(lane, now)
-return 1`)
+return free(lane, now)`)
 
 /** ARGV: id before the first, count. */
 export const listDead = script(`${KEYS}

@@ -1,7 +1,15 @@
 /** The durable queue in Redis. Every operation is one script, and all keys of a queue lie in one
  *  hash slot. Time is the server's. */
 import { randomBytes } from 'node:crypto'
-import { type Claim, type DeadEvent, type DurableQueue, type Enqueued, FURTHEST_DUE_MS, sizeOf } from './queue.ts'
+import {
+  type Claim,
+  type DeadEvent,
+  type DurableQueue,
+  type Enqueued,
+  FURTHEST_DUE_MS,
+  type Settled,
+  sizeOf
+} from './queue.ts'
 import type { RedisConnection } from './redis-connection.ts'
 import { claimEvents, enqueueEvent, listDead, readDepth, reviveEvent, settleEvent } from './redis-queue-scripts.ts'
 import { evaluate, type RedisScript } from './redis-scripts.ts'
@@ -23,9 +31,13 @@ export function createRedisQueue({ prefix, run }: RedisQueueOptions): DurableQue
 
   const newLease = () => randomBytes(12).toString('base64url')
 
-  async function settle(queue: string, claim: Claim, verb: 'done' | 'release' | 'bury', value = '', keep = 0) {
+  const seenKey = (queue: string, key: string) => keyOf(queue, `seen:${key}`)
+
+  type Verb = 'done' | 'release' | 'bury'
+  async function settle(queue: string, claim: Claim, verb: Verb, value = '', keep = 0): Promise<Settled> {
     const args = [claim.lane, claim.id, claim.lease, String(sizeOf(claim)), verb, value, String(keep)]
-    return (await call(settleEvent, queue, args)) === 1
+    const reply = await call(settleEvent, queue, args)
+    return reply === 2 ? 'more' : reply === 1 ? 'empty' : 'lost'
   }
 
   return {
@@ -39,8 +51,8 @@ export function createRedisQueue({ prefix, run }: RedisQueueOptions): DurableQue
         String(leaseMs),
         lease
       ]
-      const seen = keyOf(queue, `seen:${event.key}`)
-      const reply = await call(enqueueEvent, queue, [event.lane, event.value, ...limits], [seen])
+      const seen = [seenKey(queue, event.key)]
+      const reply = await call(enqueueEvent, queue, [event.lane, event.value, ...limits], seen)
       return readEnqueued(reply, event, lease)
     },
     async claim(queue, count, leaseMs) {
@@ -56,8 +68,13 @@ export function createRedisQueue({ prefix, run }: RedisQueueOptions): DurableQue
       }))
     },
     done: (queue, claim) => settle(queue, claim, 'done'),
-    release: (queue, claim, delayMs) => settle(queue, claim, 'release', String(Math.ceil(delayMs))),
+    release: async (queue, claim, delayMs) =>
+      (await settle(queue, claim, 'release', String(Math.ceil(delayMs)))) !== 'lost',
     bury: (queue, claim, reason, keep) => settle(queue, claim, 'bury', reason, keep),
+    async isKnown(queue, key) {
+      const name = seenKey(queue, key)
+      return (await run((connection) => connection.send(name, ['EXISTS', name]))) === 1
+    },
     async dead(queue, after, count) {
       const reply = await call(listDead, queue, [after || '0', String(count)])
       return rows(reply).map(
@@ -80,10 +97,11 @@ export function createRedisQueue({ prefix, run }: RedisQueueOptions): DurableQue
 }
 
 function readEnqueued(reply: unknown, { lane, value }: { lane: string; value: string }, lease: string): Enqueued {
-  const [outcome, id, enqueuedAt, isLeased] = Array.isArray(reply) ? reply : []
+  const [outcome, id, enqueuedAt, isLeased, isPaused] = Array.isArray(reply) ? reply : []
   if (outcome !== 'added') return { outcome: outcome === 'known' ? 'known' : 'full' }
   const event = { id: String(id), lane, value, enqueuedAt: Number(enqueuedAt) }
-  return { outcome, id: event.id, claim: isLeased === 1 ? { ...event, attempt: 1, lease } : null }
+  const claim = isLeased === 1 ? { ...event, attempt: 1, lease } : null
+  return { outcome, id: event.id, claim, isPaused: isPaused === 1 }
 }
 
 const rows = (reply: unknown): unknown[][] => (Array.isArray(reply) ? reply.filter((row) => Array.isArray(row)) : [])

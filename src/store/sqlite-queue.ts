@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../clock.ts'
-import { type Claim, type DeadEvent, type DurableQueue, FURTHEST_DUE_MS, sizeOf } from './queue.ts'
+import { type Claim, type DeadEvent, type DurableQueue, FURTHEST_DUE_MS, type Settled, sizeOf } from './queue.ts'
 
 /** `due` of a leased lane is the end of its lease. */
 export const QUEUE_SCHEMA = `
@@ -37,6 +37,12 @@ export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): D
     return { waiting: Number(row?.waiting ?? 0), bytes: Number(row?.bytes ?? 0), dead: Number(row?.dead ?? 0) }
   }
 
+  function takeLane(sql: QueueStatements, queue: string, lane: string, leaseMs: number): string {
+    const token = randomBytes(12).toString('base64url')
+    sql.setLane.run({ queue, lane, due: clock.now() + leaseMs, lease: token })
+    return token
+  }
+
   /** Leases the oldest event of the lane; null for a lane without events. */
   function lease(sql: QueueStatements, queue: string, lane: string, leaseMs: number): Claim | null {
     const row = sql.first.get(queue, lane)
@@ -44,26 +50,23 @@ export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): D
       sql.removeLane.run(queue, lane)
       return null
     }
-    const token = randomBytes(12).toString('base64url')
-    sql.setLane.run({ queue, lane, due: clock.now() + leaseMs, lease: token })
     const event = readEvent(row)
     sql.countAttempt.run(event.id)
-    return { ...event, lane, attempt: Number(row.attempts) + 1, lease: token }
+    return { ...event, lane, attempt: Number(row.attempts) + 1, lease: takeLane(sql, queue, lane, leaseMs) }
   }
 
-  /** Runs `work` while the claim holds the lease of its lane. */
-  function whileLeased(queue: string, claim: Claim, work: (sql: QueueStatements) => void): Promise<boolean> {
-    return transaction((sql) => {
-      if (sql.lane.get(queue, claim.lane)?.lease !== claim.lease) return false
+  /** Runs `work` while the claim holds the lease of its lane; then the lane is due at `dueAt`, or
+   *  removed with its last event. */
+  function settle(queue: string, claim: Claim, dueAt: () => number, work: (sql: QueueStatements) => void) {
+    const { lane } = claim
+    return transaction((sql): Settled => {
+      if (sql.lane.get(queue, lane)?.lease !== claim.lease) return 'lost'
       work(sql)
-      return true
+      const isEmpty = sql.first.get(queue, lane) === undefined
+      if (isEmpty) sql.removeLane.run(queue, lane)
+      else sql.setLane.run({ queue, lane, due: dueAt(), lease: NO_LEASE })
+      return isEmpty ? 'empty' : 'more'
     })
-  }
-
-  /** Makes the lane due at `due`, or removes it with its last event. */
-  function freeLane(sql: QueueStatements, queue: string, lane: string, due: number): void {
-    if (sql.first.get(queue, lane) === undefined) sql.removeLane.run(queue, lane)
-    else sql.setLane.run({ queue, lane, due, lease: NO_LEASE })
   }
 
   return {
@@ -72,15 +75,20 @@ export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): D
       const size = sizeOf(event)
       return transaction((sql) => {
         const now = clock.now()
-        const key = `seen:${queue}:${event.key}`
+        const key = seenKey(queue, event.key)
         if (sql.isKnown.get(key, now) !== undefined) return { outcome: 'known' }
         const { waiting, bytes } = depthOf(sql, queue)
         if (waiting >= maxEvents || bytes + size > maxBytes) return { outcome: 'full' }
         sql.remember.run(key, now + rememberMs)
-        const id = String(sql.add.run(queue, lane, value, size, now).lastInsertRowid)
+        const busy = sql.lane.get(queue, lane)
+        const attempts = busy === undefined ? 1 : 0
+        const id = String(sql.add.run(queue, lane, value, size, now, attempts).lastInsertRowid)
         sql.addDepth.run({ queue, waiting: 1, bytes: size, dead: 0 })
-        const isIdle = sql.lane.get(queue, lane) === undefined
-        return { outcome: 'added', id, claim: isIdle ? lease(sql, queue, lane, leaseMs) : null }
+        if (busy !== undefined)
+          return { outcome: 'added', id, claim: null, isPaused: busy.lease === NO_LEASE && Number(busy.due) > now }
+        const token = takeLane(sql, queue, lane, leaseMs)
+        const claim = { id, lane, value, enqueuedAt: now, attempt: 1, lease: token }
+        return { outcome: 'added', id, claim, isPaused: false }
       })
     },
     claim: (queue, count, leaseMs) =>
@@ -90,15 +98,19 @@ export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): D
         return lanes.flatMap(({ lane }) => lease(sql, queue, String(lane), leaseMs) ?? [])
       }),
     done: (queue, claim) =>
-      whileLeased(queue, claim, (sql) => {
+      settle(queue, claim, clock.now, (sql) => {
         sql.remove.run(claim.id)
         sql.addDepth.run({ queue, waiting: -1, bytes: -sizeOf(claim), dead: 0 })
-        freeLane(sql, queue, claim.lane, clock.now())
       }),
-    release: (queue, claim, delayMs) =>
-      whileLeased(queue, claim, (sql) => freeLane(sql, queue, claim.lane, clock.now() + delayMs)),
+    release: async (queue, claim, delayMs) =>
+      (await settle(
+        queue,
+        claim,
+        () => Math.ceil(clock.now() + delayMs),
+        () => {}
+      )) !== 'lost',
     bury: (queue, claim, reason, keep) =>
-      whileLeased(queue, claim, (sql) => {
+      settle(queue, claim, clock.now, (sql) => {
         sql.bury.run(clock.now(), reason, claim.id)
         sql.addDepth.run({ queue, waiting: -1, bytes: -sizeOf(claim), dead: 1 })
         const excess = depthOf(sql, queue).dead - keep
@@ -106,8 +118,8 @@ export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): D
           const { changes } = sql.forgetDead.run(queue, excess)
           sql.addDepth.run({ queue, waiting: 0, bytes: 0, dead: -Number(changes) })
         }
-        freeLane(sql, queue, claim.lane, clock.now())
       }),
+    isKnown: (queue, key) => read((sql) => sql.isKnown.get(seenKey(queue, key), clock.now()) !== undefined),
     dead: (queue, after, count) =>
       read((sql) => sql.dead.all(queue, Number(after || 0), count).map((row): DeadEvent => readDead(row))),
     revive: (queue, id) =>
@@ -122,6 +134,8 @@ export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): D
     depth: (queue) => read((sql) => depthOf(sql, queue))
   }
 }
+
+const seenKey = (queue: string, key: string) => `seen:${queue}:${key}`
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -154,7 +168,7 @@ export function prepareQueue(database: DatabaseSync) {
       `INSERT INTO records (key, value, expires) VALUES (?, '', ?)
        ON CONFLICT (key) DO UPDATE SET expires = excluded.expires`
     ),
-    add: sql('INSERT INTO queue_events (queue, lane, value, size, enqueued, attempts) VALUES (?, ?, ?, ?, ?, 0)'),
+    add: sql('INSERT INTO queue_events (queue, lane, value, size, enqueued, attempts) VALUES (?, ?, ?, ?, ?, ?)'),
     first: sql(
       `SELECT seq, value, enqueued, attempts FROM queue_events
        WHERE queue = ? AND lane = ? AND died IS NULL ORDER BY seq LIMIT 1`
@@ -174,7 +188,7 @@ export function prepareQueue(database: DatabaseSync) {
       `UPDATE queue_events SET died = NULL, reason = NULL, attempts = 0
        WHERE queue = ? AND seq = ? AND died IS NOT NULL RETURNING lane, size`
     ),
-    lane: sql('SELECT lease FROM queue_lanes WHERE queue = ? AND lane = ?'),
+    lane: sql('SELECT lease, due FROM queue_lanes WHERE queue = ? AND lane = ?'),
     setLane: sql(
       `INSERT INTO queue_lanes (queue, lane, due, lease) VALUES (:queue, :lane, :due, :lease)
        ON CONFLICT (queue, lane) DO UPDATE SET due = excluded.due, lease = excluded.lease`

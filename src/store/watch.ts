@@ -68,6 +68,7 @@ export function watchStore(store: Store, { clock, onFailure }: WatchOptions): St
         done: writing('done', store.queue.done),
         release: writing('release', store.queue.release),
         bury: writing('bury', store.queue.bury),
+        isKnown: reading('isKnown', store.queue.isKnown),
         dead: reading('dead', store.queue.dead),
         revive: writing('revive', store.queue.revive),
         depth: reading('depth', store.queue.depth)

@@ -2,20 +2,23 @@
  *  their order. */
 import type { Clock, Timer } from '../clock.ts'
 import type { Store } from '../store/port.ts'
-import type { Claim, QueueDepth } from '../store/queue.ts'
+import type { Claim, DeadEvent, DurableQueue, QueueDepth, Settled } from '../store/queue.ts'
 import { CallFailure, callUpstream } from './call.ts'
+import { createOutcomes, type Delivered } from './delivery-outcomes.ts'
+import { type Envelope, pauseAfter, readEnvelope, type Verdict, verdictOf } from './delivery-verdict.ts'
 import type { Upstream } from './upstreams.ts'
+
+export type { Delivered } from './delivery-outcomes.ts'
 
 /** Time for one call. WeChat waits five seconds for the answer to an event. */
 const CALL_MS = 4_500
-/** Longer than a call and the writes after it: an event whose process died is handed out again. */
-const LEASE_MS = 15_000
-/** Interval between two looks for events that this process did not add. */
+/** Longer than a call and the write after it: an event whose process died is handed out again. */
+const LEASE_MS = 8_000
+/** Interval between two looks for events that another process left behind. */
 const POLL_MS = 1_000
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 60_000
+const IDLE_POLL_MS = 5_000
 /** Calls at the same time. */
-const MAX_IN_FLIGHT = 64
+const MAX_IN_FLIGHT = 256
 /** Largest answer in bytes: a passive reply is small. */
 const MAX_ANSWER_BYTES = 64 * 1024
 /** Longer than the time for which a signed request is accepted, and than WeChat's repeats. */
@@ -23,37 +26,30 @@ const REMEMBER_MS = 24 * 3_600_000
 const MAX_DEAD = 10_000
 /** Twice the window in which the platform accepts a signature. */
 const NONCE_MS = 10 * 60_000
-/** Statuses below 500 that another attempt can change. */
-const TEMPORARY: ReadonlySet<number> = new Set([408, 425, 429])
 
-export interface DeliveryEvent {
+export interface DeliveryEvent extends Envelope {
   /** Equal for every delivery of one event. */
   readonly key: string
   readonly lane: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly json: string
 }
 
-export type Delivered =
-  /** `text` is the body of the upstream's answer. */
-  | { readonly outcome: 'delivered'; readonly text: string }
-  /** It is kept, and delivered later. */
-  | { readonly outcome: 'kept' }
-  /** `dead`: the upstream refused it. `known`: a repeat. `full`: it was not taken. */
-  | { readonly outcome: 'dead' | 'known' | 'full' }
+/** A dead event as an operator sees it. */
+export interface DeadDelivery extends Envelope, Pick<DeadEvent, 'id' | 'enqueuedAt' | 'diedAt' | 'reason'> {}
 
 export type DeliveryResult = 'delivered' | 'retried' | 'dead' | 'duplicate' | 'full'
 
 export interface DeliveryOptions {
   /** Name of the queue. */
   readonly name: string
-  readonly store: Pick<Store, 'get' | 'setIfAbsent' | 'queue'>
+  readonly store: Pick<Store, 'get' | 'setIfAbsent'> & { readonly queue: DurableQueue }
   readonly upstream: Upstream
   readonly path: string
   /** An event is dead when it is older. */
   readonly maxAgeMs: number
   readonly maxEvents: number
   readonly maxBytes: number
+  /** Default: longer than a call. */
+  readonly leaseMs?: number
   readonly clock: Clock
   readonly log: { warn(fields: object, message: string): void }
   readonly onResult: (result: DeliveryResult) => void
@@ -64,52 +60,78 @@ export interface Delivery {
   /** Resolves with the outcome of the first attempt, or with `kept` when the time for an answer is
    *  over. Throws a StoreError when the event could not be stored. */
   deliver(event: DeliveryEvent): Promise<Delivered>
+  /** True for an event that was taken within the last 24 hours. */
+  isKnown(key: string): Promise<boolean>
   /** False when the nonce was used for an event with another key. Nonces are remembered for ten
    *  minutes. */
   isUnused(nonce: string, key: string): Promise<boolean>
+  /** Dead events after the id `after` ('' for the first), the oldest first. */
+  dead(after: string, count: number): Promise<DeadDelivery[]>
+  /** Delivers a dead event again, before later ones of its lane. False for an unknown id. */
+  retry(id: string): Promise<boolean>
+  /** Takes events out of the queue until `stop`. */
+  start(): void
   /** Takes no more events out of the queue; resolves when calls in progress are over. */
   stop(): Promise<void>
 }
 
-interface Envelope {
-  readonly headers: Readonly<Record<string, string>>
-  readonly json: string
-}
-
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { name, store, upstream, path, maxAgeMs, maxEvents, maxBytes, clock, log, onResult, onDepth } = options
+  const { name, store, upstream, path, maxAgeMs, maxEvents, maxBytes, leaseMs = LEASE_MS } = options
+  const { clock, log, onResult, onDepth } = options
   const { queue } = store
   const inFlight = new Set<Promise<void>>()
-  /** By the id of the event: requests that wait for an outcome. */
-  const waiting = new Map<string, (delivered: Delivered) => void>()
+  const outcomes = createOutcomes({ clock, timeoutMs: CALL_MS })
   let timer: Timer | undefined
-  let isClaiming = false
-  let isStopped = false
+  let plannedAt = Number.POSITIVE_INFINITY
+  let depthAt = Number.NEGATIVE_INFINITY
+  let pollMs = POLL_MS
+  let isRunning = false
+  let isLooking = false
+  /** True when the queue may hold more due events than the last look took. */
+  let isBehind = false
 
-  function schedule(ms: number): void {
+  /** Looks into the queue after `ms`, or at an earlier time that is planned. */
+  function plan(ms: number): void {
+    const at = clock.monotonic() + ms
+    if (!isRunning || at >= plannedAt) return
     clock.clearTimeout(timer)
-    if (isStopped) return
-    timer = clock.setTimeout(() => void claim(), ms)
+    plannedAt = at
+    timer = clock.setTimeout(() => void look(), ms)
     timer.unref()
   }
 
-  async function claim(): Promise<void> {
+  async function look(): Promise<void> {
+    plannedAt = Number.POSITIVE_INFINITY
     const free = MAX_IN_FLIGHT - inFlight.size
-    if (isClaiming || isStopped || free <= 0) return
-    isClaiming = true
-    let count = 0
+    if (isLooking || free <= 0) {
+      isBehind = true
+      return
+    }
+    isLooking = true
+    isBehind = false
     try {
-      const claims = await queue.claim(name, free, LEASE_MS)
-      count = claims.length
-      for (const one of claims) begin(one)
-      onDepth(await queue.depth(name))
+      const claims = await queue.claim(name, free, leaseMs)
+      for (const claim of claims) {
+        if (isRunning) begin(claim)
+        else await queue.release(name, claim, 0)
+      }
+      if (claims.length === free) isBehind = true
+      await reportDepth()
     } catch (error) {
       log.warn({ queue: name, err: error }, 'events could not be read from the store')
     } finally {
-      isClaiming = false
-      // A full batch may not be all.
-      schedule(count === free ? 0 : POLL_MS * (0.75 + Math.random() / 2))
+      isLooking = false
+      plan(isBehind && inFlight.size < MAX_IN_FLIGHT ? 0 : pollMs * (0.75 + Math.random() / 2))
     }
+  }
+
+  /** Not with every look: at a high rate that is a call to the store for each event. */
+  async function reportDepth(): Promise<void> {
+    if (clock.monotonic() - depthAt < POLL_MS / 2) return
+    depthAt = clock.monotonic()
+    const depth = await queue.depth(name)
+    pollMs = depth.waiting > 0 ? POLL_MS : IDLE_POLL_MS
+    onDepth(depth)
   }
 
   function begin(claim: Claim): void {
@@ -117,95 +139,104 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       .catch((error: unknown) => log.warn({ queue: name, err: error }, 'the outcome of an event could not be stored'))
       .finally(() => {
         inFlight.delete(work)
-        waiting.delete(claim.id)
+        if (isBehind) plan(0)
       })
     inFlight.add(work)
   }
 
   async function attempt(claim: Claim): Promise<void> {
-    const answer = await call(claim)
-    if (answer.status >= 200 && answer.status < 300) {
-      settle(claim.id, { outcome: 'delivered', text: answer.text })
-      onResult('delivered')
-      await queue.done(name, claim)
-      // The next event of the lane.
-      schedule(0)
+    const verdict = await call(claim)
+    if (verdict.outcome === 'retry') {
+      if (claim.attempt === 1) log.warn({ queue: name, event: claim.id, reason: verdict.reason }, 'an event is kept')
+      await pause(claim, pauseAfter(claim.attempt))
+      onResult('retried')
       return
     }
-    const isRefused = answer.status >= 400 && answer.status < 500 && !TEMPORARY.has(answer.status)
-    const isOld = clock.now() - claim.enqueuedAt >= maxAgeMs
-    if (isRefused || isOld) {
-      const reason = isRefused ? answer.reason : `${answer.reason}, and too old for another attempt`
+    if (verdict.outcome === 'dead') {
+      const { reason } = verdict
       log.warn({ queue: name, event: claim.id, attempts: claim.attempt, reason }, 'an event is dead')
-      await queue.bury(name, claim, reason, MAX_DEAD)
-      settle(claim.id, { outcome: 'dead' })
-      onResult('dead')
-      schedule(0)
-      return
     }
-    if (claim.attempt === 1) log.warn({ queue: name, event: claim.id, reason: answer.reason }, 'an event is kept')
-    await queue.release(name, claim, pauseAfter(claim.attempt))
-    settle(claim.id, { outcome: 'kept' })
-    onResult('retried')
+    onResult(verdict.outcome)
+    if ((await close(claim, verdict)) === 'more') plan(0)
   }
 
-  async function call({ lane, value }: Claim): Promise<{ status: number; reason: string; text: string }> {
-    const { headers, json } = JSON.parse(value) as Envelope
+  async function close(claim: Claim, verdict: Exclude<Verdict, { outcome: 'retry' }>): Promise<Settled> {
+    if (verdict.outcome === 'delivered') {
+      outcomes.settle(claim, verdict)
+      return queue.done(name, claim)
+    }
+    const settled = await queue.bury(name, claim, verdict.reason, MAX_DEAD)
+    outcomes.settle(claim, { outcome: 'dead' })
+    return settled
+  }
+
+  async function pause(claim: Claim, ms: number): Promise<void> {
+    outcomes.keepLane(claim.lane)
+    pollMs = POLL_MS
+    await queue.release(name, claim, ms)
+    plan(ms)
+  }
+
+  async function call({ lane, value, enqueuedAt }: Claim): Promise<Verdict> {
+    const envelope = readEnvelope(value)
+    if (envelope === null) return { outcome: 'dead', reason: 'the stored event cannot be read' }
+    const isOld = () => clock.now() - enqueuedAt >= maxAgeMs
+    const request = { ...envelope, path, key: lane, timeoutMs: CALL_MS, maxBytes: MAX_ANSWER_BYTES }
     try {
-      const request = { path, headers, json, key: lane, timeoutMs: CALL_MS, maxBytes: MAX_ANSWER_BYTES }
-      const { status, text } = await callUpstream(upstream, clock, request)
-      return { status, reason: `the upstream answered ${status}`, text }
+      return verdictOf(await callUpstream(upstream, clock, request), isOld())
     } catch (error) {
-      if (!(error instanceof CallFailure)) throw error
-      return { status: 0, reason: error.reason, text: '' }
+      if (!(error instanceof CallFailure)) log.warn({ queue: name, err: error }, 'an event could not be sent')
+      return verdictOf(error instanceof CallFailure ? error : new CallFailure('not sent'), isOld())
     }
   }
-
-  function settle(id: string, delivered: Delivered): void {
-    waiting.get(id)?.(delivered)
-    waiting.delete(id)
-  }
-
-  /** Waits for the outcome at most as long as WeChat does. */
-  function outcomeOf(id: string): Promise<Delivered> {
-    return new Promise((resolve) => {
-      const limit = clock.setTimeout(() => settle(id, { outcome: 'kept' }), CALL_MS)
-      waiting.set(id, (delivered) => {
-        clock.clearTimeout(limit)
-        resolve(delivered)
-      })
-    })
-  }
-
-  schedule(POLL_MS * Math.random())
 
   return {
     async deliver({ key, lane, headers, json }) {
       const envelope: Envelope = { headers, json }
       const event = { key, lane, value: JSON.stringify(envelope) }
-      const limits = { leaseMs: LEASE_MS, rememberMs: REMEMBER_MS, maxEvents, maxBytes }
+      const limits = { leaseMs, rememberMs: REMEMBER_MS, maxEvents, maxBytes }
       const enqueued = await queue.enqueue(name, event, limits)
       if (enqueued.outcome !== 'added') {
         onResult(enqueued.outcome === 'known' ? 'duplicate' : 'full')
         return enqueued
       }
-      const outcome = outcomeOf(enqueued.id)
-      if (enqueued.claim !== null) begin(enqueued.claim)
+      if (enqueued.isPaused) return { outcome: 'kept' }
+      const outcome = outcomes.of({ id: enqueued.id, lane })
+      if (enqueued.claim === null) pollMs = POLL_MS
+      else if (inFlight.size < MAX_IN_FLIGHT) begin(enqueued.claim)
+      else {
+        isBehind = true
+        await queue.release(name, enqueued.claim, 0)
+      }
       return outcome
     },
+    isKnown: (key) => queue.isKnown(name, key),
     async isUnused(nonce, key) {
       const record = `nonce:${name}:${nonce}`
       return (await store.setIfAbsent(record, key, NONCE_MS)) || (await store.get(record)) === key
     },
+    async dead(after, count) {
+      const events = await queue.dead(name, after, count)
+      return events.map(({ id, value, enqueuedAt, diedAt, reason }) => {
+        const { headers, json } = readEnvelope(value) ?? { headers: {}, json: value }
+        return { id, headers, json, enqueuedAt, diedAt, reason }
+      })
+    },
+    async retry(id) {
+      const isFound = await queue.revive(name, id)
+      if (isFound) plan(0)
+      return isFound
+    },
+    start() {
+      if (isRunning) return
+      isRunning = true
+      plan(POLL_MS * Math.random())
+    },
     async stop() {
-      isStopped = true
+      isRunning = false
       clock.clearTimeout(timer)
+      plannedAt = Number.POSITIVE_INFINITY
       await Promise.allSettled(inFlight)
     }
   }
-}
-
-/** Doubles with every attempt; random, so that lanes do not come back together. */
-function pauseAfter(attempt: number): number {
-  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 10)) * (0.5 + Math.random() / 2)
 }

@@ -20,7 +20,7 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     const claim = claimOf(t, await store.queue.enqueue(Q, event('a'), OPTIONS))
     t.match(claim, { lane: 'alice', value: 'value of a', attempt: 1 })
     t.same(await twin.queue.claim(Q, 10, MINUTE), [], 'no second holder')
-    t.equal(await store.queue.done(Q, claim), true)
+    t.equal(await store.queue.done(Q, claim), 'empty')
     t.same(await twin.queue.claim(Q, 10, MINUTE), [])
     t.same(await store.queue.depth(Q), { waiting: 0, bytes: 0, dead: 0 })
   },
@@ -34,7 +34,7 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.match(await store.queue.enqueue(Q, event('c'), OPTIONS), { outcome: 'added', claim: null })
     claimOf(t, await twin.queue.enqueue(Q, event('d', 'bob'), OPTIONS))
     t.same(await twin.queue.claim(Q, 10, MINUTE), [])
-    await store.queue.done(Q, first)
+    t.equal(await store.queue.done(Q, first), 'more')
     for (const key of ['b', 'c']) {
       const claims = await twin.queue.claim(Q, 10, MINUTE)
       t.match(claims, [{ lane: 'alice', value: `value of ${key}` }])
@@ -62,26 +62,29 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     await pass(200)
     const [again] = await twin.queue.claim(Q, 1, MINUTE)
     t.match(again, { id: lost.id, value: 'value of a', attempt: 2 })
-    t.equal(await store.queue.done(Q, lost), false)
+    t.equal(await store.queue.done(Q, lost), 'lost')
     t.equal(await store.queue.release(Q, lost, 0), false)
-    t.equal(await store.queue.bury(Q, lost, 'late', 10), false)
+    t.equal(await store.queue.bury(Q, lost, 'late', 10), 'lost')
     t.equal((await store.queue.depth(Q)).waiting, 1)
-    if (again) t.equal(await twin.queue.done(Q, again), true)
+    if (again) t.equal(await twin.queue.done(Q, again), 'empty')
   },
 
-  async 'a released event waits for its delay and stays before later events of its lane'(t, { store, pass }) {
+  async 'a released event waits for its delay and stays before later events of its lane'(t, { store, twin, pass }) {
     const claim = claimOf(t, await store.queue.enqueue(Q, event('a'), OPTIONS))
-    await store.queue.enqueue(Q, event('b'), OPTIONS)
+    t.match(await twin.queue.enqueue(Q, event('b'), OPTIONS), { isPaused: false }, 'its lane is leased')
     t.equal(await store.queue.release(Q, claim, 300), true)
     t.same(await store.queue.claim(Q, 10, MINUTE), [])
-    t.match(await store.queue.enqueue(Q, event('c'), OPTIONS), { claim: null }, 'the lane is not idle')
+    t.match(await store.queue.enqueue(Q, event('c'), OPTIONS), { claim: null, isPaused: true })
     await pass(300)
+    t.match(await twin.queue.enqueue(Q, event('d'), OPTIONS), { claim: null, isPaused: false }, 'the delay is over')
     t.match(await store.queue.claim(Q, 10, MINUTE), [{ value: 'value of a', attempt: 2 }])
   },
 
   async 'an event that comes again is known, until its time is up'(t, { store, twin, pass }) {
     const options = { ...OPTIONS, rememberMs: 300 }
+    t.equal(await store.queue.isKnown(Q, 'a'), false)
     const claim = claimOf(t, await store.queue.enqueue(Q, event('a'), options))
+    t.equal(await twin.queue.isKnown(Q, 'a'), true)
     t.same(await twin.queue.enqueue(Q, event('a'), options), { outcome: 'known' })
     await store.queue.done(Q, claim)
     t.same(await twin.queue.enqueue(Q, event('a', 'bob'), options), { outcome: 'known' })
@@ -106,7 +109,7 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     const { store, twin } = opened
     const claim = claimOf(t, await store.queue.enqueue(Q, event('a', 'alice', '{"报表":"\u{1F600}"}'), OPTIONS))
     await store.queue.enqueue(Q, event('b'), OPTIONS)
-    t.equal(await store.queue.bury(Q, claim, 'refused with 400', 10), true)
+    t.equal(await store.queue.bury(Q, claim, 'refused with 400', 10), 'more')
     t.match(await store.queue.depth(Q), { waiting: 1, dead: 1 })
     const dead = await twin.queue.dead(Q, '', 10)
     t.match(dead, [{ id: claim.id, lane: 'alice', value: '{"报表":"\u{1F600}"}', reason: 'refused with 400' }])
@@ -128,7 +131,7 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     await store.queue.bury(Q, first, 'x', 10)
     const second = claimOf(t, await store.queue.enqueue(Q, event('b'), OPTIONS))
     t.equal(await store.queue.revive(Q, first.id), true)
-    t.equal(await store.queue.done(Q, second), true)
+    t.equal(await store.queue.done(Q, second), 'more')
     t.match(await store.queue.claim(Q, 10, MINUTE), [{ id: first.id }])
     t.equal((await store.queue.depth(Q)).waiting, 1)
   },
