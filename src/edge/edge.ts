@@ -9,6 +9,7 @@ import { ACCESS_TOKEN, type AuthenticatedDeps, addAuthenticated } from './authen
 import { addKeys, type KeysDeps } from './keys.ts'
 import { addLogin, type LoginDeps } from './login.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
+import { addPayNotices, type PayNoticesDeps } from './pay-notices.ts'
 import { addPhone, type PhoneDeps } from './phone.ts'
 import { addPush, type PushDeps } from './push.ts'
 import { addRefresh, type RefreshDeps } from './refresh.ts'
@@ -23,10 +24,11 @@ export type EdgeDeps = HealthDeps &
   LogoutDeps &
   OpenDataDeps &
   PhoneDeps &
-  PushDeps & {
+  PushDeps &
+  PayNoticesDeps & {
     readonly config: Pick<GatewayConfig, 'server'>
     readonly platforms: Pick<Platforms, 'has'>
-    readonly log: ErrorLog & PushDeps['log']
+    readonly log: ErrorLog & PushDeps['log'] & PayNoticesDeps['log']
   }
 
 export interface Edge {
@@ -44,6 +46,7 @@ const DOCUMENT = {
     session: 'Start, renew and end a session.',
     user: 'Data of the user.',
     push: 'Calls of WeChat.',
+    pay: 'Calls of WeChat Pay.',
     operation: 'For load balancers and for the verification of tokens.'
   }
 }
@@ -55,6 +58,7 @@ export async function createEdge(deps: EdgeDeps): Promise<Edge> {
   addLogin(app, deps)
   addRefresh(app, deps)
   if (deps.platforms.has('push')) addPush(app, deps)
+  if (deps.platforms.has('pay')) addPayNotices(app, deps)
   addAuthenticated(app, deps, (scope) => {
     addSession(scope, deps)
     addLogout(scope, deps)

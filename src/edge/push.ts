@@ -4,13 +4,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
-import { recordOf } from '../http/request.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Users } from '../identity/users.ts'
 import type { PushCapability, PushMessage, PushQuery, PushReply, PushSettings } from '../platforms/port.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type Static, Type } from '../schema.ts'
 import type { Delivered, Delivery } from '../upstream/delivery.ts'
+import { eventHeaders } from './event-headers.ts'
 
 /** Bytes of a message; those of WeChat stay below a tenth of it. */
 const MAX_MESSAGE = 512 * 1024
@@ -138,23 +138,14 @@ async function onRevoked({ sessionEnding, log }: PushDeps, appId: string, openId
 }
 
 async function deliver(
-  { users }: PushDeps,
+  deps: PushDeps,
   { delivery, settings }: Addressed,
   message: PushMessage,
   request: FastifyRequest
 ) {
   const { openId, key, json } = message
   const { appId } = settings
-  const user = openId === null ? null : await users.find(appId, openId)
-  const { requestId, traceparent } = recordOf(request.raw)
-  const headers: Record<string, string> = {
-    'x-appid': appId,
-    'x-wx-event-id': key,
-    'x-request-id': requestId,
-    traceparent
-  }
-  if (openId !== null) headers['x-openid'] = openId
-  if (user !== null) headers['x-user-id'] = user.id
+  const headers = await eventHeaders(deps, request, { appId, key, openId })
   return delivery.deliver({ key, lane: openId ?? '-', headers, json })
 }
 

@@ -21,6 +21,7 @@ import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts'
 import { borrowIdentity, type IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
 import { borrowLogin, type LoginParts } from './login-parts.ts'
+import { borrowPayDeliveries } from './pay-parts.ts'
 import { borrowPlatforms } from './platform-parts.ts'
 import { borrowPushDeliveries } from './push-parts.ts'
 import type { Shared } from './shared.ts'
@@ -75,13 +76,16 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   )
   const entry = await borrowLogin(config, shared, borrower, { ...identity, platforms, upstreams })
   const proxy = await borrowProxy(config, shared, borrower, { ...identity, keyRing, upstreams })
-  const pushDeliveries = await borrowPushDeliveries(config, shared, borrower, upstreams)
+  const deliveries = {
+    push: await borrowPushDeliveries(config, shared, borrower, upstreams),
+    pay: await borrowPayDeliveries(config, shared, borrower, upstreams)
+  }
   const own = await borrowEndpoints(
     config,
     shared,
     borrower,
     { ...identity, platforms, ...entry },
-    pushDeliveries,
+    deliveries,
     upstreams
   )
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
@@ -98,7 +102,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     mend: identity.sessionEnding.mend,
     proxy,
     authenticator: identity.authenticator,
-    deliveries: [...pushDeliveries.values()],
+    deliveries: [...deliveries.push.values(), ...deliveries.pay.values()],
     edge: createEdgeHandler({
       admit: createAdmit({ limits, names, peers, observer, allowsRawPercent: true }),
       peers,
@@ -166,7 +170,7 @@ async function borrowEndpoints(
   shared: Shared,
   { borrow }: Borrower,
   parts: EndpointParts,
-  pushDeliveries: ReadonlyMap<string, Delivery>,
+  deliveries: Readonly<Record<'push' | 'pay', ReadonlyMap<string, Delivery>>>,
   upstreams: Upstreams
 ) {
   const { routes: _, upstreams: __, server, ...rest } = config
@@ -177,12 +181,14 @@ async function borrowEndpoints(
     limits,
     config.login.hook && upstreams,
     ...Object.values(parts),
-    ...pushDeliveries.values()
+    ...deliveries.push.values(),
+    ...deliveries.pay.values()
   ]
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
   const findApp = (appId: string): AppConfig | undefined => apps.get(appId)
-  const deliveryOf = (appId: string) => pushDeliveries.get(appId)
-  const deps = { ...shared, ...parts, config, findApp, deliveryOf }
+  const deliveryOf = (appId: string) => deliveries.push.get(appId)
+  const payDeliveryOf = (appId: string) => deliveries.pay.get(appId)
+  const deps = { ...shared, ...parts, config, findApp, deliveryOf, payDeliveryOf }
   const edge = await borrow('edge', dependsOn, () => createEdge(deps))
   const service = await borrow('service', [...dependsOn, edge], () =>
     createService({ ...deps, edgeDocument: edge.document })

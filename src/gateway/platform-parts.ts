@@ -15,16 +15,17 @@ export async function borrowPlatforms(
 ): Promise<Platforms> {
   const appIds = config.apps.map((app) => app.appId)
   const { timeout } = config.wechat
+  const payBase = config.wechat.payBase === 'sandbox' ? wechatUrl : config.wechat.payBase
   const wechat = await borrow(
     'wechat',
-    [keyRing, wechatUrl, timeout],
+    [keyRing, wechatUrl, payBase, timeout],
     () => {
       const sealer = createSealer(keyRing, 'wechat-tokens')
       const sealToken = {
         seal: (text: string, aad: string) => sealer.seal(text, aad),
         open: (text: string, aad: string) => sealer.open(text, aad)?.text ?? null
       }
-      return createWeChatPlatform({ apiBase: wechatUrl, timeout, lookup, store, clock, log, sealToken })
+      return createWeChatPlatform({ apiBase: wechatUrl, payBase, timeout, lookup, store, clock, log, sealToken })
     },
     (part) => part.close()
   )

@@ -9,7 +9,7 @@ import type { Caller, Callers } from './callers.ts'
 
 /** Names and descriptions of the security schemes in the document, one per scope. */
 export const SCHEMES = Object.fromEntries(
-  (['session', 'wxapi', 'admin'] satisfies ServiceScope[]).map((scope) => {
+  (['session', 'wxapi', 'pay', 'admin'] satisfies ServiceScope[]).map((scope) => {
     return [schemeOf(scope), `A token listed under service.tokens with the scope \`${scope}\`.`]
   })
 )

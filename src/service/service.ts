@@ -14,6 +14,7 @@ import { addHostCheck } from './host-check.ts'
 import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
 import { addMetrics, type MetricsDeps } from './metrics.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
+import { addPayParams, addPayRequest, type PayDeps } from './pay.ts'
 import { addForCallers, addForScope, SCHEMES } from './scopes.ts'
 import { addCheckSession, addResetSession, type SessionKeyDeps } from './session-keys.ts'
 import { addSign, type SignDeps } from './sign.ts'
@@ -30,6 +31,7 @@ export type ServiceDeps = HealthDeps &
   SignDeps &
   SessionKeyDeps &
   KickDeps &
+  PayDeps &
   WxapiDeps & {
     readonly config: Pick<GatewayConfig, 'server' | 'service'>
     readonly platforms: Pick<Platforms, 'has'>
@@ -51,6 +53,7 @@ const DOCUMENT = {
   tokens: SCHEMES,
   tags: {
     session: 'Data, signatures and session_key of a user.',
+    pay: 'Payments.',
     admin: 'End sessions.',
     wxapi: 'The API of WeChat.',
     operation: 'For load balancers, proxies and monitoring.'
@@ -91,6 +94,11 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
       }
       addUsers(scope, deps)
       addUsersById(scope, deps)
+    })
+    addForScope(v1, 'pay', (scope) => {
+      if (!platforms.has('pay')) return
+      addPayParams(scope, deps)
+      addPayRequest(scope, deps)
     })
     addForScope(v1, 'admin', (scope) => {
       addKickUser(scope, deps)

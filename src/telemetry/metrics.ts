@@ -27,6 +27,11 @@ export type RefreshOutcome = (typeof REFRESH_RESULTS)[number]
 const PUSH_RESULTS = ['delivered', 'retried', 'dead', 'duplicate', 'full'] as const
 
 export type PushResult = (typeof PUSH_RESULTS)[number]
+const NOTICE_RESULTS = [...PUSH_RESULTS, 'refused'] as const
+const PAY_RESULTS = ['ok', 'refused', 'failed', 'unverified', 'unavailable', 'misconfigured'] as const
+
+/** Of a call of the pay API. `refused`: a status from 400 to 499; `failed`: 500 and more. */
+export type PayResult = (typeof PAY_RESULTS)[number]
 export type SecurityEvent = (typeof SECURITY_EVENTS)[number]
 
 /** Label `route` of requests that no route took. */
@@ -50,6 +55,11 @@ export interface Metrics {
   securityEvent(kind: SecurityEvent): void
   pushDone(appId: string, result: PushResult): void
   pushDepth(appId: string, depth: { readonly waiting: number; readonly bytes: number; readonly dead: number }): void
+  payCalled(appId: string, result: PayResult): void
+  payNoticeDone(appId: string, result: PushResult): void
+  /** A notice was not signed by the pay API, or not for this app. */
+  payNoticeRefused(appId: string): void
+  payDepth(appId: string, depth: { readonly waiting: number; readonly bytes: number; readonly dead: number }): void
   /** @param operation As the store's port names it. */
   storeFailed(operation: string): void
   /** Counts a reload, accepted or rejected. */
@@ -64,7 +74,7 @@ export interface Metrics {
 }
 
 export interface KnownLabels {
-  readonly apps: readonly { readonly appId: string; readonly push: object | null }[]
+  readonly apps: readonly { readonly appId: string; readonly push: object | null; readonly pay: object | null }[]
   readonly routes: readonly { readonly path: string }[]
 }
 
@@ -87,7 +97,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registry.registerMetric(requests.metric)
   requests.init(NO_ROUTE)
   const events = createEventCounters(registry, options.storeOperations)
-  const push = createPushMetrics(registry)
+  const push = createEventMetrics(registry, 'push', 'Events of message push')
+  const pay = createEventMetrics(registry, 'pay', 'Notices of the pay API')
+  const payCalls = createPayCalls(registry)
   const lastReload = { isSuccessful: true, at: Date.now() }
   addStateGauges(registry, options, lastReload)
 
@@ -98,11 +110,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     refreshDone: (result) => events.refreshes.inc({ result }),
     securityEvent: (kind) => events.security.inc({ kind }),
     pushDone: (app, result) => push.events.inc({ app, result }),
-    pushDepth(app, { waiting, bytes, dead }) {
-      push.waiting.set({ app }, waiting)
-      push.bytes.set({ app }, bytes)
-      push.dead.set({ app }, dead)
-    },
+    pushDepth: push.setDepth,
+    payCalled: (app, result) => payCalls.inc({ app, result }),
+    payNoticeDone: (app, result) => pay.events.inc({ app, result }),
+    payNoticeRefused: (app) => pay.events.inc({ app, result: 'refused' }),
+    payDepth: pay.setDepth,
     storeFailed: (operation) => events.storeErrors.inc({ operation }),
     reloadDone(isSuccessful) {
       lastReload.isSuccessful = isSuccessful
@@ -110,9 +122,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     configured({ apps, routes }) {
       for (const { path } of routes) requests.init(path)
-      for (const { appId: app, push: hasPush } of apps) {
+      for (const { appId: app, push: hasPush, pay: hasPay } of apps) {
         for (const result of ['ok', ...LOGIN_ERRORS]) events.logins.inc({ app, result }, 0)
         for (const result of hasPush ? PUSH_RESULTS : []) push.events.inc({ app, result }, 0)
+        for (const result of hasPay ? NOTICE_RESULTS : []) pay.events.inc({ app, result }, 0)
+        for (const result of hasPay ? PAY_RESULTS : []) payCalls.inc({ app, result }, 0)
       }
     },
     text: () => registry.metrics(),
@@ -136,21 +150,36 @@ function createEventCounters(registry: Registry, storeOperations: readonly strin
   return { logins, refreshes, security, storeErrors }
 }
 
-function createPushMetrics(registry: Registry) {
+function createPayCalls(registry: Registry) {
+  const help = 'Calls of the pay API by app and result'
+  return new Counter({ name: 'wxgate_pay_calls_total', help, labelNames: ['app', 'result'], registers: [registry] })
+}
+
+/** Metrics of a durable queue for each app.
+ *  @param subject Its events, at the start of a sentence. */
+function createEventMetrics(registry: Registry, name: 'push' | 'pay', subject: string) {
   const registers = [registry]
   /** Every worker reports the depth of the shared store. */
-  const gauge = (name: string, help: string) =>
-    new Gauge({ name, help, registers, labelNames: ['app'], aggregator: 'max' as const })
+  const gauge = (rest: string, help: string) =>
+    new Gauge({ name: `wxgate_${name}_${rest}`, help, registers, labelNames: ['app'], aggregator: 'max' as const })
+  const waitingEvents = gauge('waiting_events', `${subject} that wait for delivery, by app`)
+  const waitingBytes = gauge('waiting_bytes', `${subject} that wait for delivery: their size, by app`)
+  const deadEvents = gauge('dead_events', `${subject} that were given up, by app`)
   return {
     events: new Counter({
-      name: 'wxgate_push_events_total',
-      help: 'Events of message push by app and result',
+      name: `wxgate_${name}_events_total`,
+      help: `${subject} by app and result`,
       labelNames: ['app', 'result'],
       registers
     }),
-    waiting: gauge('wxgate_push_waiting_events', 'Events that wait for delivery, by app'),
-    bytes: gauge('wxgate_push_waiting_bytes', 'Size of the events that wait for delivery, by app'),
-    dead: gauge('wxgate_push_dead_events', 'Events that were given up, by app')
+    setDepth(
+      app: string,
+      { waiting, bytes, dead }: { readonly waiting: number; readonly bytes: number; readonly dead: number }
+    ): void {
+      waitingEvents.set({ app }, waiting)
+      waitingBytes.set({ app }, bytes)
+      deadEvents.set({ app }, dead)
+    }
   }
 }
 

@@ -169,7 +169,7 @@ test('promtool accepts the metrics of a process and of a group', async (t) => {
   const program = findProgram(t, 'promtool')
   if (program === null) return
   const metrics = createTestMetrics()
-  metrics.configured({ apps: [{ appId: APPID, push: null }], routes: [{ path: '/api' }] })
+  metrics.configured({ apps: [{ appId: APPID, push: null, pay: null }], routes: [{ path: '/api' }] })
   metrics.finished(request('/api', 200))
   metrics.reloadDone(false)
   await expectCleanLint(t, program, await metrics.text())

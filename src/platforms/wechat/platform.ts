@@ -4,14 +4,21 @@ import type { Platform } from '../port.ts'
 import { createWeChat, readPhone, type WeChatOptions } from './client.ts'
 import { createEgress } from './egress.ts'
 import { decryptOpenData, verifyRawData } from './open-data-cipher.ts'
+import { createPay } from './pay/pay.ts'
 import { checkPushUrl, readPush } from './push/message.ts'
 import { replyToPush } from './push/reply.ts'
 import { loginStateSignature, paySignature } from './signatures.ts'
 
-export function createWeChatPlatform(options: WeChatOptions): Platform {
+export interface WeChatPlatformOptions extends WeChatOptions {
+  /** URL of the pay API. */
+  readonly payBase: string
+}
+
+export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {
   const client = createWeChat(options)
   const { apiBase, timeout, lookup } = options
   const egress = createEgress({ apiBase, timeout, lookup, apiTokens: client.apiTokens })
+  const pay = createPay(options)
   return {
     name: 'wechat',
     unionScope: 'wechat-open',
@@ -27,8 +34,9 @@ export function createWeChatPlatform(options: WeChatOptions): Platform {
     signatures: { loginState: loginStateSignature, payment: paySignature },
     egress,
     push: { checkUrl: checkPushUrl, read: readPush, reply: replyToPush },
+    pay,
     async close() {
-      await Promise.allSettled([client.close(), egress.close()])
+      await Promise.allSettled([client.close(), egress.close(), pay.close()])
     }
   }
 }

@@ -1,0 +1,128 @@
+/** Calls of the pay API: each is signed by the merchant. */
+import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto'
+import type { LookupFunction } from 'node:net'
+import { type Dispatcher, Pool } from 'undici'
+import type { Clock } from '../../../clock.ts'
+import { ApiError } from '../../../errors.ts'
+import type { Log } from '../../../telemetry/log.ts'
+import type { PayCall, PayMerchant } from '../../port.ts'
+import { type SentAnswer, sendOnce, TransportFailure } from '../send-once.ts'
+import { authorization, requestText, type Stamp, signText } from './signing.ts'
+
+const CONNECTIONS = 128
+/** Further calls are refused at once: while the pay API hangs, a queue would only delay the
+ *  failure. */
+const MAX_IN_FLIGHT = 1024
+const MAX_ANSWER_BYTES = 1024 * 1024
+const RETRY_PAUSE_MS = 50
+
+export interface PayApiOptions {
+  /** A URL; its path is put in front of every call. */
+  readonly payBase: string
+  /** Milliseconds for a whole call, from connecting to the last byte. */
+  readonly timeout: number
+  /** Resolves the name of `payBase`. */
+  readonly lookup: LookupFunction
+  readonly clock: Pick<Clock, 'now'>
+  readonly log: Pick<Log, 'warn'>
+}
+
+export interface PayApi {
+  /** Signs with the key of the merchant; in Base64. */
+  sign(merchant: PayMerchant, text: string): Promise<string>
+  /** The time and a random text for a signature. */
+  stamp(): Stamp
+  /** Sends at most once: only a connection that failed to open is tried again. Returns the answer
+   *  whatever its status; throws an ApiError without one. */
+  call(merchant: PayMerchant, call: PayCall): Promise<SentAnswer>
+  close(): Promise<void>
+}
+
+export function createPayApi({ payBase, timeout, lookup, clock, log }: PayApiOptions): PayApi {
+  const url = new URL(payBase)
+  const basePath = url.pathname.replace(/\/+$/, '')
+  const pool = new Pool(url.origin, {
+    connections: CONNECTIONS,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    // Leaves room for the second try inside the deadline.
+    connect: { timeout: Math.max(100, Math.floor(timeout * 0.4)), lookup }
+  })
+  const keys = new WeakMap<PayMerchant, KeyObject>()
+  let inFlight = 0
+
+  function keyOf(merchant: PayMerchant): KeyObject {
+    const known = keys.get(merchant)
+    if (known !== undefined) return known
+    const key = createPrivateKey(merchant.privateKey)
+    keys.set(merchant, key)
+    return key
+  }
+
+  const sign = (merchant: PayMerchant, text: string) => signText(text, keyOf(merchant))
+
+  const stamp = (): Stamp => ({
+    timestamp: String(Math.floor(clock.now() / 1000)),
+    nonce: randomBytes(16).toString('hex').toUpperCase()
+  })
+
+  async function send(request: Dispatcher.DispatchOptions): Promise<SentAnswer> {
+    const limits = { deadline: performance.now() + timeout, maxBytes: MAX_ANSWER_BYTES }
+    try {
+      return await sendOnce(pool, request, limits)
+    } catch (error) {
+      // Once a byte was written, the call may have taken effect.
+      if (!(error instanceof TransportFailure) || error.wasSent || error.reason === 'timeout') throw error
+      if (performance.now() + 2 * RETRY_PAUSE_MS >= limits.deadline) throw error
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS))
+      return sendOnce(pool, request, limits)
+    }
+  }
+
+  return {
+    sign,
+    stamp,
+
+    async call(merchant, { method, target, body }) {
+      const moment = stamp()
+      const signature = await sign(merchant, requestText(method, basePath + target, moment, body))
+      const [first] = merchant.platformKeys
+      const headers: Record<string, string> = {
+        accept: 'application/json',
+        'user-agent': 'wxgate',
+        authorization: authorization(merchant, moment, signature),
+        // The key that the pay API is to sign with, while a merchant has two kinds.
+        ...(first === undefined ? {} : { 'wechatpay-serial': first.serial }),
+        ...(body === '' ? {} : { 'content-type': 'application/json' })
+      }
+      inFlight += 1
+      try {
+        if (inFlight > MAX_IN_FLIGHT) throw new TransportFailure('overloaded', false)
+        const path = basePath + target
+        return await send({ method, path, headers, ...(body === '' ? {} : { body }) })
+      } catch (error) {
+        const failure = error instanceof TransportFailure ? error : new TransportFailure('internal', true)
+        const { reason, wasSent } = failure
+        log.warn({ mchid: merchant.mchId, call: pathOf(target), reason, wasSent }, 'the pay API gave no valid answer')
+        throw unavailable(failure)
+      } finally {
+        inFlight -= 1
+      }
+    },
+
+    close: () => pool.destroy()
+  }
+}
+
+/** Without the query, which can hold ids of users. */
+export function pathOf(target: string): string {
+  return target.split('?', 1)[0] ?? ''
+}
+
+function unavailable(failure: TransportFailure): ApiError {
+  const effect = failure.wasSent
+    ? 'The call may have taken effect: repeat it with the same out_trade_no, or ask for the order.'
+    : 'The call was not sent.'
+  return new ApiError('wechat_unavailable', `The pay API gave no valid answer. ${effect}`, { cause: failure })
+}
