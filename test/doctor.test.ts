@@ -106,7 +106,8 @@ test('each fault fails in its own line, with the next step', async (t) => {
 test('a refused address is named, with the list that it belongs to', async (t) => {
   const { sandbox, url } = await startSandbox(t)
   const app = { appId: APPID, name: null, secret: APP_SECRET, virtualPay: null, push: null, pay: null }
-  const check = () => checkWeChat({ apiBase: url, timeout: 30_000, apps: [app], now: Date.now })
+  const check = () =>
+    checkWeChat({ apiBase: url, fallbackBase: null, proxy: null, timeout: 30_000, apps: [app], now: Date.now })
   t.match((await check())[0], { status: 'ok' })
   const next = (fault: Fault) =>
     sandbox.state.faults.add({ path: '/cgi-bin/stable_token', fault, appId: null, times: 1, skip: 0, after: false })
@@ -122,7 +123,7 @@ test("an app that WeChat refuses does not hide another's result, and answers com
     { appId: OTHER_APPID, name: 'unknown', secret: 'x', virtualPay: null, push: null, pay: null },
     { appId: APPID, name: 'shop', secret: APP_SECRET, virtualPay: null, push: null, pay: null }
   ]
-  t.match(await checkWeChat({ apiBase: url, timeout: 30_000, apps, now: Date.now }), [
+  t.match(await checkWeChat({ apiBase: url, fallbackBase: null, proxy: null, timeout: 30_000, apps, now: Date.now }), [
     { status: 'failed', subject: 'app unknown' },
     { status: 'ok', subject: 'app shop' },
     { status: 'ok', subject: 'clock' }
@@ -138,7 +139,14 @@ test("a clock that differs from WeChat's fails, in both directions", async (t) =
     [60_000, 'failed'],
     [-60_000, 'failed']
   ] as const) {
-    const findings = await checkWeChat({ apiBase: url, timeout: 30_000, apps, now: () => Date.now() + offsetMs })
+    const findings = await checkWeChat({
+      apiBase: url,
+      fallbackBase: null,
+      proxy: null,
+      timeout: 30_000,
+      apps,
+      now: () => Date.now() + offsetMs
+    })
     t.match(findings[1], { subject: 'clock', status }, String(offsetMs))
   }
 })

@@ -28,7 +28,16 @@ test('a path in apiBase is put before every call', async (t) => {
   const { log } = createTestLog()
   const clock = createTestClock(Date.UTC(2026, 10, 23))
   const { store } = await buildWeChat(t)
-  const wechat = createWeChat({ apiBase: `${url}/proxy/`, timeout: 2000, lookup, store, clock, log })
+  const wechat = createWeChat({
+    apiBase: `${url}/proxy/`,
+    fallbackBase: null,
+    proxy: null,
+    timeout: 2000,
+    lookup,
+    store,
+    clock,
+    log
+  })
   t.teardown(() => wechat.close())
   await t.rejects(wechat.login(SHOP, 'sandbox-alice'), { code: 'wechat_misconfigured' })
   t.equal(sandbox.state.calls.list()[0]?.path, `/proxy${LOGIN}`)

@@ -20,7 +20,7 @@ import { checkUpstreams, resolveUpstream, upstreams } from './sections/upstreams
 import { checkWechat, resolveWechat, wechat } from './sections/wechat.ts'
 import { mapping } from './terms.ts'
 
-export type { AppConfig } from './sections/apps.ts'
+export type { AppConfig, WxapiLimit } from './sections/apps.ts'
 export type { LoggingConfig } from './sections/logging.ts'
 export type { LoginHookConfig } from './sections/login.ts'
 export type { HeaderEdits, RouteConfig } from './sections/routes.ts'

@@ -158,6 +158,19 @@ export function limit<const T extends readonly string[]>(by: T, description: str
   }
 }
 
+/** Limits of calls to WeChat's API. */
+export function wxapiLimit(description: string, concurrency: number) {
+  return section(description, {
+    rateLimit: Type.Optional(
+      mapping('Calls in a window of time; further ones get 429.', {
+        max: integer('Calls let through in one window.', 1, 1_000_000_000),
+        window: duration('Length of the window.', undefined, { min: '1s' })
+      })
+    ),
+    concurrency: integer('Calls under way in one process; further ones get 503.', 1, 1_000_000, concurrency)
+  })
+}
+
 function withDefault<T>(fallback: T | undefined): { default?: T } {
   return fallback === undefined ? {} : { default: fallback }
 }

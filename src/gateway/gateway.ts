@@ -152,7 +152,9 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'sessions.waitReplicas': sessions.waitReplicas,
     store,
     logging,
-    'wechat.apiBase': wechat.apiBase
+    'wechat.apiBase': wechat.apiBase,
+    'wechat.fallbackBase': wechat.fallbackBase,
+    'wechat.proxy': wechat.proxy
   })
   const [old, next] = [pick(before), pick(after)]
   return Object.keys(old).filter((key) => JSON.stringify(old[key]) !== JSON.stringify(next[key]))

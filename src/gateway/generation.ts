@@ -26,6 +26,7 @@ import { borrowPlatforms } from './platform-parts.ts'
 import { borrowPushDeliveries } from './push-parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
+import { borrowWxapiLimits } from './wxapi-parts.ts'
 
 /** Parts in force that commands, observers and tests may ask. */
 export interface Parts
@@ -188,7 +189,8 @@ async function borrowEndpoints(
   const findApp = (appId: string): AppConfig | undefined => apps.get(appId)
   const deliveryOf = (appId: string) => deliveries.push.get(appId)
   const payDeliveryOf = (appId: string) => deliveries.pay.get(appId)
-  const deps = { ...shared, ...parts, config, findApp, deliveryOf, payDeliveryOf }
+  const wxapiLimits = await borrowWxapiLimits(config, shared, { borrow })
+  const deps = { ...shared, ...parts, config, findApp, deliveryOf, payDeliveryOf, wxapiLimits }
   const edge = await borrow('edge', dependsOn, () => createEdge(deps))
   const service = await borrow('service', [...dependsOn, edge], () =>
     createService({ ...deps, edgeDocument: edge.document })

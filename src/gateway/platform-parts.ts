@@ -14,18 +14,19 @@ export async function borrowPlatforms(
   keyRing: KeyRing
 ): Promise<Platforms> {
   const appIds = config.apps.map((app) => app.appId)
-  const { timeout } = config.wechat
+  const { timeout, fallbackBase, proxy } = config.wechat
   const payBase = config.wechat.payBase === 'sandbox' ? wechatUrl : config.wechat.payBase
+  const address = { apiBase: wechatUrl, fallbackBase, payBase, proxy }
   const wechat = await borrow(
     'wechat',
-    [keyRing, wechatUrl, payBase, timeout],
+    [keyRing, address, timeout],
     () => {
       const sealer = createSealer(keyRing, 'wechat-tokens')
       const sealToken = {
         seal: (text: string, aad: string) => sealer.seal(text, aad),
         open: (text: string, aad: string) => sealer.open(text, aad)?.text ?? null
       }
-      return createWeChatPlatform({ apiBase: wechatUrl, payBase, timeout, lookup, store, clock, log, sealToken })
+      return createWeChatPlatform({ ...address, timeout, lookup, store, clock, log, sealToken })
     },
     (part) => part.close()
   )

@@ -8,6 +8,7 @@ import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
 import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
 import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import { createRevocations, type Revocations } from '../identity/revocations.ts'
+import { KNOWN_ERRCODES } from '../platforms/wechat/errcodes.ts'
 import { judgeApp } from '../platforms/wechat/probe.ts'
 import { createLiveConnections, type LiveConnections } from '../proxy/live-connections.ts'
 import type { Store } from '../store/port.ts'
@@ -78,6 +79,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     version: dependencies.version,
     storeOperations: storeWatch.operations,
     ownStatuses: [CLIENT_CLOSED_REQUEST],
+    errcodes: KNOWN_ERRCODES,
     feedAge: () => revocations.age() / 1000,
     isStoreTrusted: () => revocations.isTrusted,
     revocations: () => revocations.size
@@ -86,7 +88,8 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
   const observers: readonly RecordObserver[] = [accessLog, metrics]
   const guard = createGuard(log)
   const lookup = dependencies.lookup ?? createLookup({ clock })
-  const probe = { apiBase: dependencies.wechatUrl, timeoutMs: config.wechat.timeout, now: clock.now, lookup }
+  const { timeout: timeoutMs, fallbackBase, proxy } = config.wechat
+  const probe = { apiBase: dependencies.wechatUrl, fallbackBase, proxy, timeoutMs, now: clock.now, lookup }
   return {
     ...dependencies,
     store,

@@ -1,7 +1,6 @@
 /** The port of a mini-program platform. Only `login` is required. An endpoint registers only
  *  where a configured app's platform has its capability. Every call settles within the platform's
  *  deadline and throws an ApiError on any failure. */
-import type { Readable } from 'node:stream'
 import type { ReadAhead } from '../http/body/read-ahead.ts'
 
 export interface Platform extends Capabilities {
@@ -105,11 +104,8 @@ export interface EgressCall {
   readonly query: string
   /** Name and value in turns, as the backend sent them. */
   readonly headers: readonly string[]
-  /** A stream can be sent once: when WeChat refuses the access token, the token is dropped and
-   *  the refusal passed on. */
-  readonly body: Buffer | Readable | null
-  /** Length of a stream; null when unknown. */
-  readonly contentLength: number | null
+  readonly body: Buffer | null
+  readonly requestId: string
   /** Aborted when the backend disconnects. */
   readonly signal: AbortSignal
 }
@@ -119,6 +115,9 @@ export interface EgressAnswer {
   /** Name and value in turns. */
   readonly headers: string[]
   readonly body: ReadAhead
+  /** The platform's code of an answer, 0 for success; null for one without a code, such as an
+   *  image. */
+  readonly errcode: number | null
 }
 
 export interface EgressCapability {
@@ -126,6 +125,10 @@ export interface EgressCapability {
    *  @param path Canonical.
    *  @param needs Readings that the whole target needs, see canonical-path.ts. */
   judge(path: string, needs: number): PathVerdict
+  /** The app that the query chooses in place of the one in the path, null for none, and the
+   *  query without that choice.
+   *  @param query Includes its `?`, or is empty. */
+  chooseApp(query: string): { readonly appId: string | null; readonly query: string }
   /** Forwards a backend's call with the app's access token. A refused token is replaced and the
    *  call repeated once. */
   forward(app: PlatformApp, call: EgressCall): Promise<EgressAnswer>

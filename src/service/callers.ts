@@ -14,9 +14,13 @@ export interface Caller {
 
 export interface Callers {
   /** The owner of the credential, or the error for the client.
-   *  @param authorization Value of the header (RFC 6750, section 2.1). */
-  identify(authorization: string | undefined): Caller | ApiError
+   *  @param authorization Value of the header (RFC 6750, section 2.1).
+   *  @param schemes `basic` also takes name and token of the caller as user and password (RFC 7617),
+   *  which many HTTP clients send for a URL that holds them. */
+  identify(authorization: string | undefined, schemes: Schemes): Caller | ApiError
 }
+
+export type Schemes = 'bearer' | 'basic'
 
 const MISSING = new ApiError('token_missing', 'Send "Authorization: Bearer <service token>".')
 const INVALID = new ApiError('token_invalid', 'The token is not listed under service.tokens.')
@@ -28,18 +32,36 @@ export function createCallers(tokens: ServiceConfig['tokens']): Callers {
   }))
 
   return {
-    identify(authorization) {
+    identify(authorization, schemes) {
       if (authorization === undefined) return MISSING
-      const [, token] = /^bearer ([\x21-\x7e]{1,4096})$/i.exec(authorization) ?? []
-      if (token === undefined) return INVALID
-      const digest = digestOf(token)
+      const sent = bearerOf(authorization) ?? (schemes === 'basic' ? basicOf(authorization) : null)
+      if (sent === null) return INVALID
+      const digest = digestOf(sent.token)
       let found: Caller | ApiError = INVALID
       // Hashes have one length and reveal no first bytes. All are compared, so that the time
       // reveals no position.
       for (const { digest: expected, caller } of known) if (timingSafeEqual(digest, expected)) found = caller
-      return found
+      const isOther = !(found instanceof ApiError) && sent.name !== null && sent.name !== found.name
+      return isOther ? INVALID : found
     }
   }
+}
+
+interface Sent {
+  readonly token: string
+  /** Null where only the token was sent. */
+  readonly name: string | null
+}
+
+function bearerOf(authorization: string): Sent | null {
+  const [, token] = /^bearer ([\x21-\x7e]{1,4096})$/i.exec(authorization) ?? []
+  return token === undefined ? null : { token, name: null }
+}
+
+function basicOf(authorization: string): Sent | null {
+  const [, encoded = ''] = /^basic ([A-Za-z0-9+/]{1,6000}={0,2})$/i.exec(authorization) ?? []
+  const [, name, token] = /^([^:]*):([\x21-\x7e]{1,4096})$/.exec(Buffer.from(encoded, 'base64').toString()) ?? []
+  return name === undefined || token === undefined ? null : { token, name }
 }
 
 function digestOf(token: string): Buffer {

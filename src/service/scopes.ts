@@ -5,7 +5,7 @@ import { ApiError } from '../errors.ts'
 import { describeScope } from '../http/endpoints/openapi.ts'
 import { addNotFound } from '../http/endpoints/unknown-paths.ts'
 import { admittedOf } from '../http/request.ts'
-import type { Caller, Callers } from './callers.ts'
+import type { Caller, Callers, Schemes } from './callers.ts'
 
 /** Names and descriptions of the security schemes in the document, one per scope. */
 export const SCHEMES = Object.fromEntries(
@@ -30,7 +30,7 @@ declare module 'fastify' {
 export function addForCallers(
   app: FastifyInstance,
   prefix: string,
-  callers: Callers,
+  { callers, schemes }: { readonly callers: Callers; readonly schemes: Schemes },
   endpoints: (app: FastifyInstance) => void
 ): void {
   app.register(
@@ -38,7 +38,7 @@ export function addForCallers(
       below.addHook('onRequest', async (request) => {
         const audit = { caller: null, app: null, user: null, path: null }
         request.audit = audit
-        const caller = callers.identify(admittedOf(request.raw).headers.authorization)
+        const caller = callers.identify(admittedOf(request.raw).headers.authorization, schemes)
         if (caller instanceof ApiError) throw caller
         request.caller = caller
         request.audit = { ...audit, caller: caller.name }

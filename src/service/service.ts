@@ -83,7 +83,7 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
 function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
   const { platforms } = deps
   const callers = createCallers(deps.config.service.tokens)
-  addForCallers(app, '/v1', callers, (v1) => {
+  addForCallers(app, '/v1', { callers, schemes: 'bearer' }, (v1) => {
     acceptEmptyBodies(v1)
     addForScope(v1, 'session', (scope) => {
       if (platforms.has('openData')) addOpenData(scope, deps)
@@ -107,7 +107,7 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
     })
   })
   if (!platforms.has('egress')) return
-  addForCallers(app, '/wxapi', callers, (wxapi) => {
+  addForCallers(app, '/wxapi', { callers, schemes: 'basic' }, (wxapi) => {
     addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, deps))
   })
 }

@@ -2,45 +2,49 @@
  *  access token. */
 import { pipeline } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { ApiError } from '../errors.ts'
+import { ApiError, toApiError } from '../errors.ts'
 import type { ByteBudget, HeldBytes } from '../http/body/byte-budget.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { covers } from '../http/path/prefix.ts'
-import { type AdmittedRequest, admittedOf } from '../http/request.ts'
+import { type AdmittedRequest, admittedOf, recordOf } from '../http/request.ts'
 import type { EgressAnswer, EgressCall, EgressCapability } from '../platforms/port.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type Static, Type } from '../schema.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import type { WxapiResult } from '../telemetry/wxapi-metrics.ts'
 import type { Caller } from './callers.ts'
 import { AppId, expectApp, type SubjectDeps } from './subject.ts'
+import type { WxapiLimits } from './wxapi-limits.ts'
 
 export interface WxapiDeps extends Pick<SubjectDeps, 'findApp'> {
   readonly platforms: Pick<Platforms, 'require'>
   /** Room for the bodies that are held. */
   readonly heldBodies: ByteBudget
+  readonly wxapiLimits: WxapiLimits
+  readonly metrics: Pick<Metrics, 'wxapiDone'>
   readonly config: { readonly server: { readonly limits: { readonly bodyIdleTimeout: number } } }
 }
 
 /** HEAD comes before GET: otherwise Fastify adds its own. */
 const METHODS = ['HEAD', 'GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-/** Bytes. A body with a Content-Length up to this is held until WeChat has accepted the token;
- *  a larger one is streamed. */
-const REPLAYABLE = 1024 * 1024
-/** Bytes of a body without a Content-Length. The largest upload of WeChat's API is 10 MB. */
-const MAX_CHUNKED = 20 * 1024 * 1024
+/** Bytes. The largest upload of WeChat's API is 10 MB. */
+const MAX_BODY = 20 * 1024 * 1024
 
 const Params = Type.Object({
   appid: AppId,
   '*': Type.String({ description: 'Path of api.weixin.qq.com, such as wxa/msg_sec_check.' })
 })
 
+type WxapiRoute = { Params: Static<typeof Params> }
+
 const NO_PATH = new ApiError('not_found', 'Name a path of api.weixin.qq.com after the appid.')
 const AMBIGUOUS = new ApiError('bad_path', 'The path has more than one reading. Send it in its plain form.')
 const CREDENTIAL = new ApiError('forbidden', 'The answer of this call is a credential, which stays in the gateway.')
 const OTHER_PATH = new ApiError('forbidden', "The service token may not call this path of WeChat's API.")
 const NO_ROOM = new ApiError('overloaded', 'The gateway holds too many bodies for WeChat. Try again shortly.')
-const TOO_LARGE = new ApiError('body_too_large', 'A body without a Content-Length may have 20 MiB. Send its length.')
+const TOO_LARGE = new ApiError('body_too_large', 'A body for WeChat may have 20 MiB.')
 
 export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
   // Fastify parses no body, so any type passes.
@@ -51,7 +55,7 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
   const schema = {
     summary: 'Call api.weixin.qq.com with the access token of a mini-program',
     description:
-      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call repeated once, except for a body with a Content-Length of more than 1 MiB. A body without a Content-Length may have 20 MiB.',
+      'Method, query and body as WeChat documents them, without access_token. An access token that WeChat rejects (40001, 40014, 42001) is replaced and the call repeated once. A body may have 20 MiB and is sent with its length. `from_appid` in the query replaces the appid of the path.',
     tags: ['wxapi'],
     params: Params,
     response: withProblems({ 200: answer, default: answer }, [
@@ -66,36 +70,60 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
       'store_unavailable'
     ])
   }
-  const handler = async (request: FastifyRequest<{ Params: Static<typeof Params> }>, reply: FastifyReply) => {
-    const wxApp = expectApp(deps, request, request.params.appid)
-    const egress = deps.platforms.require(wxApp.appId, 'egress')
-    const admitted = admittedOf(request.raw)
-    const path = pathOf(admitted, egress)
-    if (!mayCall(request.caller, path)) throw OTHER_PATH
-    if (request.audit) request.audit.path = path.slice(0, 200)
-    const left = new AbortController()
-    reply.raw.once('close', () => left.abort())
-    const held = deps.heldBodies.open()
-    try {
-      const body = await readBody(request, admitted, { idle: deps.config.server.limits.bodyIdleTimeout, held })
-      const { method, target, headers } = admitted
-      const call = { method, path, query: target.query, body, signal: left.signal }
-      const { kept, contentLength } = headers
-      return passOn(reply, await egress.forward(wxApp, { ...call, headers: kept, contentLength }))
-    } finally {
-      held.release()
-    }
-  }
+  const handler = (request: FastifyRequest<WxapiRoute>, reply: FastifyReply) => forward(deps, request, reply)
   for (const method of METHODS) {
     const operationId = `callWeChat${method[0]}${method.slice(1).toLowerCase()}`
     const hasBody = method !== 'GET' && method !== 'HEAD'
-    app.route<{ Params: Static<typeof Params> }>({
+    app.route<WxapiRoute>({
       method,
       url: '/:appid/*',
       schema: { operationId, ...schema, ...(hasBody ? { body: { content: anything } } : {}) },
       handler
     })
   }
+}
+
+async function forward(
+  deps: WxapiDeps,
+  request: FastifyRequest<WxapiRoute>,
+  reply: FastifyReply
+): Promise<FastifyReply> {
+  const { platforms, wxapiLimits, heldBodies, metrics } = deps
+  const pathApp = expectApp(deps, request, request.params.appid)
+  const egress = platforms.require(pathApp.appId, 'egress')
+  const admitted = admittedOf(request.raw)
+  const path = pathOf(admitted, egress)
+  const { appId, query } = egress.chooseApp(admitted.target.query)
+  const wxApp = appId === null ? pathApp : expectApp(deps, request, appId)
+  const { caller } = request
+  if (caller === null || !mayCall(caller, path)) throw OTHER_PATH
+  if (request.audit) request.audit.path = path.slice(0, 200)
+  const left = new AbortController()
+  reply.raw.once('close', () => left.abort())
+  const held = heldBodies.open()
+  const done = (result: WxapiResult, errcode: number | null = null) =>
+    metrics.wxapiDone(wxApp.appId, caller.name, result, errcode)
+  try {
+    const leave = await wxapiLimits.enter(caller.name, wxApp.appId)
+    if (left.signal.aborted) leave()
+    else left.signal.addEventListener('abort', leave, { once: true })
+    const body = await readBody(request, admitted, { idle: deps.config.server.limits.bodyIdleTimeout, held })
+    const { requestId } = recordOf(request.raw)
+    const { method, headers } = admitted
+    const call: EgressCall = { method, path, query, body, headers: headers.kept, requestId, signal: left.signal }
+    const answer = await platforms.require(wxApp.appId, 'egress').forward(wxApp, call)
+    done((answer.errcode ?? 0) === 0 && answer.status < 400 ? 'ok' : 'refused', answer.errcode)
+    return passOn(reply, answer)
+  } catch (error) {
+    done(resultOf(toApiError(error)))
+    throw error
+  } finally {
+    held.release()
+  }
+}
+
+function resultOf({ code }: ApiError): WxapiResult {
+  return code === 'rate_limited' || code === 'overloaded' ? 'limited' : 'failed'
 }
 
 /** Judges the canonical path and ignores the router's parameter. */
@@ -108,25 +136,24 @@ function pathOf({ target }: AdmittedRequest, egress: EgressCapability): string {
   return path
 }
 
-function mayCall(caller: Caller | null, path: string): boolean {
-  return caller !== null && (caller.wxapi === null || caller.wxapi.some((prefix) => covers(prefix, path)))
+function mayCall({ wxapi }: Caller, path: string): boolean {
+  return wxapi === null || wxapi.some((prefix) => covers(prefix, path))
 }
 
-/** WeChat answers 412 to chunked requests: a body without a Content-Length is read completely
- *  first. */
+/** WeChat answers 412 to chunked requests, and a call may be repeated: the body is read
+ *  completely first. */
 async function readBody(
   { raw }: FastifyRequest,
-  admitted: AdmittedRequest,
+  { headers, method }: AdmittedRequest,
   { idle, held }: { idle: number; held: HeldBytes }
-): Promise<EgressCall['body']> {
-  const { headers, method } = admitted
+): Promise<Buffer | null> {
   const length = headers.contentLength ?? 0
   if ((length === 0 && !headers.isChunked) || method === 'GET' || method === 'HEAD') return null
+  if (length > MAX_BODY) throw TOO_LARGE
   const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
-  if (length > REPLAYABLE) return body
   let refusal: ApiError | null = null
   const { head, rest } = await readAhead(body, (size) => {
-    if (size > MAX_CHUNKED) refusal = TOO_LARGE
+    if (size > MAX_BODY) refusal = TOO_LARGE
     else if (!held.hold(size)) refusal = NO_ROOM
     return refusal !== null
   })

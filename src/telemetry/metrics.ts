@@ -4,6 +4,7 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
+import { createWxapiMetrics, type WxapiCaller, type WxapiResult } from './wxapi-metrics.ts'
 
 /** Values of the label `result` of logins, beside `ok`. */
 const LOGIN_ERRORS: readonly ErrorCode[] = [
@@ -60,6 +61,9 @@ export interface Metrics {
   /** A notice was not signed by the pay API, or not for this app. */
   payNoticeRefused(appId: string): void
   payDepth(appId: string, depth: { readonly waiting: number; readonly bytes: number; readonly dead: number }): void
+  /** A backend's call to WeChat's API ended.
+   *  @param errcode Of WeChat's answer; null for none. */
+  wxapiDone(appId: string, caller: string, result: WxapiResult, errcode: number | null): void
   /** @param operation As the store's port names it. */
   storeFailed(operation: string): void
   /** Counts a reload, accepted or rejected. */
@@ -76,6 +80,7 @@ export interface Metrics {
 export interface KnownLabels {
   readonly apps: readonly { readonly appId: string; readonly push: object | null; readonly pay: object | null }[]
   readonly routes: readonly { readonly path: string }[]
+  readonly service: { readonly tokens: readonly WxapiCaller[] }
 }
 
 export interface MetricsOptions {
@@ -86,6 +91,8 @@ export interface MetricsOptions {
   readonly revocations: () => number
   /** Names of the operations that may fail. */
   readonly storeOperations: readonly string[]
+  /** Errcodes of WeChat that the metrics tell apart. */
+  readonly errcodes: readonly number[]
   /** Statuses of the gateway that are not registered for HTTP. */
   readonly ownStatuses: readonly number[]
 }
@@ -100,6 +107,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const push = createEventMetrics(registry, 'push', 'Events of message push')
   const pay = createEventMetrics(registry, 'pay', 'Notices of the pay API')
   const payCalls = createPayCalls(registry)
+  const wxapi = createWxapiMetrics(registry, options.errcodes)
   const lastReload = { isSuccessful: true, at: Date.now() }
   addStateGauges(registry, options, lastReload)
 
@@ -115,12 +123,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     payNoticeDone: (app, result) => pay.events.inc({ app, result }),
     payNoticeRefused: (app) => pay.events.inc({ app, result: 'refused' }),
     payDepth: pay.setDepth,
+    wxapiDone: wxapi.done,
     storeFailed: (operation) => events.storeErrors.inc({ operation }),
     reloadDone(isSuccessful) {
       lastReload.isSuccessful = isSuccessful
       lastReload.at = Date.now()
     },
-    configured({ apps, routes }) {
+    configured({ apps, routes, service }) {
+      wxapi.configured(apps, service.tokens)
       for (const { path } of routes) requests.init(path)
       for (const { appId: app, push: hasPush, pay: hasPay } of apps) {
         for (const result of ['ok', ...LOGIN_ERRORS]) events.logins.inc({ app, result }, 0)

@@ -156,7 +156,17 @@ export async function createWeChatFuzzer(scope: Scope): Promise<Fuzzer<WeChatInp
   const apiBase = `http://127.0.0.1:${port}`
   const create = () => {
     const store = createMemoryStore({ clock: systemClock, log })
-    const wechat = createWeChat({ apiBase, timeout: TIMEOUT, lookup, store, clock: systemClock, log, sealToken })
+    const wechat = createWeChat({
+      apiBase,
+      fallbackBase: null,
+      proxy: null,
+      timeout: TIMEOUT,
+      lookup,
+      store,
+      clock: systemClock,
+      log,
+      sealToken
+    })
     const close = async () => {
       await wechat.close()
       await store.close()

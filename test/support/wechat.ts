@@ -70,7 +70,18 @@ export async function buildWeChat(
 
   function another(own: { store?: Store; sealToken?: TokenSealer } = {}): WeChatClient {
     const apiBase = options.apiBase ?? url
-    const client = createWeChat({ apiBase, timeout, lookup, store, clock, log, sealToken: sealer, ...own })
+    const client = createWeChat({
+      apiBase,
+      fallbackBase: null,
+      proxy: null,
+      timeout,
+      lookup,
+      store,
+      clock,
+      log,
+      sealToken: sealer,
+      ...own
+    })
     t.teardown(() => client.close())
     return client
   }

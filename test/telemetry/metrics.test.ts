@@ -15,6 +15,7 @@ function createTestMetrics(): Metrics {
     isStoreTrusted: () => true,
     revocations: () => 3,
     storeOperations: OPERATIONS,
+    errcodes: [40001],
     ownStatuses: [499]
   })
 }
@@ -169,7 +170,11 @@ test('promtool accepts the metrics of a process and of a group', async (t) => {
   const program = findProgram(t, 'promtool')
   if (program === null) return
   const metrics = createTestMetrics()
-  metrics.configured({ apps: [{ appId: APPID, push: null, pay: null }], routes: [{ path: '/api' }] })
+  metrics.configured({
+    apps: [{ appId: APPID, push: null, pay: null }],
+    routes: [{ path: '/api' }],
+    service: { tokens: [] }
+  })
   metrics.finished(request('/api', 200))
   metrics.reloadDone(false)
   await expectCleanLint(t, program, await metrics.text())

@@ -1,25 +1,23 @@
 /** Checks each app's AppSecret and IP allow list, and this machine's clock, by one call to
  *  WeChat per app. */
 import type { AppConfig } from '../../config/config.ts'
-import { judgeApp } from '../../platforms/wechat/probe.ts'
+import { judgeApp, type ProbeOptions } from '../../platforms/wechat/probe.ts'
 import { type Finding, failed, ok } from './finding.ts'
 
 /** Instances refuse tokens dated further ahead. */
 const CLOCK_TOLERANCE_MS = 5_000
 
-export interface WeChatCheck {
-  readonly apiBase: string
+export interface WeChatCheck extends Omit<ProbeOptions, 'timeoutMs'> {
   readonly timeout: number
-  readonly apps: readonly AppConfig[]
-  readonly now: () => number
+  readonly apps: readonly Pick<AppConfig, 'appId' | 'name' | 'secret'>[]
 }
 
-export async function checkWeChat({ apiBase, timeout, apps, now }: WeChatCheck): Promise<Finding[]> {
-  if (apiBase === 'sandbox') {
+export async function checkWeChat({ timeout, apps, ...options }: WeChatCheck): Promise<Finding[]> {
+  if (options.apiBase === 'sandbox') {
     return [ok('wechat', 'the sandbox stands in for WeChat: AppSecret, IP allow list and clock are not checked')]
   }
   const verdicts = await Promise.all(
-    apps.map(async (app) => ({ app, ...(await judgeApp({ apiBase, timeoutMs: timeout, now }, app)) }))
+    apps.map(async (app) => ({ app, ...(await judgeApp({ ...options, timeoutMs: timeout }, app)) }))
   )
   const findings = verdicts.map(({ app, ...verdict }) => {
     const subject = `app ${app.name ?? app.appId}`

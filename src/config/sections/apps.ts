@@ -3,7 +3,8 @@ import { type Static, Type } from '../../schema.ts'
 import { didYouMean, type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
-import { mapping, matching, secret, text } from '../terms.ts'
+import { mapping, matching, secret, text, wxapiLimit } from '../terms.ts'
+import { milliseconds } from '../units.ts'
 import { checkEventDelivery, eventDelivery, resolveEventDelivery } from './event-delivery.ts'
 import { checkPay, pay, resolvePay } from './pay.ts'
 import type { UpstreamsDraft } from './upstreams.ts'
@@ -31,6 +32,7 @@ export const apps = Type.Array(
     appid: appId('AppID of the mini-program.'),
     name: Type.Optional(text('Display name.')),
     secret: secret('AppSecret; the word `sandbox` marks an app that exists in the sandbox only.'),
+    wxapiLimit: wxapiLimit("Calls of all backends to WeChat's API for this mini-program (`/wxapi`).", 512),
     virtualPay: Type.Optional(virtualPay),
     push: Type.Optional(push),
     pay: Type.Optional(pay)
@@ -69,11 +71,12 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
   }
 }
 
-export function resolveApp({ appid, name, secret, virtualPay, push, pay }: WrittenApps[number]) {
+export function resolveApp({ appid, name, secret, wxapiLimit, virtualPay, push, pay }: WrittenApps[number]) {
   return {
     appId: appid,
     name: name ?? null,
     secret,
+    wxapiLimit: resolveWxapiLimit(wxapiLimit),
     /** App keys of virtual payment, by environment. */
     virtualPay:
       virtualPay === undefined
@@ -84,6 +87,15 @@ export function resolveApp({ appid, name, secret, virtualPay, push, pay }: Writt
         ? null
         : { token: push.token, encodingAesKey: push.encodingAesKey ?? null, ...resolveEventDelivery(push) },
     pay: pay === undefined ? null : resolvePay(pay)
+  }
+}
+
+export type WxapiLimit = DeepReadonly<ReturnType<typeof resolveWxapiLimit>>
+
+export function resolveWxapiLimit({ rateLimit, concurrency }: WrittenApps[number]['wxapiLimit']) {
+  return {
+    rateLimit: rateLimit === undefined ? null : { max: rateLimit.max, window: milliseconds(rateLimit.window) },
+    concurrency
   }
 }
 

@@ -13,8 +13,8 @@ import {
   reportRepeats,
   warnUnlessAllowed
 } from '../section.ts'
-import { host, hostName, mapping, matching, port, secret, section, someOf, text } from '../terms.ts'
-import { type AppsDraft, appId, reportUnknownApps } from './apps.ts'
+import { host, hostName, mapping, matching, port, secret, section, someOf, text, wxapiLimit } from '../terms.ts'
+import { type AppsDraft, appId, reportUnknownApps, resolveWxapiLimit } from './apps.ts'
 import type { ServerDraft } from './server.ts'
 
 export const service = section(
@@ -45,7 +45,8 @@ export const service = section(
             minItems: 1,
             uniqueItems: true
           })
-        )
+        ),
+        wxapiLimit: wxapiLimit("Calls of this caller to WeChat's API, for each mini-program.", 256)
       }),
       { description: 'The callers. Without any, `/v1` and `/wxapi` answer 401.', default: [], maxItems: 1024 }
     ),
@@ -124,7 +125,12 @@ export function resolveService({ host, port, tokens, hosts }: Static<typeof serv
     host,
     port,
     /** `apps` and `wxapi`: null for no limit. */
-    tokens: tokens.map(({ apps = null, wxapi = null, ...token }) => ({ ...token, apps, wxapi })),
+    tokens: tokens.map(({ apps = null, wxapi = null, wxapiLimit, ...token }) => ({
+      ...token,
+      apps,
+      wxapi,
+      wxapiLimit: resolveWxapiLimit(wxapiLimit)
+    })),
     hosts
   }
 }

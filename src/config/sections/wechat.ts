@@ -5,7 +5,7 @@ import { type Static, Type } from '../../schema.ts'
 import { didYouMean, type Path } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type Draft, entries, type RuleContext, refuseInProduction } from '../section.ts'
-import { duration, section, text } from '../terms.ts'
+import { duration, secret, section, text } from '../terms.ts'
 import { milliseconds } from '../units.ts'
 import { type AppsDraft, SANDBOX, type WrittenApps } from './apps.ts'
 
@@ -23,6 +23,16 @@ export const wechat = section('The server API of WeChat.', {
       'URL of the pay API, or the word `sandbox`. Default: `https://api.mch.weixin.qq.com`, or `sandbox` where apiBase is `sandbox`.'
     )
   ),
+  fallbackBase: Type.Optional(
+    text(
+      'Used while no connection to `apiBase` opens, such as `https://api2.weixin.qq.com`. A call that may have reached WeChat is not repeated.'
+    )
+  ),
+  proxy: Type.Optional(
+    secret(
+      'Outbound proxy for every call to WeChat (CONNECT), such as `http://user:password@10.0.0.9:3128`. Characters other than letters and digits in user and password are percent-encoded.'
+    )
+  ),
   timeout: duration('Deadline for one call.', '5s', { min: '10ms', max: '60s' })
 })
 
@@ -33,14 +43,21 @@ export function checkWechat(draft: WechatDraft & AppsDraft, context: RuleContext
   checkPayBase(draft, context)
   const apps = entries(draft.apps).filter(([, app]) => app.secret !== undefined)
   const sandboxed = apps.filter(([, app]) => app.secret === SANDBOX)
-  const apiBase = draft.wechat?.apiBase
+  const { apiBase, fallbackBase, proxy } = draft.wechat ?? {}
   const [first] = sandboxed
+  for (const [key, base] of Object.entries({ apiBase, fallbackBase }))
+    if (base !== undefined && base !== SANDBOX)
+      checkBase(base, ['wechat', key], 'every AppSecret travels in clear to this address', report)
+  if (fallbackBase === SANDBOX)
+    report.error(['wechat', 'fallbackBase'], 'must be a URL: the sandbox does not stand in for WeChat')
+  if (proxy !== undefined) checkProxy(proxy, context)
   if (apiBase === SANDBOX || (apiBase === undefined && first !== undefined && sandboxed.length === apps.length)) {
     const place: Path = apiBase === SANDBOX ? ['wechat', 'apiBase'] : ['apps', first?.[0] ?? 0, 'secret']
     refuseInProduction(context, place, 'the sandbox is refused', 'sandbox')
+    for (const [key, value] of Object.entries({ fallbackBase, proxy }))
+      if (value !== undefined) report.warn(['wechat', key], 'has no effect with the sandbox')
     return
   }
-  if (apiBase !== undefined) checkApiBase(apiBase, context)
   for (const [index] of sandboxed) {
     const message =
       apiBase === undefined
@@ -48,10 +65,6 @@ export function checkWechat(draft: WechatDraft & AppsDraft, context: RuleContext
         : 'this app exists in the sandbox only, and wechat.apiBase names another server'
     report.error(['apps', index, 'secret'], message)
   }
-}
-
-function checkApiBase(apiBase: string, { report }: RuleContext): void {
-  checkBase(apiBase, ['wechat', 'apiBase'], 'every AppSecret travels in clear to this address', report)
 }
 
 /** The built-in sandbox plays the pay API too, and runs only as `apiBase`. */
@@ -77,13 +90,35 @@ function standardBase(apps: readonly { readonly secret?: string | undefined }[])
   return apps.every((app) => app.secret === SANDBOX) ? SANDBOX : WECHAT
 }
 
+/** The messages repeat no part of the value, which holds a password. */
+function checkProxy(proxy: string, { report }: RuleContext): void {
+  const path = ['wechat', 'proxy']
+  const isUrl = /^http:\/\/[\x21-\x7e]+$/.test(proxy) && URL.canParse(proxy)
+  if (!isUrl || !/^http:\/\/[^/?#]+\/?$/.test(proxy)) {
+    const hint = 'write http://user:password@10.0.0.9:3128; encode / as %2F, @ as %40, # as %23 and ? as %3F'
+    report.error(path, 'must be an http URL without a path', hint)
+    return
+  }
+  const { username, password } = new URL(proxy)
+  try {
+    if (decodeURIComponent(username).includes(':')) report.error(path, 'has a colon in the user name')
+    decodeURIComponent(password)
+  } catch {
+    report.error(path, 'has a % that begins no percent-encoded byte', 'encode % as %25')
+  }
+}
+
 export function resolveWechat(written: Static<typeof wechat>, apps: WrittenApps) {
   const apiBase = withoutSlash(written.apiBase) ?? standardBase(apps)
+  const isSandbox = apiBase === SANDBOX
   return {
     /** A URL without a trailing slash, or the word `sandbox`. */
     apiBase,
     /** The same for the pay API. */
-    payBase: withoutSlash(written.payBase) ?? (apiBase === SANDBOX ? SANDBOX : WECHAT_PAY),
+    payBase: withoutSlash(written.payBase) ?? (isSandbox ? SANDBOX : WECHAT_PAY),
+    fallbackBase: isSandbox ? null : (withoutSlash(written.fallbackBase) ?? null),
+    /** With its credentials. */
+    proxy: isSandbox ? null : (written.proxy ?? null),
     timeout: milliseconds(written.timeout)
   }
 }

@@ -6,6 +6,7 @@ import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { LoginExchange, Phone, PlatformApp } from '../port.ts'
 import { type ApiTokens, createApiTokens } from './api-tokens.ts'
+import type { WeChatAddress } from './bases.ts'
 import { readErrcode, refusal } from './errcodes.ts'
 import { isSessionKey } from './open-data-cipher.ts'
 import { TransportFailure } from './send-once.ts'
@@ -17,12 +18,10 @@ const ID = /^[A-Za-z0-9_-]{6,128}$/
 /** WeChat's codes for a session_key that is not, or no longer, the user's. */
 const NO_LONGER_VALID: ReadonlySet<number> = new Set([87007, 87009])
 
-export interface WeChatOptions {
-  /** A URL; its path is put in front of every call. */
-  readonly apiBase: string
+export interface WeChatOptions extends WeChatAddress {
   /** Milliseconds for a whole call, from connecting to the last byte. */
   readonly timeout: number
-  /** Resolves the name of `apiBase`. */
+  /** Resolves the names of the API bases or of the proxy. */
   readonly lookup: LookupFunction
   readonly store: Store
   readonly clock: Clock
@@ -46,8 +45,8 @@ export interface WeChatClient {
 }
 
 export function createWeChat(options: WeChatOptions): WeChatClient {
-  const { log, timeout } = options
-  const transport = createTransport({ apiBase: options.apiBase, timeout, lookup: options.lookup, log })
+  const { log } = options
+  const transport = createTransport(options)
   const apiTokens = createApiTokens({ ...options, transport })
 
   /** The error for an invalid answer. It names the call and holds no part of the answer. */

@@ -42,6 +42,20 @@ export function withAccessToken(query: string, token: string): string {
   return `?${[`access_token=${encodeURIComponent(token)}`, ...kept].join('&')}`
 }
 
+/** The open-API service of 微信云托管 names another mini-program of the environment by it. */
+const OTHER_APP = 'from_appid'
+
+/** @see EgressCapability.chooseApp */
+export function chooseApp(query: string): { readonly appId: string | null; readonly query: string } {
+  const appId = new URLSearchParams(query).get(OTHER_APP)
+  if (appId === null) return { appId, query }
+  const others = query
+    .slice(1)
+    .split('&')
+    .filter((part) => !new URLSearchParams(part).has(OTHER_APP))
+  return { appId, query: others.length === 0 ? '' : `?${others.join('&')}` }
+}
+
 const MAX_LAYERS = 8
 
 /** True for every name that a server could take for access_token: encoded more than once, in

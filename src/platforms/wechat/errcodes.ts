@@ -71,6 +71,11 @@ const MEANINGS: ReadonlyMap<number, Meaning> = new Map([
 
 const TOKEN_ERRCODES: ReadonlySet<number> = new Set([40001, 40014, 42001])
 
+/** Refusals of the calls that backends make: of a user, an argument, the content, or the quota. */
+const API_ERRCODES = [40037, 43101, 43104, 44991, 47001, 47003, 61010, 76022, 85107, 87014]
+/** Errcodes that metrics and reports tell apart. */
+export const KNOWN_ERRCODES: readonly number[] = [...new Set([...MEANINGS.keys(), ...TOKEN_ERRCODES, ...API_ERRCODES])]
+
 /** 0 for success. WeChat leaves errcode out, sends 0, or sends it as a string; NaN for anything
  *  else. */
 export function readErrcode(answer: WeChatAnswer): number {
@@ -82,8 +87,12 @@ export function readErrcode(answer: WeChatAnswer): number {
 
 /** True when WeChat rejects the access token of the call. */
 export function isTokenRejected(answer: unknown): boolean {
-  if (typeof answer !== 'object' || answer === null || !('errcode' in answer)) return false
-  return TOKEN_ERRCODES.has(readErrcode({ errcode: answer.errcode }))
+  return typeof answer === 'object' && answer !== null && isTokenErrcode(readErrcode({ ...answer }))
+}
+
+/** True for the errcodes of a rejected access token. */
+export function isTokenErrcode(errcode: number | null): boolean {
+  return errcode !== null && TOKEN_ERRCODES.has(errcode)
 }
 
 /** Logs the refusal with the trace id that WeChat support asks for, and returns the error for

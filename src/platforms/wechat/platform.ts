@@ -16,8 +16,7 @@ export interface WeChatPlatformOptions extends WeChatOptions {
 
 export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {
   const client = createWeChat(options)
-  const { apiBase, timeout, lookup } = options
-  const egress = createEgress({ apiBase, timeout, lookup, apiTokens: client.apiTokens })
+  const egress = createEgress({ ...options, apiTokens: client.apiTokens })
   const pay = createPay(options)
   return {
     name: 'wechat',

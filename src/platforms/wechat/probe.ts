@@ -1,7 +1,8 @@
 /** Asks WeChat whether it accepts an app's AppSecret from this machine. */
 import type { LookupFunction } from 'node:net'
-import { Agent, request } from 'undici'
 import { reasonOf } from '../../errors.ts'
+import { createBases, type WeChatAddress } from './bases.ts'
+import { ConnectFailure } from './connector.ts'
 import { operatorHint, readErrcode } from './errcodes.ts'
 import type { WeChatAnswer } from './transport.ts'
 
@@ -16,8 +17,7 @@ interface AppProbe {
   readonly clockOffsetMs: number | null
 }
 
-export interface ProbeOptions {
-  readonly apiBase: string
+export interface ProbeOptions extends WeChatAddress {
   readonly timeoutMs: number
   /** Unix time in milliseconds. */
   readonly now: () => number
@@ -45,11 +45,15 @@ export async function judgeApp(
     const probe = await probeApp(options, app)
     return { ...judge(probe), clockOffsetMs: probe.clockOffsetMs }
   } catch (error) {
+    const isOfProxy = error instanceof ConnectFailure && error.isOfProxy
+    const reason = error instanceof ConnectFailure ? error.reason : reasonOf(error)
     return {
       state: 'unknown',
       errcode: null,
-      problem: `${new URL(options.apiBase).origin} gives no valid answer (${reasonOf(error)})`,
-      advice: 'let this machine connect to it: DNS, firewall, outbound proxy',
+      problem: `${new URL(options.apiBase).origin} gives no valid answer (${reason})`,
+      advice: isOfProxy
+        ? 'check wechat.proxy: host, port, user and password'
+        : 'let this machine connect to it: DNS, firewall, outbound proxy (wechat.proxy)',
       clockOffsetMs: null
     }
   }
@@ -71,20 +75,27 @@ function judge({ errcode, hint, refusedAddress }: AppProbe): ProbeVerdict {
 /** Calls stable_token once, which returns the token in force and leaves it valid for others.
  *  Throws when the answer cannot be read. */
 async function probeApp(
-  { apiBase, timeoutMs, now, lookup }: ProbeOptions,
+  { timeoutMs, now, ...options }: ProbeOptions,
   app: { readonly appId: string; readonly secret: string }
 ): Promise<AppProbe> {
-  const dispatcher = new Agent({ connect: { timeout: timeoutMs, ...(lookup ? { lookup } : {}) } })
+  const connectTimeoutMs = Math.max(100, Math.floor(timeoutMs * 0.4))
+  const bases = createBases({ ...options, connectTimeoutMs, log: { warn() {} }, pool: {} })
   const signal = AbortSignal.timeout(timeoutMs)
+  const isUnsent = (error: unknown) => error instanceof ConnectFailure
   try {
     const sentAt = now()
-    const { headers, body } = await request(`${apiBase.replace(/\/+$/, '')}/cgi-bin/stable_token`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'user-agent': 'wxgate' },
-      body: JSON.stringify({ grant_type: 'client_credential', appid: app.appId, secret: app.secret }),
-      dispatcher,
-      signal
-    })
+    const { headers, body } = await bases.reach(
+      ({ pool, path }) =>
+        pool.request({
+          path: `${path}/cgi-bin/stable_token`,
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'user-agent': 'wxgate' },
+          body: JSON.stringify({ grant_type: 'client_credential', appid: app.appId, secret: app.secret }),
+          signal
+        }),
+      isUnsent,
+      performance.now() + timeoutMs
+    )
     const receivedAt = now()
     const answer = (await body.json()) as WeChatAnswer
     const errcode = typeof answer.access_token === 'string' ? 0 : readErrcode(answer) || Number.NaN
@@ -95,7 +106,7 @@ async function probeApp(
       clockOffsetMs: offset(headers.date, sentAt, receivedAt)
     }
   } finally {
-    await dispatcher.destroy()
+    await bases.close()
   }
 }
 

@@ -1,5 +1,6 @@
 /** One request to a server of WeChat, sent at most once, with one deadline for all of it. */
 import type { Dispatcher } from 'undici'
+import { codeOf } from './connector.ts'
 
 export interface SentAnswer {
   readonly status: number
@@ -29,6 +30,11 @@ export class TransportFailure extends Error {
     this.reason = reason
     this.wasSent = wasSent
   }
+}
+
+/** True when no byte was written and time is left for another connection. */
+export function isUnsent(error: unknown): boolean {
+  return error instanceof TransportFailure && !error.wasSent && error.reason !== 'timeout'
 }
 
 /** Rejects with a TransportFailure, at the deadline at the latest. */
@@ -81,13 +87,8 @@ export function sendOnce(
         resolve({ ...head, body: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks) })
       },
       onResponseError(_controller, error) {
-        fail(systemCode(error))
+        fail(codeOf(error))
       }
     })
   })
-}
-
-function systemCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'connection failed'
 }

@@ -1,16 +1,16 @@
 /** One exchange with api.weixin.qq.com: a connection pool, one deadline for all of it, and a
  *  body read as text. */
 import type { LookupFunction } from 'node:net'
-import { type Dispatcher, Pool } from 'undici'
+import type { Dispatcher, Pool } from 'undici'
 import { ApiError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { sendOnce, TransportFailure } from './send-once.ts'
+import { type Base, createBases, type WeChatAddress } from './bases.ts'
+import { isUnsent, sendOnce, TransportFailure } from './send-once.ts'
 
 const BODY_CAP = 64 * 1024
 const CONNECTIONS = 128
 /** Further calls are refused at once: while WeChat hangs, a queue would only delay the failure. */
 const MAX_IN_FLIGHT = 1024
-const RETRY_PAUSE = 50
 
 /** A call of the WeChat API. Query and body may hold credentials; only path and method may be
  *  logged. */
@@ -38,40 +38,30 @@ export interface Transport {
   close(): Promise<void>
 }
 
-export function createTransport(options: {
-  readonly apiBase: string
+export interface TransportOptions extends WeChatAddress {
   readonly timeout: number
   readonly lookup: LookupFunction
   readonly log: Log
-}): Transport {
-  const { timeout, lookup, log } = options
-  const url = new URL(options.apiBase)
-  const basePath = url.pathname.replace(/\/+$/, '')
-  const pool = new Pool(url.origin, {
-    connections: CONNECTIONS,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
+}
+
+export function createTransport(options: TransportOptions): Transport {
+  const { timeout, log } = options
+  const bases = createBases({
+    ...options,
     // Leaves room for the second try inside the deadline.
-    connect: { timeout: Math.max(100, Math.floor(timeout * 0.4)), lookup }
+    connectTimeoutMs: Math.max(100, Math.floor(timeout * 0.4)),
+    pool: { connections: CONNECTIONS, headersTimeout: 0, bodyTimeout: 0 }
   })
   let inFlight = 0
 
-  async function exchange(call: WeChatCall, deadline: number): Promise<WeChatAnswer> {
-    const request = toRequest(call, basePath)
-    try {
-      return parse(await send(pool, request, deadline))
-    } catch (error) {
-      // Once a byte was written, the login code may be spent.
-      if (!(error instanceof TransportFailure) || error.wasSent || error.reason === 'timeout') throw error
-      if (performance.now() + 2 * RETRY_PAUSE >= deadline) throw error
-      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE))
-      return parse(await send(pool, request, deadline))
-    }
-  }
+  const isUnsent = (error: unknown) => error instanceof TransportFailure && !error.wasSent && error.reason !== 'timeout'
+
+  // Once a byte was written, the login code may be spent.
+  const exchange = (call: WeChatCall, deadline: number): Promise<WeChatAnswer> =>
+    bases.reach(async (base) => parse(await send(base.pool, toRequest(call, base), deadline)), isUnsent, deadline)
 
   return {
-    base: url.origin + basePath,
+    base: bases.name,
     deadline: () => performance.now() + timeout,
 
     async call(call, deadline) {
@@ -90,9 +80,7 @@ export function createTransport(options: {
       }
     },
 
-    async close() {
-      await pool.destroy()
-    }
+    close: () => bases.close()
   }
 }
 
@@ -101,10 +89,10 @@ export function unavailable(cause?: TransportFailure): ApiError {
   return new ApiError('wechat_unavailable', 'WeChat gave no valid answer. Try again.', cause ? { cause } : {})
 }
 
-function toRequest(call: WeChatCall, basePath: string): Dispatcher.DispatchOptions {
+function toRequest(call: WeChatCall, base: Base): Dispatcher.DispatchOptions {
   const query = new URLSearchParams(call.query).toString()
   const headers = { accept: 'application/json', 'user-agent': 'wxgate' }
-  const path = `${basePath}${call.path}${query === '' ? '' : `?${query}`}`
+  const path = `${base.path}${call.path}${query === '' ? '' : `?${query}`}`
   if (call.body === undefined) return { method: call.method, path, headers }
   return {
     method: call.method,

@@ -1,12 +1,13 @@
 /** Calls of the pay API: each is signed by the merchant. */
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
-import { type Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Clock } from '../../../clock.ts'
 import { ApiError } from '../../../errors.ts'
 import type { Log } from '../../../telemetry/log.ts'
 import type { PayCall, PayMerchant } from '../../port.ts'
-import { type SentAnswer, sendOnce, TransportFailure } from '../send-once.ts'
+import { createBases, type WeChatAddress } from '../bases.ts'
+import { isUnsent, type SentAnswer, sendOnce, TransportFailure } from '../send-once.ts'
 import { authorization, requestText, type Stamp, signText } from './signing.ts'
 
 const CONNECTIONS = 128
@@ -14,14 +15,13 @@ const CONNECTIONS = 128
  *  failure. */
 const MAX_IN_FLIGHT = 1024
 const MAX_ANSWER_BYTES = 1024 * 1024
-const RETRY_PAUSE_MS = 50
 
-export interface PayApiOptions {
+export interface PayApiOptions extends Pick<WeChatAddress, 'proxy'> {
   /** A URL; its path is put in front of every call. */
   readonly payBase: string
   /** Milliseconds for a whole call, from connecting to the last byte. */
   readonly timeout: number
-  /** Resolves the name of `payBase`. */
+  /** Resolves the name of `payBase` or of the proxy. */
   readonly lookup: LookupFunction
   readonly clock: Pick<Clock, 'now'>
   readonly log: Pick<Log, 'warn'>
@@ -38,16 +38,17 @@ export interface PayApi {
   close(): Promise<void>
 }
 
-export function createPayApi({ payBase, timeout, lookup, clock, log }: PayApiOptions): PayApi {
-  const url = new URL(payBase)
-  const basePath = url.pathname.replace(/\/+$/, '')
-  const pool = new Pool(url.origin, {
-    connections: CONNECTIONS,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
+export function createPayApi({ payBase, proxy, timeout, lookup, clock, log }: PayApiOptions): PayApi {
+  const basePath = new URL(payBase).pathname.replace(/\/+$/, '')
+  const bases = createBases({
+    apiBase: payBase,
+    fallbackBase: null,
+    proxy,
+    lookup,
+    log,
     // Leaves room for the second try inside the deadline.
-    connect: { timeout: Math.max(100, Math.floor(timeout * 0.4)), lookup }
+    connectTimeoutMs: Math.max(100, Math.floor(timeout * 0.4)),
+    pool: { connections: CONNECTIONS, headersTimeout: 0, bodyTimeout: 0 }
   })
   const keys = new WeakMap<PayMerchant, KeyObject>()
   let inFlight = 0
@@ -67,17 +68,10 @@ export function createPayApi({ payBase, timeout, lookup, clock, log }: PayApiOpt
     nonce: randomBytes(16).toString('hex').toUpperCase()
   })
 
-  async function send(request: Dispatcher.DispatchOptions): Promise<SentAnswer> {
+  function send(request: Dispatcher.DispatchOptions): Promise<SentAnswer> {
     const limits = { deadline: performance.now() + timeout, maxBytes: MAX_ANSWER_BYTES }
-    try {
-      return await sendOnce(pool, request, limits)
-    } catch (error) {
-      // Once a byte was written, the call may have taken effect.
-      if (!(error instanceof TransportFailure) || error.wasSent || error.reason === 'timeout') throw error
-      if (performance.now() + 2 * RETRY_PAUSE_MS >= limits.deadline) throw error
-      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS))
-      return sendOnce(pool, request, limits)
-    }
+    // Once a byte was written, the call may have taken effect.
+    return bases.reach(({ pool }) => sendOnce(pool, request, limits), isUnsent, limits.deadline)
   }
 
   return {
@@ -111,7 +105,7 @@ export function createPayApi({ payBase, timeout, lookup, clock, log }: PayApiOpt
       }
     },
 
-    close: () => pool.destroy()
+    close: () => bases.close()
   }
 }
 

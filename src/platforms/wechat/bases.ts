@@ -1,0 +1,86 @@
+/** The addresses of WeChat's API: the main one, and a fallback for the time in which no
+ *  connection to the main one opens. */
+import type { LookupFunction } from 'node:net'
+import { Pool } from 'undici'
+import type { Log } from '../../telemetry/log.ts'
+import { createConnector } from './connector.ts'
+
+/** Time in which calls go to the fallback first (milliseconds). */
+const AVOID_MS = 10_000
+const RETRY_PAUSE_MS = 50
+
+/** Where WeChat's API is and how it is reached. */
+export interface WeChatAddress {
+  /** A URL; its path is put in front of every call. */
+  readonly apiBase: string
+  readonly fallbackBase: string | null
+  /** URL of the outbound proxy, with its credentials. */
+  readonly proxy: string | null
+}
+
+export interface Base {
+  readonly pool: Pool
+  /** In front of every path; without a slash at its end. */
+  readonly path: string
+}
+
+export interface Bases {
+  /** Origin and path of the main base, which tells the records of several API bases apart. */
+  readonly name: string
+  /** Runs `send` at the base in use. When it fails before anything was sent, runs it once more:
+   *  at the other base or, without one, at the same after a pause.
+   *  @param deadline On the clock of `performance.now()`. No second run starts after it. */
+  reach<T>(send: (base: Base) => Promise<T>, isUnsent: (error: unknown) => boolean, deadline: number): Promise<T>
+  close(): Promise<void>
+}
+
+export interface BasesOptions extends WeChatAddress {
+  readonly connectTimeoutMs: number
+  /** Default: the resolver of the system. */
+  readonly lookup?: LookupFunction
+  readonly log: Pick<Log, 'warn'>
+  readonly pool: Pick<Pool.Options, 'connections' | 'headersTimeout' | 'bodyTimeout'>
+}
+
+export function createBases(options: BasesOptions): Bases {
+  const { proxy, connectTimeoutMs: timeoutMs, lookup, log } = options
+  const connector = createConnector({ proxy, timeoutMs, ...(lookup ? { lookup } : {}) })
+  const { connect } = connector
+  const open = (text: string): Base & { readonly name: string } => {
+    const url = new URL(text)
+    const path = url.pathname.replace(/\/+$/, '')
+    return { pool: new Pool(url.origin, { ...options.pool, pipelining: 1, connect }), path, name: url.origin + path }
+  }
+  const main = open(options.apiBase)
+  const fallback = options.fallbackBase === null ? main : open(options.fallbackBase)
+  let avoidMainUntil = 0
+
+  function onUnreachable(base: Base): void {
+    if (base !== main || fallback === main) return
+    if (performance.now() >= avoidMainUntil) {
+      log.warn({ event: 'wechat_fallback', base: fallback.name }, 'WeChat cannot be reached; calls go to the fallback')
+    }
+    avoidMainUntil = performance.now() + AVOID_MS
+  }
+
+  return {
+    name: main.name,
+
+    async reach(send, isUnsent, deadline) {
+      const [first, second] = performance.now() < avoidMainUntil ? [fallback, main] : [main, fallback]
+      try {
+        return await send(first)
+      } catch (error) {
+        if (!isUnsent(error)) throw error
+        onUnreachable(first)
+        if (performance.now() + 2 * RETRY_PAUSE_MS >= deadline) throw error
+      }
+      if (first === second) await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS))
+      return send(second)
+    },
+
+    async close() {
+      await Promise.allSettled([main.pool.destroy(), fallback.pool.destroy(), connector.close()])
+    }
+  }
+}
