@@ -33,6 +33,33 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     text: configText({}, 'store: sqlite:./x.db\nsessions: { waitReplicas: 1 }'),
     says: [/sessions\.waitReplicas: needs a store in Redis/]
   },
+  ...[
+    'https://10.0.0.9:3128',
+    'socks5://10.0.0.9',
+    '10.0.0.9:3128',
+    'http://10.0.0.9:3128/path',
+    'http://user:pa/ss@10.0.0.9:3128',
+    'http://user:pa%ss@10.0.0.9:3128',
+    'http://us%3Aer:pass@10.0.0.9:3128'
+  ].map((proxy) => ({
+    title: `the proxy ${proxy}`,
+    text: configText({}, `wechat: { proxy: "${proxy}" }`),
+    says: [
+      /^gateway\.yaml:\d+:\d+ wechat\.proxy: (?:must be an http URL without a path|has a (?:%|colon)).*(?<!pa.?ss)$/
+    ]
+  })),
+  ...['sandbox', 'api2.weixin.qq.com', 'https://user@api2.weixin.qq.com', 'https://api2.weixin.qq.com?a'].map(
+    (base) => ({
+      title: `the fallback ${base}`,
+      text: configText({}, `wechat: { fallbackBase: "${base}" }`),
+      says: [/wechat\.fallbackBase: must be/]
+    })
+  ),
+  {
+    title: 'a limit of calls without a window',
+    text: configText({ apps: '[{ appid: wx1234, secret: a, wxapiLimit: { rateLimit: { max: 1 } } }]' }),
+    says: [/apps\[0\]\.wxapiLimit\.rateLimit.*window/]
+  },
   {
     title: 'an invalid appid',
     text: configText({ apps: '[{ appid: gh_123456, secret: a }]' }),

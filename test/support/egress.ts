@@ -20,7 +20,7 @@ export async function build(t: Teardown, options: TestGatewayOptions = {}) {
   return buildTestGateway(t, (await startUpstream(t)).url, { ...options, config: { apps: APPS, ...options.config } })
 }
 
-export function call(gateway: TestGateway, path: string, init: RequestInit = {}, appid = APPID) {
+export function call(gateway: TestGateway, path: string, init: RequestInit & { token?: string } = {}, appid = APPID) {
   return gateway.service(`/wxapi/${appid}${path}`, { token: SERVICE_TOKEN, ...init })
 }
 
