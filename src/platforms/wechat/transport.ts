@@ -54,8 +54,6 @@ export function createTransport(options: TransportOptions): Transport {
   })
   let inFlight = 0
 
-  const isUnsent = (error: unknown) => error instanceof TransportFailure && !error.wasSent && error.reason !== 'timeout'
-
   // Once a byte was written, the login code may be spent.
   const exchange = (call: WeChatCall, deadline: number): Promise<WeChatAnswer> =>
     bases.reach(async (base) => parse(await send(base.pool, toRequest(call, base), deadline)), isUnsent, deadline)
