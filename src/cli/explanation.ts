@@ -203,6 +203,7 @@ function authOf(
       `with a token that is accepted ${route.upstream} gets ${method} ${upstreamPath(route, target)}, and ${name} with it`
     )
   }
+  if (route?.channel) notes.push('the request has to be encrypted (channel)')
   if (headers.authorization !== undefined && route?.auth === 'public') notes.push('the token is not looked at')
   else if (headers.authorization !== undefined && !isSecretKnown)
     notes.push('the gateway has not made its secret yet, so no token can be valid')

@@ -132,17 +132,18 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   }
 }
 
-type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData' | 'waferKeys'> & {
+type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData' | 'channelKeys' | 'waferKeys'> & {
   keyRing: KeyRing
   upstreams: Upstreams
 }
 
 function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
-  const { clock, revocations, live, lifecycle, unverified, guard } = shared
-  const { keyRing, authenticator, upstreams, openData, waferKeys } = needs
+  const { clock, revocations, live, lifecycle, unverified, guard, heldBodies } = shared
+  const { keyRing, authenticator, upstreams, openData, channelKeys, waferKeys } = needs
   const { routes } = config
   const { bodyIdleTimeout } = config.server.limits
-  return borrow('proxy', [keyRing, authenticator, upstreams, openData, waferKeys, routes, bodyIdleTimeout], () =>
+  const identity = [authenticator, openData, channelKeys, waferKeys]
+  return borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout], () =>
     createProxy({
       clock,
       routes,
@@ -154,6 +155,8 @@ function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower
       upstreamOf: (name) => upstreams.get(name),
       lifecycle,
       openData,
+      channelKeys,
+      heldBodies,
       waferKeys,
       unverified,
       limiterOf: (route) => limiterOf(route, shared),

@@ -3,6 +3,7 @@ import type { GatewayConfig } from '../config/config.ts'
 import type { KeyRing } from '../crypto/key-ring.ts'
 import { createSealer } from '../crypto/sealer.ts'
 import { createAuthenticator } from '../identity/authenticator.ts'
+import { createChannelKeys } from '../identity/channel-keys.ts'
 import { createSessionEnding } from '../identity/end-session.ts'
 import { createOpenDataReader } from '../identity/open-data-reader.ts'
 import { createRecordKeys } from '../identity/record-keys.ts'
@@ -54,6 +55,18 @@ export async function borrowIdentity(
   const openData = await borrow('open-data', [sessionKeys, platforms], () =>
     createOpenDataReader({ sessionKeys, openDataOf: (appId) => platforms.require(appId, 'openData'), clock })
   )
+  const appsById = new Map(config.apps.map((app) => [app.appId, app]))
+  const channelKeys = await borrow('channel-keys', [records, keys, sessionKeys, platforms, config.apps], () =>
+    createChannelKeys({
+      store,
+      sealer: records,
+      clock,
+      keys,
+      sessionKeys,
+      findApp: (appId) => appsById.get(appId),
+      channelOf: (appId) => platforms.require(appId, 'channel')
+    })
+  )
   const users = await borrow('users', [records, keys], () => createUsers({ store, sealer: records, clock, keys }))
   const sessions = await borrow('sessions', [refreshTtl, refreshMaxTtl, repeatWindow], () =>
     createSessions({ store, clock, refreshTtl, refreshMaxTtl, repeatWindow })
@@ -73,6 +86,7 @@ export async function borrowIdentity(
     authenticator,
     sessionKeys,
     openData,
+    channelKeys,
     users,
     sessions,
     grants,

@@ -19,6 +19,8 @@ export interface RecordKeys {
   user(appId: string, openId: string): RecordKey
   sessionKey(appId: string, openId: string): RecordKey
   union(appId: string, unionId: string): RecordKey
+  /** Keys of the encrypted channel. */
+  channel(appId: string, openId: string): string
   /** Accounts of a user id. */
   accounts(userId: string): string
 }
@@ -38,6 +40,7 @@ export function createRecordKeys(platformOf: (appId: string) => KeyedPlatform): 
       const { unionScope, ownsFormerKeys } = platformOf(appId)
       return { key: `union:${unionScope}:${unionId}`, former: ownsFormerKeys ? `union:${unionId}` : null }
     },
+    channel: (appId, openId) => `channel:${platformOf(appId).name}:${appId}:${openId}`,
     accounts: (userId) => `accounts:${userId}`
   }
 }

@@ -24,6 +24,7 @@ export interface Capabilities {
   readonly egress?: EgressCapability
   readonly push?: PushCapability
   readonly pay?: PayCapability
+  readonly channel?: ChannelCapability
 }
 
 export interface PlatformApp {
@@ -247,4 +248,19 @@ export interface PayCapability {
     headers: Readonly<Record<string, string | string[] | undefined>>,
     body: Buffer
   ): Promise<PayNotice | string>
+}
+
+/** One version of a user's key. */
+export interface ChannelKey {
+  readonly version: number
+  /** 16 bytes in base64. */
+  readonly key: string
+  /** Milliseconds since the epoch. A key that has expired still opens what was sent before. */
+  readonly expiresAt: number
+}
+
+export interface ChannelCapability {
+  /** The newest keys of the user, at least one. The phone gets the same ones from the platform. Throws
+   *  session_key_stale when the platform no longer accepts the session_key. */
+  userKeys(app: PlatformApp, openId: string, sessionKey: string): Promise<readonly ChannelKey[]>
 }

@@ -1,6 +1,5 @@
 /** One proxied request: dispatched to a target, its response written to the client as it
  *  arrives. */
-import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
@@ -14,6 +13,12 @@ import { createOpenBody } from './event-stream.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import type { OpenBody } from './open-body.ts'
 import { buildResponseHead } from './response-head.ts'
+import {
+  type AnswerTransform,
+  type ForwardedBody,
+  type TransformedExchange,
+  UNCHANGED_BODIES
+} from './transforms/transform.ts'
 
 /** RFC 8297. */
 const EARLY_HINTS = 103
@@ -32,7 +37,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
   #firstChunk: Buffer | null = null
   #isOver = false
   #body: RequestBody | null = null
-  #ownBody: Buffer | Readable | null = null
+  #ownBody: ForwardedBody | null = null
+  #answer: AnswerTransform | null = null
   /** Null until the response continues after its first bytes. */
   #open: OpenBody | null = null
   /** Limits the time of the upstream after an interim response. */
@@ -45,11 +51,15 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
     req.underWay = this
   }
 
-  /** @param body Sent in place of the client's. */
-  start(body: Buffer | Readable | null = null): void {
+  /** Without transformed bodies the client's and the upstream's stream through. */
+  start({ body, answer }: TransformedExchange = UNCHANGED_BODIES): void {
     this.#ownBody ??= body
+    this.#answer ??= answer
     // The client may have disconnected during an asynchronous step before.
-    if (this.#isOver) return
+    if (this.#isOver) {
+      this.#answer?.release()
+      return
+    }
     const target = this.#lease.next()
     if (target === null) this.#lease.wait(this)
     else this.onTarget(target)
@@ -63,7 +73,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
     const { head, req, request, route } = this.#options
     this.#wasSent = false
     request.record.attempted(target.host)
-    if (head.hasBody && this.#ownBody === null) this.#body = new RequestBody(req, route.plan.bodyLimits)
+    if (head.hasBody && this.#ownBody === null && this.#answer === null)
+      this.#body = new RequestBody(req, route.plan.bodyLimits)
     target.pool.dispatch(
       {
         path: head.path,
@@ -72,7 +83,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
         body: this.#ownBody ?? this.#body,
         headersTimeout: route.plan.responseTimeoutMs
       },
-      this
+      this.#answer === null ? this : this.#answer.wrap(this)
     )
   }
 
@@ -172,6 +183,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
 
   onClientClose(): void {
     this.#close()
+    this.#answer?.release()
     if (this.#isOver || this.#options.client.isFinished) return
     this.#isOver = true
     this.#lease.stopWaiting()

@@ -13,8 +13,8 @@ export interface RoutePlan {
   readonly bodyLimits: BodyLimits
   /** Null for a route without a limit. */
   readonly limiter: RateLimiter | null
-  /** Null: request bodies stream through unchanged. */
-  readonly requestBody: BodyTransform | null
+  /** Null: bodies stream through unchanged. */
+  readonly bodies: BodyTransform | null
   /** Identity headers of a principal on this route, kept as long as its token. */
   readonly identities: WeakMap<Principal, readonly string[]>
 }

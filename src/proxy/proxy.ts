@@ -6,6 +6,7 @@ import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { NodeClientResponse } from '../http/answer/client-response.ts'
 import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
+import type { ByteBudget } from '../http/body/byte-budget.ts'
 import type { Guard } from '../http/guard.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
@@ -14,6 +15,7 @@ import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
 import { CLIENT_LEFT, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { ChannelKeys } from '../identity/channel-keys.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
@@ -25,11 +27,15 @@ import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { PlannedRoute } from './plan.ts'
+import { createChannelTransform } from './transforms/channel.ts'
 import { createOpenDataTransform } from './transforms/open-data.ts'
+import type { BodyTransform } from './transforms/transform.ts'
 import { createUpstreamHead, type UpstreamHead } from './upstream-head.ts'
 import { joinWebSocket } from './websocket.ts'
 
 const LOOP = new ApiError('loop_detected', 'The target of this route leads back to this gateway.')
+
+const NO_WEBSOCKET = new ApiError('channel_invalid', 'A route with an encrypted channel takes no WebSocket.')
 
 export interface ReverseProxy {
   handle(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
@@ -53,6 +59,9 @@ export interface ProxyDeps {
   readonly upstreamOf: (name: string) => Upstream
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly openData: Pick<OpenDataReader, 'decrypt'>
+  readonly channelKeys: ChannelKeys
+  /** Room for the bodies that channel routes hold. */
+  readonly heldBodies: ByteBudget
   readonly waferKeys: Pick<WaferKeys, 'headers'>
   readonly unverified: UnverifiedQueue
   /** Null for a route without a limit. */
@@ -63,10 +72,16 @@ export interface ProxyDeps {
 export function createProxy(deps: ProxyDeps): ReverseProxy {
   const { clock, loopId, authenticator, revocations, waferKeys, live, lifecycle, unverified, guard } = deps
   const openDataTransform = createOpenDataTransform(deps.openData)
+  const channelTransform = createChannelTransform(deps)
   const authorize = createAuthorize(deps.routes.map(plan), authenticator)
   const buildHead = createUpstreamHead({ revocations, waferKeys, loopId })
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
+
+  function bodiesOf(route: RouteConfig): BodyTransform | null {
+    if (route.channel) return channelTransform
+    return route.openData ? openDataTransform : null
+  }
 
   function plan(route: RouteConfig): PlannedRoute {
     const upstream = deps.upstreamOf(route.upstream)
@@ -77,7 +92,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         responseTimeoutMs: route.timeout ?? upstream.config.timeouts.response,
         bodyLimits: { limit: route.bodyLimit, idle: deps.bodyIdleTimeout },
         limiter: deps.limiterOf(route),
-        requestBody: route.openData ? openDataTransform : null,
+        bodies: bodiesOf(route),
         identities: new WeakMap()
       }
     }
@@ -117,8 +132,8 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       live,
       balanceKey
     })
-    const { limiter, requestBody } = route.plan
-    if (limiter === null && (requestBody === null || !head.hasBody)) exchange.start()
+    const { limiter, bodies } = route.plan
+    if (limiter === null && !isTransformed(bodies, head)) exchange.start()
     else prepare(exchange, request, { route, principal, head }, req).catch((error: unknown) => guard.failed(res, error))
   }
 
@@ -129,13 +144,15 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
     { route, principal, head }: { route: PlannedRoute; principal: Principal | null; head: UpstreamHead },
     req: GatewayRequest
   ): Promise<void> {
-    const { limiter, requestBody, bodyLimits: limits } = route.plan
+    const { limiter, bodies, bodyLimits: limits, upstream } = route.plan
     try {
       await limiter?.hit(limitKey(route, request, principal))
-      if (requestBody === null || !head.hasBody) return exchange.start()
-      const { headers } = request
-      const body = await requestBody.apply(req, { principal, headers, limits, upstreamHeaders: head.headers })
-      exchange.start(body)
+      if (!isTransformed(bodies, head)) return exchange.start()
+      const { method, target, headers } = request
+      const { hasBody, headers: upstreamHeaders } = head
+      const idleMs = upstream.config.timeouts.idle
+      const transformed = { req, method, target, hasBody, principal, headers, limits, idleMs, upstreamHeaders }
+      exchange.start(await bodies.apply(transformed))
     } catch (error) {
       exchange.refuse(guard.toApiError(error, request.record))
     }
@@ -177,6 +194,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         const decision = decide(request)
         if (decision.error !== null) return refuse(decision.error)
         const { route, principal } = decision
+        if (route.channel) return refuse(NO_WEBSOCKET)
         const { limiter } = route.plan
         const { path, headers } = buildHead(request, route, principal)
         await limiter?.hit(limitKey(route, request, principal))
@@ -209,4 +227,8 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
 function limitKey(route: RouteConfig, { record }: AdmittedRequest, principal: Principal | null): string {
   const isByUser = route.rateLimit?.by === 'user' && principal !== null
   return isByUser ? `${principal.appId}:${principal.openId}` : networkKey(record.clientAddress)
+}
+
+function isTransformed(bodies: BodyTransform | null, { hasBody }: UpstreamHead): bodies is BodyTransform {
+  return bodies !== null && (hasBody || !bodies.needsBody)
 }

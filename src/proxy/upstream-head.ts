@@ -18,7 +18,7 @@ export interface UpstreamHead {
 }
 
 /** The part of a route that its upstream heads depend on. */
-type HeadRoute = Omit<PlannedRoute, 'plan'> & { readonly plan: Pick<RoutePlan, 'requestBody' | 'identities'> }
+type HeadRoute = Omit<PlannedRoute, 'plan'> & { readonly plan: Pick<RoutePlan, 'bodies' | 'identities'> }
 
 export type BuildUpstreamHead = (
   request: AdmittedRequest,
@@ -65,7 +65,7 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
     const { loop } = headers
     upstream.push('CDN-Loop', loop === undefined ? loopId : `${loop}, ${loopId}`)
     // A transformed body gets its own length.
-    if (hasBody && bodyLength > 0 && route.plan.requestBody === null) {
+    if (hasBody && bodyLength > 0 && route.plan.bodies === null) {
       upstream.push('content-length', String(bodyLength))
     }
     if (principal !== null) {

@@ -9,11 +9,13 @@ import { FAULT_WORDS, type FaultPlan, parseFault } from './faults.ts'
 import { encryptOpenData } from './open-data.ts'
 import type { People } from './people.ts'
 import { type SandboxRequest, text } from './request.ts'
+import type { UserKeys } from './user-keys.ts'
 import { phoneInfo } from './wechat-endpoints.ts'
 
 export interface ControlledWorld {
   readonly people: People
   readonly codes: Codes
+  readonly userKeys: UserKeys
   readonly accessTokens: AccessTokenOffice
   readonly faults: FaultPlan
   readonly calls: CallLog
@@ -41,6 +43,7 @@ export function createControlEndpoints(world: ControlledWorld): (request: Sandbo
     'POST /sandbox/phone-codes': (fields) => mintPhoneCode(world, fields),
     'POST /sandbox/open-data': (fields) => openData(world, fields),
     'POST /sandbox/session-keys': (fields) => changeSessionKey(world, fields),
+    'POST /sandbox/user-keys': (fields) => latestUserKey(world, fields),
     'POST /sandbox/users': (fields) => changeUser(world, fields),
     'POST /sandbox/access-tokens': (fields) => changeAccessTokens(world, fields),
     'POST /sandbox/clock': (fields) => advance(world, fields),
@@ -153,6 +156,20 @@ function changeSessionKey(world: ControlledWorld, fields: Fields): Answer {
   else if (fields.action === 'rotate') world.people.rotateSessionKey(appId, openId)
   else return wrong('action must be expire or rotate')
   return control(200, { ok: true })
+}
+
+/** The answer of wx.getUserCryptoManager().getLatestUserKey, which the phone gets from WeChat. */
+function latestUserKey(world: ControlledWorld, fields: Fields): Answer {
+  const { people, userKeys } = world
+  const appId = text(fields, 'appid')
+  const name = userOf(world, fields)
+  if (appId === '' || name === null) return wrong('appid and user (or openid) are needed')
+  const { openId } = people.person(appId, name)
+  if (fields.roll === true) userKeys.roll(appId, openId)
+  const [key] = userKeys.list(appId, openId)
+  if (!key) return wrong('the user has no key')
+  const { encryptKey, iv, version } = key
+  return control(200, { encryptKey, iv, version, expireTime: Math.floor(world.now() / 1000) + userKeys.expiresIn(key) })
 }
 
 function changeUser(world: ControlledWorld, fields: Fields): Answer {

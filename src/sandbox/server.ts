@@ -11,6 +11,7 @@ import { deliver } from './delivery.ts'
 import { createFaultPlan, type Fault, isShape, type PlannedFault } from './faults.ts'
 import { createPeople } from './people.ts'
 import { readRequest, type SandboxRequest, text } from './request.ts'
+import { createUserKeys } from './user-keys.ts'
 import { createWeChatEndpoints } from './wechat-endpoints.ts'
 
 export interface SandboxLog {
@@ -141,12 +142,14 @@ function createState(clock: Clock): ControlledWorld {
   const people = createPeople()
   const codes = createCodes(ahead)
   const accessTokens = createAccessTokenOffice(ahead)
+  const userKeys = createUserKeys(ahead)
   const faults = createFaultPlan()
   const calls = createCallLog()
   return {
     people,
     codes,
     accessTokens,
+    userKeys,
     faults,
     calls,
     now: ahead.now,
@@ -155,7 +158,7 @@ function createState(clock: Clock): ControlledWorld {
     },
     reset() {
       offset = 0
-      for (const part of [people, codes, accessTokens, faults, calls]) part.clear()
+      for (const part of [people, codes, accessTokens, userKeys, faults, calls]) part.clear()
     }
   }
 }

@@ -5,10 +5,12 @@ import { type Answer, image, refuse, succeed } from './answers.ts'
 import type { Codes, PhoneFields } from './codes.ts'
 import { type People, type Person, phoneNumberOf } from './people.ts'
 import { type SandboxRequest, text } from './request.ts'
+import type { UserKeys } from './user-keys.ts'
 
 export interface WeChatWorld {
   readonly people: People
   readonly codes: Codes
+  readonly userKeys: UserKeys
   readonly accessTokens: AccessTokenOffice
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -33,9 +35,11 @@ export function createWeChatEndpoints(world: WeChatWorld): Endpoint {
     '/cgi-bin/token': ['GET', (request) => plainToken(world, request)],
     '/cgi-bin/stable_token': ['POST', (request) => stableToken(world, request)]
   }
-  const withToken: Readonly<Record<string, readonly ['GET' | 'POST', AppEndpoint]>> = {
+  const withToken: Readonly<Record<string, readonly ['GET' | 'POST' | 'either', AppEndpoint]>> = {
     '/wxa/checksession': ['GET', (request, appId) => checkSession(world, request, appId)],
     '/wxa/resetusersessionkey': ['GET', (request, appId) => resetSessionKey(world, request, appId)],
+    // WeChat's pages disagree on the method.
+    '/wxa/business/getuserencryptkey': ['either', (request, appId) => encryptKeys(world, request, appId)],
     '/wxa/business/getuserphonenumber': ['POST', (request, appId) => phoneNumber(world, request, appId)],
     '/wxa/msg_sec_check': ['POST', (request, appId) => checkText(world, request, appId)],
     '/cgi-bin/message/subscribe/send': ['POST', (request, appId) => sendMessage(world, request, appId)],
@@ -54,6 +58,7 @@ export function createWeChatEndpoints(world: WeChatWorld): Endpoint {
     const [method, endpoint] = Object.hasOwn(withToken, request.path)
       ? (withToken[request.path] ?? [request.method, echo])
       : [request.method, echo]
+    if (method === 'either') return endpoint(request, appId)
     return request.method === method ? endpoint(request, appId) : wrongMethod(method)
   }
 }
@@ -128,6 +133,19 @@ function resetSessionKey(world: WeChatWorld, request: SandboxRequest, appId: str
   if (typeof user === 'number') return refuse(user)
   const sessionKey = world.people.rotateSessionKey(appId, user.openId)
   return succeed({ errcode: 0, errmsg: 'ok', openid: user.openId, session_key: sessionKey })
+}
+
+function encryptKeys(world: WeChatWorld, request: SandboxRequest, appId: string): Answer {
+  const user = signedUser(world, request, appId)
+  if (typeof user === 'number') return refuse(user)
+  const list = world.userKeys.list(appId, user.openId).map((key) => ({
+    encrypt_key: key.encryptKey,
+    iv: key.iv,
+    version: key.version,
+    expire_in: world.userKeys.expiresIn(key),
+    create_time: Math.floor(key.createdAt / 1000)
+  }))
+  return succeed({ errcode: 0, errmsg: 'ok', key_info_list: list })
 }
 
 function phoneNumber(world: WeChatWorld, { json }: SandboxRequest, appId: string): Answer {

@@ -33,6 +33,7 @@ export function route(path: string, settings: Partial<RouteConfig> = {}): RouteC
     allow: NOTHING_ALLOWED,
     caseSensitive: false,
     openData: false,
+    channel: false,
     require: {},
     inject: {},
     ...settings

@@ -34,6 +34,6 @@ export function headersFor(
     observer: { finished() {} }
   })
   const request = { method: 'GET', target: { path: '/', query: '', needs: 0 }, headers, peer, record }
-  const planned = { ...route, plan: { requestBody: null, identities: new WeakMap<Principal, readonly string[]>() } }
+  const planned = { ...route, plan: { bodies: null, identities: new WeakMap<Principal, readonly string[]>() } }
   return build(request, planned, principal).headers
 }

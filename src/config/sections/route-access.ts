@@ -9,6 +9,7 @@ import type { RouteDraft, RoutesDraft } from './routes.ts'
 export function checkRouteAccess(draft: RoutesDraft & LoginDraft, { report }: RuleContext): void {
   for (const [index, route] of entries(draft.routes)) {
     checkEffect(route, ['routes', index], report)
+    checkChannel(route, ['routes', index], report)
     checkClaims(route, ['routes', index], draft, report)
   }
 }
@@ -19,6 +20,7 @@ function checkEffect(route: RouteDraft, path: Path, report: Report): void {
   const isPublic = route.auth === 'public'
   const useless: [string, boolean][] = [
     ['require', Object.keys(route.require ?? {}).length > 0],
+    ['channel', route.channel === true],
     ['apps', isPublic && route.apps !== undefined],
     ['inject', isPublic && Object.keys(route.inject ?? {}).length > 0],
     ['openData', isPublic && route.openData === true],
@@ -28,6 +30,12 @@ function checkEffect(route: RouteDraft, path: Path, report: Report): void {
   for (const [key, isSet] of useless) {
     if (isSet) report.error([...path, key], `cannot work here: ${reason}`, 'use auth: required')
   }
+}
+
+/** Both read the body, and open data travels encrypted anyway. */
+function checkChannel({ channel, openData }: RouteDraft, path: Path, report: Report): void {
+  if (channel !== true || openData !== true) return
+  report.error([...path, 'channel'], 'cannot be combined with openData', 'put the two on routes of their own')
 }
 
 function checkClaims({ require, inject }: RouteDraft, path: Path, { login }: LoginDraft, report: Report): void {

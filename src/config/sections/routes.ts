@@ -97,6 +97,10 @@ const route = mapping('A route. The longest matching path wins.', {
     false
   ),
   openData: flag('Decrypt `encryptedData` and `iv` of a JSON body on the way.', false),
+  channel: flag(
+    "Bodies travel encrypted with the user's own key (用户加密网络通道). Other requests are refused. See docs/channel.md.",
+    false
+  ),
   require: Type.Record(
     Type.String({ pattern: claimPattern }),
     Type.Array(text('An accepted value.'), { description: 'Accepted values.', minItems: 1, uniqueItems: true }),
@@ -213,6 +217,8 @@ export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
     caseSensitive: written.caseSensitive,
     /** Decrypt `encryptedData` and `iv` of a JSON body on the way. */
     openData: written.openData,
+    /** Encrypted bodies only, in both directions. */
+    channel: written.channel,
     /** Claims that a principal must have, each with one of its listed values. */
     require: written.require,
     /** Header name to claim name. */

@@ -4,9 +4,10 @@ import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { LoginExchange, Phone, PlatformApp } from '../port.ts'
+import type { ChannelKey, LoginExchange, Phone, PlatformApp } from '../port.ts'
 import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import type { WeChatAddress } from './bases.ts'
+import { readUserKeys } from './channel.ts'
 import { readErrcode, refusal } from './errcodes.ts'
 import { isSessionKey } from './open-data-cipher.ts'
 import { TransportFailure } from './send-once.ts'
@@ -15,6 +16,8 @@ import { loginStateSignature } from './signatures.ts'
 import { createTransport, unavailable, type WeChatAnswer, type WeChatCall } from './transport.ts'
 
 const ID = /^[A-Za-z0-9_-]{6,128}$/
+/** The call must be a GET. */
+const GET_REQUIRED = 43001
 /** WeChat's codes for a session_key that is not, or no longer, the user's. */
 const NO_LONGER_VALID: ReadonlySet<number> = new Set([87007, 87009])
 
@@ -40,12 +43,15 @@ export interface WeChatClient {
   resetSession(app: PlatformApp, openId: string, sessionKey: string): Promise<string>
   /** POST /wxa/business/getuserphonenumber, bound to the openid. */
   phoneNumber(app: PlatformApp, openId: string, code: string): Promise<Phone>
+  /** /wxa/business/getuserencryptkey. WeChat's pages disagree on the method: POST first, GET when
+   *  WeChat asks for it. */
+  userKeys(app: PlatformApp, openId: string, sessionKey: string): Promise<readonly ChannelKey[]>
   readonly apiTokens: ApiTokens
   close(): Promise<void>
 }
 
 export function createWeChat(options: WeChatOptions): WeChatClient {
-  const { log } = options
+  const { log, clock } = options
   const transport = createTransport(options)
   const apiTokens = createApiTokens({ ...options, transport })
 
@@ -65,11 +71,12 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
     app: PlatformApp,
     path: string,
     openId: string,
-    sessionKey: string
+    sessionKey: string,
+    method: WeChatCall['method'] = 'GET'
   ): Promise<WeChatAnswer> {
     const signature = loginStateSignature(sessionKey, '')
     const query = { openid: openId, signature, sig_method: 'hmac_sha256' }
-    return callWithToken(app, { method: 'GET', path, query })
+    return callWithToken(app, { method, path, query })
   }
 
   return {
@@ -114,6 +121,17 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
       const phone = readPhone(answer.phone_info, app.appId)
       if (!phone) throw malformed(path, 'no phone number')
       return phone
+    },
+
+    async userKeys(app, openId, sessionKey) {
+      const path = '/wxa/business/getuserencryptkey'
+      const posted = await callWithSignature(app, path, openId, sessionKey, 'POST')
+      const isRefused = readErrcode(posted) === GET_REQUIRED
+      const answer = isRefused ? await callWithSignature(app, path, openId, sessionKey) : posted
+      if (readErrcode(answer) !== 0) throw refusal(log, 'session', app.appId, answer)
+      const keys = readUserKeys(answer.key_info_list, clock.now())
+      if (keys === null) throw malformed(path, 'bad key_info_list')
+      return keys
     },
 
     close: () => transport.close()

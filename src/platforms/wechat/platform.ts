@@ -32,6 +32,7 @@ export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {
     sessionKeys: { check: client.checkSession, reset: client.resetSession },
     signatures: { loginState: loginStateSignature, payment: paySignature },
     egress,
+    channel: { userKeys: client.userKeys },
     push: { checkUrl: checkPushUrl, read: readPush, reply: replyToPush },
     pay,
     async close() {

@@ -2,7 +2,6 @@
  *  the backend. Refuses bodies that a lenient parser could read differently, so that no client can
  *  forge `openData`. */
 import { isUtf8 } from 'node:buffer'
-import type { IncomingMessage } from 'node:http'
 import { ApiError } from '../../errors.ts'
 import { readAhead } from '../../http/body/read-ahead.ts'
 import { BODY_TOO_LARGE, RequestBody } from '../../http/body/request-body.ts'
@@ -32,9 +31,11 @@ const DIGESTS = new Set(['content-md5', 'digest', 'content-digest', 'repr-digest
  *  `encryptedData` and `iv` stays unchanged. */
 export function createOpenDataTransform(openData: Pick<OpenDataReader, 'decrypt'>): BodyTransform {
   return {
-    async apply(req, request) {
+    needsBody: true,
+
+    async apply(request) {
       const { upstreamHeaders } = request
-      const body = await readJson(req, request)
+      const body = await readJson(request)
       const replaced = await replaceMembers(body, request, openData)
       if (replaced !== null) {
         removeDigests(upstreamHeaders)
@@ -42,12 +43,12 @@ export function createOpenDataTransform(openData: Pick<OpenDataReader, 'decrypt'
       }
       const sent = replaced ?? body
       upstreamHeaders.push('content-length', String(sent.length))
-      return sent
+      return { body: sent, answer: null }
     }
   }
 }
 
-async function readJson(req: IncomingMessage, { headers, limits }: TransformedRequest): Promise<Buffer> {
+async function readJson({ req, headers, limits }: TransformedRequest): Promise<Buffer> {
   const encoding = headerOf(headers.kept, 'content-encoding')
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw ENCODED
   if (!JSON_TYPE.test(headerOf(headers.kept, 'content-type') ?? '')) throw NOT_JSON

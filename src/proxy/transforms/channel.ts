@@ -1,0 +1,125 @@
+/** Routes with `channel: true`: opens encrypted request bodies and seals the answers. Every request is
+ *  encrypted or refused. */
+import type { Readable } from 'node:stream'
+import type { Clock } from '../../clock.ts'
+import { ApiError } from '../../errors.ts'
+import type { ByteBudget, HeldBytes } from '../../http/body/byte-budget.ts'
+import { RequestBody } from '../../http/body/request-body.ts'
+import type { ChannelKeys } from '../../identity/channel-keys.ts'
+import { type ChannelHeader, openMessage, parseChannelHeader } from './channel-format.ts'
+import { SealedAnswer } from './sealed-answer.ts'
+import type { BodyTransform, TransformedRequest } from './transform.ts'
+
+/** Largest difference between the clocks of sender and gateway (milliseconds). */
+const WINDOW = 5 * 60_000
+/** The body is held encrypted and in clear. */
+const COPIES = 2
+
+const UNENCRYPTED = new ApiError(
+  'channel_invalid',
+  'This route takes encrypted requests only. Send it with { channel: true } of the client.'
+)
+const INVALID = new ApiError(
+  'channel_invalid',
+  'The request could not be decrypted. Seal it again with the newest key.'
+)
+const LATE = new ApiError(
+  'channel_invalid',
+  "The time of the encrypted request is more than 5 minutes off the gateway's."
+)
+const REPLAYED = new ApiError('channel_replayed', 'This encrypted request was received before.')
+const FULL = new ApiError('overloaded', 'Too many encrypted bodies are under way. Try again shortly.', {
+  retryAfter: 1
+})
+
+/** Headers of the client that describe the ciphertext, or ask for a part or another form of the
+ *  answer. */
+const REMOVED = new Set([
+  'wxgate-channel',
+  'content-type',
+  'content-encoding',
+  'accept-encoding',
+  'range',
+  'if-range',
+  'content-md5',
+  'digest',
+  'content-digest',
+  'repr-digest'
+])
+
+export interface ChannelDeps {
+  readonly channelKeys: ChannelKeys
+  readonly heldBodies: ByteBudget
+  readonly clock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'>
+}
+
+export function createChannelTransform({ channelKeys, heldBodies, clock }: ChannelDeps): BodyTransform {
+  async function open(request: TransformedRequest, header: ChannelHeader, held: HeldBytes) {
+    const { req, principal, hasBody, method, target, limits } = request
+    if (principal === null) throw UNENCRYPTED
+    const { appId, openId, userId } = principal
+    if (Math.abs(clock.now() - header.time) > WINDOW) throw LATE
+    const key = await channelKeys.find(appId, openId, header.version)
+    if (key === null) throw INVALID
+    const sealed = hasBody ? await readWhole(new RequestBody(req, limits), held) : Buffer.alloc(0)
+    const place = [method, target.path + target.query, appId, userId]
+    const content = openMessage('request', key, header, place, sealed)
+    if (content === false) throw INVALID
+    // Only the owner of the key gets here, so that nobody fills the store with nonces.
+    if (!(await channelKeys.claim(appId, openId, header.nonce, 2 * WINDOW))) throw REPLAYED
+    return { key, content }
+  }
+
+  return {
+    needsBody: false,
+
+    async apply(request) {
+      const { req, upstreamHeaders, limits, idleMs } = request
+      const header = parseChannelHeader(req.headers['wxgate-channel']?.toString())
+      if (header === null) throw UNENCRYPTED
+      const held = heldBodies.open()
+      try {
+        const { key, content } = await open(request, header, held)
+        removeHeaders(upstreamHeaders)
+        if (content !== null) {
+          if (content.type !== '') upstreamHeaders.push('content-type', content.type)
+          upstreamHeaders.push('content-length', String(content.body.length))
+        }
+        const { version, nonce: requestNonce } = header
+        const isHead = request.method === 'HEAD'
+        const heldAnswer = heldBodies.open()
+        const answer = { key, version, requestNonce, isHead, limit: limits.limit, idleMs, held: heldAnswer, clock }
+        return {
+          body: content === null ? null : content.body,
+          answer: {
+            wrap: (inner) => new SealedAnswer(inner, answer),
+            release() {
+              held.release()
+              heldAnswer.release()
+            }
+          }
+        }
+      } catch (error) {
+        held.release()
+        throw error
+      }
+    }
+  }
+}
+
+async function readWhole(body: Readable, held: HeldBytes): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (!held.hold(COPIES * size)) throw FULL
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function removeHeaders(headers: string[]): void {
+  for (let index = headers.length - 2; index >= 0; index -= 2) {
+    if (REMOVED.has(headers[index]?.toLowerCase() ?? '')) headers.splice(index, 2)
+  }
+}
