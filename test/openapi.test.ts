@@ -266,6 +266,10 @@ test('every answer of the service listener matches its document', async (t) => {
   await expect(404, 'DELETE', '/v1/sessions/{sid}', `/v1/sessions/${claims.sid}`)
   await expect(204, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/${openid}/sessions`)
   await expect(404, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/oNobodyAtAll/sessions`)
+  const dead = '/v1/push/dead'
+  await expect(200, 'GET', dead, dead)
+  await expect(400, 'GET', dead, `${dead}?limit=0`)
+  await expect(404, 'POST', `${dead}/{id}/retry`, `${dead}/push.${APPID}.1/retry`)
   const byId = '/v1/users/{id}'
   await expect(200, 'GET', byId, `/v1/users/${claims.sub}`)
   await expect(404, 'GET', byId, '/v1/users/u_unknown')

@@ -145,7 +145,8 @@ test('the record of a user has the number for holders of the scope', async (t) =
     linked_ids: [],
     phone: null,
     first_login: '2026-11-23T12:00:00.000Z',
-    last_login: '2026-11-23T12:00:00.000Z'
+    last_login: '2026-11-23T12:00:00.000Z',
+    authorization_revoked_at: null
   }
   t.same(await read(), { status: 200, body: anonymous })
   const code = await sandboxPhoneCode(gateway, 'alice')

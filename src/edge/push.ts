@@ -6,7 +6,7 @@ import { ApiError } from '../errors.ts'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Users } from '../identity/users.ts'
-import type { PushCapability, PushMessage, PushQuery, PushReply, PushSettings } from '../platforms/port.ts'
+import type { PushCapability, PushMessage, PushQuery, PushRefusal, PushReply, PushSettings } from '../platforms/port.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type Static, Type } from '../schema.ts'
 import type { Delivered, Delivery } from '../upstream/delivery.ts'
@@ -111,11 +111,13 @@ async function onMessage(
   const target = addressed(deps, request)
   const { push, settings } = target
   const body = typeof request.body === 'string' ? request.body : ''
-  const message = push.read(settings, request.query, body, deps.clock.now())
-  if (message === null) throw UNSIGNED
+  const reading = push.read(settings, request.query, body, deps.clock.now())
+  if (reading.refusal !== null) throw refuse(deps, settings.appId, reading.refusal)
+  const { message } = reading
   // In plain mode the signature does not cover the body: it serves one message.
-  if (!message.isEncrypted && !(await target.delivery.isUnused(message.nonce, message.key))) throw UNSIGNED
-  if (message.revokedOpenId !== null) await onRevoked(deps, settings.appId, message.revokedOpenId)
+  if (!message.isEncrypted && !(await target.delivery.isUnused(message.nonce, message.key)))
+    throw refuse(deps, settings.appId, 'replay')
+  if (message.revokedOpenId !== null) await onRevoked(deps, target, message.key, message.revokedOpenId)
   const delivered = await deliver(deps, target, message, request)
   if (delivered.outcome === 'full') throw FULL
   const answer = replyOf(deps, target, message, delivered)
@@ -131,9 +133,23 @@ function addressed({ platforms, findApp, deliveryOf }: PushDeps, request: Fastif
   return { push, settings: { appId: app.appId, token, encodingAesKey }, delivery }
 }
 
-async function onRevoked({ sessionEnding, log }: PushDeps, appId: string, openId: string): Promise<void> {
-  const isKnown = await sessionEnding.endAllSessions(appId, openId)
-  if (isKnown)
+/** The answer names no reason: it would help a forger. */
+function refuse({ log }: PushDeps, app: string, reason: PushRefusal | 'replay'): ApiError {
+  log.info({ event: 'push_refused', app, reason }, 'a message of message push was refused')
+  return UNSIGNED
+}
+
+/** Before the event is stored: an event that is known has ended the sessions, and a repeat of it
+ *  does not end those of a later login. */
+async function onRevoked(
+  { sessionEnding, log }: PushDeps,
+  { settings, delivery }: Addressed,
+  key: string,
+  openId: string
+): Promise<void> {
+  const { appId } = settings
+  if (await delivery.isKnown(key)) return
+  if (await sessionEnding.endAllSessions(appId, openId, true))
     log.info({ event: 'authorization_revoked', app: appId }, 'a user revoked the authorization: all sessions ended')
 }
 

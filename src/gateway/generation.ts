@@ -193,7 +193,10 @@ async function borrowEndpoints(
   const deliveryOf = (appId: string) => deliveries.push.get(appId)
   const payDeliveryOf = (appId: string) => deliveries.pay.get(appId)
   const wxapiLimits = await borrowWxapiLimits(config, shared, { borrow })
-  const deps = { ...shared, ...parts, config, findApp, deliveryOf, payDeliveryOf, wxapiLimits }
+  const deadEvents = (['push', 'pay'] as const).flatMap((kind) =>
+    [...deliveries[kind]].map(([appId, delivery]) => ({ kind, appId, delivery }))
+  )
+  const deps = { ...shared, ...parts, config, findApp, deliveryOf, payDeliveryOf, deadEvents, wxapiLimits }
   const edge = await borrow('edge', dependsOn, () => createEdge(deps))
   const service = await borrow('service', [...dependsOn, edge], () =>
     createService({ ...deps, edgeDocument: edge.document })

@@ -12,8 +12,9 @@ export interface SessionEnding {
    *  StoreError the outcome is unknown; repeating the call is safe. */
   endSession(session: EndedSession, reason: EndReason): Promise<void>
   /** Ends every session of the user in one mini-program and wipes the session_key. False for an
-   *  unknown user. */
-  endAllSessions(appId: string, openId: string): Promise<boolean>
+   *  unknown user.
+   *  @param isRevoked The user revoked the authorization: the user's record notes it. */
+  endAllSessions(appId: string, openId: string, isRevoked?: boolean): Promise<boolean>
   /** Repairs the records behind an end that the store lost. */
   mend(end: LostEnd): Promise<void>
 }
@@ -41,10 +42,10 @@ export function createSessionEnding(deps: SessionEndingDeps): SessionEnding {
       await sessions.forget(session.id).catch(() => undefined)
     },
 
-    async endAllSessions(appId, openId) {
+    async endAllSessions(appId, openId, isRevoked = false) {
       // Read before the sessions end: the key of a login that comes after them is not among these.
       const keys = await sessionKeys.seen(appId, openId)
-      const user = await users.endSessions(appId, openId)
+      const user = await users.endSessions(appId, openId, isRevoked)
       if (user === null) return false
       await sessionKeys.forget(keys)
       await revocations.endUser(appId, openId, user.epoch)

@@ -17,6 +17,8 @@ export interface UserRecord {
   readonly last_login: number
   /** True once the index by user id names this account; 0.1.0 had no index. */
   readonly indexed?: boolean
+  /** When the user last revoked the authorization. */
+  readonly revoked_at?: number
 }
 
 /** As it was read, under both keys. */

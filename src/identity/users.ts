@@ -22,6 +22,8 @@ export interface User {
   readonly phone: UserPhone | null
   readonly firstLogin: number
   readonly lastLogin: number
+  /** When the user last revoked the authorization; null if never. A later login leaves it. */
+  readonly revokedAt: number | null
 }
 
 export interface UserPhone {
@@ -52,8 +54,9 @@ export interface Users {
   /** Finds the user and raises the record's epoch to `minEpoch`: the store may have lost a
    *  write. */
   touch(appId: string, openId: string, minEpoch: number): Promise<User | null>
-  /** Ends the sessions of every epoch below the returned one. Null for an unknown user. */
-  endSessions(appId: string, openId: string): Promise<User | null>
+  /** Ends the sessions of every epoch below the returned one. Null for an unknown user.
+   *  @param isRevoked The user revoked the authorization: the record notes the time. */
+  endSessions(appId: string, openId: string, isRevoked?: boolean): Promise<User | null>
   /** Stores the number sealed and marks the user as bound. Null for an unknown user. */
   bindPhone(appId: string, openId: string, phone: UserPhone): Promise<User | null>
 }
@@ -82,7 +85,8 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
       epoch: record.epoch,
       phone: openPhone(record.phone, contextOf(appId, openId)),
       firstLogin: record.first_login,
-      lastLogin: record.last_login
+      lastLogin: record.last_login,
+      revokedAt: record.revoked_at ?? null
     }
   }
 
@@ -194,7 +198,12 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
     touch: (appId, openId, minEpoch) =>
       update(appId, openId, (record) => (record.epoch < minEpoch ? { ...record, epoch: minEpoch } : record)),
 
-    endSessions: (appId, openId) => update(appId, openId, (record) => ({ ...record, epoch: record.epoch + 1 })),
+    endSessions: (appId, openId, isRevoked = false) =>
+      update(appId, openId, (record) => ({
+        ...record,
+        epoch: record.epoch + 1,
+        ...(isRevoked ? { revoked_at: clock.now() } : {})
+      })),
 
     bindPhone(appId, openId, phone) {
       const sealed = sealer.seal(`${phone.countryCode}\n${phone.phoneNumber}`, contextOf(appId, openId))

@@ -138,7 +138,7 @@ export interface EgressCapability {
 export interface PushSettings {
   readonly appId: string
   readonly token: string
-  /** Null for an app whose messages come in plain mode only. */
+  /** Null for an app whose messages come in plain mode; with a key they have to be encrypted. */
   readonly encodingAesKey: string | null
 }
 
@@ -148,7 +148,7 @@ export type PushQuery = Readonly<Record<string, string | undefined>>
 export interface PushMessage {
   /** Equal for every delivery of one message. */
   readonly key: string
-  /** The sender; null for a message without one. */
+  /** The user it is about; null for a message without one. */
   readonly openId: string | null
   /** The kind of event or of message. */
   readonly event: string
@@ -163,6 +163,13 @@ export interface PushMessage {
   readonly nonce: string
 }
 
+/** `timestamp`: missing, too old or too early. `signature`: wrong. `plain`: not encrypted although
+ *  the app has a key. `encrypted`: encrypted although it has none. `encryption`: another key, another
+ *  app, or wrong padding. `format`: neither JSON nor XML, or not a message. */
+export type PushRefusal = 'timestamp' | 'signature' | 'plain' | 'encrypted' | 'encryption' | 'format'
+
+export type PushReading = { readonly refusal: null; readonly message: PushMessage } | { readonly refusal: PushRefusal }
+
 export interface PushReply {
   readonly contentType: string
   readonly body: string
@@ -172,8 +179,8 @@ export interface PushReply {
 export interface PushCapability {
   /** The answer to a check of the URL; null for one that the platform did not sign. */
   checkUrl(settings: PushSettings, query: PushQuery, now: number): string | null
-  /** Null for a request that the platform did not sign, or not for this app. */
-  read(settings: PushSettings, query: PushQuery, body: string, now: number): PushMessage | null
+  /** Refuses a request that the platform did not sign, or not for this app. */
+  read(settings: PushSettings, query: PushQuery, body: string, now: number): PushReading
   /** Null for a text that is no reply. An empty text acknowledges the message. */
   reply(settings: PushSettings, message: PushMessage, text: string, now: number): PushReply | null
 }

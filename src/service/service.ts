@@ -9,6 +9,7 @@ import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
+import { addDeadEvents, addRetryDeadEvent, type DeadEventsDeps } from './dead-events.ts'
 import { addDocuments } from './documents.ts'
 import { addHostCheck } from './host-check.ts'
 import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
@@ -32,6 +33,7 @@ export type ServiceDeps = HealthDeps &
   SessionKeyDeps &
   KickDeps &
   PayDeps &
+  DeadEventsDeps &
   WxapiDeps & {
     readonly config: Pick<GatewayConfig, 'server' | 'service'>
     readonly platforms: Pick<Platforms, 'has'>
@@ -54,7 +56,7 @@ const DOCUMENT = {
   tags: {
     session: 'Data, signatures and session_key of a user.',
     pay: 'Payments.',
-    admin: 'End sessions.',
+    admin: 'End sessions; look at events that were given up.',
     wxapi: 'The API of WeChat.',
     operation: 'For load balancers, proxies and monitoring.'
   }
@@ -104,6 +106,8 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
       addKickUser(scope, deps)
       addKickUserById(scope, deps)
       addKickSession(scope, deps)
+      addDeadEvents(scope, deps)
+      addRetryDeadEvent(scope, deps)
     })
   })
   if (!platforms.has('egress')) return

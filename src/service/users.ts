@@ -31,7 +31,10 @@ const Members = {
     Type.Null()
   ]),
   first_login: Time,
-  last_login: Time
+  last_login: Time,
+  authorization_revoked_at: Type.Union([Time, Type.Null()], {
+    description: 'The last time WeChat reported that the user revoked the authorization. A later login leaves it.'
+  })
 }
 
 const Answer = Type.Object(Members, { additionalProperties: false, description: 'The user.' })
@@ -49,6 +52,7 @@ async function describe(
 ): Promise<Static<typeof Answer>> {
   const [first] = accounts
   const phone = accounts.find((user) => user.phone !== null)?.phone ?? null
+  const revokedAt = Math.max(...accounts.map((user) => user.revokedAt ?? 0))
   return {
     id: first.id,
     status: accounts.some((user) => user.status === 'bound') ? 'bound' : 'anonymous',
@@ -56,7 +60,8 @@ async function describe(
     linked_ids: [...(await users.linkedIds(accounts.find((user) => user.unionId !== null) ?? first))],
     phone: phone === null ? null : { number: phone.phoneNumber, country_code: phone.countryCode },
     first_login: new Date(Math.min(...accounts.map((user) => user.firstLogin))).toISOString(),
-    last_login: new Date(Math.max(...accounts.map((user) => user.lastLogin))).toISOString()
+    last_login: new Date(Math.max(...accounts.map((user) => user.lastLogin))).toISOString(),
+    authorization_revoked_at: revokedAt === 0 ? null : new Date(revokedAt).toISOString()
   }
 }
 

@@ -1,4 +1,5 @@
 /** Signatures, encryption and formats of message push. */
+import { createCipheriv } from 'node:crypto'
 import { test } from 'tap'
 import { decryptPush, encryptPush, pushSignature } from '../../src/platforms/wechat/push/cipher.ts'
 import { checkPushUrl, readPush } from '../../src/platforms/wechat/push/message.ts'
@@ -13,6 +14,12 @@ const settings = { appId: APPID, token: TOKEN, encodingAesKey: AES_KEY }
 const NOW = 1_714_112_445_000
 const ENCRYPTED = vector('push-safe-decrypt-json', 'input', 'encrypt_b64')
 const SAFE = { timestamp: '1714112445', nonce: '415670741', encrypt_type: 'aes' }
+
+/** The message, or the reason of the refusal. */
+function read(...args: Parameters<typeof readPush>) {
+  const reading = readPush(...args)
+  return reading.refusal ?? reading.message
+}
 
 function signed(encrypted: string, query: { timestamp: string; nonce: string } = SAFE) {
   return { ...SAFE, ...query, msg_signature: pushSignature(TOKEN, query.timestamp, query.nonce, encrypted) }
@@ -37,7 +44,7 @@ test('the published URL check is answered with its echostr', async (t) => {
 test('the published message in safe mode is read as it was sent', async (t) => {
   const signature = vector('push-safe-msg-signature', 'expected', 'signature')
   const body = JSON.stringify({ ToUserName: 'gh_97417a04a28d', Encrypt: ENCRYPTED })
-  const message = readPush(settings, { ...SAFE, msg_signature: signature }, body, NOW)
+  const message = read(settings, { ...SAFE, msg_signature: signature }, body, NOW)
   t.match(message, {
     openId: 'o9AgO5Kd5ggOC-bXrbNODIiE3bGY',
     event: 'debug_demo',
@@ -48,65 +55,102 @@ test('the published message in safe mode is read as it was sent', async (t) => {
   })
 })
 
-test('a message that is not signed for this app is not read', async (t) => {
+const PLAIN = {
+  signature: vector('push-plain-post', 'expected', 'signature'),
+  timestamp: '1714037059',
+  nonce: '486452656'
+}
+const PLAIN_NOW = 1_714_037_059_000
+const withoutKey = { ...settings, encodingAesKey: null }
+
+test('a message that is not signed and encrypted for this app is not read', async (t) => {
   const body = JSON.stringify({ ToUserName: 'gh', Encrypt: ENCRYPTED })
   const good = signed(ENCRYPTED)
-  t.ok(readPush(settings, good, body, NOW))
-  const foreign = encryptPush('{"a":1}', AES_KEY, 'wx0000000000000000')
-  const refused: [string, Record<string, string | undefined>, string, number][] = [
-    ['another text', good, JSON.stringify({ Encrypt: encryptPush('{}', AES_KEY, APPID) }), NOW],
-    [
-      'the signature that does not cover the body',
-      { ...good, signature: good.msg_signature, msg_signature: undefined },
-      body,
-      NOW
-    ],
-    ['an old timestamp', good, body, NOW + 301_000],
-    ['a future timestamp', good, body, NOW - 301_000],
-    ['a timestamp that is no number', { ...good, timestamp: '1714112445x' }, body, NOW],
-    ['an appid of somebody else inside', signed(foreign), JSON.stringify({ Encrypt: foreign }), NOW],
-    ['no nonce', { ...good, nonce: undefined }, body, NOW],
-    ['no JSON', good, '[1]', NOW],
-    ['an encrypted text that is none', signed('AAAA'), '{"Encrypt":"AAAA"}', NOW],
-    ['nothing', good, '', NOW],
-    [
-      'a plain body where encryption was announced',
-      { ...good, signature: pushSignature(TOKEN, SAFE.timestamp, SAFE.nonce) },
-      '{"a":1}',
-      NOW
-    ]
+  t.match(read(settings, good, body, NOW), { isEncrypted: true })
+  const sealed = (encrypted: string) => [signed(encrypted), JSON.stringify({ Encrypt: encrypted })] as const
+  const foreign = sealed(encryptPush('{"a":1}', AES_KEY, 'wx0000000000000000'))
+  const otherKey = sealed(encryptPush('{"a":1}', 'B'.repeat(43), APPID))
+  const inner = sealed(encryptPush('<!DOCTYPE a><xml/>', AES_KEY, APPID))
+  const { msg_signature: _, ...unsigned } = good
+  const refused: [string, string, Record<string, string | undefined>, string, number?][] = [
+    ['another text', 'signature', good, JSON.stringify({ Encrypt: encryptPush('{}', AES_KEY, APPID) })],
+    ['the signature of the query alone', 'plain', { ...unsigned, signature: plainSignature() }, body],
+    ['that signature in place of the other', 'signature', { ...good, msg_signature: plainSignature() }, body],
+    ['a plain body in safe mode', 'plain', { ...unsigned, signature: plainSignature() }, '{"a":1}'],
+    ['a plain body in plain mode', 'plain', { ...PLAIN }, '{"a":1}', PLAIN_NOW],
+    ['a plain body with an announced signature', 'format', good, '{"a":1}'],
+    ['an old timestamp', 'timestamp', good, body, NOW + 301_000],
+    ['a future timestamp', 'timestamp', good, body, NOW - 301_000],
+    ['a timestamp that is no number', 'timestamp', { ...good, timestamp: '1714112445x' }, body],
+    ['no nonce', 'timestamp', { ...good, nonce: undefined }, body],
+    ['another appid inside', 'encryption', ...foreign],
+    ['another key', 'encryption', ...otherKey],
+    ['an encrypted text that is none', 'encryption', ...sealed('AAAA')],
+    ['a document type inside', 'format', ...inner],
+    ['no object', 'format', good, '[1]'],
+    ['nothing', 'format', good, ''],
+    ['two encrypted texts', 'format', good, `<xml><Encrypt>${ENCRYPTED}</Encrypt><Encrypt>a</Encrypt></xml>`]
   ]
-  for (const [title, query, text, now] of refused) t.equal(readPush(settings, query, text, now), null, title)
+  for (const [title, reason, query, text, now = NOW] of refused)
+    t.equal(read(settings, query, text, now), reason, title)
+})
+
+const plainSignature = () => pushSignature(TOKEN, SAFE.timestamp, SAFE.nonce)
+
+test('padding is 1 to 32 equal bytes, and the length inside stays within the text', async (t) => {
+  const key = Buffer.from(`${AES_KEY}=`, 'base64')
+  const seal = (plain: Buffer) => {
+    const cipher = createCipheriv('aes-256-cbc', key, key.subarray(0, 16)).setAutoPadding(false)
+    return Buffer.concat([cipher.update(plain), cipher.final()]).toString('base64')
+  }
+  const head = (length: number) => {
+    const bytes = Buffer.alloc(20, 'r')
+    bytes.writeUInt32BE(length, 16)
+    return bytes
+  }
+  const build = (length: number, padding: number[]) =>
+    seal(Buffer.concat([head(length), Buffer.from(`{"a":12345}${APPID}`), Buffer.from(padding)]))
+  const whole = 20 + 11 + APPID.length
+  const missing = 64 - whole
+  const pad = (count: number, value = count) => Array.from({ length: count }, () => value)
+  t.equal(decryptPush(build(11, pad(missing)), AES_KEY, APPID), '{"a":12345}')
+  t.equal(decryptPush(build(11, pad(missing, 0)), AES_KEY, APPID), null, 'zero')
+  t.equal(decryptPush(build(11, pad(missing, 33)), AES_KEY, APPID), null, 'too long')
+  t.equal(decryptPush(build(11, [...pad(missing - 1, 1), missing]), AES_KEY, APPID), null, 'unequal bytes')
+  t.equal(decryptPush(build(0xffffffff, pad(missing)), AES_KEY, APPID), null, 'a length beyond the text')
+  t.equal(decryptPush(build(10, pad(missing)), AES_KEY, APPID), null, 'a shorter length')
+  t.equal(decryptPush(seal(Buffer.alloc(32, 32)), AES_KEY, APPID), null, 'padding alone')
 })
 
 test('plain mode needs no key, and its signature is the published one', async (t) => {
-  const query = {
-    signature: vector('push-plain-post', 'expected', 'signature'),
-    timestamp: '1714037059',
-    nonce: '486452656'
-  }
   const json =
     '{"ToUserName":"gh_1","FromUserName":"oABC_1","CreateTime":1714037059,"MsgType":"text","MsgId":23637352235060880,"Content":"hi"}'
-  const plain = { ...settings, encodingAesKey: null }
-  const message = readPush(plain, query, json, 1_714_037_059_000)
+  const message = read(withoutKey, PLAIN, json, PLAIN_NOW)
   t.match(message, { key: 'msg.23637352235060880', openId: 'oABC_1', event: 'text', json, isEncrypted: false })
-  t.equal(readPush(plain, { ...query, signature: '0'.repeat(40) }, json, 1_714_037_059_000), null)
+  t.equal(read(withoutKey, { ...PLAIN, signature: '0'.repeat(40) }, json, PLAIN_NOW), 'signature')
+  t.equal(read(withoutKey, { ...PLAIN, encrypt_type: 'aes' }, json, PLAIN_NOW), 'encrypted')
+  t.equal(read(withoutKey, PLAIN, '{"Encrypt":"AAAA"}', PLAIN_NOW), 'encrypted')
 })
 
 test('XML becomes JSON with the same members, and a repeat has the same key', async (t) => {
-  const query = {
-    signature: vector('push-plain-post', 'expected', 'signature'),
-    timestamp: '1714037059',
-    nonce: '486452656'
-  }
-  const xml = `<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[oABC_1]]></FromUserName>
+  const xml = `<xml><ToUserName><![CDATA[gh_1]]></ToUserName><FromUserName><![CDATA[oWECHAT_1]]></FromUserName>
     <CreateTime>1714037059</CreateTime><MsgType><![CDATA[event]]></MsgType><Event><![CDATA[user_authorization_revoke]]></Event>
     <OpenID><![CDATA[oUSER]]></OpenID><List><Item>1</Item><Item>2 &amp; 3</Item></List></xml>`
-  const message = readPush(settings, query, xml, 1_714_037_059_000)
-  t.match(message, { format: 'xml', openId: 'oABC_1', event: 'user_authorization_revoke', revokedOpenId: 'oUSER' })
-  t.match(JSON.parse(message?.json ?? ''), { CreateTime: '1714037059', List: { Item: ['1', '2 & 3'] } })
-  t.equal(readPush(settings, query, xml, 1_714_037_059_000)?.key, message?.key)
-  t.not(readPush(settings, query, xml.replace('2 &amp; 3', 'x'), 1_714_037_059_000)?.key, message?.key)
+  const keyOf = (text: string) => {
+    const reading = readPush(withoutKey, PLAIN, text, PLAIN_NOW)
+    if (reading.refusal !== null) t.fail(reading.refusal)
+    return reading.refusal === null ? reading.message.key : ''
+  }
+  const message = read(withoutKey, PLAIN, xml, PLAIN_NOW)
+  t.match(message, { format: 'xml', openId: 'oUSER', event: 'user_authorization_revoke', revokedOpenId: 'oUSER' })
+  t.match(JSON.parse(Object(message).json), { CreateTime: '1714037059', List: { Item: ['1', '2 & 3'] } })
+  t.equal(keyOf(xml), keyOf(xml))
+  t.not(keyOf(xml), keyOf(xml.replace('2 &amp; 3', 'x')))
+  const text = (content: string) => `<xml><Content><![CDATA[${content}]]></Content><MsgId>17</MsgId></xml>`
+  t.equal(keyOf(text('<MsgId>99</MsgId>')), 'msg.17', 'the text of a user names no MsgId')
+  t.equal(keyOf('{"Content":"\\"MsgId\\":99","MsgId":23637352235060881,"a":{"MsgId":5}}'), 'msg.23637352235060881')
+  t.equal(keyOf('{"MsgId":17}'), 'msg.17')
+  t.match(keyOf('<xml><FromUserName><a>1</a></FromUserName><MsgId><b/></MsgId></xml>'), /^event\./)
 })
 
 test('XML with a document type, unknown entities, errors or great depth is refused', async (t) => {
@@ -129,9 +173,8 @@ test('XML with a document type, unknown entities, errors or great depth is refus
 
 test('a reply has the format and the mode of the message', async (t) => {
   const body = JSON.stringify({ ToUserName: 'gh', Encrypt: ENCRYPTED })
-  const message = readPush(settings, signed(ENCRYPTED), body, NOW)
-  t.ok(message)
-  if (message === null) return
+  const message = read(settings, signed(ENCRYPTED), body, NOW)
+  if (typeof message === 'string') throw new Error(message)
   t.same(replyToPush(settings, message, '', NOW)?.body, 'success')
   t.same(replyToPush(settings, message, 'success\n', NOW)?.body, 'success')
   t.equal(replyToPush(settings, message, 'OK', NOW), null)
@@ -148,6 +191,8 @@ test('a reply has the format and the mode of the message', async (t) => {
   )
   t.same(parseXml(plain?.body ?? ''), { MsgType: 'a]]>b', N: '1' })
   t.equal(writeXml('xml', { 'a b': 1, ok: null }), '<xml></xml>')
+  const deep = JSON.parse(`${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`)
+  t.ok(parseXml(writeXml('xml', deep)), 'not deeper than a message may be')
 })
 
 test('the published reply is encrypted to the published text', async (t) => {

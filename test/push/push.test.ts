@@ -2,7 +2,16 @@
 import { test } from 'tap'
 import { decryptPush, pushSignature } from '../../src/platforms/wechat/push/cipher.ts'
 import { parseXml } from '../../src/platforms/wechat/push/xml.ts'
-import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID, type TestGateway } from '../support/gateway.ts'
+import {
+  APP_SECRET,
+  APPID,
+  buildTestGateway,
+  defaultConfig,
+  OTHER_APPID,
+  readTestConfig,
+  SERVICE_TOKEN,
+  type TestGateway
+} from '../support/gateway.ts'
 import type { Teardown } from '../support/listen.ts'
 import { PUSH_KEY, PUSH_TOKEN, pushRequest, type SendOptions } from '../support/push.ts'
 import { until } from '../support/until.ts'
@@ -16,21 +25,36 @@ interface World {
   send(message: Readonly<Record<string, unknown>>, options?: SendOptions): Promise<Response>
 }
 
+const OTHER_APP_TOKEN = 'canary-other-app-token-01234567'
+
+function configOf(push: Record<string, unknown> = {}) {
+  const settings = { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events', ...push }
+  const tokens = [
+    { name: 'all', token: SERVICE_TOKEN, scopes: ['session', 'admin'] },
+    { name: 'other', token: OTHER_APP_TOKEN, scopes: ['admin'], apps: [OTHER_APPID] }
+  ]
+  return {
+    service: { host: '127.0.0.1', port: 2, tokens },
+    apps: [
+      { appid: APPID, secret: APP_SECRET, push: settings },
+      { appid: OTHER_APPID, secret: APP_SECRET }
+    ]
+  }
+}
+
 async function build(t: Teardown, push: Record<string, unknown> = {}): Promise<World> {
   const world = { answer: { status: 200, body: '' } }
   const upstream = await startUpstream(t, (_req, res) => res.writeHead(world.answer.status).end(world.answer.body))
-  const settings = { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events', ...push }
-  const apps = [
-    { appid: APPID, secret: APP_SECRET, push: settings },
-    { appid: OTHER_APPID, secret: APP_SECRET }
-  ]
-  const gateway = await buildTestGateway(t, upstream.url, { config: { apps } })
+  const gateway = await buildTestGateway(t, upstream.url, { config: configOf(push) })
   const send = (message: Readonly<Record<string, unknown>>, options?: SendOptions) => {
     const { path, body } = pushRequest(APPID, message, options)
     return gateway.call(path, { method: 'POST', body })
   }
   return Object.assign(world, { gateway, upstream, send })
 }
+
+/** Without a key messages come in plain mode. */
+const PLAIN = { encodingAesKey: undefined }
 
 const event = (index: number, from = 'oALICE01') => ({
   ToUserName: 'gh_1',
@@ -57,7 +81,7 @@ test('the check of the URL is answered with the echostr alone', async (t) => {
 for (const mode of ['plain', 'compatible', 'safe'] as const)
   for (const format of ['json', 'xml'] as const)
     test(`an event in ${mode} mode and ${format} reaches the backend as JSON with the identity of its sender`, async (t) => {
-      const { gateway, upstream, send } = await build(t)
+      const { gateway, upstream, send } = await build(t, mode === 'plain' ? PLAIN : {})
       const { user } = await gateway.login('alice', APPID)
       const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
       const response = await send({ ...event(1, openId), debug_str: '你好 <&>' }, { mode, format })
@@ -79,7 +103,6 @@ for (const mode of ['plain', 'compatible', 'safe'] as const)
 test('a passive reply of the backend is returned in the mode and format of the event', async (t) => {
   const world = await build(t)
   world.answer = { status: 200, body: '{"MsgType":"transfer_customer_service"}' }
-  t.same(await (await world.send(event(1), { mode: 'plain' })).json(), { MsgType: 'transfer_customer_service' })
   const safe = (await (await world.send(event(2))).json()) as { Encrypt: string }
   t.equal(decryptPush(safe.Encrypt, PUSH_KEY, APPID), '{"MsgType":"transfer_customer_service"}')
   const xml = parseXml(await (await world.send(event(3), { format: 'xml' })).text())
@@ -87,6 +110,9 @@ test('a passive reply of the backend is returned in the mode and format of the e
   t.same({ ...inner }, { MsgType: 'transfer_customer_service' })
   world.answer = { status: 200, body: 'thanks' }
   t.equal(await (await world.send(event(4))).text(), 'success')
+  const plain = await build(t, PLAIN)
+  plain.answer = { status: 200, body: '{"MsgType":"transfer_customer_service"}' }
+  t.same(await (await plain.send(event(1), { mode: 'plain' })).json(), { MsgType: 'transfer_customer_service' })
 })
 
 test('a request that WeChat did not sign is refused, and nothing is forwarded or stored', async (t) => {
@@ -96,21 +122,23 @@ test('a request that WeChat did not sign is refused, and nothing is forwarded or
     { now: Date.now() - 600_000 },
     { now: Date.now() + 600_000 },
     { inside: OTHER_APPID },
-    { mode: 'plain', token: 'otherToken' }
+    { mode: 'plain' }
   ]
   for (const options of refused) {
     const response = await send(event(1), options)
     t.equal(response.status, 401)
     t.match(await response.json(), { code: 'signature_invalid', action: 'none' })
   }
-  const { path, body } = pushRequest(APPID, event(1), { mode: 'plain' })
-  const bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]><xml><FromUserName>&a;</FromUserName></xml>'
-  for (const wrong of [bomb, '', '[]', '{"a"', '<xml>']) {
-    t.equal((await gateway.call(path, { method: 'POST', body: wrong })).status, 401, wrong)
+  const { path, body } = pushRequest(APPID, event(1))
+  const bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]><xml><Encrypt>&a;</Encrypt></xml>'
+  for (const wrong of [bomb, '', '[]', '{"a"', '<xml>', '['.repeat(500_000), '<a>'.repeat(100_000)]) {
+    t.equal((await gateway.call(path, { method: 'POST', body: wrong })).status, 401, wrong.slice(0, 80))
   }
-  t.equal((await gateway.call(path, { method: 'POST', body: `"${'a'.repeat(1024 * 1024)}"` })).status, 413)
+  t.equal((await gateway.call(path, { method: 'POST', body: `<a>${'a'.repeat(1024 * 1024)}</a>` })).status, 413)
   t.same(await gateway.store.queue.depth(`push:${APPID}`), { waiting: 0, bytes: 0, dead: 0 })
   t.equal(upstream.seen.length, 0)
+  const reasons = gateway.lines.flatMap((line) => /"push_refused".*"reason":"(\w+)"/.exec(line)?.[1] ?? [])
+  t.same(reasons.slice(0, 5), ['signature', 'timestamp', 'timestamp', 'encryption', 'plain'])
   t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
   t.equal(upstream.seen.length, 1)
 })
@@ -129,15 +157,24 @@ test('a repeat is acknowledged and reaches the backend once', async (t) => {
   const message = { ...event(2), MsgType: 'text', MsgId: 23637352235060880 }
   for (let index = 0; index < 3; index++) {
     t.equal(await (await send(same)).text(), 'success')
-    t.equal(await (await send(message, { mode: 'plain' })).text(), 'success')
+    t.equal(await (await send(message)).text(), 'success')
   }
   t.equal(upstream.seen.length, 2)
+  const { path, body } = pushRequest(APPID, event(3))
+  for (const title of ['first', 'replay'])
+    t.equal((await gateway.call(path, { method: 'POST', body })).status, 200, title)
+  t.equal(upstream.seen.length, 3)
+})
+
+test('a signature in plain mode, which covers no body, serves one message', async (t) => {
+  const { upstream, gateway } = await build(t, PLAIN)
   const { path, body } = pushRequest(APPID, event(3), { mode: 'plain', nonce: 'used' })
   t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
   t.equal((await gateway.call(path, { method: 'POST', body })).status, 200, 'the same request')
   const forged = JSON.stringify(event(4))
   t.equal((await gateway.call(path, { method: 'POST', body: forged })).status, 401, 'its signature with another body')
-  t.equal(upstream.seen.length, 3)
+  t.equal((await gateway.call(path, { method: 'POST', body: pushRequest(APPID, event(5)).body })).status, 401)
+  t.equal(upstream.seen.length, 1)
 })
 
 test('an event that the backend does not take is kept, and delivered in the order of its sender', async (t) => {
@@ -152,13 +189,72 @@ test('an event that the backend does not take is kept, and delivered in the orde
   t.same(order, ['t0', 't1', 't2'])
 })
 
-test('an event that the backend refuses is dead and blocks no other', async (t) => {
+test('a dead event blocks no other, is listed for operators, and is delivered again on request', async (t) => {
   const world = await build(t)
+  const { gateway, upstream } = world
+  const list = async (query = '', token = SERVICE_TOKEN) => {
+    const response = await gateway.service(`/v1/push/dead${query}`, { token })
+    return {
+      status: response.status,
+      ...((await response.json()) as { events: { id: string }[]; next: string | null })
+    }
+  }
+  t.match(await list(), { status: 200, events: [], next: null })
   world.answer = { status: 422, body: '' }
-  t.equal(await (await world.send(event(1))).text(), 'success')
+  for (const index of [1, 2, 3]) t.equal(await (await world.send(event(index))).text(), 'success')
   world.answer = { status: 200, body: '' }
-  t.equal(await (await world.send(event(2))).text(), 'success')
-  t.match(await world.gateway.store.queue.depth(`push:${APPID}`), { waiting: 0, dead: 1 })
+  t.equal(await (await world.send(event(4))).text(), 'success')
+  t.match(await gateway.store.queue.depth(`push:${APPID}`), { waiting: 0, dead: 3 })
+  const page = await list('?limit=2')
+  const [first] = page.events
+  t.match(first, {
+    id: /^push\.wx1234567890abcdef\.\d+$/,
+    appid: APPID,
+    openid: 'oALICE01',
+    event_id: /^event\./,
+    body: /"trace_id":"t1"/,
+    reason: 'the upstream answered 422'
+  })
+  t.match(await list(`?after=${page.next}&appid=${APPID}`), { events: [{ body: /"t3"/ }], next: null })
+  t.equal((await list('?appid=wx0000000000000000')).status, 400)
+  t.match(await list('', OTHER_APP_TOKEN), { status: 200, events: [] })
+  t.equal((await list(`?appid=${APPID}`, OTHER_APP_TOKEN)).status, 403)
+
+  const retry = async (id: string, token = SERVICE_TOKEN) =>
+    (await gateway.service(`/v1/push/dead/${id}/retry`, { method: 'POST', token })).status
+  t.equal(await retry(first?.id ?? '', OTHER_APP_TOKEN), 404)
+  t.equal(await retry(`push.${APPID}.999`), 404)
+  t.equal(await retry('x'), 400)
+  upstream.seen.length = 0
+  t.equal(await retry(first?.id ?? ''), 204)
+  await until(() => upstream.seen.length === 1)
+  t.match(JSON.parse(upstream.seen[0]?.body ?? ''), { trace_id: 't1' })
+  t.equal(await retry(first?.id ?? ''), 404)
+  await until(async () => (await gateway.store.queue.depth(`push:${APPID}`)).waiting === 0)
+  const metrics = await (await gateway.service('/metrics')).text()
+  t.match(metrics, `wxgate_push_events_total{app="${APPID}",result="dead"} 3`)
+  t.match(metrics, `wxgate_push_events_total{app="${APPID}",result="delivered"} 2`)
+  t.match(metrics, `wxgate_push_dead_events{app="${APPID}"}`)
+})
+
+test('waiting events outlive a reload that changes the upstream of message push', async (t) => {
+  const world = await build(t)
+  const { gateway, upstream } = world
+  world.answer = { status: 503, body: '' }
+  for (const index of [0, 1, 2]) await world.send(event(index))
+  const next = await startUpstream(t, (_req, res) => res.end())
+  const config = { ...defaultConfig(upstream.url), ...configOf() }
+  const upstreams = { app: { targets: [{ url: upstream.url }] }, next: { targets: [{ url: next.url }] } }
+  const [app, ...others] = config.apps
+  const apps = [{ ...app, push: { ...app?.push, upstream: 'next' } }, ...others]
+  await gateway.gateway.reload(readTestConfig({ ...config, upstreams, apps }))
+  const before = upstream.seen.length
+  await until(async () => (await gateway.store.queue.depth(`push:${APPID}`)).waiting === 0)
+  t.same(
+    next.seen.map(({ body }) => JSON.parse(body).trace_id),
+    ['t0', 't1', 't2']
+  )
+  t.equal(upstream.seen.length, before, 'the former upstream gets none')
 })
 
 test('beyond its backlog WeChat gets 503, and the event comes again', async (t) => {
@@ -182,6 +278,13 @@ test('a user who revokes the authorization loses every session, and the backend 
   t.equal((await send(revoke)).status, 200)
   t.match(await (await gateway.call('/api/x', { token })).json(), { code: 'session_revoked' })
   t.match(JSON.parse(upstream.seen.at(-1)?.body ?? ''), { Event: 'user_authorization_revoke' })
+  const record = async () => (await gateway.service(`/v1/users/${APPID}/${openId}`, { token: SERVICE_TOKEN })).json()
+  t.match(await record(), { authorization_revoked_at: /^20\d\d-.*Z$/ })
+
+  const { access_token: later } = await gateway.login('alice', APPID)
+  t.equal(await (await send(revoke)).text(), 'success')
+  t.equal((await gateway.call('/api/x', { token: later })).status, 200, 'a repeat ends no later session')
+  t.match(await record(), { authorization_revoked_at: /^20/ }, 'a login leaves the mark')
 })
 
 test('no secret of message push is logged', async (t) => {

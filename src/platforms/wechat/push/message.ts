@@ -1,7 +1,7 @@
 /** Reads a request of message push: plain, compatible and safe mode, in JSON and in XML.
  *  https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push */
 import { createHash } from 'node:crypto'
-import type { PushMessage, PushQuery, PushSettings } from '../../port.ts'
+import type { PushQuery, PushReading, PushRefusal, PushSettings } from '../../port.ts'
 import { decryptPush, isPushSignature } from './cipher.ts'
 import { parseXml } from './xml.ts'
 
@@ -20,31 +20,50 @@ export function checkPushUrl({ token }: PushSettings, query: PushQuery, now: num
   return isPushSignature(signature, token, timestamp, nonce) ? echostr : null
 }
 
-/** Null when WeChat did not sign the message, or not for this app. */
-export function readPush(settings: PushSettings, query: PushQuery, body: string, now: number): PushMessage | null {
+/** With an EncodingAESKey the message has to be encrypted, as in safe and compatible mode: in plain
+ *  mode anyone who has read the query string of a message could send another body with it. */
+export function readPush(settings: PushSettings, query: PushQuery, body: string, now: number): PushReading {
   const { timestamp, nonce } = query
-  if (timestamp === undefined || nonce === undefined || !isFresh(timestamp, now)) return null
-  const envelope = parse(body)
-  if (envelope === null) return null
-  const encrypted = envelope.content.Encrypt
-  const isEncrypted = typeof encrypted === 'string' || query.encrypt_type === 'aes'
-  const text = isEncrypted ? open(settings, query, encrypted) : isSigned(settings, query) ? body : null
-  if (text === null) return null
-  const message = isEncrypted ? parse(text) : envelope
-  if (message === null) return null
-  return { ...describe(message.content, text), ...message, nonce: `${timestamp}.${nonce}`, isEncrypted }
+  if (timestamp === undefined || nonce === undefined || !isFresh(timestamp, now)) return refused('timestamp')
+  const signed: Signed = { ...query, timestamp, nonce }
+  return settings.encodingAesKey === null
+    ? readPlain(settings, signed, body)
+    : readEncrypted(settings, settings.encodingAesKey, signed, body)
 }
 
-/** Outside encryption the signature covers the token and the time, not the body. */
-function isSigned({ token }: PushSettings, { signature, timestamp = '', nonce = '' }: PushQuery): boolean {
-  return signature !== undefined && isPushSignature(signature, token, timestamp, nonce)
+type Signed = PushQuery & { readonly timestamp: string; readonly nonce: string }
+
+const refused = (refusal: PushRefusal): PushReading => ({ refusal })
+
+/** The signature covers the token and the time, not the body. */
+function readPlain({ token }: PushSettings, query: Signed, body: string): PushReading {
+  const { signature, timestamp, nonce } = query
+  if (query.encrypt_type === 'aes') return refused('encrypted')
+  if (signature === undefined || !isPushSignature(signature, token, timestamp, nonce)) return refused('signature')
+  const parsed = parse(body)
+  if (parsed === null) return refused('format')
+  return parsed.content.Encrypt === undefined ? reading(parsed, body, query, false) : refused('encrypted')
 }
 
-function open({ appId, token, encodingAesKey }: PushSettings, query: PushQuery, encrypted: unknown): string | null {
-  const { msg_signature: signature, timestamp = '', nonce = '' } = query
-  if (encodingAesKey === null || signature === undefined || typeof encrypted !== 'string') return null
-  if (!isPushSignature(signature, token, timestamp, nonce, encrypted)) return null
-  return decryptPush(encrypted, encodingAesKey, appId)
+/** The plain members of compatible mode are not read: no signature covers them. */
+function readEncrypted({ appId, token }: PushSettings, key: string, query: Signed, body: string): PushReading {
+  const { msg_signature: signature, timestamp, nonce } = query
+  if (signature === undefined) return refused('plain')
+  const encrypted = parse(body)?.content.Encrypt
+  if (typeof encrypted !== 'string') return refused('format')
+  if (!isPushSignature(signature, token, timestamp, nonce, encrypted)) return refused('signature')
+  const text = decryptPush(encrypted, key, appId)
+  if (text === null) return refused('encryption')
+  const parsed = parse(text)
+  return parsed === null ? refused('format') : reading(parsed, text, query, true)
+}
+
+function reading(parsed: Parsed, text: string, { timestamp, nonce }: Signed, isEncrypted: boolean): PushReading {
+  const { json, format } = parsed
+  return {
+    refusal: null,
+    message: { ...describe(parsed, text), json, format, nonce: `${timestamp}.${nonce}`, isEncrypted }
+  }
 }
 
 function isFresh(timestamp: string, now: number): boolean {
@@ -74,21 +93,33 @@ function parseJson(text: string): Parsed | null {
   }
 }
 
-function describe(content: Readonly<Record<string, unknown>>, text: string) {
+function describe({ content }: Parsed, text: string) {
   const event = textOf(content.Event) ?? textOf(content.MsgType) ?? 'unknown'
-  const openId =
-    [content.FromUserName, content.OpenID].map(textOf).find((id) => id !== null && OPEN_ID.test(id)) ?? null
-  const revoked = REVOKING.has(event) ? (textOf(content.OpenID) ?? openId) : null
-  return { key: keyOf(content, event, text), openId, event, revokedOpenId: revoked }
+  // The sender of some events is WeChat itself: they name the user in a member of their own.
+  const senders = [content.OpenID, content.OpenId, content.FromUserName]
+  const openId = senders.map(textOf).find((id) => id !== null && OPEN_ID.test(id)) ?? null
+  return { key: keyOf(content.MsgId, text), openId, event, revokedOpenId: REVOKING.has(event) ? openId : null }
 }
 
-/** Equal for every delivery of one message. Two results of one user can share second and kind: the
- *  content tells them apart. */
-function keyOf(content: Readonly<Record<string, unknown>>, event: string, text: string): string {
-  const messageId = /"MsgId"\s*:\s*"?(\d{1,20})"?|<MsgId>(?:<!\[CDATA\[)?(\d{1,20})/.exec(text)
-  if (content.MsgId !== undefined && messageId !== null) return `msg.${messageId[1] ?? messageId[2]}`
-  const identity = [content.FromUserName, content.CreateTime, event, text].map(String).join('\n')
-  return `event.${createHash('sha256').update(identity).digest('base64url')}`
+/** Equal for every delivery of one message. Two events of one user can share second and kind: the
+ *  rest of the text tells them apart. */
+function keyOf(messageId: unknown, text: string): string {
+  const digits = typeof messageId === 'number' ? digitsOf(messageId, text) : textOf(messageId)
+  if (digits !== null && /^\d{1,20}$/.test(digits)) return `msg.${digits}`
+  return `event.${createHash('sha256').update(text).digest('base64url')}`
+}
+
+/** MsgId has 64 bits, a number of JavaScript 53: reads the digits of a larger one from the text.
+ *  @see https://tc39.es/proposal-json-parse-with-source/ */
+function digitsOf(messageId: number, text: string): string | null {
+  if (Number.isSafeInteger(messageId)) return String(messageId)
+  let digits: string | null = null
+  const revive = (name: string, value: unknown, context?: { readonly source?: string }): unknown => {
+    if (name === 'MsgId' && value === messageId) digits ??= context?.source ?? null
+    return value
+  }
+  JSON.parse(text, revive)
+  return digits
 }
 
 function textOf(value: unknown): string | null {

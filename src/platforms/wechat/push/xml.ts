@@ -64,18 +64,18 @@ function contentOf({ children, text }: Open): string | XmlElement {
   return element
 }
 
-/** An element with CDATA for text, as WeChat writes it. */
-export function writeXml(root: string, content: Readonly<Record<string, unknown>>): string {
-  const inner = Object.entries(content).map(([name, value]) => writeElement(name, value))
+/** An element with CDATA for text, as WeChat writes it. Leaves out what is nested too deeply. */
+export function writeXml(root: string, content: Readonly<Record<string, unknown>>, depth = 1): string {
+  const inner = Object.entries(content).map(([name, value]) => writeElement(name, value, depth + 1))
   return `<${root}>${inner.join('')}</${root}>`
 }
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/
 
-function writeElement(name: string, value: unknown): string {
-  if (!NAME.test(name) || value === null || value === undefined) return ''
-  if (Array.isArray(value)) return value.map((item) => writeElement(name, item)).join('')
-  if (typeof value === 'object') return writeXml(name, value as Record<string, unknown>)
+function writeElement(name: string, value: unknown, depth: number): string {
+  if (!NAME.test(name) || value === null || value === undefined || depth > MAX_DEPTH) return ''
+  if (Array.isArray(value)) return value.map((item) => writeElement(name, item, depth + 1)).join('')
+  if (typeof value === 'object') return writeXml(name, value as Record<string, unknown>, depth)
   if (typeof value === 'number' || typeof value === 'boolean') return `<${name}>${value}</${name}>`
   return `<${name}><![CDATA[${String(value).replaceAll(']]>', ']]]]><![CDATA[>')}]]></${name}>`
 }
