@@ -112,12 +112,14 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
 
 /** Starts the built-in sandbox when the configuration asks for it. Its code is loaded only then. */
 export async function startSandbox(
-  { wechat }: GatewayConfig,
+  { wechat, apps }: GatewayConfig,
   log: Log
 ): Promise<(Closable & { readonly url: string }) | null> {
   if (wechat.apiBase !== 'sandbox') return null
   const { createSandbox } = await import('../sandbox/server.ts')
-  const sandbox = createSandbox({ clock: systemClock })
+  const { merchantOf } = await import('../sandbox/pay/merchants.ts')
+  const merchants = apps.flatMap(({ pay }) => (pay === null ? [] : merchantOf(pay)))
+  const sandbox = createSandbox({ clock: systemClock, merchants })
   const { url } = await sandbox.listen(0, '127.0.0.1')
   log.warn({ sandbox: url }, 'the sandbox stands in for WeChat: anyone can log in as anyone')
   return { url, close: () => sandbox.close() }

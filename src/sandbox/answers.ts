@@ -5,6 +5,8 @@ export interface Answer {
   readonly status: number
   readonly contentType: string
   readonly body: string | Buffer
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>
   /** For the call log; null when the body is not WeChat's JSON. */
   readonly errcode: number | null
 }

@@ -7,6 +7,8 @@ import type { CallLog } from './call-log.ts'
 import type { Codes } from './codes.ts'
 import { FAULT_WORDS, type FaultPlan, parseFault } from './faults.ts'
 import { encryptOpenData } from './open-data.ts'
+import { addMerchant, changePlatform, planAnswerFaults, settleAndNotify, showPlatform } from './pay/control.ts'
+import type { PayWorld } from './pay/endpoints.ts'
 import type { People } from './people.ts'
 import { type SandboxRequest, text } from './request.ts'
 import type { UserKeys } from './user-keys.ts'
@@ -19,6 +21,7 @@ export interface ControlledWorld {
   readonly accessTokens: AccessTokenOffice
   readonly faults: FaultPlan
   readonly calls: CallLog
+  readonly pay: PayWorld
   /** Time of the sandbox: the clock plus the advances of /sandbox/clock. */
   readonly now: () => number
   /** Milliseconds. */
@@ -28,7 +31,7 @@ export interface ControlledWorld {
 }
 
 type Fields = Readonly<Record<string, unknown>>
-type Endpoint = (fields: Fields, request: SandboxRequest) => Answer
+type Endpoint = (fields: Fields, request: SandboxRequest) => Answer | Promise<Answer>
 
 const NAME = /^[A-Za-z0-9_]{1,64}$/
 const WHICH_USER = 'user must be 1 to 64 letters, digits or underscores, or openid and appid those of a known user'
@@ -36,7 +39,9 @@ const MAX_MINTED = 10_000
 const YEAR = 366 * 86_400_000
 
 /** Null for a path outside /sandbox/ and /livez. */
-export function createControlEndpoints(world: ControlledWorld): (request: SandboxRequest) => Answer | null {
+export function createControlEndpoints(
+  world: ControlledWorld
+): (request: SandboxRequest) => Answer | Promise<Answer> | null {
   const endpoints: Readonly<Record<string, Endpoint>> = {
     'GET /livez': () => control(200, { status: 'ok' }),
     'POST /sandbox/codes': (fields) => mintLoginCodes(world, fields),
@@ -53,6 +58,11 @@ export function createControlEndpoints(world: ControlledWorld): (request: Sandbo
     'GET /sandbox/calls': (_fields, { query }) =>
       control(200, { ...world.calls.counts(), calls: world.calls.list(query.get('path') ?? undefined) }),
     'DELETE /sandbox/calls': () => after(world.calls.clear),
+    'POST /sandbox/pay/merchants': (fields) => addMerchant(world.pay, fields),
+    'POST /sandbox/pay/notices': (fields) => settleAndNotify(world.pay, fields),
+    'POST /sandbox/pay/answers': (fields) => planAnswerFaults(world.pay, fields),
+    'GET /sandbox/pay/platform': () => control(200, showPlatform(world.pay.platform)),
+    'POST /sandbox/pay/platform': (fields) => changePlatform(world.pay, fields),
     'POST /sandbox/reset': () => after(world.reset)
   }
 

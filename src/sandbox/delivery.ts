@@ -50,6 +50,7 @@ function send(response: ServerResponse, answer: Answer): void {
   const hasNoBody = answer.status === 204 || answer.status === 304
   const body = hasNoBody ? '' : answer.body
   response.writeHead(answer.status, {
+    ...answer.headers,
     'content-type': answer.contentType,
     ...(hasNoBody ? {} : { 'content-length': Buffer.byteLength(body) })
   })

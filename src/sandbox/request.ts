@@ -9,7 +9,15 @@ export interface SandboxRequest {
   readonly method: string
   readonly path: string
   readonly query: URLSearchParams
+  /** Path and query as they came. */
+  readonly target: string
+  /** Names. */
   readonly headers: readonly string[]
+  /** Value of the header, or empty; so is the next. */
+  readonly authorization: string
+  readonly wechatpaySerial: string
+  /** The body, when it is not too long to be kept. */
+  readonly text: string
   /** Null unless the body is a JSON object. */
   readonly json: Readonly<Record<string, unknown>> | null
   readonly bodyBytes: number
@@ -32,12 +40,17 @@ export async function readRequest(incoming: IncomingMessage): Promise<SandboxReq
   } catch {
     return null
   }
+  const kept = bodyBytes <= KEPT_BODY ? Buffer.concat(chunks) : Buffer.alloc(0)
   return {
     method: incoming.method ?? 'GET',
+    target,
     path: mark < 0 ? target : target.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
     headers: Object.keys(incoming.headers),
-    json: bodyBytes > 0 && bodyBytes <= KEPT_BODY ? parse(Buffer.concat(chunks)) : null,
+    authorization: incoming.headers.authorization ?? '',
+    wechatpaySerial: String(incoming.headers['wechatpay-serial'] ?? ''),
+    text: kept.toString('utf8'),
+    json: kept.length > 0 ? parse(kept) : null,
     bodyBytes,
     bodySha256: hash.digest('hex')
   }

@@ -9,6 +9,9 @@ import { createCodes } from './codes.ts'
 import { type ControlledWorld, createControlEndpoints } from './control-endpoints.ts'
 import { deliver } from './delivery.ts'
 import { createFaultPlan, type Fault, isShape, type PlannedFault } from './faults.ts'
+import { createPayEndpoints } from './pay/endpoints.ts'
+import type { SandboxMerchant } from './pay/merchants.ts'
+import { createPayWorld } from './pay/world.ts'
 import { createPeople } from './people.ts'
 import { readRequest, type SandboxRequest, text } from './request.ts'
 import { createUserKeys } from './user-keys.ts'
@@ -24,6 +27,8 @@ export interface SandboxOptions {
   /** The known mini-programs and their secrets. Without it every appid is accepted with any
    *  secret that does not start with `wrong`. */
   readonly apps?: Iterable<{ readonly appid: string; readonly secret: string }>
+  /** Merchants of the pay API. */
+  readonly merchants?: readonly SandboxMerchant[]
   /** Milliseconds before every answer of a WeChat endpoint. */
   readonly latency?: number
 }
@@ -39,15 +44,17 @@ export interface Sandbox {
 
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { log, latency = 0 } = options
-  const state = createState(options.clock)
-  const answerWeChat = createWeChatEndpoints({ ...state, checkApp: createAppCheck(options.apps) })
+  const state = createState(options.clock, options.merchants ?? [])
+  const answerPay = createPayEndpoints(state.pay)
+  const answerApi = createWeChatEndpoints({ ...state, checkApp: createAppCheck(options.apps) })
+  const answerWeChat = (request: SandboxRequest) => (isOfPay(request) ? answerPay(request) : answerApi(request))
   const answerControl = createControlEndpoints(state)
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const request = await readRequest(incoming)
     if (!request) return
     response.setHeader('date', new Date(state.now()).toUTCString())
-    const controlled = answerControl(request)
+    const controlled = await answerControl(request)
     if (controlled) return deliver(response, controlled, null)
     if (latency > 0) await new Promise((resolve) => setTimeout(resolve, latency))
     if (isChunked(incoming)) return deliver(response, CHUNKED, null)
@@ -111,6 +118,11 @@ export function createSandbox(options: SandboxOptions): Sandbox {
 /** WeChat's front servers refuse every chunked request. */
 const CHUNKED: Answer = { status: 412, contentType: 'text/html', body: '', errcode: null }
 
+/** The sandbox plays both APIs at one address. */
+function isOfPay({ path }: SandboxRequest): boolean {
+  return path.startsWith('/v3/')
+}
+
 function isChunked({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined
 }
@@ -136,7 +148,7 @@ function createAppCheck(apps: SandboxOptions['apps']): (appId: string, secret: s
   }
 }
 
-function createState(clock: Clock): ControlledWorld {
+function createState(clock: Clock, merchants: readonly SandboxMerchant[]): ControlledWorld {
   let offset = 0
   const ahead: Clock = { ...clock, now: () => clock.now() + offset }
   const people = createPeople()
@@ -145,6 +157,7 @@ function createState(clock: Clock): ControlledWorld {
   const userKeys = createUserKeys(ahead)
   const faults = createFaultPlan()
   const calls = createCallLog()
+  const pay = createPayWorld(ahead.now, merchants)
   return {
     people,
     codes,
@@ -152,13 +165,14 @@ function createState(clock: Clock): ControlledWorld {
     userKeys,
     faults,
     calls,
+    pay,
     now: ahead.now,
     advanceClock(by) {
       offset += by
     },
     reset() {
       offset = 0
-      for (const part of [people, codes, accessTokens, userKeys, faults, calls]) part.clear()
+      for (const part of [people, codes, accessTokens, userKeys, faults, calls, pay]) part.clear()
     }
   }
 }

@@ -7,6 +7,7 @@ import type { GatewayConfig } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import { buildGateway, type Gateway } from '../../src/gateway/gateway.ts'
+import { merchantOf } from '../../src/sandbox/pay/merchants.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/server.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/port.ts'
@@ -121,7 +122,8 @@ export async function buildTestGateway(
   const lines: string[] = []
   const output = { write: (line: string) => void lines.push(line), async flush() {} }
   const log = createLog(config.logging, output, false)
-  const sandbox = options.sandbox ?? createSandbox({ clock: systemClock })
+  const merchants = config.apps.flatMap(({ pay }) => (pay === null ? [] : merchantOf(pay)))
+  const sandbox = options.sandbox ?? createSandbox({ clock: systemClock, merchants })
   const { url: sandboxUrl } = options.sandbox ? { url: config.wechat.apiBase } : await sandbox.listen(0, '127.0.0.1')
   const given = options.store ?? 'memory:'
   const store = typeof given === 'string' ? await openStore(given, { clock, log }) : given
