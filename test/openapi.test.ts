@@ -157,6 +157,11 @@ test('every answer of the edge matches its document', async (t) => {
   const notice = await gateway.call(`/wechat/pay/notify/${APPID}`, { method: 'POST', body: '{}' })
   t.equal(notice.status, 404, 'without a merchant')
   t.equal(await check('POST', '/wechat/pay/notify/{appid}', notice), null)
+  for (const method of ['GET', 'POST']) {
+    const prefetched = await gateway.call(`/wechat/prefetch/${APPID}?code=a`, { method })
+    t.equal(prefetched.status, 404, 'without data pre-fetch')
+    t.equal(await check(method, '/wechat/prefetch/{appid}', prefetched), null)
+  }
   await call(204, 'POST', '/auth/logout', undefined, token)
   await call(401, 'GET', '/auth/session', undefined, token)
 

@@ -26,6 +26,8 @@ export const shapes: Readonly<Record<string, string>> = {
   'apps[]': `{ appid: wx1234567890abcdef, secret: "\${WECHAT_APPSECRET}" }`,
   'apps[].wxapiLimit': '{ rateLimit: { max: 6000, window: 1m }, concurrency: 200 }',
   'apps[].wxapiLimit.rateLimit': '{ max: 6000, window: 1m }',
+  'apps[].prefetch': '{ upstream: shop, path: /prefetch }',
+  'apps[].prefetch.rateLimit': '{ max: 6000, window: 1m }',
   'apps[].virtualPay': `{ appKey: "\${PAY_APP_KEY}" }`,
   'apps[].pay': `{ mchid: '1900000001', serialNo: 5D957685056E0E26CFCEE83165CD5B81E4C0BDD3, privateKey: { file: secrets/apiclient_key.pem }, apiV3Key: "\${PAY_V3_KEY}", upstream: payments, path: /wechat-paid }`,
   'apps[].pay.platformKeys': '[{ serial: PUB_KEY_ID_0110000000, publicKey: { file: pub_key.pem } }]',

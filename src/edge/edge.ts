@@ -11,6 +11,7 @@ import { addLogin, type LoginDeps } from './login.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
 import { addPayNotices, type PayNoticesDeps } from './pay-notices.ts'
 import { addPhone, type PhoneDeps } from './phone.ts'
+import { addPrefetch, type PrefetchDeps } from './prefetch.ts'
 import { addPush, type PushDeps } from './push.ts'
 import { addRefresh, type RefreshDeps } from './refresh.ts'
 import { addLogout, addSession, type LogoutDeps, type SessionDeps } from './session.ts'
@@ -25,6 +26,7 @@ export type EdgeDeps = HealthDeps &
   OpenDataDeps &
   PhoneDeps &
   PushDeps &
+  PrefetchDeps &
   PayNoticesDeps & {
     readonly config: Pick<GatewayConfig, 'server'>
     readonly platforms: Pick<Platforms, 'has'>
@@ -59,6 +61,7 @@ export async function createEdge(deps: EdgeDeps): Promise<Edge> {
   addRefresh(app, deps)
   if (deps.platforms.has('push')) addPush(app, deps)
   if (deps.platforms.has('pay')) addPayNotices(app, deps)
+  addPrefetch(app, deps)
   addAuthenticated(app, deps, (scope) => {
     addSession(scope, deps)
     addLogout(scope, deps)

@@ -23,6 +23,7 @@ import type { Borrower } from './lender.ts'
 import { borrowLogin, type LoginParts } from './login-parts.ts'
 import { borrowPayDeliveries } from './pay-parts.ts'
 import { borrowPlatforms } from './platform-parts.ts'
+import { borrowPrefetch } from './prefetch-parts.ts'
 import { borrowPushDeliveries } from './push-parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
@@ -81,14 +82,8 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     push: await borrowPushDeliveries(config, shared, borrower, upstreams),
     pay: await borrowPayDeliveries(config, shared, borrower, upstreams)
   }
-  const own = await borrowEndpoints(
-    config,
-    shared,
-    borrower,
-    { ...identity, platforms, ...entry },
-    deliveries,
-    upstreams
-  )
+  const parts = { ...identity, platforms, ...entry, upstreams }
+  const own = await borrowEndpoints(config, shared, borrower, parts, deliveries)
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
   const { lifecycle, unverified, observer } = shared
@@ -172,11 +167,12 @@ type EndpointParts = IdentityParts & { readonly platforms: Platforms } & LoginPa
 async function borrowEndpoints(
   config: GatewayConfig,
   shared: Shared,
-  { borrow }: Borrower,
-  parts: EndpointParts,
-  deliveries: Readonly<Record<'push' | 'pay', ReadonlyMap<string, Delivery>>>,
-  upstreams: Upstreams
+  borrower: Borrower,
+  { upstreams, ...parts }: EndpointParts & { readonly upstreams: Upstreams },
+  deliveries: Readonly<Record<'push' | 'pay', ReadonlyMap<string, Delivery>>>
 ) {
+  const { borrow } = borrower
+  const { prefetchUsers, sources } = await borrowPrefetch(config, shared, borrower, { ...parts, upstreams })
   const { routes: _, upstreams: __, server, ...rest } = config
   const { loginLimit, limits } = server
   const dependsOn = [
@@ -186,17 +182,21 @@ async function borrowEndpoints(
     config.login.hook && upstreams,
     ...Object.values(parts),
     ...deliveries.push.values(),
-    ...deliveries.pay.values()
+    ...deliveries.pay.values(),
+    ...sources.values(),
+    prefetchUsers
   ]
   const apps = new Map(config.apps.map((app) => [app.appId, app]))
   const findApp = (appId: string): AppConfig | undefined => apps.get(appId)
   const deliveryOf = (appId: string) => deliveries.push.get(appId)
   const payDeliveryOf = (appId: string) => deliveries.pay.get(appId)
-  const wxapiLimits = await borrowWxapiLimits(config, shared, { borrow })
+  const prefetchOf = (appId: string) => sources.get(appId)
+  const wxapiLimits = await borrowWxapiLimits(config, shared, borrower)
   const deadEvents = (['push', 'pay'] as const).flatMap((kind) =>
     [...deliveries[kind]].map(([appId, delivery]) => ({ kind, appId, delivery }))
   )
-  const deps = { ...shared, ...parts, config, findApp, deliveryOf, payDeliveryOf, deadEvents, wxapiLimits }
+  const asked = { findApp, deliveryOf, payDeliveryOf, prefetchOf }
+  const deps = { ...shared, ...parts, ...asked, config, deadEvents, prefetchUsers, wxapiLimits }
   const edge = await borrow('edge', dependsOn, () => createEdge(deps))
   const service = await borrow('service', [...dependsOn, edge], () =>
     createService({ ...deps, edgeDocument: edge.document })

@@ -86,5 +86,5 @@ export async function borrowLogin(
       }
     })
   )
-  return { login, refresh, loginLimiter }
+  return { login, refresh, loginLimiter, loginCodes: codes, loginHook }
 }

@@ -69,7 +69,8 @@ const MOCK_CODE = new ApiError(
   'The developer tools gave a mock code, because the project has no AppID. Set the AppID in project.config.json.'
 )
 
-function checkCode(code: string): void {
+/** Throws for a text that no platform issues as a code. */
+export function checkCode(code: string): void {
   if (/^the code is a mock one$/i.test(code.trim())) throw MOCK_CODE
   if (!CODE.test(code)) throw BAD_CODE
 }

@@ -7,6 +7,7 @@ import { mapping, matching, secret, text, wxapiLimit } from '../terms.ts'
 import { milliseconds } from '../units.ts'
 import { checkEventDelivery, eventDelivery, resolveEventDelivery } from './event-delivery.ts'
 import { checkPay, pay, resolvePay } from './pay.ts'
+import { checkPrefetch, prefetch, resolvePrefetch } from './prefetch.ts'
 import type { UpstreamsDraft } from './upstreams.ts'
 
 /** As `apps[].secret`: an app of the sandbox only. As `wechat.apiBase`: the built-in sandbox. */
@@ -35,6 +36,7 @@ export const apps = Type.Array(
     wxapiLimit: wxapiLimit("Calls of all backends to WeChat's API for this mini-program (`/wxapi`).", 512),
     virtualPay: Type.Optional(virtualPay),
     push: Type.Optional(push),
+    prefetch: Type.Optional(prefetch),
     pay: Type.Optional(pay)
   }),
   { description: 'The mini-programs.', minItems: 1, maxItems: 1024 }
@@ -55,7 +57,8 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
     (line) => `is given twice, first on line ${line}`,
     report
   )
-  for (const [index, { push, pay }] of apps) {
+  for (const [index, { push, pay, prefetch }] of apps) {
+    if (prefetch !== undefined) checkPrefetch(prefetch, ['apps', index, 'prefetch'], draft, report)
     if (pay !== undefined) checkPay(pay, ['apps', index, 'pay'], draft, report)
     const path = ['apps', index, 'push']
     if (push !== undefined) checkEventDelivery(push, path, draft, report)
@@ -71,7 +74,7 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
   }
 }
 
-export function resolveApp({ appid, name, secret, wxapiLimit, virtualPay, push, pay }: WrittenApps[number]) {
+export function resolveApp({ appid, name, secret, wxapiLimit, virtualPay, push, prefetch, pay }: WrittenApps[number]) {
   return {
     appId: appid,
     name: name ?? null,
@@ -86,6 +89,7 @@ export function resolveApp({ appid, name, secret, wxapiLimit, virtualPay, push, 
       push === undefined
         ? null
         : { token: push.token, encodingAesKey: push.encodingAesKey ?? null, ...resolveEventDelivery(push) },
+    prefetch: prefetch === undefined ? null : resolvePrefetch(prefetch),
     pay: pay === undefined ? null : resolvePay(pay)
   }
 }

@@ -1,0 +1,43 @@
+/** `apps[].prefetch`: data pre-fetch (数据预拉取), for which WeChat's servers call the gateway. */
+import { type Static, Type } from '../../schema.ts'
+import { pathFault } from '../path-fault.ts'
+import type { Path } from '../problem.ts'
+import type { Report } from '../report.ts'
+import type { Draft } from '../section.ts'
+import { duration, integer, mapping, section, text } from '../terms.ts'
+import { milliseconds } from '../units.ts'
+import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
+
+export const prefetch = mapping('Data pre-fetch (数据预拉取): an upstream answers with the data of the user.', {
+  upstream: text('Upstream that has the data.'),
+  path: text('Path there. It receives a POST with JSON and identity headers.'),
+  timeout: duration('Deadline for its answer.', '5s', { min: '10ms', max: '60s' }),
+  rateLimit: section('Calls of one address. WeChat calls from few addresses.', {
+    max: integer('Calls let through in one window.', 1, 1_000_000_000, 6000),
+    window: duration('Length of the window.', '1m', { min: '1s' })
+  })
+})
+
+const written = Type.Object(prefetch.properties)
+type WrittenPrefetch = Static<typeof written>
+
+/** @param place `apps[index].prefetch`. */
+export function checkPrefetch(
+  { upstream, path }: Draft<WrittenPrefetch>,
+  place: Path,
+  draft: UpstreamsDraft,
+  report: Report
+): void {
+  if (upstream !== undefined) checkUpstreamName(upstream, [...place, 'upstream'], draft, report)
+  const fault = path === undefined ? null : pathFault(path)
+  if (fault !== null) report.error([...place, 'path'], fault.message, fault.hint)
+}
+
+export function resolvePrefetch({ upstream, path, timeout, rateLimit }: WrittenPrefetch) {
+  return {
+    upstream,
+    path,
+    timeout: milliseconds(timeout),
+    rateLimit: { max: rateLimit.max, window: milliseconds(rateLimit.window) }
+  }
+}
