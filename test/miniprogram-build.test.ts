@@ -46,7 +46,7 @@ test('the client is ECMAScript 5 and writes nothing to the console', async (t) =
       t.ok(`${required}.js`.slice(2) in dist, String(required))
     size += source.length
   }
-  t.ok(size < 150_000, `${size} characters`)
+  t.ok(size < 160_000, `${size} characters`)
 })
 
 test('it runs with only ECMAScript 5, Promise, timers and wx', async (t) => {

@@ -20,6 +20,9 @@ export interface RequestOptions<Data = unknown> extends WxRequestOptions, Callba
     /** The body carries data that wx encrypted or signed with session_key, for a route with
      *  `openData: true`. */
     openData?: boolean;
+    /** Encrypts body and answer with the user's key, for a route with `channel: true`. Needs base
+     *  library 2.17.3. */
+    channel?: boolean;
 }
 export interface UploadOptions extends WxUploadOptions, Callbacks<WxUploadResult>, CallOptions {
 }

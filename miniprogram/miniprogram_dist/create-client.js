@@ -70,6 +70,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.createClientFactory = createClientFactory;
 /** Builds clients: wx's own calls with a login behind them, and the gateway's endpoints. */
 var account_1 = require("./account");
+var channel_1 = require("./channel");
 var errors_1 = require("./errors");
 var exchange_1 = require("./exchange");
 var options_1 = require("./options");
@@ -81,6 +82,7 @@ var storage_1 = require("./storage");
 var task_1 = require("./task");
 var timers_1 = require("./timers");
 var transport_1 = require("./transport");
+var user_keys_1 = require("./user-keys");
 /** Clients of one factory and one `wx` share WeChat's limits, and their session when they have
  *  the same options. */
 function createClientFactory(getGlobalWx) {
@@ -92,7 +94,12 @@ function createClientFactory(getGlobalWx) {
                 return shared_1;
         }
         var runtime = (0, runtime_1.createRuntime)(wx);
-        var shared = { runtime: runtime, transport: (0, transport_1.createTransport)(wx, runtime.requests), accounts: {} };
+        var shared = {
+            runtime: runtime,
+            transport: (0, transport_1.createTransport)(wx, runtime.requests),
+            userKeys: (0, user_keys_1.createUserKeys)(wx),
+            accounts: {}
+        };
         known.push(shared);
         return shared;
     }
@@ -107,7 +114,15 @@ function createClient(settings, shared) {
     var runtime = shared.runtime, transport = shared.transport;
     var account = accountOf(settings, shared);
     var checkSession = runtime.checkSession, whenShown = runtime.whenShown;
-    var exchange = (0, redirects_1.followRedirects)((0, exchange_1.createExchange)({ account: account, transport: transport, checkSession: checkSession, whenShown: whenShown }), urls);
+    var channel = (0, channel_1.withChannel)({
+        transport: transport,
+        wx: runtime.wx,
+        keys: shared.userKeys,
+        base: urls.base,
+        appId: settings.appId,
+        userId: function () { var _a, _b; return (_b = (_a = account.current()) === null || _a === void 0 ? void 0 : _a.user.id) !== null && _b !== void 0 ? _b : ''; }
+    });
+    var exchange = (0, redirects_1.followRedirects)((0, exchange_1.createExchange)({ account: account, transport: channel, checkSession: checkSession, whenShown: whenShown }), urls);
     /** Calls an endpoint of the gateway. */
     function call(path_1, method_1, data_1) {
         return __awaiter(this, arguments, void 0, function (path, method, data, needsSessionKey) {
@@ -146,10 +161,10 @@ function createClient(settings, shared) {
     }
     return {
         request: function (given) {
-            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, _b = given.openData, openData = _b === void 0 ? false : _b, options = __rest(given, ["success", "fail", "complete", "auth", "openData"]);
+            var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, _b = given.openData, openData = _b === void 0 ? false : _b, _c = given.channel, isSealed = _c === void 0 ? false : _c, options = __rest(given, ["success", "fail", "complete", "auth", "openData", "channel"]);
             var describe = function () { return ({ kind: 'request', options: withMethod(at(options)) }); };
             var callbacks = { success: success, fail: fail, complete: complete };
-            return start('request', describe, { auth: auth, needsSessionKey: openData }, callbacks);
+            return start('request', describe, { auth: isSealed ? 'required' : auth, needsSessionKey: openData, isSealed: isSealed }, callbacks);
         },
         uploadFile: function (given) {
             var success = given.success, fail = given.fail, complete = given.complete, _a = given.auth, auth = _a === void 0 ? 'required' : _a, options = __rest(given, ["success", "fail", "complete", "auth"]);

@@ -11,6 +11,8 @@ export interface ExchangeOptions {
     readonly auth: Auth;
     /** The body holds data that was encrypted with session_key. */
     readonly needsSessionKey: boolean;
+    /** The route has an encrypted channel. */
+    readonly isSealed?: boolean;
 }
 export interface ExchangeDependencies {
     readonly account: Account;

@@ -96,9 +96,9 @@ function createExchange(_a) {
                 var visit, isRepeatable, isRefreshed, isLoggedIn, isRepeated, _c, sent, error, _d, result, problem, caught_1, session, pause;
                 var _e;
                 var _f;
-                var auth = _b.auth, needsSessionKey = _b.needsSessionKey;
-                return __generator(this, function (_g) {
-                    switch (_g.label) {
+                var auth = _b.auth, needsSessionKey = _b.needsSessionKey, _g = _b.isSealed, isSealed = _g === void 0 ? false : _g;
+                return __generator(this, function (_h) {
+                    switch (_h.label) {
                         case 0:
                             visit = account.visit;
                             isRepeatable = (0, method_1.isIdempotent)(what);
@@ -109,8 +109,8 @@ function createExchange(_a) {
                             if (!_c) return [3 /*break*/, 2];
                             return [4 /*yield*/, checkSession()];
                         case 1:
-                            _c = !(_g.sent());
-                            _g.label = 2;
+                            _c = !(_h.sent());
+                            _h.label = 2;
                         case 2:
                             if (!_c) return [3 /*break*/, 4];
                             // Data encrypted before this login can still be read: the gateway keeps the previous key
@@ -119,27 +119,27 @@ function createExchange(_a) {
                         case 3:
                             // Data encrypted before this login can still be read: the gateway keeps the previous key
                             // for a while.
-                            _g.sent();
+                            _h.sent();
                             isLoggedIn = true;
-                            _g.label = 4;
+                            _h.label = 4;
                         case 4:
                             _e = {};
                             return [4 /*yield*/, sessionFor(auth, visit)];
                         case 5:
-                            sent = (_e.session = _g.sent(), _e.isComplete = false, _e);
+                            sent = (_e.session = _h.sent(), _e.isComplete = false, _e);
                             error = void 0;
-                            _g.label = 6;
+                            _h.label = 6;
                         case 6:
-                            _g.trys.push([6, 8, , 9]);
-                            return [4 /*yield*/, transport.send(what, sendOptions(sent, account, visit, handle))];
+                            _h.trys.push([6, 8, , 9]);
+                            return [4 /*yield*/, transport.send(what, __assign(__assign({}, sendOptions(sent, account, visit, handle)), { isSealed: isSealed }))];
                         case 7:
-                            _d = _g.sent(), result = _d.result, problem = _d.problem;
+                            _d = _h.sent(), result = _d.result, problem = _d.problem;
                             if (!problem)
                                 return [2 /*return*/, result];
                             error = problem;
                             return [3 /*break*/, 9];
                         case 8:
-                            caught_1 = _g.sent();
+                            caught_1 = _h.sent();
                             error = caught_1;
                             return [3 /*break*/, 9];
                         case 9:
@@ -147,28 +147,35 @@ function createExchange(_a) {
                                 throw error;
                             return [4 /*yield*/, refusalBehind(error, what, sent)];
                         case 10:
-                            error = (_f = (_g.sent())) !== null && _f !== void 0 ? _f : error;
+                            error = (_f = (_h.sent())) !== null && _f !== void 0 ? _f : error;
                             session = sent.session;
                             if (!(error.code === 'session_key_stale')) return [3 /*break*/, 13];
                             if (!!isLoggedIn) return [3 /*break*/, 12];
-                            return [4 /*yield*/, account.logInAnew(visit)];
+                            return [4 /*yield*/, account.logInAnew(visit)
+                                // Open data was encrypted with the old key; a request of the channel is sealed again.
+                            ];
                         case 11:
-                            _g.sent();
-                            _g.label = 12;
-                        case 12: throw error;
+                            _h.sent();
+                            _h.label = 12;
+                        case 12:
+                            // Open data was encrypted with the old key; a request of the channel is sealed again.
+                            if (!isSealed || isLoggedIn)
+                                throw error;
+                            isLoggedIn = true;
+                            return [3 /*break*/, 19];
                         case 13:
                             if (!(session && error.action === 'refresh' && !isRefreshed)) return [3 /*break*/, 15];
                             isRefreshed = true;
                             return [4 /*yield*/, account.replace(session, error, visit)];
                         case 14:
-                            _g.sent();
+                            _h.sent();
                             return [3 /*break*/, 19];
                         case 15:
                             if (!(session && error.action === 'login' && !(0, session_calls_1.isCodeSpent)(error) && !isLoggedIn)) return [3 /*break*/, 17];
                             isLoggedIn = true;
                             return [4 /*yield*/, account.replace(session, error, visit)];
                         case 16:
-                            _g.sent();
+                            _h.sent();
                             return [3 /*break*/, 19];
                         case 17:
                             pause = isRepeatable && !isRepeated ? (0, retry_1.pauseBefore)(error, whenShown) : null;
@@ -177,8 +184,8 @@ function createExchange(_a) {
                             isRepeated = true;
                             return [4 /*yield*/, pause];
                         case 18:
-                            _g.sent();
-                            _g.label = 19;
+                            _h.sent();
+                            _h.label = 19;
                         case 19: return [3 /*break*/, 4];
                         case 20: return [2 /*return*/];
                     }

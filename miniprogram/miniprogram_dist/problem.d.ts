@@ -1,4 +1,3 @@
-/** Reads the gateway's errors (application/problem+json, RFC 9457) out of responses. */
 import { type WxgateError } from './errors';
 import type { WxHeaders } from './wx';
 /** Returns null for every response that is not the gateway's error, whatever its status: a 401

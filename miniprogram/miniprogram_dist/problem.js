@@ -15,6 +15,7 @@ exports.readProblem = readProblem;
 exports.isProblemType = isProblemType;
 exports.headerOf = headerOf;
 /** Reads the gateway's errors (application/problem+json, RFC 9457) out of responses. */
+var bytes_1 = require("./bytes");
 var errors_1 = require("./errors");
 var TYPE = 'urn:wxgate:error:';
 /** Returns null for every response that is not the gateway's error, whatever its status: a 401
@@ -45,8 +46,8 @@ var MAX_LENGTH = 16 * 1024;
 /** Takes text, bytes or parsed JSON: `dataType` and `responseType` of the call decide which of
  *  them arrives. */
 function toObject(data) {
-    if (isBytes(data))
-        return toObject(data.byteLength > MAX_LENGTH ? '' : toText(data));
+    if ((0, bytes_1.isBytes)(data))
+        return toObject(data.byteLength > MAX_LENGTH ? '' : (0, bytes_1.toText)(new Uint8Array(data)));
     if (typeof data === 'string') {
         if (data.charAt(0) !== '{' || data.length > MAX_LENGTH)
             return null;
@@ -58,24 +59,4 @@ function toObject(data) {
         }
     }
     return typeof data === 'object' && data !== null ? data : null;
-}
-/** Recognises an ArrayBuffer of another JavaScript context too. */
-function isBytes(data) {
-    return Object.prototype.toString.call(data) === '[object ArrayBuffer]';
-}
-/** Decodes UTF-8. Some mini-programs have no TextDecoder. */
-function toText(data) {
-    var _a;
-    var bytes = new Uint8Array(data);
-    var encoded = '';
-    for (var index = 0; index < bytes.length; index++) {
-        var byte = (_a = bytes[index]) !== null && _a !== void 0 ? _a : 0;
-        encoded += "%".concat(byte < 16 ? '0' : '').concat(byte.toString(16));
-    }
-    try {
-        return decodeURIComponent(encoded);
-    }
-    catch (_error) {
-        return '';
-    }
 }

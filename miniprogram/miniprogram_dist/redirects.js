@@ -66,19 +66,19 @@ function followRedirects(exchange, urls) {
     return {
         perform: function (what, settings, handle) {
             return __awaiter(this, void 0, void 0, function () {
-                var auth, next, hop, answer, result, location, isFinal, url, isInside, isSameMethod, method, data, header, _method, rest;
-                return __generator(this, function (_a) {
-                    switch (_a.label) {
+                var auth, _a, isSealed, next, hop, answer, result, location, isFinal, url, isInside, isSameMethod, method, data, header, _method, rest;
+                return __generator(this, function (_b) {
+                    switch (_b.label) {
                         case 0:
                             if (what.kind !== 'request')
                                 return [2 /*return*/, exchange.perform(what, settings, handle)];
-                            auth = settings.auth;
+                            auth = settings.auth, _a = settings.isSealed, isSealed = _a === void 0 ? false : _a;
                             next = __assign(__assign({}, what.options), { redirect: 'manual' });
                             hop = 0;
-                            _a.label = 1;
-                        case 1: return [4 /*yield*/, exchange.perform({ kind: 'request', options: next }, __assign(__assign({}, settings), { auth: auth }), handle)];
+                            _b.label = 1;
+                        case 1: return [4 /*yield*/, exchange.perform({ kind: 'request', options: next }, __assign(__assign({}, settings), { auth: auth, isSealed: isSealed }), handle)];
                         case 2:
-                            answer = _a.sent();
+                            answer = _b.sent();
                             result = answer;
                             location = (0, problem_1.headerOf)(result.header, 'location');
                             isFinal = location === undefined || hop >= MAX_REDIRECTS || !isRedirect(result.statusCode);
@@ -91,11 +91,13 @@ function followRedirects(exchange, urls) {
                             // A body that was written for the gateway stays with the gateway.
                             if (!isInside && !(0, method_1.isReading)(method))
                                 return [2 /*return*/, result];
-                            if (!isInside)
+                            if (!isInside) {
                                 auth = 'public';
+                                isSealed = false;
+                            }
                             data = next.data, header = next.header, _method = next.method, rest = __rest(next, ["data", "header", "method"]);
                             next = __assign(__assign(__assign(__assign(__assign({}, rest), { url: url }), (method === undefined ? {} : { method: method })), (isSameMethod && !(0, method_1.isReading)(method) && data !== undefined ? { data: data } : {})), (isInside && header !== undefined ? { header: header } : {}));
-                            _a.label = 3;
+                            _b.label = 3;
                         case 3:
                             hop++;
                             return [3 /*break*/, 1];

@@ -23,6 +23,8 @@ export interface SendOptions {
      *  after `send`. */
     readonly authorize?: () => string | null;
     readonly onProgress?: (progress: WxProgress) => void;
+    /** For a route with an encrypted channel; see channel.ts. */
+    readonly isSealed?: boolean;
 }
 export interface Answer {
     readonly result: WxResult;

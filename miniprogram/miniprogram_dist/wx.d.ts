@@ -125,6 +125,24 @@ export interface WxFileSystem {
         data: string | ArrayBuffer;
     }>): void;
 }
+/** The key that the gateway gets from WeChat too. */
+export interface WxUserKey {
+    /** base64 */
+    encryptKey: string;
+    iv: string;
+    version: number;
+    expireTime: number;
+    errMsg: string;
+}
+export interface WxUserCrypto {
+    getLatestUserKey(options: WxCallbacks<WxUserKey>): void;
+    getRandomValues(options: {
+        length: number;
+    } & WxCallbacks<{
+        randomValues: ArrayBuffer;
+        errMsg: string;
+    }>): void;
+}
 export interface Wx {
     login(options: {
         timeout?: number;
@@ -147,7 +165,13 @@ export interface Wx {
     getStorageSync(key: string): unknown;
     setStorageSync(key: string, value: unknown): void;
     removeStorageSync(key: string): void;
-    /** Optional: since base library 1.9.9, 2.1.2 and 2.1.2. */
+    /** Optional: since base library 2.17.3, 2.2.2, 1.9.9, 2.1.2 and 2.1.2. */
+    getUserCryptoManager?(): WxUserCrypto;
+    getAccountInfoSync?(): {
+        miniProgram: {
+            appId: string;
+        };
+    };
     getFileSystemManager?(): WxFileSystem;
     onAppShow?(listener: () => void): void;
     onAppHide?(listener: () => void): void;
@@ -159,5 +183,5 @@ export type WxLike = {
 } & {
     [Name in OptionalName]?: (...given: never[]) => unknown;
 };
-type OptionalName = 'getFileSystemManager' | 'onAppShow' | 'onAppHide';
+type OptionalName = 'getUserCryptoManager' | 'getAccountInfoSync' | 'getFileSystemManager' | 'onAppShow' | 'onAppHide';
 export {};

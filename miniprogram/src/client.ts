@@ -34,6 +34,9 @@ export interface RequestOptions<Data = unknown>
   /** The body carries data that wx encrypted or signed with session_key, for a route with
    *  `openData: true`. */
   openData?: boolean
+  /** Encrypts body and answer with the user's key, for a route with `channel: true`. Needs base
+   *  library 2.17.3. */
+  channel?: boolean
 }
 
 export interface UploadOptions extends WxUploadOptions, Callbacks<WxUploadResult>, CallOptions {}

@@ -1,5 +1,6 @@
 /** Builds clients: wx's own calls with a login behind them, and the gateway's endpoints. */
 import { type Account, createAccount } from './account'
+import { withChannel } from './channel'
 import type { Callbacks, Client, Phone, RequestOptions, SessionInfo } from './client'
 import { createError, type WxgateError } from './errors'
 import { createExchange, type ExchangeOptions } from './exchange'
@@ -12,12 +13,14 @@ import { createStorage } from './storage'
 import { createTask, type Task } from './task'
 import { after } from './timers'
 import { createTransport, type Send, type Transport, type WxResult } from './transport'
+import { createUserKeys, type UserKeys } from './user-keys'
 import type { Wx, WxMethod, WxRequestOptions, WxRequestResult } from './wx'
 
 /** State of one `wx` that its clients share. */
 interface Shared {
   readonly runtime: Runtime
   readonly transport: Transport
+  readonly userKeys: UserKeys
   /** By storage key, gateway and appid. Clients with the same three must not use up each
    *  other's refresh token. */
   readonly accounts: { [id: string]: Account }
@@ -31,7 +34,12 @@ export function createClientFactory(getGlobalWx: () => unknown): (options: Clien
   function sharedOf(wx: Wx): Shared {
     for (const shared of known) if (shared.runtime.wx === wx) return shared
     const runtime = createRuntime(wx)
-    const shared: Shared = { runtime, transport: createTransport(wx, runtime.requests), accounts: {} }
+    const shared: Shared = {
+      runtime,
+      transport: createTransport(wx, runtime.requests),
+      userKeys: createUserKeys(wx),
+      accounts: {}
+    }
     known.push(shared)
     return shared
   }
@@ -47,7 +55,15 @@ function createClient(settings: Settings, shared: Shared): Client {
   const { runtime, transport } = shared
   const account = accountOf(settings, shared)
   const { checkSession, whenShown } = runtime
-  const exchange = followRedirects(createExchange({ account, transport, checkSession, whenShown }), urls)
+  const channel = withChannel({
+    transport,
+    wx: runtime.wx,
+    keys: shared.userKeys,
+    base: urls.base,
+    appId: settings.appId,
+    userId: () => account.current()?.user.id ?? ''
+  })
+  const exchange = followRedirects(createExchange({ account, transport: channel, checkSession, whenShown }), urls)
 
   /** Calls an endpoint of the gateway. */
   async function call<Result>(path: string, method: WxMethod, data?: object, needsSessionKey = false): Promise<Result> {
@@ -83,10 +99,23 @@ function createClient(settings: Settings, shared: Shared): Client {
 
   return {
     request<Data>(given: RequestOptions<Data>) {
-      const { success, fail, complete, auth = 'required', openData = false, ...options } = given
+      const {
+        success,
+        fail,
+        complete,
+        auth = 'required',
+        openData = false,
+        channel: isSealed = false,
+        ...options
+      } = given
       const describe = (): Send => ({ kind: 'request', options: withMethod(at(options)) })
       const callbacks: Callbacks<WxRequestResult<Data>> = { success, fail, complete }
-      return start('request', describe, { auth, needsSessionKey: openData }, callbacks)
+      return start(
+        'request',
+        describe,
+        { auth: isSealed ? 'required' : auth, needsSessionKey: openData, isSealed },
+        callbacks
+      )
     },
 
     uploadFile(given) {

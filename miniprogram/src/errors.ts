@@ -21,6 +21,8 @@ export type ClientErrorCode =
   /** The answer is not the gateway's: another server may have answered. */
   | 'invalid_response'
   | 'too_many_sockets'
+  /** WeChat gave no key for the encrypted channel. */
+  | 'channel_unavailable'
   /** getPhoneNumber gave no code: the user refused, or the mini-program may not ask. */
   | 'phone_refused'
 

@@ -19,6 +19,8 @@ export interface ExchangeOptions {
   readonly auth: Auth
   /** The body holds data that was encrypted with session_key. */
   readonly needsSessionKey: boolean
+  /** The route has an encrypted channel. */
+  readonly isSealed?: boolean
 }
 
 export interface ExchangeDependencies {
@@ -48,7 +50,7 @@ export function createExchange({ account, transport, checkSession, whenShown }: 
   }
 
   return {
-    async perform(what, { auth, needsSessionKey }, handle) {
+    async perform(what, { auth, needsSessionKey, isSealed = false }, handle) {
       const { visit } = account
       const isRepeatable = isIdempotent(what)
       // Each is done once: a new token that is refused again stays refused.
@@ -66,7 +68,10 @@ export function createExchange({ account, transport, checkSession, whenShown }: 
         const sent: Sent = { session: await sessionFor(auth, visit), isComplete: false }
         let error: WxgateError
         try {
-          const { result, problem } = await transport.send(what, sendOptions(sent, account, visit, handle))
+          const { result, problem } = await transport.send(what, {
+            ...sendOptions(sent, account, visit, handle),
+            isSealed
+          })
           if (!problem) return result
           error = problem
         } catch (caught) {
@@ -77,7 +82,10 @@ export function createExchange({ account, transport, checkSession, whenShown }: 
         const { session } = sent
         if (error.code === 'session_key_stale') {
           if (!isLoggedIn) await account.logInAnew(visit)
-          throw error
+          // Open data was encrypted with the old key; a request of the channel is sealed again.
+          if (!isSealed || isLoggedIn) throw error
+          isLoggedIn = true
+          continue
         }
         if (session && error.action === 'refresh' && !isRefreshed) {
           isRefreshed = true

@@ -42,7 +42,9 @@ export type {
   WxSocketTask,
   WxTask,
   WxUploadOptions,
-  WxUploadResult
+  WxUploadResult,
+  WxUserCrypto,
+  WxUserKey
 } from './wx'
 
 declare const wx: Wx | undefined

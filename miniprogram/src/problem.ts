@@ -1,4 +1,5 @@
 /** Reads the gateway's errors (application/problem+json, RFC 9457) out of responses. */
+import { isBytes, toText } from './bytes'
 import { createError, type WxgateError } from './errors'
 import type { WxHeaders } from './wx'
 
@@ -38,7 +39,7 @@ const MAX_LENGTH = 16 * 1024
 /** Takes text, bytes or parsed JSON: `dataType` and `responseType` of the call decide which of
  *  them arrives. */
 function toObject(data: unknown): { [name: string]: unknown } | null {
-  if (isBytes(data)) return toObject(data.byteLength > MAX_LENGTH ? '' : toText(data))
+  if (isBytes(data)) return toObject(data.byteLength > MAX_LENGTH ? '' : toText(new Uint8Array(data)))
   if (typeof data === 'string') {
     if (data.charAt(0) !== '{' || data.length > MAX_LENGTH) return null
     try {
@@ -48,24 +49,4 @@ function toObject(data: unknown): { [name: string]: unknown } | null {
     }
   }
   return typeof data === 'object' && data !== null ? (data as { [name: string]: unknown }) : null
-}
-
-/** Recognises an ArrayBuffer of another JavaScript context too. */
-function isBytes(data: unknown): data is ArrayBuffer {
-  return Object.prototype.toString.call(data) === '[object ArrayBuffer]'
-}
-
-/** Decodes UTF-8. Some mini-programs have no TextDecoder. */
-function toText(data: ArrayBuffer): string {
-  const bytes = new Uint8Array(data)
-  let encoded = ''
-  for (let index = 0; index < bytes.length; index++) {
-    const byte = bytes[index] ?? 0
-    encoded += `%${byte < 16 ? '0' : ''}${byte.toString(16)}`
-  }
-  try {
-    return decodeURIComponent(encoded)
-  } catch (_error) {
-    return ''
-  }
 }

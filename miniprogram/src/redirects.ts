@@ -11,10 +11,14 @@ export function followRedirects(exchange: Exchange, urls: Urls): Exchange {
   return {
     async perform(what, settings, handle) {
       if (what.kind !== 'request') return exchange.perform(what, settings, handle)
-      let { auth } = settings
+      let { auth, isSealed = false } = settings
       let next: WxRequestOptions = { ...what.options, redirect: 'manual' }
       for (let hop = 0; ; hop++) {
-        const answer = await exchange.perform({ kind: 'request', options: next }, { ...settings, auth }, handle)
+        const answer = await exchange.perform(
+          { kind: 'request', options: next },
+          { ...settings, auth, isSealed },
+          handle
+        )
         const result = answer as WxRequestResult
         const location = headerOf(result.header, 'location')
         const isFinal = location === undefined || hop >= MAX_REDIRECTS || !isRedirect(result.statusCode)
@@ -25,7 +29,10 @@ export function followRedirects(exchange: Exchange, urls: Urls): Exchange {
         const method = isSameMethod || isReading(next.method) ? next.method : 'GET'
         // A body that was written for the gateway stays with the gateway.
         if (!isInside && !isReading(method)) return result
-        if (!isInside) auth = 'public'
+        if (!isInside) {
+          auth = 'public'
+          isSealed = false
+        }
         const { data, header, method: _method, ...rest } = next
         next = {
           ...rest,

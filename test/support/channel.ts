@@ -1,5 +1,7 @@
 /** A sender of encrypted requests. It shares the wire format with the gateway; the vectors hold it to
  *  the documentation. */
+import { randomBytes } from 'node:crypto'
+import type { Wx } from '../../miniprogram/miniprogram_dist/index.d.ts'
 import { openMessage, parseChannelHeader, sealMessage } from '../../src/proxy/transforms/channel-format.ts'
 import { APPID, type Login, type TestGateway } from './gateway.ts'
 
@@ -62,4 +64,24 @@ export async function openAnswer(
   const content = openMessage('response', key, header, [String(response.status), nonce], body)
   if (content === false) throw new Error('the answer does not open')
   return content && { type: content.type, text: content.body.toString() }
+}
+
+/** Gives the phone the functions of wx that the encrypted channel needs.
+ *  @param calls Counts the calls of getLatestUserKey. */
+export function giveUserKeys(wx: Wx, gateway: TestGateway, calls = { count: 0 }): { count: number } {
+  wx.getAccountInfoSync = () => ({ miniProgram: { appId: APPID } })
+  wx.getUserCryptoManager = () => ({
+    getLatestUserKey({ success, fail }) {
+      calls.count++
+      latestUserKey(gateway, 'alice').then(
+        (key) => success?.({ iv: '', expireTime: 0, ...key, errMsg: 'getLatestUserKey:ok' }),
+        () => fail?.({ errMsg: 'getLatestUserKey:fail' })
+      )
+    },
+    getRandomValues({ length, success }) {
+      const randomValues = new Uint8Array(randomBytes(length)).buffer
+      setImmediate(() => success?.({ randomValues, errMsg: 'getRandomValues:ok' }))
+    }
+  })
+  return calls
 }
