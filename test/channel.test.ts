@@ -16,6 +16,7 @@ import { createTestClock } from './support/clock.ts'
 import { configText, problems } from './support/config.ts'
 import { APPID, buildTestGateway, type Login, type TestGateway, type TestGatewayOptions } from './support/gateway.ts'
 import { startRawUpstream } from './support/raw-upstream.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 import { KEY } from './support/websocket.ts'
 
@@ -300,10 +301,15 @@ test('limits hold for the bodies of both directions, and an answer that cannot b
   }
   const upstream = await startRawUpstream(t, (socket, head) => {
     const name = /\/safe\/(\w+)/.exec(head)?.[1] ?? ''
-    if (name === 'cut') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
+    if (name === 'stall') socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
+    else if (name === 'cut') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
     else socket.write(answers[name] ?? 'HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n')
   })
-  const { login, key, send, ask } = await startSender(t, upstream.url)
+  const { login, key, send, ask } = await startSender(t, upstream.url, {
+    config: { upstreams: { app: { targets: [{ url: upstream.url }], timeouts: { idle: '300ms' } } } }
+  })
+  const stalled = refusalOf(await send(sealRequest(key, login, { path: '/safe/stall' })))
+  t.equal(await stalled, '504 upstream_timeout retry')
   for (const name of ['large', 'stream', 'zipped']) {
     const refused = await refusalOf(await send(sealRequest(key, login, { path: `/safe/${name}` })))
     t.equal(refused, '502 upstream_invalid retry', name)
@@ -319,6 +325,44 @@ test('limits hold for the bodies of both directions, and an answer that cannot b
   const large = sealRequest(key, login, { path: '/safe/fits', body: 'x'.repeat(8192) })
   t.equal(await refusalOf(await send(large)), '413 body_too_large none')
   t.equal((await ask({ path: '/safe/body', method: 'DELETE', body: 'x'.repeat(20_000) })).status, 500)
+})
+
+test('another target is asked for the same sealed request, as on any route', async (t) => {
+  const broken = await startUpstream(t, (_req, res) => res.writeHead(503).end('busy'))
+  const working = await startUpstream(t)
+  const targets = [{ url: broken.url }, { url: working.url }]
+  const { ask } = await startSender(t, working.url, {
+    config: { upstreams: { app: { targets, retries: { attempts: 1, on: [503] } } } }
+  })
+  for (let count = 0; count < 4; count++) t.match(await ask({ path: '/safe/x' }), { status: 200, text: '{"ok":true}' })
+  t.ok(broken.seen.length > 0)
+  t.equal(working.seen.length, 4)
+})
+
+test('the room of held bodies is given back: after answers, refusals, and clients that leave', async (t) => {
+  const large = 'x'.repeat(8 * 1024 * 1024)
+  const upstream = await startUpstream(t, (_req, res, { url }) => {
+    if (url.includes('never')) return
+    res.writeHead(200, { 'content-type': 'text/plain' }).end(url.includes('echo') ? large : 'ok')
+  })
+  const routes = [{ path: '/safe', upstream: 'app', channel: true, bodyLimit: '9mb' }]
+  const { login, key, gateway, send, ask } = await startSender(t, upstream.url, { config: { routes } })
+  for (let count = 0; count < 3; count++)
+    t.equal((await ask({ path: '/safe/echo', body: large })).text?.length, large.length)
+  for (let count = 0; count < 4; count++) {
+    const seen = upstream.seen.length
+    const { path, init } = sealRequest(key, login, { path: '/safe/never', body: large })
+    const controller = new AbortController()
+    const left = gateway.call(path, { ...init, signal: controller.signal }).catch(() => null)
+    await until(() => upstream.seen.length > seen)
+    controller.abort()
+    await left
+  }
+  for (let count = 0; count < 3; count++) {
+    const forged = sealRequest(key, login, { path: '/safe/x', body: large, userId: 'u_other' })
+    t.equal(await refusalOf(await send(forged)), '400 channel_invalid none')
+  }
+  t.equal((await ask({ path: '/safe/echo', body: large })).text?.length, large.length)
 })
 
 test('the gateway makes and reads the vectors of the documentation, in both languages', (t) => {

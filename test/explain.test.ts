@@ -80,11 +80,13 @@ test("explain without a token shows the upstream's request for a user with one",
   const routes = `routes:
   - { path: /api, upstream: app, stripPrefix: /api }
   - { path: /cloud, upstream: app, identity: { headers: cloudrun } }
+  - { path: /wafer, upstream: app, identity: { headers: wafer }, channel: true }
 `
   const cwd = folder(t, routes)
   const note = async (path: string) => (await explained(cwd, 'GET', path)).auth.notes.join()
   t.match(await note('/api/orders?x=1'), 'a token that is accepted app gets GET /orders?x=1, and X-OpenId with it')
   t.match(await note('/cloud/orders'), 'GET /cloud/orders, and X-WX-OPENID with it')
+  t.match(await note('/wafer/orders'), 'and X-WX-Skey with it,the request has to be encrypted (channel)')
 })
 
 test('explain shows every header that goes upstream, and the reason for every removed one', async (t) => {
