@@ -67,6 +67,18 @@ export function rsaKeyFault(text: string): PemFault | null {
   return isLongRsa(key) ? null : { message: `must hold an RSA key of at least ${FEWEST_RSA_BITS} bits` }
 }
 
+/** Null for a public RSA key or a certificate with one. */
+export function publicRsaKeyFault(text: string): PemFault | null {
+  if (text.includes('PRIVATE KEY-----')) return { message: 'must hold a public key, not a private one' }
+  try {
+    return isLongRsa(createPublicKey(text))
+      ? null
+      : { message: `must hold an RSA key of at least ${FEWEST_RSA_BITS} bits` }
+  } catch {
+    return { message: 'must hold a readable public key or certificate in PEM' }
+  }
+}
+
 /** A key of WeChat Pay, or its certificate, with its serial. */
 export function platformKeyFault(
   text: string,

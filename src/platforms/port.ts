@@ -30,6 +30,18 @@ export interface Capabilities {
 export interface PlatformApp {
   readonly appId: string
   readonly secret: string
+  /** Null or absent: calls are not signed. */
+  readonly apiSignature?: ApiSignatureSettings | null
+}
+
+/** Keys of an app whose calls to the platform are signed and encrypted. */
+export interface ApiSignatureSettings {
+  /** Base64. */
+  readonly symmetricKey: string
+  readonly symmetricKeySn: string
+  /** PEM. */
+  readonly privateKey: string
+  readonly platformKeys: readonly { readonly serial: string; readonly publicKey: string }[]
 }
 
 export interface LoginExchange {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { AccessTokenOffice } from './access-tokens.ts'
 import { type Answer, control } from './answers.ts'
+import type { ApiSignatures } from './api-signatures.ts'
 import type { CallLog } from './call-log.ts'
 import type { Codes } from './codes.ts'
 import { FAULT_WORDS, type FaultPlan, parseFault } from './faults.ts'
@@ -19,6 +20,7 @@ export interface ControlledWorld {
   readonly codes: Codes
   readonly userKeys: UserKeys
   readonly accessTokens: AccessTokenOffice
+  readonly apiSignatures: ApiSignatures
   readonly faults: FaultPlan
   readonly calls: CallLog
   readonly pay: PayWorld
@@ -57,6 +59,7 @@ export function createControlEndpoints(
     'DELETE /sandbox/faults': () => after(world.faults.clear),
     'GET /sandbox/calls': (_fields, { query }) =>
       control(200, { ...world.calls.counts(), calls: world.calls.list(query.get('path') ?? undefined) }),
+    'POST /sandbox/api-signature': (fields) => demandSignatures(world, fields),
     'DELETE /sandbox/calls': () => after(world.calls.clear),
     'POST /sandbox/pay/merchants': (fields) => addMerchant(world.pay, fields),
     'POST /sandbox/pay/notices': (fields) => settleAndNotify(world.pay, fields),
@@ -91,6 +94,15 @@ function whole(fields: Fields, name: string, least: number, most: number, otherw
   const value = fields[name]
   if (value === undefined) return otherwise
   return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : null
+}
+
+function demandSignatures({ apiSignatures }: ControlledWorld, fields: Fields): Answer {
+  const [appId, symmetricKey] = [text(fields, 'appid'), text(fields, 'symmetricKey')]
+  const [symmetricKeySn, publicKey] = [text(fields, 'symmetricKeySn'), text(fields, 'publicKey')]
+  const key = appId === '' ? null : apiSignatures.demand({ appId, symmetricKey, symmetricKeySn, publicKey })
+  return key === null
+    ? wrong('send appid, symmetricKey (32 bytes in Base64), symmetricKeySn and publicKey (PEM)')
+    : control(201, key)
 }
 
 function mintLoginCodes(world: ControlledWorld, fields: Fields): Answer {

@@ -16,6 +16,8 @@ export interface SandboxRequest {
   /** Value of the header, or empty; so is the next. */
   readonly authorization: string
   readonly wechatpaySerial: string
+  /** Headers of API signatures, by name in lower case. */
+  readonly wechatmp: Readonly<Record<string, string>>
   /** The body, when it is not too long to be kept. */
   readonly text: string
   /** Null unless the body is a JSON object. */
@@ -49,6 +51,11 @@ export async function readRequest(incoming: IncomingMessage): Promise<SandboxReq
     headers: Object.keys(incoming.headers),
     authorization: incoming.headers.authorization ?? '',
     wechatpaySerial: String(incoming.headers['wechatpay-serial'] ?? ''),
+    wechatmp: Object.fromEntries(
+      Object.entries(incoming.headers).flatMap(([name, value]) =>
+        name.startsWith('wechatmp-') ? [[name, String(value)] as const] : []
+      )
+    ),
     text: kept.toString('utf8'),
     json: kept.length > 0 ? parse(kept) : null,
     bodyBytes,

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
 import { createAccessTokenOffice } from './access-tokens.ts'
 import { type Answer, control, refuse } from './answers.ts'
+import { createApiSignatures } from './api-signatures.ts'
 import { createCallLog } from './call-log.ts'
 import { createCodes } from './codes.ts'
 import { type ControlledWorld, createControlEndpoints } from './control-endpoints.ts'
@@ -155,6 +156,7 @@ function createState(clock: Clock, merchants: readonly SandboxMerchant[]): Contr
   const codes = createCodes(ahead)
   const accessTokens = createAccessTokenOffice(ahead)
   const userKeys = createUserKeys(ahead)
+  const apiSignatures = createApiSignatures(ahead)
   const faults = createFaultPlan()
   const calls = createCallLog()
   const pay = createPayWorld(ahead.now, merchants)
@@ -162,6 +164,7 @@ function createState(clock: Clock, merchants: readonly SandboxMerchant[]): Contr
     people,
     codes,
     accessTokens,
+    apiSignatures,
     userKeys,
     faults,
     calls,
@@ -172,7 +175,7 @@ function createState(clock: Clock, merchants: readonly SandboxMerchant[]): Contr
     },
     reset() {
       offset = 0
-      for (const part of [people, codes, accessTokens, userKeys, faults, calls, pay]) part.clear()
+      for (const part of [people, codes, accessTokens, apiSignatures, userKeys, faults, calls, pay]) part.clear()
     }
   }
 }

@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import type { AccessTokenOffice } from './access-tokens.ts'
 import { type Answer, image, refuse, succeed } from './answers.ts'
+import type { ApiSignatures } from './api-signatures.ts'
 import type { Codes, PhoneFields } from './codes.ts'
 import { type People, type Person, phoneNumberOf } from './people.ts'
 import { type SandboxRequest, text } from './request.ts'
@@ -12,6 +13,7 @@ export interface WeChatWorld {
   readonly codes: Codes
   readonly userKeys: UserKeys
   readonly accessTokens: AccessTokenOffice
+  readonly apiSignatures: ApiSignatures
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** The errcode with which WeChat refuses these credentials, or 0. */
@@ -55,6 +57,13 @@ export function createWeChatEndpoints(world: WeChatWorld): Endpoint {
     if (token === '') return refuse(41001)
     const appId = world.accessTokens.check(token)
     if (typeof appId === 'number') return refuse(appId)
+    const opened = world.apiSignatures.open(request, appId)
+    if (typeof opened === 'number') return refuse(opened)
+    const answer = answerApp(opened ?? request, appId)
+    return opened === null ? answer : world.apiSignatures.seal(answer, request.path, appId)
+  }
+
+  function answerApp(request: SandboxRequest, appId: string): Answer {
     const [method, endpoint] = Object.hasOwn(withToken, request.path)
       ? (withToken[request.path] ?? [request.method, echo])
       : [request.method, echo]

@@ -5,6 +5,7 @@ import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats } from '../section.ts'
 import { mapping, matching, secret, text, wxapiLimit } from '../terms.ts'
 import { milliseconds } from '../units.ts'
+import { apiSignature, checkApiSignature } from './api-signature.ts'
 import { checkEventDelivery, eventDelivery, resolveEventDelivery } from './event-delivery.ts'
 import { checkPay, pay, resolvePay } from './pay.ts'
 import { checkPrefetch, prefetch, resolvePrefetch } from './prefetch.ts'
@@ -35,6 +36,7 @@ export const apps = Type.Array(
     secret: secret('AppSecret; the word `sandbox` marks an app that exists in the sandbox only.'),
     wxapiLimit: wxapiLimit("Calls of all backends to WeChat's API for this mini-program (`/wxapi`).", 512),
     virtualPay: Type.Optional(virtualPay),
+    apiSignature: Type.Optional(apiSignature),
     push: Type.Optional(push),
     prefetch: Type.Optional(prefetch),
     pay: Type.Optional(pay)
@@ -57,7 +59,8 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
     (line) => `is given twice, first on line ${line}`,
     report
   )
-  for (const [index, { push, pay, prefetch }] of apps) {
+  for (const [index, { push, pay, prefetch, apiSignature }] of apps) {
+    if (apiSignature !== undefined) checkApiSignature(apiSignature, ['apps', index, 'apiSignature'], report)
     if (prefetch !== undefined) checkPrefetch(prefetch, ['apps', index, 'prefetch'], draft, report)
     if (pay !== undefined) checkPay(pay, ['apps', index, 'pay'], draft, report)
     const path = ['apps', index, 'push']
@@ -74,7 +77,8 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
   }
 }
 
-export function resolveApp({ appid, name, secret, wxapiLimit, virtualPay, push, prefetch, pay }: WrittenApps[number]) {
+export function resolveApp(app: WrittenApps[number]) {
+  const { appid, name, secret, wxapiLimit, virtualPay, apiSignature, push, prefetch, pay } = app
   return {
     appId: appid,
     name: name ?? null,
@@ -89,6 +93,7 @@ export function resolveApp({ appid, name, secret, wxapiLimit, virtualPay, push, 
       push === undefined
         ? null
         : { token: push.token, encodingAesKey: push.encodingAesKey ?? null, ...resolveEventDelivery(push) },
+    apiSignature: apiSignature ?? null,
     prefetch: prefetch === undefined ? null : resolvePrefetch(prefetch),
     pay: pay === undefined ? null : resolvePay(pay)
   }

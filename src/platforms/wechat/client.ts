@@ -5,6 +5,7 @@ import type { ApiError } from '../../errors.ts'
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ChannelKey, LoginExchange, Phone, PlatformApp } from '../port.ts'
+import { createSigner, type Signer } from './api-signature/signer.ts'
 import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import type { WeChatAddress } from './bases.ts'
 import { readUserKeys } from './channel.ts'
@@ -47,6 +48,7 @@ export interface WeChatClient {
    *  WeChat asks for it. */
   userKeys(app: PlatformApp, openId: string, sessionKey: string): Promise<readonly ChannelKey[]>
   readonly apiTokens: ApiTokens
+  readonly signer: Signer
   close(): Promise<void>
 }
 
@@ -54,6 +56,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   const { log, clock } = options
   const transport = createTransport(options)
   const apiTokens = createApiTokens({ ...options, transport })
+  const signer = createSigner(clock)
 
   /** The error for an invalid answer. It names the call and holds no part of the answer. */
   function malformed(path: string, reason: string): ApiError {
@@ -62,9 +65,15 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   }
 
   function callWithToken(app: PlatformApp, call: WeChatCall): Promise<WeChatAnswer> {
-    return apiTokens.withAccessToken(app, (token, deadline) =>
-      transport.call({ ...call, query: { access_token: token, ...call.query } }, deadline)
-    )
+    return apiTokens.withAccessToken(app, async (token, deadline) => {
+      const body = call.body === undefined ? null : JSON.stringify(call.body)
+      const sealed = signer.seal(app, call, new URLSearchParams(call.query), body)
+      const query = sealed === null ? call.query : {}
+      return transport.call(
+        { ...call, query: { access_token: token, ...query }, ...(sealed === null ? {} : { sealed }) },
+        deadline
+      )
+    })
   }
 
   function callWithSignature(
@@ -81,6 +90,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
 
   return {
     apiTokens,
+    signer,
 
     async login(app, code): Promise<LoginExchange> {
       const path = '/sns/jscode2session'

@@ -2,24 +2,36 @@
 import type { Dispatcher } from 'undici'
 import { type ReadAhead, readAhead } from '../../http/body/read-ahead.ts'
 import { createResponseHeaders } from '../../http/headers/response-headers.ts'
-import type { EgressAnswer, EgressCall } from '../port.ts'
+import type { EgressAnswer } from '../port.ts'
+import type { SealedCall } from './api-signature/signer.ts'
 import { readErrcode } from './errcodes.ts'
+import { TransportFailure } from './send-once.ts'
 import { createTokenMask, type TokenMask } from './token-mask.ts'
 import { unavailable } from './transport.ts'
 
 /** Largest refusal of WeChat in bytes; longer answers pass unread. */
 const REFUSAL = 4 * 1024
+/** Bytes of a signed answer. */
+const MAX_SIGNED = 8 * 1024 * 1024
 /** The open-API service of 微信云托管 marks its answers with it. */
 const SEQUENCE_ID = 'x-openapi-seqid'
 /** Set by WeChat's front servers for WeChat's own hosts. */
 const NOT_PASSED_ON = { set: {}, remove: [SEQUENCE_ID, 'set-cookie', 'alt-svc', 'strict-transport-security'] }
 
+/** The call that is answered. */
+interface Asked {
+  readonly token: string
+  readonly requestId: string
+  /** Null for a call that was not signed. */
+  readonly sealed: SealedCall | null
+}
+
 /** @param patience Milliseconds to wait for the end of an answer that may be a refusal. */
 export function createAnswerReader(
   patience: number
-): (response: Dispatcher.ResponseData, token: string, call: Pick<EgressCall, 'requestId'>) => Promise<EgressAnswer> {
+): (response: Dispatcher.ResponseData, asked: Asked) => Promise<EgressAnswer> {
   const responseHeaders = createResponseHeaders()
-  return async ({ headers, statusCode, body }, token, { requestId }) => {
+  return async ({ headers, statusCode, body }, { token, requestId, sealed }) => {
     const raw = headers as unknown as readonly Buffer[]
     const built = responseHeaders.build(raw, statusCode, NOT_PASSED_ON)
     if (built === null) {
@@ -27,11 +39,33 @@ export function createAnswerReader(
       throw unavailable()
     }
     const mask = createTokenMask(token)
-    const { isJson, read } = await peek(body, patience)
+    const { isJson, read } = sealed === null ? await peek(body, patience) : await openAll(body, raw, sealed)
     const errcode = isJson && read.rest === null ? errcodeOf(read.head) : null
     const passed = withoutToken(built, mask)
-    return { status: statusCode, headers: [SEQUENCE_ID, requestId, ...passed], body: masked(read, mask), errcode }
+    const own = sealed === null ? passed : withLength(passed, read.head.length)
+    return { status: statusCode, headers: [SEQUENCE_ID, requestId, ...own], body: masked(read, mask), errcode }
   }
+}
+
+/** Reads an encrypted answer completely, since its signature covers all of it. */
+async function openAll(body: Dispatcher.ResponseData['body'], raw: readonly Buffer[], sealed: SealedCall) {
+  const { head, rest } = await readAhead(body, (size) => size > MAX_SIGNED)
+  rest?.on('error', () => {}).destroy()
+  if (rest !== null) throw new TransportFailure('the signed answer is too large', true)
+  const headers: Record<string, string> = {}
+  for (let index = 0; index + 1 < raw.length; index += 2)
+    headers[String(raw[index]).toLowerCase()] = String(raw[index + 1])
+  return { isJson: true, read: { head: sealed.open(headers, head), rest: null } }
+}
+
+/** The head of a decrypted answer. */
+function withLength(headers: readonly string[], length: number): string[] {
+  const kept: string[] = []
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] as string
+    if (!/^(?:content-length|wechatmp-.*)$/i.test(name)) kept.push(name, headers[index + 1] as string)
+  }
+  return [...kept, 'content-length', String(length)]
 }
 
 /** WeChat refuses with status 200 and JSON under any media type. Does not wait for an answer

@@ -4,13 +4,15 @@ import type { LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { ApiError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { EgressAnswer, EgressCall, EgressCapability } from '../port.ts'
+import type { EgressAnswer, EgressCall, EgressCapability, PlatformApp } from '../port.ts'
+import type { Signer } from './api-signature/signer.ts'
 import type { ApiTokens } from './api-tokens.ts'
 import { type Base, createBases, type WeChatAddress } from './bases.ts'
 import { ConnectFailure } from './connector.ts'
 import { createAnswerReader } from './egress-answer.ts'
 import { chooseApp, judgePath, withAccessToken } from './egress-paths.ts'
 import { isTokenErrcode } from './errcodes.ts'
+import { TransportFailure } from './send-once.ts'
 import { unavailable } from './transport.ts'
 
 /** Headers that WeChat's API reads, those of API signatures last. Drops cookies and the headers
@@ -18,6 +20,8 @@ import { unavailable } from './transport.ts'
  *  refusal can be recognised. */
 const PASSED_ON =
   /^(?:accept|accept-language|content-type|content-encoding|content-disposition|range|user-agent|if-[a-z-]+|wechatmp-[a-z-]+)$/i
+
+const UNSIGNED = new ApiError('upstream_invalid', 'The answer of WeChat is not signed as this mini-program requires.')
 
 export interface EgressOptions extends WeChatAddress {
   /** Milliseconds to the head of the answer after the request, and between two pieces of its
@@ -27,10 +31,11 @@ export interface EgressOptions extends WeChatAddress {
   readonly lookup: LookupFunction
   readonly log: Pick<Log, 'warn'>
   readonly apiTokens: ApiTokens
+  readonly signer: Signer
 }
 
 export function createEgress(options: EgressOptions): EgressCapability & { close(): Promise<void> } {
-  const { timeout, apiTokens, log } = options
+  const { timeout, apiTokens, signer, log } = options
   const bases = createBases({
     ...options,
     connectTimeoutMs: Math.max(100, Math.floor(timeout * 0.4)),
@@ -40,23 +45,27 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
   const readAnswer = createAnswerReader(timeout)
   const isUnsent = (error: unknown) => error instanceof ConnectFailure
 
-  async function send(call: EgressCall, token: string): Promise<EgressAnswer> {
-    const { method, path, query, body, signal } = call
-    const headers = passedOn(call.headers)
+  async function send(app: PlatformApp, call: EgressCall, token: string): Promise<EgressAnswer> {
+    const { method, path, query, signal } = call
+    const sealed = signer.seal(app, call, parametersOf(query), call.body?.toString('utf8') ?? null)
+    const headers = passedOn(call.headers, sealed === null ? [] : Object.keys(sealed.headers))
     const request = (base: Base): Promise<Dispatcher.ResponseData> =>
       base.pool.request({
-        path: `${base.path}${path}${withAccessToken(query, token)}`,
+        path: `${base.path}${path}${withAccessToken(sealed === null ? query : '', token)}`,
         method: method as Dispatcher.HttpMethod,
-        headers,
-        body,
+        headers: sealed === null ? headers : [...headers, ...Object.entries(sealed.headers).flat()],
+        body: sealed?.body ?? call.body,
         signal,
         responseHeaders: 'raw'
       })
     try {
-      return await readAnswer(await bases.reach(request, isUnsent, performance.now() + timeout), token, call)
+      const response = await bases.reach(request, isUnsent, performance.now() + timeout)
+      return await readAnswer(response, { token, requestId: call.requestId, sealed })
     } catch (error) {
       // Errors of undici can hold the request line with the token.
-      if (error instanceof ConnectFailure) log.warn({ call: path, reason: error.reason }, 'WeChat gave no valid answer')
+      if (error instanceof ConnectFailure || error instanceof TransportFailure)
+        log.warn({ call: path, reason: error.reason }, 'WeChat gave no valid answer')
+      if (error instanceof TransportFailure) throw UNSIGNED
       throw error instanceof ApiError ? error : unavailable()
     }
   }
@@ -65,18 +74,26 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
     judge: judgePath,
     chooseApp,
     forward: (app, call) =>
-      apiTokens.withAccessToken(app, (token) => send(call, token), {
+      apiTokens.withAccessToken(app, (token) => send(app, call, token), {
         isRejected: ({ errcode }) => isTokenErrcode(errcode)
       }),
     close: () => bases.close()
   }
 }
 
-function passedOn(headers: readonly string[]): string[] {
+/** Without the caller's access_token. */
+function parametersOf(query: string): URLSearchParams {
+  const parameters = new URLSearchParams(withAccessToken(query, ''))
+  parameters.delete('access_token')
+  return parameters
+}
+
+/** @param replaced Names in lower case that the gateway sets. */
+function passedOn(headers: readonly string[], replaced: readonly string[]): string[] {
   const passed: string[] = []
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] as string
-    if (PASSED_ON.test(name)) passed.push(name, headers[index + 1] as string)
+    if (PASSED_ON.test(name) && !replaced.includes(name.toLowerCase())) passed.push(name, headers[index + 1] as string)
   }
   return passed
 }

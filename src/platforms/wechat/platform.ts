@@ -16,7 +16,7 @@ export interface WeChatPlatformOptions extends WeChatOptions {
 
 export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {
   const client = createWeChat(options)
-  const egress = createEgress({ ...options, apiTokens: client.apiTokens })
+  const egress = createEgress({ ...options, apiTokens: client.apiTokens, signer: client.signer })
   const pay = createPay(options)
   return {
     name: 'wechat',

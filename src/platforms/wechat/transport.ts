@@ -1,9 +1,10 @@
 /** One exchange with api.weixin.qq.com: a connection pool, one deadline for all of it, and a
  *  body read as text. */
 import type { LookupFunction } from 'node:net'
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { ApiError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
+import type { SealedCall } from './api-signature/signer.ts'
 import { type Base, createBases, type WeChatAddress } from './bases.ts'
 import { isUnsent, sendOnce, TransportFailure } from './send-once.ts'
 
@@ -21,6 +22,8 @@ export interface WeChatCall {
   readonly query: Readonly<Record<string, string>>
   /** Sent as JSON. */
   readonly body?: Readonly<Record<string, unknown>>
+  /** Replaces the body. */
+  readonly sealed?: SealedCall
 }
 
 export type WeChatAnswer = Readonly<Record<string, unknown>>
@@ -56,7 +59,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   // Once a byte was written, the login code may be spent.
   const exchange = (call: WeChatCall, deadline: number): Promise<WeChatAnswer> =>
-    bases.reach(async (base) => parse(await send(base.pool, toRequest(call, base), deadline)), isUnsent, deadline)
+    bases.reach((base) => send(base, call, deadline), isUnsent, deadline)
 
   return {
     base: bases.name,
@@ -91,18 +94,17 @@ function toRequest(call: WeChatCall, base: Base): Dispatcher.DispatchOptions {
   const query = new URLSearchParams(call.query).toString()
   const headers = { accept: 'application/json', 'user-agent': 'wxgate' }
   const path = `${base.path}${call.path}${query === '' ? '' : `?${query}`}`
-  if (call.body === undefined) return { method: call.method, path, headers }
-  return {
-    method: call.method,
-    path,
-    headers: { ...headers, 'content-type': 'application/json' },
-    body: JSON.stringify(call.body)
-  }
+  const { method, body, sealed } = call
+  if (sealed !== undefined) return { method, path, headers: { ...headers, ...sealed.headers }, body: sealed.body }
+  if (body === undefined) return { method, path, headers }
+  return { method, path, headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
-/** The body of a 2xx answer. */
-async function send(pool: Pool, request: Dispatcher.DispatchOptions, deadline: number): Promise<Buffer> {
-  return (await sendOnce(pool, request, { deadline, maxBytes: BODY_CAP, accepts: (status) => status <= 299 })).body
+/** The JSON object of a 2xx answer. */
+async function send(base: Base, call: WeChatCall, deadline: number): Promise<WeChatAnswer> {
+  const limits = { deadline, maxBytes: BODY_CAP, accepts: (status: number) => status <= 299 }
+  const { headers, body } = await sendOnce(base.pool, toRequest(call, base), limits)
+  return parse(call.sealed === undefined ? body : call.sealed.open(headers, body))
 }
 
 /** Content-Type is ignored: WeChat sends JSON as text/plain, and HTML or an empty body with
