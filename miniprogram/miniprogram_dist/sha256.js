@@ -6,8 +6,8 @@ exports.hmacSha256 = hmacSha256;
 var bytes_1 = require("./bytes");
 var BLOCK = 64;
 var ROUNDS = 64;
-/** The first 32 bits of the fractional parts of cube roots and of square roots of primes (FIPS 180-4,
- *  sections 4.2.2 and 5.3.3). */
+/** The first 32 bits of the fractional parts of cube roots and of square roots of primes
+ *  (FIPS 180-4, sections 4.2.2 and 5.3.3). */
 var CUBE_ROOTS = [];
 var SQUARE_ROOTS = [];
 for (var candidate = 2; CUBE_ROOTS.length < ROUNDS; candidate++) {

@@ -98,7 +98,7 @@ function toForm(data: object): string {
   return pairs.join('&')
 }
 
-/** What a server on the way would make of the address: the gateway computes the MAC over this form. */
+/** Escapes as in RFC 3986, section 6.2.2: the gateway computes the MAC over this form. */
 function toPlainForm(url: string): string {
   return url
     .replace(/(?:[\ud800-\udbff][\udc00-\udfff]|[^\x21-\x7e])+/g, (text) => encodeURIComponent(text))

@@ -4,8 +4,8 @@ import { concat } from './bytes'
 const BLOCK = 64
 const ROUNDS = 64
 
-/** The first 32 bits of the fractional parts of cube roots and of square roots of primes (FIPS 180-4,
- *  sections 4.2.2 and 5.3.3). */
+/** The first 32 bits of the fractional parts of cube roots and of square roots of primes
+ *  (FIPS 180-4, sections 4.2.2 and 5.3.3). */
 const CUBE_ROOTS: number[] = []
 const SQUARE_ROOTS: number[] = []
 for (let candidate = 2; CUBE_ROOTS.length < ROUNDS; candidate++) {

@@ -23,8 +23,8 @@ const STALE = new ApiError(
 )
 
 export interface ChannelKeys {
-  /** The decoded key, 16 bytes. Null for a version that the platform does not list, or whose time is
-   *  over. Throws session_key_stale without a valid session_key. */
+  /** The decoded key, 16 bytes. Null for a version that the platform does not list, or that has
+   *  expired. Throws session_key_stale without a valid session_key. */
   find(appId: string, openId: string, version: number): Promise<Buffer | null>
   /** Claims the nonce of a request on all instances. False when it was claimed before. */
   claim(appId: string, openId: string, nonce: string, ttlMs: number): Promise<boolean>

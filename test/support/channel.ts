@@ -1,5 +1,5 @@
-/** A sender of encrypted requests. It shares the wire format with the gateway; the vectors hold it to
- *  the documentation. */
+/** A sender of encrypted requests. It shares the wire format with the gateway; the vectors hold
+ *  it to the documentation. */
 import { randomBytes } from 'node:crypto'
 import type { Wx } from '../../miniprogram/miniprogram_dist/index.d.ts'
 import { openMessage, parseChannelHeader, sealMessage } from '../../src/proxy/transforms/channel-format.ts'

@@ -53,8 +53,8 @@ export function sealMessage(
   return { header: `v1.${version}.${time}.${nonce}.${mac}`, body }
 }
 
-/** `false`: the message was changed, belongs to another place, or was made with another key. Null: a
- *  message without a body. */
+/** `false`: the message was changed, belongs to another place, or was made with another key.
+ *  Null: a message without a body. */
 export function openMessage(
   direction: Direction,
   key: Buffer,

@@ -1,5 +1,5 @@
-/** Routes with `channel: true`: opens encrypted request bodies and seals the answers. Every request is
- *  encrypted or refused. */
+/** Routes with `channel: true`: opens encrypted request bodies and seals the answers. A request
+ *  that is not encrypted is refused. */
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../clock.ts'
 import { ApiError } from '../../errors.ts'
@@ -65,7 +65,7 @@ export function createChannelTransform({ channelKeys, heldBodies, clock }: Chann
     const place = [method, target.path + target.query, appId, userId]
     const content = openMessage('request', key, header, place, sealed)
     if (content === false) throw INVALID
-    // Only the owner of the key gets here, so that nobody fills the store with nonces.
+    // The MAC comes first: a sender without the key cannot fill the store with nonces.
     if (!(await channelKeys.claim(appId, openId, header.nonce, 2 * WINDOW))) throw REPLAYED
     return { key, content }
   }
