@@ -128,6 +128,8 @@ test('the example of the reference is valid, in the check and in editors', async
     WXGATE_SECRET: SECRET,
     SHOP_APPSECRET: 'a',
     SHOP_PAY_KEY: 'b',
+    MAILER_SERVICE_TOKEN: 'Rk3vTz9QpL7xWm2c',
+    PROXY_PASSWORD: 'd',
     REDIS_PASSWORD: 'c'
   }
   const result = loadConfig({
