@@ -52,6 +52,25 @@ test('every schema of an endpoint is a valid JSON Schema: a gateway compiles the
   }
 })
 
+test('schemas of requests are constants: a reload compiles none again', async (t) => {
+  const instances: object[][] = []
+  subscribe('fastify.initialization', (message) => {
+    const { fastify: app } = message as { fastify: FastifyInstance }
+    const schemas: object[] = []
+    instances.push(schemas)
+    app.addHook('onRoute', ({ schema }) => {
+      for (const part of [schema?.body, schema?.params, schema?.querystring])
+        if (typeof part === 'object' && part !== null) schemas.push(part)
+    })
+  })
+  await build(t)
+  const known = new Set(instances.splice(0).flat())
+  t.ok(known.size > 15, `${known.size} schemas`)
+  await build(t)
+  const fresh = instances.flat().filter((schema) => !known.has(schema) && !('content' in schema))
+  t.same(fresh, [])
+})
+
 test('every registered endpoint is in the document, and nothing else', async (t) => {
   const instances: { app: FastifyInstance; routes: string[] }[] = []
   subscribe('fastify.initialization', (message) => {

@@ -53,6 +53,7 @@ const fields = {
   customMiniprogramVersion: Text
 }
 const Fields = Type.Object(fields, { description: 'Exactly one of `code` and `token`.' })
+const Body = Type.Union([Fields, Type.Null()])
 /** Members of the call that the upstream receives. */
 const PASSED_ON = ['timestamp', 'path', 'query', 'scene', 'customMiniprogramVersion'] as const
 
@@ -101,7 +102,7 @@ export function addPrefetch(app: FastifyInstance, deps: PrefetchDeps): void {
     const handler = (request: FastifyRequest<PrefetchRoute>, reply: FastifyReply) => serve(deps, request, reply)
     const url = '/wechat/prefetch/:appid'
     scope.get<PrefetchRoute>(url, { schema: { operationId: 'prefetch', ...schema } }, handler)
-    const post = { operationId: 'prefetchPost', ...schema, body: Type.Union([Fields, Type.Null()]) }
+    const post = { operationId: 'prefetchPost', ...schema, body: Body }
     scope.post<PrefetchRoute>(url, { schema: post }, handler)
   })
 }

@@ -15,6 +15,12 @@ export interface VerifyDeps {
   readonly revocations: Pick<Revocations, 'statusOf'>
 }
 
+const Query = Type.Object({
+  apps: Type.Optional(
+    Type.String({ description: 'AppIDs, separated by commas: tokens of other mini-programs are 403.' })
+  )
+})
+
 const MISSING = new ApiError(
   'token_missing',
   'This path needs "Authorization: Bearer <access token>". Log in with wx.login first.'
@@ -48,11 +54,7 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
       'Send the Authorization header of a client. Other methods, and any path below this one, get the same answer; the body is not read.',
     tags: ['operation'],
     security: PUBLIC,
-    querystring: Type.Object({
-      apps: Type.Optional(
-        Type.String({ description: 'AppIDs, separated by commas: tokens of other mini-programs are 403.' })
-      )
-    }),
+    querystring: Query,
     response: withProblems({ 204: Type.Null({ description: 'Accepted: X-OpenId, X-AppId and so on are set.' }) }, [
       'token_missing',
       'token_invalid',

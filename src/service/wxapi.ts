@@ -46,12 +46,13 @@ const OTHER_PATH = new ApiError('forbidden', "The service token may not call thi
 const NO_ROOM = new ApiError('overloaded', 'The gateway holds too many bodies for WeChat. Try again shortly.')
 const TOO_LARGE = new ApiError('body_too_large', 'A body for WeChat may have 20 MiB.')
 
+const ANYTHING = { '*/*': { schema: {} } }
+
 export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
   // Fastify parses no body, so any type passes.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  const anything = { '*/*': { schema: {} } }
-  const answer = { description: "WeChat's answer, with WeChat's status and headers.", content: anything }
+  const answer = { description: "WeChat's answer, with WeChat's status and headers.", content: ANYTHING }
   const schema = {
     summary: 'Call api.weixin.qq.com with the access token of a mini-program',
     description:
@@ -77,7 +78,7 @@ export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
     app.route<WxapiRoute>({
       method,
       url: '/:appid/*',
-      schema: { operationId, ...schema, ...(hasBody ? { body: { content: anything } } : {}) },
+      schema: { operationId, ...schema, ...(hasBody ? { body: { content: ANYTHING } } : {}) },
       handler
     })
   }

@@ -28,6 +28,10 @@ const Readiness = (description: string) =>
     { description }
   )
 
+const ReadinessQuery = Type.Object({
+  verbose: Type.Optional(Type.String({ description: 'Any value, or none: adds `checks`.' }))
+})
+
 export function addHealth(app: FastifyInstance, deps: HealthDeps): void {
   const { lifecycle, revocations } = deps
   for (const [path, operationId] of [
@@ -51,9 +55,7 @@ export function addHealth(app: FastifyInstance, deps: HealthDeps): void {
     description: '503 while it starts, while it drains, and once the store has been away for longer than its grace.',
     tags: ['operation'],
     security: PUBLIC,
-    querystring: Type.Object({
-      verbose: Type.Optional(Type.String({ description: 'Any value, or none: adds `checks`.' }))
-    }),
+    querystring: ReadinessQuery,
     response: { 200: Readiness('Yes.'), 503: Readiness('No.') }
   }
   app.get<{ Querystring: { verbose?: string } }>('/readyz', { schema }, async (request, reply) => {
