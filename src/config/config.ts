@@ -1,11 +1,13 @@
 /** gateway.yaml as a whole: the schemas, rules and resolutions of its sections. The resolved
  *  configuration has every default filled in, durations in milliseconds, sizes in bytes and secrets
  *  read. */
+
 import { type Static, Type } from '../schema.ts'
 import type { DeepReadonly, Draft, RuleContext } from './section.ts'
 import { apps, checkApps, resolveApp } from './sections/apps.ts'
 import { logging, resolveLogging } from './sections/logging.ts'
 import { checkLogin, login, resolveLogin } from './sections/login.ts'
+import { checkOwnAddress } from './sections/own-address.ts'
 import { checkRouteAccess } from './sections/route-access.ts'
 import { checkRouteConflicts } from './sections/route-conflicts.ts'
 import { checkRouteHeaders } from './sections/route-headers.ts'
@@ -61,6 +63,7 @@ const rules: readonly ((draft: Draft<Written>, context: RuleContext) => void)[] 
   checkStore,
   checkSessions,
   checkUpstreams,
+  checkOwnAddress,
   checkLogin,
   checkRoutes,
   checkRouteAccess,

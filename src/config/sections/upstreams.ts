@@ -1,6 +1,6 @@
 /** `upstreams`: named groups of targets. */
 
-import { isLinkLocal, reachesListener } from '../../http/addresses.ts'
+import { isLinkLocal } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
 import { pemFaults } from '../pem.ts'
 import { didYouMean, type Path, quote } from '../problem.ts'
@@ -21,8 +21,6 @@ import {
   text
 } from '../terms.ts'
 import { milliseconds } from '../units.ts'
-import type { ServerDraft } from './server.ts'
-import type { ServiceDraft } from './service.ts'
 
 const tls = section('For targets with https.', {
   ca: Type.Optional(publicPem('Trusted certificates in PEM, instead of the public ones.')),
@@ -107,11 +105,11 @@ export type UpstreamsDraft = Draft<{ upstreams: Readonly<Record<string, WrittenU
 export type UpstreamConfig = DeepReadonly<ReturnType<typeof resolveUpstream>>
 export type TlsClientConfig = UpstreamConfig['tls']
 
-export function checkUpstreams(draft: UpstreamsDraft & ServerDraft & ServiceDraft, { report }: RuleContext): void {
+export function checkUpstreams(draft: UpstreamsDraft, { report }: RuleContext): void {
   for (const [name, upstream] of Object.entries(draft.upstreams ?? {})) {
     if (upstream === undefined) continue
     const path: Path = ['upstreams', name]
-    checkTargets(upstream, path, draft, report)
+    checkTargets(upstream, path, report)
     checkTls(upstream, [...path, 'tls'], report)
   }
 }
@@ -123,17 +121,12 @@ export function checkUpstreamName(name: string, path: Path, { upstreams }: Upstr
   report.error(path, `there is no upstream ${quote(name)}`, didYouMean(name, Object.keys(upstreams)))
 }
 
-function checkTargets(
-  { targets }: Draft<WrittenUpstream>,
-  path: Path,
-  listeners: ServerDraft & ServiceDraft,
-  report: Report
-): void {
+function checkTargets({ targets }: Draft<WrittenUpstream>, path: Path, report: Report): void {
   const origins = new Map<string, Path>()
   for (const [index, { url }] of entries(targets)) {
     if (url === undefined) continue
     const place: Path = [...path, 'targets', index, 'url']
-    const fault = targetFault(url) ?? circleFault(url, listeners)
+    const fault = targetFault(url)
     if (fault !== null) {
       report.error(place, fault)
       continue
@@ -173,19 +166,6 @@ function targetFault(url: string): string | null {
   const { hostname, port } = new URL(url)
   if (port === '0') return 'must have a port from 1 to 65535'
   if (isLinkLocal(hostname)) return 'must not be a link-local address: clouds keep the credentials of the machine there'
-  return null
-}
-
-/** A target that is the gateway itself. Port 0 is chosen later and cannot be compared. */
-function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string | null {
-  const { hostname, port, protocol } = new URL(url)
-  const target = Number(port || (protocol === 'https:' ? 443 : 80))
-  for (const name of ['server', 'service'] as const) {
-    const listener = listeners[name]
-    if (listener?.host === undefined || listener.port !== target) continue
-    if (!reachesListener(hostname, listener.host)) continue
-    return `is the address of the gateway itself (${name}.port): its requests would go in a circle`
-  }
   return null
 }
 

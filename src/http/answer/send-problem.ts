@@ -1,10 +1,9 @@
 /** Sends error responses outside Fastify and closes connections without losing the last
  *  response. */
-import { type ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ApiError, PROBLEM_TYPE, toProblem } from '../../errors.ts'
-import type { GatewayRequest } from '../request.ts'
 
 /** A body up to this many bytes is read to its end, so that the connection can serve the next
  *  request. */
@@ -16,7 +15,14 @@ const LINGER_TOTAL = 30_000
 const LINGER_IDLE = 5_000
 const LINGER_CHECK = 250
 
-export function sendProblem(req: GatewayRequest, res: ServerResponse, error: ApiError, requestId: string): void {
+/** The parts of a request that its error response depends on. */
+interface ProblemRequest extends IncomingMessage {
+  readonly record: { sent(bytes: number): void } | null
+  /** True while the client still waits for "100 Continue". */
+  readonly isWaitingToContinue: boolean
+}
+
+export function sendProblem(req: ProblemRequest, res: ServerResponse, error: ApiError, requestId: string): void {
   if (res.headersSent || res.destroyed) {
     res.destroy()
     return
@@ -39,7 +45,7 @@ export function sendProblem(req: GatewayRequest, res: ServerResponse, error: Api
 /** Does not wait for the body of a slow request again, nor for one that the client broke off. A
  *  client that waits for "100 Continue" may send its body or not (RFC 9110, section 10.1.1): the
  *  next bytes could be either. */
-function isWorthReading(req: GatewayRequest, error: ApiError): boolean {
+function isWorthReading(req: ProblemRequest, error: ApiError): boolean {
   if (error.code === 'request_timeout' || req.isWaitingToContinue || req.socket.readableEnded) return false
   return req.headers['transfer-encoding'] === undefined && Number(req.headers['content-length'] ?? 0) <= WORTH_READING
 }

@@ -9,12 +9,12 @@ import { createSigner, type Signer } from './api-signature/signer.ts'
 import { type ApiTokens, createApiTokens } from './api-tokens.ts'
 import type { WeChatAddress } from './bases.ts'
 import { readUserKeys } from './channel.ts'
-import { readErrcode, refusal } from './errcodes.ts'
+import { readErrcode, refusal, type WeChatAnswer } from './errcodes.ts'
 import { isSessionKey } from './open-data-cipher.ts'
 import { TransportFailure } from './send-once.ts'
 import type { TokenSealer } from './shared-token.ts'
 import { loginStateSignature } from './signatures.ts'
-import { createTransport, unavailable, type WeChatAnswer, type WeChatCall } from './transport.ts'
+import { createTransport, unavailable, type WeChatCall } from './transport.ts'
 
 const ID = /^[A-Za-z0-9_-]{6,128}$/
 /** The call must be a GET. */

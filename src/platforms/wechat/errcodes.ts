@@ -1,7 +1,9 @@
 /** Maps WeChat's error codes to the error catalogue. */
 import { ApiError, type ErrorCode } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { WeChatAnswer } from './transport.ts'
+
+/** The JSON of an answer; an error has `errcode` and `errmsg`. */
+export type WeChatAnswer = Readonly<Record<string, unknown>>
 
 /** The call that failed: some codes differ in meaning between calls. */
 export type Operation = 'login' | 'token' | 'session' | 'phone'

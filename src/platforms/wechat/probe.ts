@@ -3,8 +3,7 @@ import type { LookupFunction } from 'node:net'
 import { reasonOf } from '../../errors.ts'
 import { createBases, type WeChatAddress } from './bases.ts'
 import { ConnectFailure } from './connector.ts'
-import { operatorHint, readErrcode } from './errcodes.ts'
-import type { WeChatAnswer } from './transport.ts'
+import { operatorHint, readErrcode, type WeChatAnswer } from './errcodes.ts'
 
 interface AppProbe {
   /** 0 when accepted. */

@@ -6,6 +6,7 @@ import { ApiError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { SealedCall } from './api-signature/signer.ts'
 import { type Base, createBases, type WeChatAddress } from './bases.ts'
+import type { WeChatAnswer } from './errcodes.ts'
 import { isUnsent, sendOnce, TransportFailure } from './send-once.ts'
 
 const BODY_CAP = 64 * 1024
@@ -25,8 +26,6 @@ export interface WeChatCall {
   /** Replaces the body. */
   readonly sealed?: SealedCall
 }
-
-export type WeChatAnswer = Readonly<Record<string, unknown>>
 
 export interface Transport {
   /** Origin and base path of the calls, which tells the records of several API bases apart. */

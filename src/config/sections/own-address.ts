@@ -1,0 +1,28 @@
+/** A rule across sections: no target is the gateway itself. */
+import { reachesListener } from '../../http/addresses.ts'
+import { entries, type RuleContext } from '../section.ts'
+import type { ServerDraft } from './server.ts'
+import type { ServiceDraft } from './service.ts'
+import type { UpstreamsDraft } from './upstreams.ts'
+
+export function checkOwnAddress(draft: UpstreamsDraft & ServerDraft & ServiceDraft, { report }: RuleContext): void {
+  for (const [name, upstream] of Object.entries(draft.upstreams ?? {})) {
+    for (const [index, { url }] of entries(upstream?.targets)) {
+      const fault = url === undefined || !URL.canParse(url) ? null : circleFault(url, draft)
+      if (fault !== null) report.error(['upstreams', name, 'targets', index, 'url'], fault)
+    }
+  }
+}
+
+/** Port 0 is chosen later and cannot be compared. */
+function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string | null {
+  const { hostname, port, protocol } = new URL(url)
+  const target = Number(port || (protocol === 'https:' ? 443 : 80))
+  for (const name of ['server', 'service'] as const) {
+    const listener = listeners[name]
+    if (listener?.host === undefined || listener.port !== target) continue
+    if (!reachesListener(hostname, listener.host)) continue
+    return `is the address of the gateway itself (${name}.port): its requests would go in a circle`
+  }
+  return null
+}
