@@ -1,12 +1,15 @@
-/** The upstream of every subject: a minimal HTTP/1.1 server, so that its share of the load core
+/** The upstream of every subject, and WeChat in the benchmark of calls to it: a minimal HTTP/1.1 server, so that its share of the load core
  *  stays small. It answers every request with the same JSON or, at ECHO_PATH, with the received
  *  identity. */
 import { createServer, type Socket } from 'node:net'
 
 export const UPSTREAM_BODY = '{"orders":[{"id":1,"product_id":"tea-250","create_time":1790000000}]}'
 export const ECHO_PATH = '/api/orders/echo'
+const TOKEN_PATH = '/cgi-bin/stable_token'
 
 const ANSWER = answer(UPSTREAM_BODY)
+/** WeChat's answer to a request for an access token. */
+const TOKEN = answer('{"access_token":"token-of-the-benchmark","expires_in":7200}')
 const HEAD_END = Buffer.from('\r\n\r\n')
 
 function answer(body: string): Buffer {
@@ -26,9 +29,11 @@ export async function startUpstream(): Promise<Upstream> {
     let rest: Buffer | undefined
     socket.on('data', (chunk: Buffer) => {
       let data = rest === undefined ? chunk : Buffer.concat([rest, chunk])
-      // Requests here have no body, so every head is a request.
+      // A body counts as the start of the next head, which changes nothing.
       for (let end = data.indexOf(HEAD_END); end !== -1; end = data.indexOf(HEAD_END)) {
-        socket.write(data.indexOf(ECHO_PATH) === -1 ? ANSWER : echo(data.toString('latin1', 0, end)))
+        const isToken = data.indexOf(TOKEN_PATH) !== -1
+        if (data.indexOf(ECHO_PATH) !== -1) socket.write(echo(data.toString('latin1', 0, end)))
+        else socket.write(isToken ? TOKEN : ANSWER)
         data = data.subarray(end + HEAD_END.length)
       }
       rest = data.length === 0 ? undefined : data

@@ -6,6 +6,8 @@ import { freePort, type Process, startProcess, waitUntilUp } from './processes.t
 
 export const APP_ID = 'wx0123456789abcdef'
 const ROOT = join(import.meta.dirname, '..')
+/** Of a backend that calls WeChat's API. */
+export const SERVICE_TOKEN = 'bH5wQz8Lr2Nk6Yv0-of-the-benchmark'
 const SECRET = 'a secret of the benchmark, known to everybody'
 
 /** The code of a gateway, and the Node that runs it. */
@@ -32,6 +34,7 @@ export interface WxgateOptions {
 
 export interface RunningWxgate {
   readonly port: number
+  readonly servicePort: number
   readonly process: Process
   readonly logFile: string
   /** From the start of the process to the first 200 of /readyz. */
@@ -40,7 +43,7 @@ export interface RunningWxgate {
 
 export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate> {
   const { folder, name, build = OWN_BUILD } = options
-  const port = await freePort()
+  const [port, servicePort] = [await freePort(), await freePort()]
   const config = {
     version: 1,
     // All logins and connections of a benchmark come from one address.
@@ -50,7 +53,11 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
       drain: { delay: '10ms', timeout: '1s' },
       loginLimit: { max: 1_000_000, window: '1m' }
     },
-    service: { host: '127.0.0.1', port: await freePort() },
+    service: {
+      host: '127.0.0.1',
+      port: servicePort,
+      tokens: [{ name: 'bench', token: SERVICE_TOKEN, scopes: ['wxapi'] }]
+    },
     secrets: [SECRET],
     wechat: { apiBase: options.apiBase },
     apps: [{ appid: APP_ID, name: 'bench', secret: '0123456789abcdef0123456789abcdef' }],
@@ -77,7 +84,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
     await child.stop()
     throw error
   }
-  return { port, process: child, logFile, readyMs: performance.now() - startedAt }
+  return { port, servicePort, process: child, logFile, readyMs: performance.now() - startedAt }
 }
 
 /** The sandbox of api.weixin.qq.com as a separate process. */
