@@ -119,8 +119,14 @@ export interface EgressCall {
   readonly headers: readonly string[]
   readonly body: Buffer | null
   readonly requestId: string
-  /** Aborted when the backend disconnects. */
-  readonly signal: AbortSignal
+  readonly caller: CallerPresence
+}
+
+/** Whether the backend still waits for its answer. */
+export interface CallerPresence {
+  readonly isGone: boolean
+  /** Calls back once, when the backend disconnects or has its answer. */
+  whenGone(callback: () => void): void
 }
 
 export interface EgressAnswer {

@@ -1,5 +1,5 @@
 /** The callers of the service listener: each has a token and the scopes that it opens. */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { ServiceConfig, ServiceScope } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 
@@ -65,5 +65,5 @@ function basicOf(authorization: string): Sent | null {
 }
 
 function digestOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest()
+  return hash('sha256', token, 'buffer')
 }

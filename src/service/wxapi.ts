@@ -9,7 +9,7 @@ import { RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { covers } from '../http/path/prefix.ts'
 import { type AdmittedRequest, admittedOf, recordOf } from '../http/request.ts'
-import type { EgressAnswer, EgressCall, EgressCapability } from '../platforms/port.ts'
+import type { CallerPresence, EgressAnswer, EgressCall, EgressCapability } from '../platforms/port.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type Static, Type } from '../schema.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -99,19 +99,18 @@ async function forward(
   const { caller } = request
   if (caller === null || !mayCall(caller, path)) throw OTHER_PATH
   if (request.audit) request.audit.path = path.slice(0, 200)
-  const left = new AbortController()
-  reply.raw.once('close', () => left.abort())
+  const presence = presenceOf(reply)
   const held = heldBodies.open()
   const done = (result: WxapiResult, errcode: number | null = null) =>
     metrics.wxapiDone(wxApp.appId, caller.name, result, errcode)
   try {
     const leave = await wxapiLimits.enter(caller.name, wxApp.appId)
-    if (left.signal.aborted) leave()
-    else left.signal.addEventListener('abort', leave, { once: true })
+    if (presence.isGone) leave()
+    else presence.whenGone(leave)
     const body = await readBody(request, admitted, { idle: deps.config.server.limits.bodyIdleTimeout, held })
     const { requestId } = recordOf(request.raw)
     const { method, headers } = admitted
-    const call: EgressCall = { method, path, query, body, headers: headers.kept, requestId, signal: left.signal }
+    const call: EgressCall = { method, path, query, body, headers: headers.kept, requestId, caller: presence }
     const answer = await platforms.require(wxApp.appId, 'egress').forward(wxApp, call)
     done((answer.errcode ?? 0) === 0 && answer.status < 400 ? 'ok' : 'refused', answer.errcode)
     return passOn(reply, answer)
@@ -120,6 +119,15 @@ async function forward(
     throw error
   } finally {
     held.release()
+  }
+}
+
+function presenceOf({ raw }: FastifyReply): CallerPresence {
+  return {
+    get isGone() {
+      return raw.closed
+    },
+    whenGone: (callback) => void raw.once('close', callback)
   }
 }
 

@@ -67,7 +67,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   function callWithToken(app: PlatformApp, call: WeChatCall): Promise<WeChatAnswer> {
     return apiTokens.withAccessToken(app, async (token, deadline) => {
       const body = call.body === undefined ? null : JSON.stringify(call.body)
-      const sealed = signer.seal(app, call, new URLSearchParams(call.query), body)
+      const sealed = signer.seal(app, call, new URLSearchParams(call.query).toString(), body)
       const query = sealed === null ? call.query : {}
       return transport.call(
         { ...call, query: { access_token: token, ...query }, ...(sealed === null ? {} : { sealed }) },

@@ -1,11 +1,10 @@
 /** Reads an answer of WeChat for a backend: its head, its errcode, and its body as a stream. */
-import type { Dispatcher } from 'undici'
-import { type ReadAhead, readAhead } from '../../http/body/read-ahead.ts'
+import type { ReadAhead } from '../../http/body/read-ahead.ts'
 import { createResponseHeaders } from '../../http/headers/response-headers.ts'
 import type { EgressAnswer } from '../port.ts'
 import type { SealedCall } from './api-signature/signer.ts'
+import type { IsEnough, ReadAnswer } from './ask.ts'
 import { readErrcode } from './errcodes.ts'
-import { TransportFailure } from './send-once.ts'
 import { createTokenMask, type TokenMask } from './token-mask.ts'
 import { unavailable } from './transport.ts'
 
@@ -26,36 +25,56 @@ interface Asked {
   readonly sealed: SealedCall | null
 }
 
-/** @param patience Milliseconds to wait for the end of an answer that may be a refusal. */
-export function createAnswerReader(
-  patience: number
-): (response: Dispatcher.ResponseData, asked: Asked) => Promise<EgressAnswer> {
-  const responseHeaders = createResponseHeaders()
-  return async ({ headers, statusCode, body }, { token, requestId, sealed }) => {
-    const raw = headers as unknown as readonly Buffer[]
-    const built = responseHeaders.build(raw, statusCode, NOT_PASSED_ON)
-    if (built === null) {
-      body.on('error', () => {}).destroy()
-      throw unavailable()
-    }
-    const mask = createTokenMask(token)
-    const { isJson, read } = sealed === null ? await peek(body, patience) : await openAll(body, raw, sealed)
-    const errcode = isJson && read.rest === null ? errcodeOf(read.head) : null
-    const passed = withoutToken(built, mask)
-    const own = sealed === null ? passed : withLength(passed, read.head.length)
-    return { status: statusCode, headers: [SEQUENCE_ID, requestId, ...own], body: masked(read, mask), errcode }
+/** Ends the reading of an answer that is no refusal: WeChat refuses with status 200 and JSON under
+ *  any media type. Does not wait for an answer that starts otherwise, such as an image, nor for
+ *  JSON that takes longer than `patience` milliseconds. */
+export function refusalEnd(patience: number): IsEnough {
+  const deadline = performance.now() + patience
+  return (size, chunk) => {
+    const isFirst = size === chunk.length
+    return (isFirst && !startsAsJson(chunk)) || size > REFUSAL || performance.now() > deadline
   }
 }
 
-/** Reads an encrypted answer completely, since its signature covers all of it. */
-async function openAll(body: Dispatcher.ResponseData['body'], raw: readonly Buffer[], sealed: SealedCall) {
-  const { head, rest } = await readAhead(body, (size) => size > MAX_SIGNED)
-  rest?.on('error', () => {}).destroy()
-  if (rest !== null) throw new TransportFailure('the signed answer is too large', true)
+/** A signature covers all of the answer. */
+export const signedEnd: IsEnough = (size) => size > MAX_SIGNED
+
+function startsAsJson(bytes: Buffer): boolean {
+  return /^\uFEFF?\s*\{/.test(bytes.toString('utf8', 0, 64))
+}
+
+/** Throws an ApiError for an answer that cannot be passed on, and a TransportFailure for one that is
+ *  not signed as it has to be. */
+export function createAnswerReader(): (answer: ReadAnswer, asked: Asked) => EgressAnswer {
+  const responseHeaders = createResponseHeaders()
+  let known: { readonly token: string; readonly mask: TokenMask } | null = null
+
+  function maskFor(token: string): TokenMask {
+    const found = known?.token === token ? known : { token, mask: createTokenMask(token) }
+    known = found
+    return found.mask
+  }
+
+  return ({ status, headers, body }, { token, requestId, sealed }) => {
+    const built = responseHeaders.build(headers, status, NOT_PASSED_ON)
+    if (built === null || (sealed !== null && body.rest !== null)) {
+      body.rest?.on('error', () => {}).destroy()
+      throw unavailable()
+    }
+    const mask = maskFor(token)
+    const read = sealed === null ? body : { head: sealed.open(namedHeaders(headers), body.head), rest: null }
+    const errcode = read.rest === null && startsAsJson(read.head) ? errcodeOf(read.head) : null
+    const passed = withoutToken(built, mask)
+    const own = sealed === null ? passed : withLength(passed, read.head.length)
+    return { status, headers: [SEQUENCE_ID, requestId, ...own], body: masked(read, mask), errcode }
+  }
+}
+
+function namedHeaders(raw: readonly Buffer[]): Record<string, string> {
   const headers: Record<string, string> = {}
   for (let index = 0; index + 1 < raw.length; index += 2)
     headers[String(raw[index]).toLowerCase()] = String(raw[index + 1])
-  return { isJson: true, read: { head: sealed.open(headers, head), rest: null } }
+  return headers
 }
 
 /** The head of a decrypted answer. */
@@ -66,21 +85,6 @@ function withLength(headers: readonly string[], length: number): string[] {
     if (!/^(?:content-length|wechatmp-.*)$/i.test(name)) kept.push(name, headers[index + 1] as string)
   }
   return [...kept, 'content-length', String(length)]
-}
-
-/** WeChat refuses with status 200 and JSON under any media type. Does not wait for an answer
- *  that starts otherwise, such as an image, nor for JSON that takes longer than `patience`. */
-async function peek(
-  body: Dispatcher.ResponseData['body'],
-  patience: number
-): Promise<{ readonly isJson: boolean; readonly read: ReadAhead }> {
-  const deadline = performance.now() + patience
-  let isJson = true
-  const read = await readAhead(body, (size, chunk) => {
-    if (size === chunk.length) isJson = /^\uFEFF?\s*\{/.test(chunk.toString('utf8', 0, 64))
-    return !isJson || size > REFUSAL || performance.now() > deadline
-  })
-  return { isJson, read }
 }
 
 /** Null for a body without an errcode that can be read. */

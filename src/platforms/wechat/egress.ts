@@ -7,9 +7,10 @@ import type { Log } from '../../telemetry/log.ts'
 import type { EgressAnswer, EgressCall, EgressCapability, PlatformApp } from '../port.ts'
 import type { Signer } from './api-signature/signer.ts'
 import type { ApiTokens } from './api-tokens.ts'
-import { type Base, createBases, type WeChatAddress } from './bases.ts'
+import { ask } from './ask.ts'
+import { createBases, type WeChatAddress } from './bases.ts'
 import { ConnectFailure } from './connector.ts'
-import { createAnswerReader } from './egress-answer.ts'
+import { createAnswerReader, refusalEnd, signedEnd } from './egress-answer.ts'
 import { chooseApp, judgePath, withAccessToken } from './egress-paths.ts'
 import { isTokenErrcode } from './errcodes.ts'
 import { TransportFailure } from './send-once.ts'
@@ -42,25 +43,24 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
     // Each app and each caller has a limit of its own: a queue here would let them block others.
     pool: { connections: null, headersTimeout: timeout, bodyTimeout: timeout }
   })
-  const readAnswer = createAnswerReader(timeout)
+  const readAnswer = createAnswerReader()
   const isUnsent = (error: unknown) => error instanceof ConnectFailure
 
   async function send(app: PlatformApp, call: EgressCall, token: string): Promise<EgressAnswer> {
-    const { method, path, query, signal } = call
-    const sealed = signer.seal(app, call, parametersOf(query), call.body?.toString('utf8') ?? null)
-    const headers = passedOn(call.headers, sealed === null ? [] : Object.keys(sealed.headers))
-    const request = (base: Base): Promise<Dispatcher.ResponseData> =>
-      base.pool.request({
-        path: `${base.path}${path}${withAccessToken(sealed === null ? query : '', token)}`,
-        method: method as Dispatcher.HttpMethod,
-        headers: sealed === null ? headers : [...headers, ...Object.entries(sealed.headers).flat()],
-        body: sealed?.body ?? call.body,
-        signal,
-        responseHeaders: 'raw'
-      })
+    const { method, path, query, caller } = call
+    const sealed = signer.seal(app, call, query, call.body)
+    const passed = passedOn(call.headers, sealed === null ? [] : Object.keys(sealed.headers))
+    const headers = sealed === null ? passed : [...passed, ...Object.entries(sealed.headers).flat()]
+    const target = `${path}${withAccessToken(sealed === null ? query : '', token)}`
+    const request = { method: method as Dispatcher.HttpMethod, headers, body: sealed?.body ?? call.body }
+    const limit = sealed === null ? refusalEnd(timeout) : signedEnd
     try {
-      const response = await bases.reach(request, isUnsent, performance.now() + timeout)
-      return await readAnswer(response, { token, requestId: call.requestId, sealed })
+      const answer = await bases.reach(
+        ({ pool, path: base }) => ask(pool, { ...request, path: base + target }, limit, caller),
+        isUnsent,
+        performance.now() + timeout
+      )
+      return readAnswer(answer, { token, requestId: call.requestId, sealed })
     } catch (error) {
       // Errors of undici can hold the request line with the token.
       if (error instanceof ConnectFailure || error instanceof TransportFailure)
@@ -79,13 +79,6 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
       }),
     close: () => bases.close()
   }
-}
-
-/** Without the caller's access_token. */
-function parametersOf(query: string): URLSearchParams {
-  const parameters = new URLSearchParams(withAccessToken(query, ''))
-  parameters.delete('access_token')
-  return parameters
 }
 
 /** @param replaced Names in lower case that the gateway sets. */

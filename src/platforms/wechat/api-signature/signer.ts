@@ -3,6 +3,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
 import { ApiError } from '../../../errors.ts'
 import type { ApiSignatureSettings, PlatformApp } from '../../port.ts'
+import { withAccessToken } from '../egress-paths.ts'
 import { readErrcode } from '../errcodes.ts'
 import { TransportFailure } from '../send-once.ts'
 import {
@@ -42,13 +43,13 @@ export interface SealedCall {
 
 export interface Signer {
   /** Null for a call that goes as it is. Every attempt needs a new seal.
-   *  @param query Parameters without access_token; they travel inside the body.
+   *  @param query Travels inside the body, without access_token. May include its `?`.
    *  @param body JSON; null for none. */
   seal(
     app: PlatformApp,
     call: { readonly method: string; readonly path: string },
-    query: URLSearchParams,
-    body: string | null
+    query: string,
+    body: Buffer | string | null
   ): SealedCall | null
 }
 
@@ -72,7 +73,12 @@ export function createSigner({ now }: { readonly now: () => number }): Signer {
       const keys = keysOf(apiSignature)
       const timestamp = String(Math.floor(now() / 1000))
       const binding = { path, appId, timestamp }
-      const text = plainText(query, body, { _n: randomBytes(16).toString('base64url'), _appid: appId }, timestamp)
+      const text = plainText(
+        parametersOf(query),
+        body?.toString() ?? '',
+        { _n: randomBytes(16).toString('base64url'), _appid: appId },
+        timestamp
+      )
       const sealed = encryptBody(text, keys, binding, randomBytes(IV_BYTES))
       return {
         body: sealed,
@@ -89,8 +95,8 @@ export function createSigner({ now }: { readonly now: () => number }): Signer {
 }
 
 /** The members of the body stay as they were written: a number may exceed the range of a double. */
-function plainText(query: URLSearchParams, body: string | null, added: object, timestamp: string): string {
-  const written = (body ?? '').trim() || '{}'
+function plainText(query: URLSearchParams, body: string, added: object, timestamp: string): string {
+  const written = body.trim() || '{}'
   const members = parseObject(written)
   if (members === null) throw NOT_JSON
   if (ADDED.some((name) => Object.hasOwn(members, name) || query.has(name))) throw RESERVED
@@ -98,6 +104,13 @@ function plainText(query: URLSearchParams, body: string | null, added: object, t
   const first = JSON.stringify({ ...added, _timestamp: Number(timestamp), ...parameters })
   const rest = written.slice(1, -1).trim()
   return rest === '' ? first : `${first.slice(0, -1)},${rest}}`
+}
+
+/** Without the caller's access_token, in any spelling. */
+function parametersOf(query: string): URLSearchParams {
+  const parameters = new URLSearchParams(withAccessToken(query.startsWith('?') ? query : `?${query}`, ''))
+  parameters.delete('access_token')
+  return parameters
 }
 
 interface Opening {
