@@ -68,9 +68,12 @@ function postRequest(path: string): Buffer {
 }
 
 async function start(folder: string, upstreamPort: number): Promise<Turn[]> {
-  const stock = subjects.find(({ name }) => name === STOCK)
-  if (stock === undefined) throw new Error('the stock composition is no subject')
-  const reference = await stock.start({ core: GATEWAY_CORE, upstreamPort, folder, tokenCount: 1 })
+  const references = subjects.filter(({ name }) => name === STOCK || name === `${STOCK}-log`)
+  const stock: Turn[] = []
+  for (const { name, start } of references) {
+    const running = await start({ core: GATEWAY_CORE, upstreamPort, folder, tokenCount: 1 })
+    stock.push({ name, ...running, request: getRequest('/api/orders', running.tokens[0]), samples: [] })
+  }
   const gateway = await startWxgate({
     core: GATEWAY_CORE,
     folder,
@@ -82,7 +85,7 @@ async function start(folder: string, upstreamPort: number): Promise<Turn[]> {
   const path = `/wxapi/${APP_ID}/wxa/msg_sec_check`
   const { process, servicePort: port } = gateway
   return [
-    { name: STOCK, ...reference, request: getRequest('/api/orders', reference.tokens[0]), samples: [] },
+    ...stock,
     { name: 'egress, GET', port, process, request: callRequest(path), samples: [] },
     { name: 'egress, POST', port, process, request: postRequest(path), samples: [] }
   ]
@@ -97,15 +100,15 @@ try {
   for (let round = 0; round < rounds; round += 1) for (const turn of turns) turn.samples.push(await measure(turn))
   const cells: Cell[] = turns.map(({ name, samples }) => ({ subject: name, tokens: 1, samples }))
   process.stdout.write(
-    '| subject | CPU µs per call | of stock | p50 ms | p99 ms | calls/s |\n|---|---|---|---|---|---|\n'
+    '| subject | CPU µs per call | of stock | of stock-log | p50 ms | p99 ms | calls/s |\n|---|---|---|---|---|---|---|\n'
   )
   for (const cell of cells) {
     const figures = (['cpuMicrosPerRequest', 'p50', 'p99', 'requestsPerSecond'] as const).map((field) =>
       medianOf(cell, field)
     )
     const [cpu = 0, p50 = 0, p99 = 0, rate = 0] = figures
-    const ratio = (cpuRatio(cell, cells[0]) ?? Number.NaN).toFixed(2)
-    const row = [cell.subject, cpu.toFixed(1), ratio, p50.toFixed(2), p99.toFixed(2), rate.toFixed(0)]
+    const ratios = cells.slice(0, 2).map((reference) => (cpuRatio(cell, reference) ?? Number.NaN).toFixed(2))
+    const row = [cell.subject, cpu.toFixed(1), ...ratios, p50.toFixed(2), p99.toFixed(2), rate.toFixed(0)]
     process.stdout.write(`| ${row.join(' | ')} |\n`)
   }
   process.stdout.write(`\nTarget: at most ${TARGET} of stock.\n`)

@@ -28,8 +28,9 @@ export function addAudit(app: FastifyInstance, log: AuditLog): void {
   app.decorateRequest('audit', null)
   // Fastify skips onResponse for a caller that disconnected before the answer, although its call
   // may have taken effect.
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.raw.once('close', () => write(log, request, reply.raw))
+    done()
   })
 }
 

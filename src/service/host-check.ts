@@ -13,12 +13,13 @@ export function addHostCheck(scope: FastifyInstance, config: Pick<ServiceConfig,
   const known = new Set(
     [config.host, ...config.hosts].map(nameOf).filter((name) => name !== '0.0.0.0' && name !== '::')
   )
-  scope.addHook('onRequest', async (request) => {
+  scope.addHook('onRequest', (request, _reply, done) => {
     const name = nameOf(admittedOf(request.raw).headers.host)
     // HTTP/1.0 without Host: no browser sends it. The port is not compared: a forwarded port has
     // another number.
-    if (name === '' || known.has(name) || isLoopback(name)) return
-    if (name !== nameOf(request.raw.socket.localAddress ?? '')) throw FOREIGN
+    if (name === '' || known.has(name) || isLoopback(name)) done()
+    else if (name === nameOf(request.raw.socket.localAddress ?? '')) done()
+    else done(FOREIGN)
   })
 }
 

@@ -35,13 +35,14 @@ export function addForCallers(
 ): void {
   app.register(
     async (below) => {
-      below.addHook('onRequest', async (request) => {
-        const audit = { caller: null, app: null, user: null, path: null }
-        request.audit = audit
+      // Hooks with a callback cost a call less than those with a promise.
+      below.addHook('onRequest', (request, _reply, done) => {
         const caller = callers.identify(admittedOf(request.raw).headers.authorization, schemes)
-        if (caller instanceof ApiError) throw caller
+        const isKnown = !(caller instanceof ApiError)
+        request.audit = { caller: isKnown ? caller.name : null, app: null, user: null, path: null }
+        if (!isKnown) return done(caller)
         request.caller = caller
-        request.audit = { ...audit, caller: caller.name }
+        done()
       })
       addNotFound(below)
       endpoints(below)
@@ -58,8 +59,9 @@ export function addForScope(
 ): void {
   const forbidden = new ApiError('forbidden', `This needs a service token with the scope "${scope}".`)
   app.register(async (inside) => {
-    inside.addHook('onRequest', async (request) => {
-      if (!request.caller?.scopes.has(scope)) throw forbidden
+    inside.addHook('onRequest', (request, _reply, done) => {
+      if (request.caller?.scopes.has(scope)) done()
+      else done(forbidden)
     })
     describeScope(inside, {
       security: [{ [schemeOf(scope)]: [] }],

@@ -66,6 +66,7 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
   const { config, log } = deps
   const app = await createEndpoints({ log, uriLimit: config.server.limits.uri, document: DOCUMENT })
   addAudit(app, log)
+  app.decorateRequest('caller', null)
   const document = () => app.swagger()
   // Load balancers and proxies send the Host of their clients.
   addHealth(app, deps)

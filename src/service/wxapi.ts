@@ -1,5 +1,6 @@
 /** ANY /wxapi/{appid}/{path}: forwards a backend's call to api.weixin.qq.com with the app's
  *  access token. */
+import type { ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError, toApiError } from '../errors.ts'
@@ -36,6 +37,8 @@ const Params = Type.Object({
   appid: AppId,
   '*': Type.String({ description: 'Path of api.weixin.qq.com, such as wxa/msg_sec_check.' })
 })
+
+const ONE_WRITE_BYTES = 16 * 1024
 
 type WxapiRoute = { Params: Static<typeof Params> }
 
@@ -171,12 +174,18 @@ async function readBody(
   throw refusal
 }
 
+/** Sends a short body in one write with its head. */
+function sendWhole(raw: ServerResponse, body: Buffer): void {
+  if (body.length <= ONE_WRITE_BYTES) raw.end(body.toString('latin1'), 'latin1')
+  else raw.end(body)
+}
+
 function passOn(reply: FastifyReply, { status, headers, body }: EgressAnswer): FastifyReply {
   const { raw } = reply
   // Comes first, so that a throw here still becomes an answer.
   raw.writeHead(status, headers)
   reply.hijack()
-  if (body.rest === null) raw.end(body.head)
+  if (body.rest === null) sendWhole(raw, body.head)
   // A failure ends the connection, so that half an answer never looks complete.
   else pipeline(body.rest, raw, () => {})
   return reply

@@ -13,11 +13,11 @@ export function answerUnknownPaths(app: FastifyInstance): void {
     known.push({ path: patternOf(url), methods: [method].flat() })
   })
   addNotFound(app)
-  app.addHook('preParsing', async (request) => {
-    if (!request.is404) return
+  app.addHook('preParsing', (request, _reply, payload, done) => {
+    if (!request.is404) return done(null, payload)
     const { path } = admittedOf(request.raw).target
     const methods = known.filter((endpoint) => endpoint.path.test(path)).flatMap((endpoint) => endpoint.methods)
-    throw methods.length === 0 ? NOT_FOUND : notAllowed([...new Set(methods)].sort().join(', '))
+    done(methods.length === 0 ? NOT_FOUND : notAllowed([...new Set(methods)].sort().join(', ')))
   })
 }
 
