@@ -24,7 +24,7 @@ not set are errors. Only \`apps\`, \`secrets\`, \`upstreams\` and \`routes\` hav
 | duration | a whole number and \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`: \`10ms\`, \`30s\`, \`2h\`, \`30d\` |
 | size | a whole number and \`b\`, \`kb\`, \`mb\` or \`gb\`, 1 kb being 1024 bytes: \`64kb\`, \`10mb\` |
 | text | plain; in quotes where YAML would read another type: \`"1900000001"\` |
-| secret | text, or \`{ file: PATH }\`: the content of the file without the newline at its end |
+| secret | text, or \`{ file: PATH }\`: the content of the file without the newline at its end. A changed file is applied like a changed gateway.yaml |
 | boolean | \`true\` or \`false\`; \`yes\`, \`no\`, \`on\` and \`off\` are text |
 
 Paths are relative to the folder of gateway.yaml.

@@ -12,6 +12,7 @@ import { formatProblem } from '../src/config/problem.ts'
 import { publishedSchema } from '../src/config/published-schema.ts'
 import { checkedSchema, type JsonSchema, parts } from '../src/config/schema.ts'
 import { PEM, SECRET } from './support/config.ts'
+import { generateRsa } from './support/pay.ts'
 
 const root = new URL('../', import.meta.url)
 const own = readFileSync(new URL('gateway.yaml', root), 'utf8')
@@ -118,7 +119,8 @@ test("the repository's own file serves production with four variables, and refus
 })
 
 test('the example of the reference is valid, in the check and in editors', async (t) => {
-  const pem = (path: string) => (path.includes('key') ? PEM.key : PEM.cert)
+  const pem = (path: string) =>
+    path.includes('rsa') ? generateRsa().privateKey : path.includes('key') ? PEM.key : PEM.cert
   const readFile = (path: string) => ({
     content: Buffer.from(path.endsWith('.pem') ? pem(path) : `${path}-${SECRET}`),
     mode: 0o600
@@ -130,6 +132,7 @@ test('the example of the reference is valid, in the check and in editors', async
     SHOP_PAY_KEY: 'b',
     MAILER_SERVICE_TOKEN: 'Rk3vTz9QpL7xWm2c',
     PROXY_PASSWORD: 'd',
+    PAY_V3_KEY: '0123456789abcdefghijklmnopqrstuv',
     REDIS_PASSWORD: 'c'
   }
   const result = loadConfig({

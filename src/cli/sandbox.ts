@@ -61,6 +61,11 @@ export async function startSandbox(args: readonly string[], io: CliIo): Promise<
       : { appid: 'wx0000000000000000', secret: 'sandbox' }
     const query = `appid=${app.appid}&secret=${app.secret}&js_code=sandbox-alice&grant_type=authorization_code`
     io.stdout(`Sandbox of api.weixin.qq.com on ${url}\n\n  curl '${url}/sns/jscode2session?${query}'\n`)
+    io.stdout(
+      `\nIt plays the pay API too: a merchant with its keys, then the payment of an order (docs/pay.md)\n\n` +
+        `  curl '${url}/sandbox/pay/merchants' -d '{"mchid":"1900000001"}'\n` +
+        `  curl '${url}/sandbox/pay/notices' -d '{"out_trade_no":"ORDER"}'\n`
+    )
     return { url, close: () => sandbox.close() }
   } catch (error) {
     io.stderr(`wxgate sandbox: cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : error}\n`)

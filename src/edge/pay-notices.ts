@@ -77,7 +77,7 @@ async function onNotice(
   const notice = await pay.readNotice(appId, merchant, request.headers, body)
   if (typeof notice === 'string') {
     deps.metrics.payNoticeRefused(appId)
-    deps.log.warn({ app: appId, reason: notice }, 'a notice of the pay API was refused')
+    deps.log.warn({ event: 'pay_notice_refused', app: appId, reason: notice }, 'a notice of the pay API was refused')
     throw UNSIGNED
   }
   const { key, lane, openId, json } = notice

@@ -21,8 +21,9 @@ const IDLE_POLL_MS = 5_000
 const MAX_IN_FLIGHT = 256
 /** Largest answer in bytes: a passive reply is small. */
 const MAX_ANSWER_BYTES = 64 * 1024
-/** Longer than the time for which a signed request is accepted, and than WeChat's repeats. */
-const REMEMBER_MS = 24 * 3_600_000
+/** Longer than the time for which a signed request is accepted, and than WeChat's repeats: the pay API
+ *  sends its last one after 24 hours and 4 minutes. */
+const REMEMBER_MS = 25 * 3_600_000
 const MAX_DEAD = 10_000
 /** Twice the window in which the platform accepts a signature. */
 const NONCE_MS = 10 * 60_000
@@ -60,7 +61,7 @@ export interface Delivery {
   /** Resolves with the outcome of the first attempt, or with `kept` when the time for an answer is
    *  over. Throws a StoreError when the event could not be stored. */
   deliver(event: DeliveryEvent): Promise<Delivered>
-  /** True for an event that was taken within the last 24 hours. */
+  /** True for an event that was taken within the last 25 hours. */
   isKnown(key: string): Promise<boolean>
   /** False when the nonce was used for an event with another key. Nonces are remembered for ten
    *  minutes. */

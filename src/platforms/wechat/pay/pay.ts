@@ -76,10 +76,8 @@ export function createPay(options: PayOptions): PayCapability & { close(): Promi
       const fault = isUnsigned && status >= 400 ? null : await signatureFault(merchant, headers, body)
       if (fault === null) return { status, contentType: textOf(headers['content-type']), body }
       const path = pathOf(call.target)
-      log.error(
-        { mchid: merchant.mchId, call: path, status, reason: fault },
-        'an answer of the pay API is not verified'
-      )
+      const fields = { event: 'pay_unverified', mchid: merchant.mchId, call: path, status, reason: fault }
+      log.error(fields, 'an answer of the pay API is not verified')
       throw UNVERIFIED
     },
 
