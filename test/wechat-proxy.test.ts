@@ -101,6 +101,19 @@ test('a proxy that fails or refuses is named by doctor and log, without its pass
   t.equal(sandbox.state.calls.counts().total, 0)
 })
 
+test('a reload changes the proxy', async (t) => {
+  const { sandbox, port, url } = await startSandbox(t)
+  const refusing = await startConnectProxy(t, port, () => 407)
+  const good = await startConnectProxy(t, port)
+  const gateway = await build(t, sandbox, { apiBase: url, proxy: `http://127.0.0.1:${refusing.port}` })
+  t.equal((await gateway.login('alice')).status, 503)
+  const { config } = gateway
+  const wechat = { ...config.wechat, proxy: `http://127.0.0.1:${good.port}` }
+  await gateway.gateway.reload({ ...config, wechat })
+  t.equal((await gateway.login('bob')).status, 200)
+  t.equal(good.asked.length, 1)
+})
+
 test('the fallback serves while no connection to the main base opens', async (t) => {
   const { sandbox, url } = await startSandbox(t)
   const apiBase = `http://127.0.0.1:${await freePort()}`

@@ -126,6 +126,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       generation = await createGeneration(next, shared)
       config = next
       metrics.configured(next)
+      shared.probeWith(next)
       appChecks.use(next.apps)
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
       live.use(generation.authenticator)
@@ -152,9 +153,7 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'sessions.waitReplicas': sessions.waitReplicas,
     store,
     logging,
-    'wechat.apiBase': wechat.apiBase,
-    'wechat.fallbackBase': wechat.fallbackBase,
-    'wechat.proxy': wechat.proxy
+    'wechat.apiBase': wechat.apiBase
   })
   const [old, next] = [pick(before), pick(after)]
   return Object.keys(old).filter((key) => JSON.stringify(old[key]) !== JSON.stringify(next[key]))

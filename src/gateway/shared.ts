@@ -9,7 +9,7 @@ import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
 import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import { createRevocations, type Revocations } from '../identity/revocations.ts'
 import { KNOWN_ERRCODES } from '../platforms/wechat/errcodes.ts'
-import { judgeApp } from '../platforms/wechat/probe.ts'
+import { judgeApp, type ProbeOptions } from '../platforms/wechat/probe.ts'
 import { createLiveConnections, type LiveConnections } from '../proxy/live-connections.ts'
 import type { Store } from '../store/port.ts'
 import { type StoreWatch, watchStore } from '../store/watch.ts'
@@ -61,6 +61,8 @@ export interface Shared extends GatewayDependencies {
   /** Connections to upstreams. */
   readonly pools: Pools
   readonly appChecks: AppChecks
+  /** From now on app checks reach WeChat as this configuration says. */
+  probeWith(config: GatewayConfig): void
   /** Room for the bodies that the egress holds. */
   readonly heldBodies: ByteBudget
   readonly lender: { open(): Borrower }
@@ -88,8 +90,10 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
   const observers: readonly RecordObserver[] = [accessLog, metrics]
   const guard = createGuard(log)
   const lookup = dependencies.lookup ?? createLookup({ clock })
-  const { timeout: timeoutMs, fallbackBase, proxy } = config.wechat
-  const probe = { apiBase: dependencies.wechatUrl, fallbackBase, proxy, timeoutMs, now: clock.now, lookup }
+  const optionsOf = ({ wechat: { timeout: timeoutMs, fallbackBase, proxy } }: GatewayConfig): ProbeOptions => {
+    return { apiBase: dependencies.wechatUrl, fallbackBase, proxy, timeoutMs, now: clock.now, lookup }
+  }
+  let probe = optionsOf(config)
   return {
     ...dependencies,
     store,
@@ -112,6 +116,9 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
       clock,
       log
     }),
+    probeWith(next) {
+      probe = optionsOf(next)
+    },
     heldBodies: createByteBudget(MAX_HELD_BYTES),
     lender: createLender()
   }
