@@ -47,6 +47,7 @@ const OTHER_APP = 'from_appid'
 
 /** @see EgressCapability.chooseApp */
 export function chooseApp(query: string): { readonly appId: string | null; readonly query: string } {
+  if (query === '') return { appId: null, query }
   const appId = new URLSearchParams(query).get(OTHER_APP)
   if (appId === null) return { appId, query }
   const others = query
