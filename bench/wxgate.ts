@@ -30,6 +30,10 @@ export interface WxgateOptions {
   readonly accessLog: boolean
   /** `sandbox` for the built-in one, or the URL of another. */
   readonly apiBase: string
+  /** Default: a SQLite database in the folder. */
+  readonly store?: string
+  /** `apps[].push`; its upstream is `orders`. */
+  readonly push?: Readonly<Record<string, unknown>>
 }
 
 export interface RunningWxgate {
@@ -60,8 +64,8 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
     },
     secrets: [SECRET],
     wechat: { apiBase: options.apiBase },
-    apps: [{ appid: APP_ID, name: 'bench', secret: '0123456789abcdef0123456789abcdef' }],
-    store: `sqlite:${join(folder, 'wxgate.db')}`,
+    apps: [{ appid: APP_ID, name: 'bench', secret: '0123456789abcdef0123456789abcdef', push: options.push }],
+    store: options.store ?? `sqlite:${join(folder, 'wxgate.db')}`,
     logging: { level: 'info', access: options.accessLog, format: 'json' },
     upstreams: { orders: { targets: [{ url: `http://127.0.0.1:${options.upstreamPort}` }] } },
     routes: [{ path: '/api/orders', upstream: 'orders' }]
@@ -75,7 +79,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
   const child = startProcess(build.node, [join(build.root, 'bin/wxgate.js'), 'run', '-c', configFile], {
     core: options.core,
     stdout: log,
-    env: { NODE_ENV: 'production', WXGATE_ALLOW: 'sandbox' }
+    env: { NODE_ENV: 'production', WXGATE_ALLOW: 'sandbox,memory-store' }
   })
   closeSync(log)
   try {
