@@ -177,6 +177,16 @@ test('a signature in plain mode, which covers no body, serves one message', asyn
   t.equal(upstream.seen.length, 1)
 })
 
+test('a signature in plain mode serves no message whose time and nonce are cut elsewhere', async (t) => {
+  const { upstream, gateway } = await build(t, PLAIN)
+  const { path, body } = pushRequest(APPID, event(3), { mode: 'plain', nonce: '0' })
+  const moved = path.replace('timestamp=', 'timestamp=0').replace('nonce=0', 'nonce=')
+  t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
+  const forged = JSON.stringify(event(4))
+  t.equal((await gateway.call(moved, { method: 'POST', body: forged })).status, 401, 'a nonce of zeros in the time')
+  t.equal(upstream.seen.length, 1)
+})
+
 test('an event that the backend does not take is kept, and delivered in the order of its sender', async (t) => {
   const world = await build(t)
   world.answer = { status: 503, body: '' }

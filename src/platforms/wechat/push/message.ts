@@ -66,8 +66,10 @@ function reading(parsed: Parsed, text: string, { timestamp, nonce }: Signed, isE
   }
 }
 
+/** Without leading zeros: the signed text joins its parts, so a nonce of zeros could move into the
+ *  time and count as another nonce. */
 function isFresh(timestamp: string, now: number): boolean {
-  return /^\d{1,12}$/.test(timestamp) && Math.abs(Number(timestamp) * 1000 - now) <= PUSH_WINDOW_MS
+  return /^[1-9]\d{0,11}$/.test(timestamp) && Math.abs(Number(timestamp) * 1000 - now) <= PUSH_WINDOW_MS
 }
 
 interface Parsed {
