@@ -73,6 +73,8 @@ const BODY_OF_GET = new ApiError(
 )
 const NOT_TEXT = new ApiError('invalid_request', '"body" holds half a surrogate pair, which has no UTF-8 bytes.')
 
+const TOO_DEEP = new ApiError('invalid_request', '"body" is nested too deeply.')
+
 export function addPayParams(app: FastifyInstance, deps: PayDeps): void {
   const schema = {
     operationId: 'signPayment',
@@ -136,9 +138,18 @@ function hasMerchant(app: AppConfig): app is Merchant {
 
 function bodyText(body: Static<typeof RequestBody>['body']): string {
   if (body === undefined) return ''
-  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const text = typeof body === 'string' ? body : jsonText(body)
   if (!text.isWellFormed()) throw NOT_TEXT
   return text
+}
+
+/** JSON.stringify recurses: a deep object exceeds the stack. */
+function jsonText(body: object): string {
+  try {
+    return JSON.stringify(body)
+  } catch {
+    throw TOO_DEEP
+  }
 }
 
 const RESULTS: Partial<Record<ErrorCode, PayResult>> = {

@@ -205,6 +205,11 @@ test('a call needs the scope, the app and a plain path below /v3/; nothing else 
     t.equal(response.status, status, JSON.stringify(body).slice(0, 80))
     t.match(await response.json(), { code })
   }
+  const nested = `${'{"a":'.repeat(40_000)}1${'}'.repeat(40_000)}`
+  const text = JSON.stringify({ ...call, method: 'POST' }).replace(/}$/, `,"body":${nested}}`)
+  const deep = await gateway.service('/v1/pay/request', { method: 'POST', token: SERVICE_TOKEN, body: text })
+  t.equal(deep.status, 400, 'a deeply nested body')
+  t.match(await deep.json(), { code: 'invalid_request' })
   const virtual = await pay('request', { ...call, path: '/xpay/query_order' })
   t.match(await virtual.json(), { detail: /\/v1\/sign/ }, 'the error names the place of virtual payment')
   t.equal(gateway.sandbox.state.calls.counts().total, 0)
