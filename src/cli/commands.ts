@@ -32,7 +32,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import('./validate.ts')
   },
   doctor: {
-    summary: 'list every fault of a configuration ([-c FILE] [--strict] [--format text|json])',
+    summary: 'check a configuration against WeChat, store, targets, certificates and ports ([-c FILE])',
     load: () => import('./doctor.ts')
   },
   explain: {
@@ -40,7 +40,7 @@ const commands: Readonly<Record<string, Command>> = {
     load: () => import('./explain.ts')
   },
   echo: {
-    summary: "show the way of a request (METHOD PATH [-c FILE] [-H 'Name: value']…)",
+    summary: 'run a backend that answers with the received request ([--port 3000])',
     load: () => import('./echo.ts')
   },
   sandbox: {
