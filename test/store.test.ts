@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
+import { createGroupCommit } from '../src/store/group-commit.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { openStore } from '../src/store/open.ts'
 import { createTestClock } from './support/clock.ts'
@@ -134,4 +135,26 @@ test('a store URL that cannot be used is refused without repeating it', async (t
     t.ok(error instanceof Error && error.name === 'StoreError' && message.test(error.message), url)
     t.notMatch(String(error), 'hunter2')
   }
+})
+
+test('transactions of one turn share a commit, and fail together', async (t) => {
+  const done: string[] = []
+  let commits = 0
+  let fault: Error | null = null
+  const transaction = createGroupCommit<string[]>(async (work) => {
+    commits += 1
+    if (fault !== null) throw fault
+    work(done)
+  })
+  const results = await Promise.all(['a', 'b', 'c'].map((name) => transaction((sql) => sql.push(name))))
+  t.same([results, done, commits], [[1, 2, 3], ['a', 'b', 'c'], 1])
+  fault = new Error('disk full')
+  const failed = await Promise.allSettled(['d', 'e'].map((name) => transaction((sql) => sql.push(name))))
+  t.same(
+    failed.map((one) => one.status === 'rejected' && one.reason),
+    [fault, fault]
+  )
+  fault = null
+  t.equal(await transaction((sql) => sql.push('f')), 4)
+  t.equal(commits, 3)
 })

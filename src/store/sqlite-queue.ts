@@ -1,7 +1,8 @@
-/** The durable queue in the SQLite file. Every operation is one transaction. */
+/** The durable queue in the SQLite file. Every operation is atomic. */
 import { randomBytes } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../clock.ts'
+import { createGroupCommit } from './group-commit.ts'
 import { type Claim, type DeadEvent, type DurableQueue, FURTHEST_DUE_MS, type Settled, sizeOf } from './queue.ts'
 
 /** `due` of a leased lane is the end of its lease. */
@@ -28,9 +29,7 @@ export interface SqliteQueueOptions {
 const NO_LEASE = ''
 
 export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): DurableQueue {
-  function transaction<T>(work: (sql: QueueStatements) => T): Promise<T> {
-    return write((sql) => sql.transaction(() => work(sql)))
-  }
+  const transaction = createGroupCommit<QueueStatements>((work) => write((sql) => sql.transaction(() => work(sql))))
 
   function depthOf(sql: QueueStatements, queue: string) {
     const row = sql.depth.get(queue)
