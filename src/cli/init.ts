@@ -36,10 +36,10 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     }
   }
   io.stdout(`
-Next: copy .env.example to .env and fill it in (wxgate keygen prints a secret), then
+Next: copy .env.example to .env and fill it in (npx wxgate keygen prints a secret), then
 
   set -a; . ./.env; set +a
-  wxgate validate && wxgate doctor && wxgate run
+  npx wxgate validate && npx wxgate doctor && npx wxgate run
 `)
   return 0
 }
