@@ -70,18 +70,18 @@ export function addPush(app: FastifyInstance, deps: PushDeps): void {
       done(null, body)
     )
     const common = { params: Params, querystring: Query, security: PUBLIC, tags: ['push'] }
-    const check = {
+    const checkSchema = {
       ...common,
       operationId: 'checkPushUrl',
       summary: 'Answers the URL check of message push',
       description: 'The console of WeChat sends it when the URL is saved.',
       response: withProblems({ 200: text('The echostr.') }, ['signature_invalid', 'not_found'])
     }
-    scope.get<PushRoute>('/wechat/push/:appid', { schema: check }, async (request, reply) => {
-      const { push, settings } = addressed(deps, request)
-      const echo = push.checkUrl(settings, request.query, deps.clock.now())
-      if (echo === null) throw UNSIGNED
-      return reply.type('text/plain; charset=utf-8').send(echo)
+    scope.get<PushRoute>('/wechat/push/:appid', { schema: checkSchema }, async (request, reply) => {
+      const { push, settings, delivery } = addressed(deps, request)
+      const check = push.checkUrl(settings, request.query, deps.clock.now())
+      if (check === null || !(await delivery.isUnused(check.nonce, 'check'))) throw UNSIGNED
+      return reply.type('text/plain; charset=utf-8').send(check.echo)
     })
     const receive = {
       ...common,
@@ -114,9 +114,9 @@ async function onMessage(
   const reading = push.read(settings, request.query, body, deps.clock.now())
   if (reading.refusal !== null) throw refuse(deps, settings.appId, reading.refusal)
   const { message } = reading
-  // In plain mode the signature does not cover the body: it serves one message.
-  if (!message.isEncrypted && !(await target.delivery.isUnused(message.nonce, message.key)))
-    throw refuse(deps, settings.appId, 'replay')
+  // The signature in the query covers no body: it serves one message. Those of encrypted messages
+  // count too, since they would be valid in plain mode.
+  if (!(await target.delivery.isUnused(message.nonce, message.key))) throw refuse(deps, settings.appId, 'replay')
   if (message.revokedOpenId !== null) await onRevoked(deps, target, message.key, message.revokedOpenId)
   const delivered = await deliver(deps, target, message, request)
   if (delivered.outcome === 'full') throw FULL

@@ -156,12 +156,19 @@ export interface EgressCapability {
 export interface PushSettings {
   readonly appId: string
   readonly token: string
-  /** Null for an app whose messages come in plain mode; with a key they have to be encrypted. */
+  /** Null for an app whose messages come in plain mode only. */
   readonly encodingAesKey: string | null
 }
 
 /** Members of the query string. */
 export type PushQuery = Readonly<Record<string, string | undefined>>
+
+export interface PushCheck {
+  /** The answer. */
+  readonly echo: string
+  /** @see PushMessage.nonce */
+  readonly nonce: string
+}
 
 export interface PushMessage {
   /** Equal for every delivery of one message. */
@@ -177,12 +184,12 @@ export interface PushMessage {
   /** The format that the reply has to have. */
   readonly format: 'json' | 'xml'
   readonly isEncrypted: boolean
-  /** Differs between two requests. A signature in plain mode does not cover the body. */
+  /** Differs between two requests. The signature of plain mode covers it and not the body. */
   readonly nonce: string
 }
 
-/** `timestamp`: missing, too old or too early. `signature`: wrong. `plain`: not encrypted although
- *  the app has a key. `encrypted`: encrypted although it has none. `encryption`: another key, another
+/** `timestamp`: missing, too old or too early. `signature`: wrong. `plain`: announced as encrypted,
+ *  without the signature of it. `encrypted`: encrypted although it has none. `encryption`: another key, another
  *  app, or wrong padding. `format`: neither JSON nor XML, or not a message. */
 export type PushRefusal = 'timestamp' | 'signature' | 'plain' | 'encrypted' | 'encryption' | 'format'
 
@@ -195,8 +202,8 @@ export interface PushReply {
 
 /** @see PushMessage. `now` is in milliseconds since the epoch. */
 export interface PushCapability {
-  /** The answer to a check of the URL; null for one that the platform did not sign. */
-  checkUrl(settings: PushSettings, query: PushQuery, now: number): string | null
+  /** Null for a check of the URL that the platform did not sign. */
+  checkUrl(settings: PushSettings, query: PushQuery, now: number): PushCheck | null
   /** Refuses a request that the platform did not sign, or not for this app. */
   read(settings: PushSettings, query: PushQuery, body: string, now: number): PushReading
   /** Null for a text that is no reply. An empty text acknowledges the message. */

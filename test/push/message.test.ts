@@ -33,7 +33,7 @@ test('the published URL check is answered with its echostr', async (t) => {
     echostr: vector('push-url-verify', 'input', 'echostr')
   }
   const now = 1_714_036_504_000
-  t.equal(checkPushUrl(settings, query, now), '4375120948345356249')
+  t.equal(checkPushUrl(settings, query, now)?.echo, '4375120948345356249')
   t.equal(checkPushUrl(settings, query, now + 301_000), null, 'too old')
   t.equal(checkPushUrl(settings, query, now - 301_000), null, 'too early')
   t.equal(checkPushUrl({ ...settings, token: 'BBBBB' }, query, now), null)
@@ -76,8 +76,8 @@ test('a message that is not signed and encrypted for this app is not read', asyn
     ['another text', 'signature', good, JSON.stringify({ Encrypt: encryptPush('{}', AES_KEY, APPID) })],
     ['the signature of the query alone', 'plain', { ...unsigned, signature: plainSignature() }, body],
     ['that signature in place of the other', 'signature', { ...good, msg_signature: plainSignature() }, body],
-    ['a plain body in safe mode', 'plain', { ...unsigned, signature: plainSignature() }, '{"a":1}'],
-    ['a plain body in plain mode', 'plain', { ...PLAIN }, '{"a":1}', PLAIN_NOW],
+    ['a plain body announced as encrypted', 'plain', { ...unsigned, signature: plainSignature() }, '{"a":1}'],
+    ['an encrypted body in plain mode', 'encrypted', { ...PLAIN }, body, PLAIN_NOW],
     ['a plain body with an announced signature', 'format', good, '{"a":1}'],
     ['an old timestamp', 'timestamp', good, body, NOW + 301_000],
     ['a future timestamp', 'timestamp', good, body, NOW - 301_000],

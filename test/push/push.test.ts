@@ -122,7 +122,7 @@ test('a request that WeChat did not sign is refused, and nothing is forwarded or
     { now: Date.now() - 600_000 },
     { now: Date.now() + 600_000 },
     { inside: OTHER_APPID },
-    { mode: 'plain' }
+    { mode: 'plain', token: 'otherToken' }
   ]
   for (const options of refused) {
     const response = await send(event(1), options)
@@ -138,7 +138,7 @@ test('a request that WeChat did not sign is refused, and nothing is forwarded or
   t.same(await gateway.store.queue.depth(`push:${APPID}`), { waiting: 0, bytes: 0, dead: 0 })
   t.equal(upstream.seen.length, 0)
   const reasons = gateway.lines.flatMap((line) => /"push_refused".*"reason":"(\w+)"/.exec(line)?.[1] ?? [])
-  t.same(reasons.slice(0, 5), ['signature', 'timestamp', 'timestamp', 'encryption', 'plain'])
+  t.same(reasons.slice(0, 5), ['signature', 'timestamp', 'timestamp', 'encryption', 'signature'])
   t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
   t.equal(upstream.seen.length, 1)
 })
@@ -167,13 +167,26 @@ test('a repeat is acknowledged and reaches the backend once', async (t) => {
 })
 
 test('a signature in plain mode, which covers no body, serves one message', async (t) => {
-  const { upstream, gateway } = await build(t, PLAIN)
+  const { upstream, gateway } = await build(t)
   const { path, body } = pushRequest(APPID, event(3), { mode: 'plain', nonce: 'used' })
   t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
   t.equal((await gateway.call(path, { method: 'POST', body })).status, 200, 'the same request')
   const forged = JSON.stringify(event(4))
   t.equal((await gateway.call(path, { method: 'POST', body: forged })).status, 401, 'its signature with another body')
   t.equal((await gateway.call(path, { method: 'POST', body: pushRequest(APPID, event(5)).body })).status, 401)
+  t.equal(upstream.seen.length, 1)
+})
+
+test('a signature of an encrypted message, or of a check, serves no plain one', async (t) => {
+  const { upstream, gateway } = await build(t)
+  const forged = JSON.stringify(event(4))
+  const { path, body } = pushRequest(APPID, event(3), { nonce: 'sealed' })
+  t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
+  const stripped = path.replace(/&(?:encrypt_type|msg_signature)=[^&]*/g, '')
+  t.equal((await gateway.call(stripped, { method: 'POST', body: forged })).status, 401)
+  const plain = pushRequest(APPID, event(5), { mode: 'plain', nonce: 'check' }).path
+  t.equal((await gateway.call(`${plain}&echostr=1`)).status, 200)
+  t.equal((await gateway.call(plain, { method: 'POST', body: forged })).status, 401)
   t.equal(upstream.seen.length, 1)
 })
 

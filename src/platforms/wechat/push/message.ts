@@ -1,7 +1,7 @@
 /** Reads a request of message push: plain, compatible and safe mode, in JSON and in XML.
  *  https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push */
 import { createHash } from 'node:crypto'
-import type { PushQuery, PushReading, PushRefusal, PushSettings } from '../../port.ts'
+import type { PushCheck, PushQuery, PushReading, PushRefusal, PushSettings } from '../../port.ts'
 import { decryptPush, isPushSignature } from './cipher.ts'
 import { parseXml } from './xml.ts'
 
@@ -12,21 +12,23 @@ const OPEN_ID = /^[A-Za-z0-9_-]{1,128}$/
 /** These events end the user's consent: https://developers.weixin.qq.com/miniprogram/dev/framework/security.html */
 const REVOKING: ReadonlySet<string> = new Set(['user_authorization_revoke', 'user_authorization_cancellation'])
 
-/** The echostr of a URL check; null when the check is not signed with the token. */
-export function checkPushUrl({ token }: PushSettings, query: PushQuery, now: number): string | null {
+/** Null when the check is not signed with the token. */
+export function checkPushUrl({ token }: PushSettings, query: PushQuery, now: number): PushCheck | null {
   const { signature, timestamp, nonce, echostr } = query
   if (signature === undefined || nonce === undefined || echostr === undefined) return null
   if (timestamp === undefined || !isFresh(timestamp, now)) return null
-  return isPushSignature(signature, token, timestamp, nonce) ? echostr : null
+  if (!isPushSignature(signature, token, timestamp, nonce)) return null
+  return { echo: echostr, nonce: nonceOf({ timestamp, nonce }) }
 }
 
-/** With an EncodingAESKey the message has to be encrypted, as in safe and compatible mode: in plain
- *  mode anyone who has read the query string of a message could send another body with it. */
+/** A message that announces no encryption comes in plain mode, with or without an EncodingAESKey: the
+ *  console always has a key, and its mode can change at any time. */
 export function readPush(settings: PushSettings, query: PushQuery, body: string, now: number): PushReading {
   const { timestamp, nonce } = query
   if (timestamp === undefined || nonce === undefined || !isFresh(timestamp, now)) return refused('timestamp')
   const signed: Signed = { ...query, timestamp, nonce }
-  return settings.encodingAesKey === null
+  const isPlain = query.encrypt_type === undefined && query.msg_signature === undefined
+  return isPlain || settings.encodingAesKey === null
     ? readPlain(settings, signed, body)
     : readEncrypted(settings, settings.encodingAesKey, signed, body)
 }
@@ -58,13 +60,15 @@ function readEncrypted({ appId, token }: PushSettings, key: string, query: Signe
   return parsed === null ? refused('format') : reading(parsed, text, query, true)
 }
 
-function reading(parsed: Parsed, text: string, { timestamp, nonce }: Signed, isEncrypted: boolean): PushReading {
+function reading(parsed: Parsed, text: string, query: Signed, isEncrypted: boolean): PushReading {
   const { json, format } = parsed
   return {
     refusal: null,
-    message: { ...describe(parsed, text), json, format, nonce: `${timestamp}.${nonce}`, isEncrypted }
+    message: { ...describe(parsed, text), json, format, nonce: nonceOf(query), isEncrypted }
   }
 }
+
+const nonceOf = ({ timestamp, nonce }: Pick<Signed, 'timestamp' | 'nonce'>) => `${timestamp}.${nonce}`
 
 /** Without leading zeros: the signed text joins its parts, so a nonce of zeros could move into the
  *  time and count as another nonce. */
