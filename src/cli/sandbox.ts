@@ -61,6 +61,11 @@ export async function startSandbox(args: readonly string[], io: CliIo): Promise<
       : { appid: 'wx0000000000000000', secret: 'sandbox' }
     const query = `appid=${app.appid}&secret=${app.secret}&js_code=sandbox-alice&grant_type=authorization_code`
     io.stdout(`Sandbox of api.weixin.qq.com on ${url}\n\n  curl '${url}/sns/jscode2session?${query}'\n`)
+    const push = { url: `http://127.0.0.1:8080/wechat/push/${app.appid}`, appid: app.appid, token: 'TOKEN' }
+    io.stdout(
+      `\nIt sends message push in every mode (docs/push.md)\n\n` +
+        `  curl '${url}/sandbox/push' -d '${JSON.stringify({ ...push, encodingAesKey: 'KEY', user: 'alice' })}'\n`
+    )
     io.stdout(
       `\nIt plays the pay API too: a merchant with its keys, then the payment of an order (docs/pay.md)\n\n` +
         `  curl '${url}/sandbox/pay/merchants' -d '{"mchid":"1900000001"}'\n` +

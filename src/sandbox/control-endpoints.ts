@@ -11,6 +11,7 @@ import { encryptOpenData } from './open-data.ts'
 import { addMerchant, changePlatform, planAnswerFaults, settleAndNotify, showPlatform } from './pay/control.ts'
 import type { PayWorld } from './pay/endpoints.ts'
 import type { People } from './people.ts'
+import { pushEvent } from './push-control.ts'
 import { type SandboxRequest, text } from './request.ts'
 import type { UserKeys } from './user-keys.ts'
 import { phoneInfo } from './wechat-endpoints.ts'
@@ -61,6 +62,7 @@ export function createControlEndpoints(
       control(200, { ...world.calls.counts(), calls: world.calls.list(query.get('path') ?? undefined) }),
     'POST /sandbox/api-signature': (fields) => demandSignatures(world, fields),
     'DELETE /sandbox/calls': () => after(world.calls.clear),
+    'POST /sandbox/push': (fields) => pushEvent(world, fields),
     'POST /sandbox/pay/merchants': (fields) => addMerchant(world.pay, fields),
     'POST /sandbox/pay/notices': (fields) => settleAndNotify(world.pay, fields),
     'POST /sandbox/pay/answers': (fields) => planAnswerFaults(world.pay, fields),

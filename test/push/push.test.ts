@@ -115,6 +115,37 @@ test('a passive reply of the backend is returned in the mode and format of the e
   t.same(await (await plain.send(event(1), { mode: 'plain' })).json(), { MsgType: 'transfer_customer_service' })
 })
 
+test('the sandbox sends checks and messages in every mode, and wrong ones', async (t) => {
+  const world = await build(t)
+  const { gateway, upstream } = world
+  const push = async (fields: Record<string, unknown>) => {
+    const to = { url: `${gateway.url}/wechat/push/${APPID}`, appid: APPID, token: PUSH_TOKEN, encodingAesKey: PUSH_KEY }
+    const body = JSON.stringify({ ...to, user: 'alice', ...fields })
+    const response = await fetch(`${gateway.sandboxUrl}/sandbox/push`, { method: 'POST', body })
+    return { httpStatus: response.status, ...((await response.json()) as Record<string, unknown>) }
+  }
+  t.match(await push({ check: true }), { status: 200, isEchoed: true })
+  t.match(await push({ check: true, token: 'otherToken' }), { status: 401, isEchoed: false })
+  const openId = gateway.sandbox.state.people.person(APPID, 'alice').openId
+  world.answer = { status: 200, body: '{"MsgType":"text","Content":"收到"}' }
+  for (const mode of ['safe', 'compatible', 'plain'])
+    for (const format of ['json', 'xml']) {
+      upstream.seen.length = 0
+      const message = { Event: 'wxa_media_check', trace_id: `${mode}-${format}` }
+      const sent = await push({ mode, format, message })
+      t.match(sent, { status: 200, ...(mode === 'plain' ? {} : { reply: { Content: '收到' } }) }, `${mode} ${format}`)
+      t.match(upstream.seen[0]?.headers, { 'x-openid': openId })
+      t.match(JSON.parse(upstream.seen[0]?.body ?? ''), { MsgType: 'event', ...message })
+    }
+  upstream.seen.length = 0
+  for (const fault of ['signature', 'old', 'other-app', 'other-key'])
+    t.match(await push({ fault }), { status: 401 }, fault)
+  t.equal(upstream.seen.length, 0)
+  for (const wrong of [{ url: 'gateway' }, { mode: 'x' }, { fault: 'x' }, { encodingAesKey: 'x' }, { message: [] }])
+    t.match(await push(wrong), { httpStatus: 400, error: String }, JSON.stringify(wrong))
+  t.match(await push({ encodingAesKey: '', mode: 'safe' }), { httpStatus: 400 })
+})
+
 test('a request that WeChat did not sign is refused, and nothing is forwarded or stored', async (t) => {
   const { gateway, upstream, send } = await build(t)
   const refused: SendOptions[] = [
