@@ -80,7 +80,8 @@ export function addPush(app: FastifyInstance, deps: PushDeps): void {
     scope.get<PushRoute>('/wechat/push/:appid', { schema: checkSchema }, async (request, reply) => {
       const { push, settings, delivery } = addressed(deps, request)
       const check = push.checkUrl(settings, request.query, deps.clock.now())
-      if (check === null || !(await delivery.isUnused(check.nonce, 'check'))) throw UNSIGNED
+      if (check === null) throw UNSIGNED
+      await delivery.claimNonce(check.nonce, 'check')
       return reply.type('text/plain; charset=utf-8').send(check.echo)
     })
     const receive = {
@@ -114,9 +115,10 @@ async function onMessage(
   const reading = push.read(settings, request.query, body, deps.clock.now())
   if (reading.refusal !== null) throw refuse(deps, settings.appId, reading.refusal)
   const { message } = reading
-  // The signature in the query covers no body: it serves one message. Those of encrypted messages
-  // count too, since they would be valid in plain mode.
-  if (!(await target.delivery.isUnused(message.nonce, message.key))) throw refuse(deps, settings.appId, 'replay')
+  // The signature of plain mode covers no body: it serves one message. Every other signed nonce is
+  // claimed too, since its signature would be valid in plain mode.
+  const isClaimed = await target.delivery.claimNonce(message.nonce, message.key)
+  if (!isClaimed && !message.isEncrypted) throw refuse(deps, settings.appId, 'replay')
   if (message.revokedOpenId !== null) await onRevoked(deps, target, message.key, message.revokedOpenId)
   const delivered = await deliver(deps, target, message, request)
   if (delivered.outcome === 'full') throw FULL

@@ -63,9 +63,8 @@ export interface Delivery {
   deliver(event: DeliveryEvent): Promise<Delivered>
   /** True for an event that was taken within the last 25 hours. */
   isKnown(key: string): Promise<boolean>
-  /** False when the nonce was used for an event with another key. Nonces are remembered for ten
-   *  minutes. */
-  isUnused(nonce: string, key: string): Promise<boolean>
+  /** Ties the nonce to the key for ten minutes. False when it is tied to another one. */
+  claimNonce(nonce: string, key: string): Promise<boolean>
   /** Dead events after the id `after` ('' for the first), the oldest first. */
   dead(after: string, count: number): Promise<DeadDelivery[]>
   /** Delivers a dead event again, before later ones of its lane. False for an unknown id. */
@@ -212,7 +211,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       return outcome
     },
     isKnown: (key) => queue.isKnown(name, key),
-    async isUnused(nonce, key) {
+    async claimNonce(nonce, key) {
       const record = `nonce:${name}:${nonce}`
       return (await store.setIfAbsent(record, key, NONCE_MS)) || (await store.get(record)) === key
     },
