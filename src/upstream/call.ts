@@ -33,10 +33,13 @@ export interface UpstreamAnswer {
  *  holds no data. */
 export class CallFailure extends Error {
   readonly reason: string
-  constructor(reason: string) {
+  /** Of an answer that was too large; null without a whole answer. */
+  readonly status: number | null
+  constructor(reason: string, status: number | null = null) {
     super(reason)
     this.name = 'CallFailure'
     this.reason = reason
+    this.status = status
   }
 }
 
@@ -114,7 +117,7 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
 
   onData(chunk: Buffer): boolean {
     this.#size += chunk.length
-    if (this.#size > this.#call.maxBytes) this.#fail('the answer is too large')
+    if (this.#size > this.#call.maxBytes) this.#fail('the answer is too large', this.#status)
     else this.#chunks.push(chunk)
     return true
   }
@@ -135,10 +138,10 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
     else this.#fail(codeOf(error) || 'no connection')
   }
 
-  #fail(reason: string): void {
+  #fail(reason: string, status: number | null = null): void {
     if (this.#isOver) return
     this.#end()
-    this.#settle.reject(new CallFailure(reason))
+    this.#settle.reject(new CallFailure(reason, status))
     this.#abort?.()
   }
 

@@ -18,10 +18,11 @@ const LONGEST_PAUSE_MS = 60_000
 /** Statuses from 400 to 499 that another attempt can change. */
 const TEMPORARY: ReadonlySet<number> = new Set([408, 425, 429])
 
+/** An answer that is too large counts by its status. */
 export function verdictOf(answer: UpstreamAnswer | CallFailure, isOld: boolean): Verdict {
   const isFailure = answer instanceof CallFailure
-  const status = isFailure ? 0 : answer.status
-  if (!isFailure && status >= 200 && status < 300) return { outcome: 'delivered', text: answer.text }
+  const status = answer.status ?? 0
+  if (status >= 200 && status < 300) return { outcome: 'delivered', text: isFailure ? '' : answer.text }
   const reason = isFailure ? answer.reason : `the upstream answered ${status}`
   if (status >= 400 && status < 500 && !TEMPORARY.has(status)) return { outcome: 'dead', reason }
   return isOld

@@ -108,8 +108,11 @@ test('a passive reply of the backend is returned in the mode and format of the e
   const xml = parseXml(await (await world.send(event(3), { format: 'xml' })).text())
   const inner = parseXml(decryptPush(String(xml?.Encrypt), PUSH_KEY, APPID) ?? '')
   t.same({ ...inner }, { MsgType: 'transfer_customer_service' })
-  world.answer = { status: 200, body: 'thanks' }
-  t.equal(await (await world.send(event(4))).text(), 'success')
+  for (const [index, body] of ['thanks', 'a'.repeat(100_000)].entries()) {
+    world.answer = { status: 200, body }
+    t.equal(await (await world.send(event(4 + index))).text(), 'success')
+    t.equal((await world.gateway.store.queue.depth(`push:${APPID}`)).waiting, 0, 'delivered')
+  }
   const plain = await build(t, PLAIN)
   plain.answer = { status: 200, body: '{"MsgType":"transfer_customer_service"}' }
   t.same(await (await plain.send(event(1), { mode: 'plain' })).json(), { MsgType: 'transfer_customer_service' })
