@@ -170,6 +170,8 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
       if (isAway) log.info('the store answers again; revocations are up to date')
       isAway = false
     } catch (error) {
+      // A read that was under way when the store closed is no fault of the store.
+      if (isStopped) return
       if (!isAway) log.warn({ err: error }, 'the store does not answer; revocations are not up to date')
       isAway = true
       if (isTrusted && age() > grace) {

@@ -6,10 +6,10 @@ import { type DeepReadonly, type Draft, entries, type RuleContext, reportRepeats
 import { mapping, matching, secret, text, wxapiLimit } from '../terms.ts'
 import { milliseconds } from '../units.ts'
 import { apiSignature, checkApiSignature } from './api-signature.ts'
-import { checkEventDelivery, eventDelivery, resolveEventDelivery } from './event-delivery.ts'
+import { eventDelivery, resolveEventDelivery } from './event-delivery.ts'
 import { checkPay, pay, resolvePay } from './pay.ts'
-import { checkPrefetch, prefetch, resolvePrefetch } from './prefetch.ts'
-import type { UpstreamsDraft } from './upstreams.ts'
+import { prefetch, resolvePrefetch } from './prefetch.ts'
+import { checkDestination, type UpstreamsDraft } from './upstreams.ts'
 
 /** As `apps[].secret`: an app of the sandbox only. As `wechat.apiBase`: the built-in sandbox. */
 export const SANDBOX = 'sandbox'
@@ -61,10 +61,10 @@ export function checkApps(draft: AppsDraft & UpstreamsDraft, { report }: RuleCon
   )
   for (const [index, { push, pay, prefetch, apiSignature }] of apps) {
     if (apiSignature !== undefined) checkApiSignature(apiSignature, ['apps', index, 'apiSignature'], report)
-    if (prefetch !== undefined) checkPrefetch(prefetch, ['apps', index, 'prefetch'], draft, report)
+    if (prefetch !== undefined) checkDestination(prefetch, ['apps', index, 'prefetch'], draft, report)
     if (pay !== undefined) checkPay(pay, ['apps', index, 'pay'], draft, report)
     const path = ['apps', index, 'push']
-    if (push !== undefined) checkEventDelivery(push, path, draft, report)
+    if (push !== undefined) checkDestination(push, path, draft, report)
     if (push?.token !== undefined && !PUSH_TOKEN.test(push.token))
       report.error([...path, 'token'], 'must be the Token of the console: 3 to 32 letters or digits')
     const key = push?.encodingAesKey

@@ -1,11 +1,10 @@
 /** `login`: the call to a business service at every login. */
 import type { Static } from '../../schema.ts'
 import { Type } from '../../schema.ts'
-import { pathFault } from '../path-fault.ts'
 import type { DeepReadonly, Draft, RuleContext } from '../section.ts'
 import { duration, mapping, matching, oneOf, section, text } from '../terms.ts'
 import { milliseconds } from '../units.ts'
-import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
+import { checkDestination, type UpstreamsDraft } from './upstreams.ts'
 
 /** Short, because claims travel in every token. */
 export const claimPattern = '^[A-Za-z][A-Za-z0-9_]{0,31}$'
@@ -32,10 +31,7 @@ export type LoginDraft = Draft<{ login: Static<typeof login> }>
 export type LoginHookConfig = NonNullable<DeepReadonly<ReturnType<typeof resolveLogin>>['hook']>
 
 export function checkLogin(draft: LoginDraft & UpstreamsDraft, { report }: RuleContext): void {
-  const { upstream, path } = draft.login?.hook ?? {}
-  if (upstream !== undefined) checkUpstreamName(upstream, ['login', 'hook', 'upstream'], draft, report)
-  const fault = path === undefined ? null : pathFault(path)
-  if (fault !== null) report.error(['login', 'hook', 'path'], fault.message, fault.hint)
+  checkDestination(draft.login?.hook ?? {}, ['login', 'hook'], draft, report)
 }
 
 export function resolveLogin({ hook }: Static<typeof login>) {

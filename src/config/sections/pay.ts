@@ -5,8 +5,8 @@ import type { Path } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type Draft, entries, reportRepeats } from '../section.ts'
 import { mapping, matching, privatePem, publicPem, secret } from '../terms.ts'
-import { checkEventDelivery, eventDelivery, resolveEventDelivery } from './event-delivery.ts'
-import type { UpstreamsDraft } from './upstreams.ts'
+import { eventDelivery, resolveEventDelivery } from './event-delivery.ts'
+import { checkDestination, type UpstreamsDraft } from './upstreams.ts'
 
 export const pay = mapping('WeChat Pay of a merchant, API v3. Payment results go to an upstream as JSON.', {
   mchid: matching(
@@ -51,7 +51,7 @@ const API_V2_KEY = /^[A-Za-z0-9]{32}$/
 
 /** @param place `apps[index].pay`. */
 export function checkPay(pay: Draft<WrittenPay>, place: Path, draft: UpstreamsDraft, report: Report): void {
-  checkEventDelivery(pay, place, draft, report)
+  checkDestination(pay, place, draft, report)
   const { privateKey, apiV3Key, apiKey } = pay
   const keyFault = privateKey === undefined ? null : rsaKeyFault(privateKey)
   if (keyFault !== null) report.error([...place, 'privateKey'], keyFault.message, keyFault.hint)

@@ -1,12 +1,7 @@
 /** `apps[].prefetch`: data pre-fetch (数据预拉取), for which WeChat's servers call the gateway. */
 import { type Static, Type } from '../../schema.ts'
-import { pathFault } from '../path-fault.ts'
-import type { Path } from '../problem.ts'
-import type { Report } from '../report.ts'
-import type { Draft } from '../section.ts'
 import { duration, integer, mapping, section, text } from '../terms.ts'
 import { milliseconds } from '../units.ts'
-import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
 
 export const prefetch = mapping('Data pre-fetch (数据预拉取): an upstream answers with the data of the user.', {
   upstream: text('Upstream that has the data.'),
@@ -20,18 +15,6 @@ export const prefetch = mapping('Data pre-fetch (数据预拉取): an upstream a
 
 const written = Type.Object(prefetch.properties)
 type WrittenPrefetch = Static<typeof written>
-
-/** @param place `apps[index].prefetch`. */
-export function checkPrefetch(
-  { upstream, path }: Draft<WrittenPrefetch>,
-  place: Path,
-  draft: UpstreamsDraft,
-  report: Report
-): void {
-  if (upstream !== undefined) checkUpstreamName(upstream, [...place, 'upstream'], draft, report)
-  const fault = path === undefined ? null : pathFault(path)
-  if (fault !== null) report.error([...place, 'path'], fault.message, fault.hint)
-}
 
 export function resolvePrefetch({ upstream, path, timeout, rateLimit }: WrittenPrefetch) {
   return {

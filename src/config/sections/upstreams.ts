@@ -2,6 +2,7 @@
 
 import { isLinkLocal } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
+import { pathFault } from '../path-fault.ts'
 import { pemFaults } from '../pem.ts'
 import { didYouMean, type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
@@ -119,6 +120,19 @@ export function checkUpstreamName(name: string, path: Path, { upstreams }: Upstr
   // A missing section is one problem, not one for each route.
   if (upstreams === undefined || Object.hasOwn(upstreams, name)) return
   report.error(path, `there is no upstream ${quote(name)}`, didYouMean(name, Object.keys(upstreams)))
+}
+
+/** Checks the `upstream` and the `path` of a mapping.
+ *  @param place Place of the mapping. */
+export function checkDestination(
+  { upstream, path }: { readonly upstream?: string | undefined; readonly path?: string | undefined },
+  place: Path,
+  draft: UpstreamsDraft,
+  report: Report
+): void {
+  if (upstream !== undefined) checkUpstreamName(upstream, [...place, 'upstream'], draft, report)
+  const fault = path === undefined ? null : pathFault(path)
+  if (fault !== null) report.error([...place, 'path'], fault.message, fault.hint)
 }
 
 function checkTargets({ targets }: Draft<WrittenUpstream>, path: Path, report: Report): void {

@@ -9,7 +9,7 @@ import { createConnector } from './connector.ts'
 const AVOID_MS = 10_000
 const RETRY_PAUSE_MS = 50
 
-/** Where WeChat's API is and how it is reached. */
+/** Addresses of WeChat's API, and the proxy on the way to it. */
 export interface WeChatAddress {
   /** A URL; its path is put in front of every call. */
   readonly apiBase: string
