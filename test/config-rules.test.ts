@@ -344,6 +344,21 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     ]
   },
   {
+    title: 'paths of unix sockets that no socket can have',
+    text: configText({
+      upstreams: `{ a: { targets: [{ url: unix:run/a.sock }, { url: unix:/run/../a.sock }, { url: unix:/${'a'.repeat(103)} }] },
+        b: { targets: [{ url: "unix:/run/a\\0.sock" }, { url: unix:/run/ }, { url: unix:/run/b.sock }] },
+        orders: { targets: [{ url: http://h }] } }`
+    }),
+    says: [
+      /3:\d+ upstreams\.a\.targets\[0\]\.url: must name an absolute path, such as unix:\/run\/app\.sock/,
+      /a\.targets\[1\]\.url: must not have "\." or "\.\." in its path/,
+      /a\.targets\[2\]\.url: must have a path of at most 103 bytes/,
+      /4:\d+ upstreams\.b\.targets\[0\]\.url: must not have control characters/,
+      /b\.targets\[1\]\.url: must name a socket, not a directory/
+    ]
+  },
+  {
     title: 'a client certificate without its key, and text that is not PEM',
     text: configText({ upstreams: '{ orders: { targets: [{ url: https://h }], tls: { cert: x } } }' }),
     says: [/tls\.cert: must hold a PEM block/, /tls: needs cert and key together/]

@@ -3,6 +3,10 @@
  *  entry of a list, `*` any key of a map. */
 export const notAvailable: readonly string[] = [
   'upstreams.*.healthCheck',
+  'upstreams.*.slowStart',
+  'upstreams.*.outliers',
+  'upstreams.*.connections.idle',
+  'upstreams.*.connections.maxAge',
   'upstreams.*.circuitBreaker',
   'upstreams.*.retries.budget'
 ]

@@ -31,6 +31,11 @@ export function bytes(text: string): Bytes {
   return accepted(parseSize(text))
 }
 
+/** A percentage that the schema accepted, from 0 to 1. */
+export function fraction(text: string): number {
+  return Number.parseInt(text, 10) / 100
+}
+
 function accepted(value: number | null): number {
   if (value === null) throw new TypeError('a duration or size that the schema should have refused')
   return value

@@ -27,8 +27,8 @@ export interface AttemptOptions {
 export interface LeaseSource {
   readonly members: readonly Member[]
   readonly balance: Balance
-  readonly connections: UpstreamConfig['connections']
-  readonly retries: UpstreamConfig['retries']
+  readonly connections: Pick<UpstreamConfig['connections'], 'max' | 'queue'>
+  readonly retries: Pick<UpstreamConfig['retries'], 'attempts' | 'on'>
   readonly clock: Clock
 }
 

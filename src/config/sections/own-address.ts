@@ -8,7 +8,8 @@ import type { UpstreamsDraft } from './upstreams.ts'
 export function checkOwnAddress(draft: UpstreamsDraft & ServerDraft & ServiceDraft, { report }: RuleContext): void {
   for (const [name, upstream] of Object.entries(draft.upstreams ?? {})) {
     for (const [index, { url }] of entries(upstream?.targets)) {
-      const fault = url === undefined || !URL.canParse(url) ? null : circleFault(url, draft)
+      const isOrigin = url?.startsWith('http') === true && URL.canParse(url)
+      const fault = isOrigin ? circleFault(url, draft) : null
       if (fault !== null) report.error(['upstreams', name, 'targets', index, 'url'], fault)
     }
   }

@@ -8,6 +8,7 @@ import { quote } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { entries, type RuleContext, warnUnlessAllowed } from '../section.ts'
 import type { RoutesDraft } from './routes.ts'
+import { canonicalTarget, targetFault } from './target-url.ts'
 import type { UpstreamsDraft } from './upstreams.ts'
 
 interface Guard {
@@ -68,7 +69,7 @@ function readRoutes(draft: RoutesDraft & UpstreamsDraft): Guard[] {
       seenPath: withoutPrefix(path, stripPrefix),
       decodesLater: allow?.encodedSlash ? 'encodedSlash' : allow?.doubleEncoding ? 'doubleEncoding' : null,
       isCaseSensitive: route.caseSensitive === true,
-      origins: new Set(targets.map((url) => (URL.canParse(url) ? new URL(url).origin : url)))
+      origins: new Set(targets.map((url) => (targetFault(url) === null ? canonicalTarget(url) : url)))
     } as const
   })
 }

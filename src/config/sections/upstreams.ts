@@ -1,6 +1,5 @@
 /** `upstreams`: named groups of targets. */
 
-import { isLinkLocal } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
 import { pathFault } from '../path-fault.ts'
 import { pemFaults } from '../pem.ts'
@@ -21,7 +20,9 @@ import {
   someOf,
   text
 } from '../terms.ts'
-import { milliseconds } from '../units.ts'
+import { fraction, milliseconds } from '../units.ts'
+import { checkHealthCheck, healthCheck, resolveHealthCheck } from './health-check.ts'
+import { canonicalTarget, targetFault } from './target-url.ts'
 
 const tls = section('For targets with https.', {
   ca: Type.Optional(publicPem('Trusted certificates in PEM, instead of the public ones.')),
@@ -43,7 +44,7 @@ const tls = section('For targets with https.', {
 const upstream = mapping('A group of equal targets.', {
   targets: Type.Array(
     mapping('One server.', {
-      url: text('Origin such as http://10.0.0.5:3000: scheme, host, port, and nothing else.'),
+      url: text('Origin such as http://10.0.0.5:3000 (scheme, host, port, and nothing else), or unix:/path/to.sock.'),
       weight: integer('Share of the requests, compared with the other targets.', 1, 1000, 1)
     }),
     { description: 'The servers.', minItems: 1, maxItems: 1024 }
@@ -53,17 +54,27 @@ const upstream = mapping('A group of equal targets.', {
     ['roundRobin', 'leastRequests', 'hash'],
     'roundRobin'
   ),
-  healthCheck: Type.Optional(
-    mapping('Requests that test each target.', {
-      path: text('Path of the test.', '/healthz'),
-      interval: duration('Time between two tests.', '5s', { min: '100ms', max: '1h' }),
-      timeout: duration('Deadline for an answer.', '1s', { min: '10ms', max: '1h' }),
-      healthyAfter: integer('Good answers in a row that restore a target.', 1, 100, 2),
-      unhealthyAfter: integer('Bad answers in a row that remove a target.', 1, 100, 3)
-    })
-  ),
+  healthCheck: Type.Optional(healthCheck),
+  slowStart: duration('Time in which a target that comes back regains its share; 0s gives it at once.', '0s', {
+    max: '1h'
+  }),
+  outliers: section('Targets that fail are left out for a while. A sole target is never left out.', {
+    failures: integer(
+      'Failures in a row that eject a target: 502, 503, 504, no connection, a reset, a timeout, an invalid response.',
+      1,
+      1000,
+      5
+    ),
+    ejectFor: duration('Length of the first ejection. Each one that follows soon is longer, up to ten times.', '10s', {
+      min: '100ms',
+      max: '1h'
+    }),
+    maxEjected: percentage('When a larger share of the targets is ejected, all are used; 0% ejects none.', '50%')
+  }),
   connections: section('Requests and WebSockets under way, for each target.', {
     max: integer('Largest number at a time. Further requests wait.', 1, 1_000_000, 1024),
+    idle: duration('Time without a request after which a connection is closed.', '30s', { min: '100ms', max: '1h' }),
+    maxAge: duration('Age after which a connection takes no further request; 0s: any age.', '10m'),
     queue: section('Waiting requests.', {
       max: integer(
         'Largest number that waits for one target. Further requests are refused with 503.',
@@ -82,14 +93,19 @@ const upstream = mapping('A group of equal targets.', {
   retries: section('Further tries of a failed request.', {
     attempts: integer('Further tries after the first.', 0, 10, 1),
     on: someOf('Failures that are tried again.', ['connect', 'reset', '502', '503', '504'], ['connect', 'reset']),
-    budget: Type.Optional(percentage('Largest share of further tries in all requests.'))
+    budget: percentage(
+      'Largest share of further tries in the requests under way; three a second are always allowed.',
+      '20%'
+    )
   }),
   circuitBreaker: Type.Optional(
-    mapping('A pause for a failing target.', {
-      errorRate: percentage('Share of failed requests that opens the breaker.', '50%'),
+    mapping('Refuses requests with 503 at once, instead of sending them to a target in trouble.', {
+      maxInFlight: integer('Requests under way in the whole upstream; further ones are refused.', 1, 1_000_000, 1024),
+      maxPending: integer('Requests that wait in the whole upstream; further ones are refused.', 0, 1_000_000, 1000),
+      failureRate: percentage('Share of failures that opens the breaker of a target.', '50%'),
       minRequests: integer('Requests in a window before the share counts.', 1, 1_000_000, 20),
       window: duration('Time over which requests are counted.', '10s', { min: '1s', max: '1h' }),
-      openFor: duration('Time until one trial request is sent.', '10s', { min: '100ms', max: '1h' })
+      openFor: duration('Time until one trial request is sent.', '5s', { min: '100ms', max: '1h' })
     })
   ),
   tls
@@ -111,6 +127,8 @@ export function checkUpstreams(draft: UpstreamsDraft, { report }: RuleContext): 
     if (upstream === undefined) continue
     const path: Path = ['upstreams', name]
     checkTargets(upstream, path, report)
+    if (upstream.healthCheck) checkHealthCheck(upstream.healthCheck, [...path, 'healthCheck'], report)
+    checkOutliers(upstream, path, report)
     checkTls(upstream, [...path, 'tls'], report)
   }
 }
@@ -136,7 +154,7 @@ export function checkDestination(
 }
 
 function checkTargets({ targets }: Draft<WrittenUpstream>, path: Path, report: Report): void {
-  const origins = new Map<string, Path>()
+  const seen = new Map<string, Path>()
   for (const [index, { url }] of entries(targets)) {
     if (url === undefined) continue
     const place: Path = [...path, 'targets', index, 'url']
@@ -145,10 +163,19 @@ function checkTargets({ targets }: Draft<WrittenUpstream>, path: Path, report: R
       report.error(place, fault)
       continue
     }
-    const { origin } = new URL(url)
-    const first = origins.get(origin)
-    if (first === undefined) origins.set(origin, place)
+    const target = canonicalTarget(url)
+    const first = seen.get(target)
+    if (first === undefined) seen.set(target, place)
     else report.warn(place, `is the same target as on line ${report.line(first)}`, 'use weight')
+  }
+}
+
+function checkOutliers({ targets, outliers, slowStart }: Draft<WrittenUpstream>, path: Path, report: Report): void {
+  if (outliers?.maxEjected === '0%') {
+    report.warn([...path, 'outliers', 'maxEjected'], 'ejects no target: the other outliers settings have no effect')
+  }
+  if (targets?.length === 1 && slowStart !== undefined && milliseconds(slowStart) > 0) {
+    report.warn([...path, 'slowStart'], 'has no effect: there is one target')
   }
 }
 
@@ -163,35 +190,31 @@ function checkTls({ targets, tls }: Draft<WrittenUpstream>, path: Path, report: 
       'name your own authority under tls.ca'
     )
   }
-  const isPlain = entries(targets).every(([, { url }]) => url?.startsWith('http:') === true)
+  const isPlain = entries(targets).every(([, { url }]) => url !== undefined && !url.startsWith('https:'))
   if (isPlain && (tls.ca ?? tls.cert ?? tls.serverName) !== undefined) {
-    report.warn(path, 'has no effect: every target is http')
+    report.warn(path, 'has no effect: no target is https')
   }
-}
-
-/** Null for an origin that the gateway may connect to. */
-function targetFault(url: string): string | null {
-  if (!/^https?:\/\/([^/?#\\\s@]+)(\/?)$/.test(url)) {
-    if (!/^https?:\/\//.test(url)) return 'must start with http:// or https://'
-    if (/^https?:\/\/[^/]*@/.test(url)) return 'must not hold credentials'
-    return 'must be an origin such as http://10.0.0.5:3000: no path, query, fragment, space or backslash'
-  }
-  if (!URL.canParse(url)) return 'must be a URL with a valid host and a port from 1 to 65535'
-  const { hostname, port } = new URL(url)
-  if (port === '0') return 'must have a port from 1 to 65535'
-  if (isLinkLocal(hostname)) return 'must not be a link-local address: clouds keep the credentials of the machine there'
-  return null
 }
 
 export function resolveUpstream(name: string, written: WrittenUpstream) {
-  const { targets, balance, connections, timeouts, retries, tls } = written
+  const { targets, balance, connections, outliers, timeouts, retries, circuitBreaker: breaker, tls } = written
   return {
     name,
-    /** `url` has no path, query or credentials: an origin such as http://10.0.0.5:3000. */
-    targets: targets.map(({ url, weight }) => ({ url: new URL(url).origin, weight })),
+    /** `url` is an origin such as http://10.0.0.5:3000, or unix: and the path of a socket. */
+    targets: targets.map(({ url, weight }) => ({ url: canonicalTarget(url), weight })),
     balance,
+    healthCheck: written.healthCheck ? resolveHealthCheck(written.healthCheck) : null,
+    slowStart: milliseconds(written.slowStart),
+    outliers: {
+      failures: outliers.failures,
+      ejectFor: milliseconds(outliers.ejectFor),
+      maxEjected: fraction(outliers.maxEjected)
+    },
     connections: {
       max: connections.max,
+      idle: milliseconds(connections.idle),
+      /** 0: no limit. */
+      maxAge: milliseconds(connections.maxAge),
       queue: { max: connections.queue.max, timeout: milliseconds(connections.queue.timeout) }
     },
     timeouts: {
@@ -199,7 +222,17 @@ export function resolveUpstream(name: string, written: WrittenUpstream) {
       response: milliseconds(timeouts.response),
       idle: milliseconds(timeouts.idle)
     },
-    retries: { attempts: retries.attempts, on: retries.on },
+    retries: { attempts: retries.attempts, budget: fraction(retries.budget), on: retries.on },
+    circuitBreaker: breaker
+      ? {
+          maxInFlight: breaker.maxInFlight,
+          maxPending: breaker.maxPending,
+          failureRate: fraction(breaker.failureRate),
+          minRequests: breaker.minRequests,
+          window: milliseconds(breaker.window),
+          openFor: milliseconds(breaker.openFor)
+        }
+      : null,
     tls: {
       ca: tls.ca ?? null,
       cert: tls.cert ?? null,
