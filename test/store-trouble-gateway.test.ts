@@ -10,12 +10,12 @@ import { systemClock } from '../src/clock.ts'
 import { StoreError } from '../src/errors.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
 import { openStore } from '../src/store/open.ts'
+import { type ChaosProxy, startChaosProxy } from './support/chaos-proxy.ts'
 import { createTestClock } from './support/clock.ts'
 import { buildTestGateway, type TestGateway } from './support/gateway.ts'
 import { enter, logout, nextReading, post, read, refresh, verdict, watchCalls } from './support/instances.ts'
 import { type RedisServer, startRedis } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
-import { startTcpProxy, type TcpProxy } from './support/tcp-proxy.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -66,17 +66,17 @@ interface Trouble {
   end(): unknown
 }
 
-type Setting = (server: RedisServer, proxy: TcpProxy) => Trouble
+type Setting = (server: RedisServer, proxy: ChaosProxy) => Trouble
 
 const troubles: Record<string, Setting> = {
   'a stopped Redis': (server) => ({ begin: () => server.pause(), end: () => server.resume() }),
   'a killed and restarted Redis': (server) => ({ begin: () => server.kill(), end: () => server.start() }),
   'a black hole before Redis': (_server, proxy) => ({
     begin() {
-      proxy.isDeaf = true
+      proxy.mode = { kind: 'blackHole' }
     },
     end() {
-      proxy.isDeaf = false
+      proxy.mode = { kind: 'none' }
     }
   })
 }
@@ -87,8 +87,7 @@ for (const [name, setting] of Object.entries(troubles)) {
   }, async (t) => {
     const server = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
     if (!server) return
-    const proxy = await startTcpProxy(server.port)
-    t.teardown(() => proxy.close())
+    const proxy = await startChaosProxy(t, server.port)
     const trouble = setting(server, proxy)
     const upstream = await startUpstream(t)
     const store = await openWithDeadline(t, `redis://127.0.0.1:${proxy.port}`)
@@ -128,8 +127,7 @@ test('a session ended elsewhere while an instance was cut off is refused by it f
 }, async (t) => {
   const server = await startRedis(t)
   if (!server) return
-  const proxy = await startTcpProxy(server.port)
-  t.teardown(() => proxy.close())
+  const proxy = await startChaosProxy(t, server.port)
   const upstream = await startUpstream(t)
   const clock = createTestClock()
   const a = await buildTestGateway(t, upstream.url, {
@@ -140,11 +138,11 @@ test('a session ended elsewhere while an instance was cut off is refused by it f
   const b = await buildTestGateway(t, upstream.url, { config, store: await openWithDeadline(t, server.url) })
   const login = await enter(a, 'alice')
   t.equal(await verdict(a, login.access_token), '200')
-  proxy.isDeaf = true
+  proxy.mode = { kind: 'blackHole' }
   clock.advance(GRACE)
   await until(async () => (await verdict(a, login.access_token)) === 'store_unavailable')
   t.equal(await logout(b, login.access_token), 204)
-  proxy.isDeaf = false
+  proxy.mode = { kind: 'none' }
   const seen = new Set<string>()
   await until(async () => seen.add(await verdict(a, login.access_token)).has('session_revoked'))
   t.same(seen, new Set(['store_unavailable', 'session_revoked']))
@@ -153,13 +151,12 @@ test('a session ended elsewhere while an instance was cut off is refused by it f
 test('a slow Redis delays its own calls, and not a request with a token', { buffered: true }, async (t) => {
   const server = await startRedis(t)
   if (!server) return
-  const proxy = await startTcpProxy(server.port)
-  t.teardown(() => proxy.close())
+  const proxy = await startChaosProxy(t, server.port)
   const upstream = await startUpstream(t)
   const { store, calls } = watchCalls(await openWithDeadline(t, `redis://127.0.0.1:${proxy.port}`))
   const gateway = await buildTestGateway(t, upstream.url, { store, config })
   const login = await enter(gateway, 'alice')
-  proxy.delay = 100
+  proxy.mode = { kind: 'latency', ms: 100 }
   t.equal((await enter(gateway, 'bob')).status, 200)
   const before = calls.total
   for (let index = 0; index < 10; index++) t.equal(await verdict(gateway, login.access_token), '200')

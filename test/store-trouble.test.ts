@@ -2,10 +2,10 @@
  *  the store recovers by itself. */
 import { createServer } from 'node:net'
 import { t as tap, test } from 'tap'
+import { startChaosProxy } from './support/chaos-proxy.ts'
 import { listen } from './support/listen.ts'
 import { askRedis, startRedis } from './support/redis.ts'
 import { assertAway, openImpatiently as open, untilBack, untilUnreachable } from './support/store-trouble.ts'
-import { startTcpProxy } from './support/tcp-proxy.ts'
 import { until } from './support/until.ts'
 
 const HOUR = 3_600_000
@@ -119,8 +119,7 @@ test('a master that became a replica is replaced by the current one of its name'
   const first = await startRedis(t)
   const second = await startRedis(t)
   if (!first || !second) return
-  const proxy = await startTcpProxy(first.port)
-  t.teardown(() => proxy.close())
+  const proxy = await startChaosProxy(t, first.port)
   const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`)
   await store.set('a', 'x', HOUR)
   await askRedis(first.port, `REPLICAOF 127.0.0.1 ${second.port}`)
@@ -157,13 +156,12 @@ test('a server that accepts and never answers delays no caller beyond the deadli
 test('a connection that goes silent in the middle is replaced', { buffered: true }, async (t) => {
   const server = await startRedis(t)
   if (!server) return
-  const proxy = await startTcpProxy(server.port)
-  t.teardown(() => proxy.close())
+  const proxy = await startChaosProxy(t, server.port)
   const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`)
   await store.set('a', 'x', HOUR)
-  proxy.isDeaf = true
+  proxy.mode = { kind: 'blackHole' }
   await assertAway(t, store, /did not answer within 1500 ms|cannot be reached/)
-  proxy.isDeaf = false
+  proxy.mode = { kind: 'none' }
   await untilBack(store)
   t.equal(await store.get('a'), 'x')
 })
@@ -173,15 +171,14 @@ test('a slow server is used while it keeps the deadline, and many operations sha
 }, async (t) => {
   const server = await startRedis(t)
   if (!server) return
-  const proxy = await startTcpProxy(server.port)
-  t.teardown(() => proxy.close())
+  const proxy = await startChaosProxy(t, server.port)
   const { store } = await open(t, `redis://127.0.0.1:${proxy.port}`, 3_000)
-  proxy.delay = 60
+  proxy.mode = { kind: 'latency', ms: 60 }
   // One after the other they would miss their deadlines.
   const values = await Promise.all(Array.from({ length: 300 }, (_, index) => store.increment(`n${index % 3}`, HOUR)))
   t.equal(Math.max(...values), 100)
-  proxy.delay = 3_500
+  proxy.mode = { kind: 'latency', ms: 3_500 }
   await assertAway(t, store, /did not answer within 3000 ms|cannot be reached/)
-  proxy.delay = 0
+  proxy.mode = { kind: 'none' }
   await untilBack(store)
 })

@@ -1,8 +1,8 @@
 /** A route whose target leads back to the gateway. */
 import { type Test, test } from 'tap'
+import { type ChaosProxy, startChaosProxy } from '../support/chaos-proxy.ts'
 import { buildTestGateway, type TestGateway } from '../support/gateway.ts'
 import { get, openClient } from '../support/raw-client.ts'
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -10,9 +10,8 @@ const HANDSHAKE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 
 /** A port whose destination is set later: a gateway cannot know its own port before it listens. */
-async function startRelay(t: Test): Promise<TcpProxy & { readonly url: string }> {
-  const relay = await startTcpProxy(0)
-  t.teardown(() => relay.close())
+async function startRelay(t: Test): Promise<ChaosProxy & { readonly url: string }> {
+  const relay = await startChaosProxy(t, 0)
   return Object.assign(relay, { url: `http://127.0.0.1:${relay.port}` })
 }
 
