@@ -1,7 +1,10 @@
 /** Programs of the machine that tests start. */
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
+import { isRefused } from './raw-client.ts'
+import { until } from './until.ts'
 
 const FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/opt/homebrew/bin']
 
@@ -13,4 +16,30 @@ export function findProgram(t: Test, name: string): string | null {
   if (process.env.CI) t.fail(`${name} is not installed`)
   else t.comment(`NOT TESTED: ${name} is not installed`)
   return null
+}
+
+/** Resolves when the port accepts connections. The program ends with the test.
+ *  @param folder Its home and working directory. */
+export async function startProgram(
+  t: Test,
+  file: string,
+  args: readonly string[],
+  port: number,
+  folder: string
+): Promise<void> {
+  let output = ''
+  const child: ChildProcess = spawn(file, args, {
+    cwd: folder,
+    env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
+  })
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk))
+  t.teardown(async () => {
+    const gone = new Promise((resolve) => child.once('exit', resolve))
+    if (child.exitCode !== null || !child.kill('SIGTERM')) return
+    await gone
+  })
+  await until(async () => {
+    if (child.exitCode !== null) throw new Error(`${file} ended: ${output}`)
+    return !(await isRefused(t, port))
+  })
 }

@@ -1,13 +1,11 @@
 /** nginx, Caddy and HAProxy as separate processes, with the files of examples/proxies. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { ROOT } from './markdown.ts'
-import { findProgram } from './programs.ts'
-import { isRefused } from './raw-client.ts'
-import { until } from './until.ts'
+import { findProgram, startProgram } from './programs.ts'
 
 /** Replacements for addresses, ports and paths of a sample. */
 export type Replacements = Readonly<Record<string, string>>
@@ -36,7 +34,7 @@ export async function startNginx(t: Test, config: string, port: number): Promise
   const check = spawnSync(file, ['-t', ...args], { encoding: 'utf8' })
   t.equal(check.status, 0, `nginx -t: ${check.stderr}`)
   t.notMatch(check.stderr, /\[warn\]/)
-  await run(t, file, args, port, folder)
+  await startProgram(t, file, args, port, folder)
   return true
 }
 
@@ -51,7 +49,7 @@ export async function startCaddy(t: Test, config: string, port: number): Promise
   if (!file) return false
   const folder = createFolder(t)
   writeFileSync(join(folder, 'Caddyfile'), `{\n\tadmin off\n\tauto_https off\n}\n${config}`)
-  await run(t, file, ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'], port, folder)
+  await startProgram(t, file, ['run', '--config', join(folder, 'Caddyfile'), '--adapter', 'caddyfile'], port, folder)
   return true
 }
 
@@ -64,7 +62,7 @@ export async function startHaproxy(t: Test, config: string, port: number): Promi
   const check = spawnSync(file, ['-c', '-f', join(folder, 'haproxy.cfg')], { encoding: 'utf8' })
   t.equal(check.status, 0, check.stderr)
   t.notMatch(check.stderr, /\[WARNING\]/)
-  await run(t, file, ['-db', '-f', join(folder, 'haproxy.cfg')], port, folder)
+  await startProgram(t, file, ['-db', '-f', join(folder, 'haproxy.cfg')], port, folder)
   return true
 }
 
@@ -72,21 +70,4 @@ export function createFolder(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-proxy-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
-}
-
-async function run(t: Test, file: string, args: string[], port: number, folder: string): Promise<void> {
-  let output = ''
-  const child: ChildProcess = spawn(file, args, {
-    env: { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
-  })
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk))
-  t.teardown(async () => {
-    const gone = new Promise((resolve) => child.once('exit', resolve))
-    if (child.exitCode !== null || !child.kill('SIGTERM')) return
-    await gone
-  })
-  await until(async () => {
-    if (child.exitCode !== null) throw new Error(`${file} ended: ${output}`)
-    return !(await isRefused(t, port))
-  })
 }
