@@ -7,7 +7,7 @@ import { createShared } from '../gateway/shared.ts'
 import { createAdmit, Refusal } from '../http/admit.ts'
 import { ClientConnection } from '../http/connections.ts'
 import { createHeaderNames } from '../http/headers/header-names.ts'
-import type { RequestHeaders, Stripped } from '../http/headers/request-headers.ts'
+import type { Stripped } from '../http/headers/request-headers.ts'
 import { canonicalAddress, createPeers } from '../http/network.ts'
 import { isOwnPath, SERVER_AS_A_WHOLE } from '../http/path/own-paths.ts'
 import { covers } from '../http/path/prefix.ts'
@@ -17,6 +17,7 @@ import { upstreamPath } from '../proxy/upstream-head.ts'
 import type { Decision } from '../routing/authorize.ts'
 import { createMemoryStore } from '../store/memory.ts'
 import { createLog } from '../telemetry/log.ts'
+import { removedBy, sentHeaders } from './explained-headers.ts'
 import { type ExplainedRequest, unreadable } from './explained-request.ts'
 import { version } from './version.ts'
 
@@ -147,6 +148,7 @@ function ask(
   }
   const { decision, head } = proxy.preview(admitted)
   const { route, match, error } = decision
+  const fixed = config.upstreams.find(({ name }) => name === route?.upstream)?.headers ?? {}
   const place = (one: RouteConfig) =>
     describeRoute(
       one,
@@ -164,8 +166,8 @@ function ask(
     auth: authOf(admitted, decision, options),
     outcome: head === null ? 'refused' : 'forwarded',
     answer: error && answerOf(error),
-    upstream: head && route && { name: route.upstream, method, path: head.path, headers: pairs(head.headers) },
-    stripped: [...headers.stripped, ...removedBy(route, headers)]
+    upstream: head && route && { name: route.upstream, method, path: head.path, headers: sentHeaders(head, fixed) },
+    stripped: [...headers.stripped, ...removedBy(route, fixed, headers)]
   }
 }
 
@@ -234,24 +236,4 @@ function describeRoute(
   { file, routeLines }: ExplainOptions
 ): ExplainedRoute {
   return { path, methods, place: `${file}:${routeLines[index]}`, upstream, auth }
-}
-
-function removedBy(route: RouteConfig | null, { kept }: RequestHeaders): Stripped[] {
-  const { set = {}, remove = [] } = route?.requestHeaders ?? {}
-  const edits = [
-    { names: lowered(Object.keys(set)), why: 'the route sets it (requestHeaders.set)' },
-    { names: lowered(remove), why: 'the route removes it (requestHeaders.remove)' }
-  ]
-  return pairs(kept).flatMap(([name]) => {
-    const edit = edits.find(({ names }) => names.has(name.toLowerCase()))
-    return edit ? [{ name, why: edit.why }] : []
-  })
-}
-
-function lowered(names: readonly string[]): Set<string> {
-  return new Set(names.map((name) => name.toLowerCase()))
-}
-
-function pairs(list: readonly string[]): [string, string][] {
-  return list.flatMap((name, index): [string, string][] => (index % 2 === 0 ? [[name, list[index + 1] ?? '']] : []))
 }

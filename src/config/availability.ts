@@ -8,7 +8,13 @@ export const notAvailable: readonly string[] = [
   'upstreams.*.connections.idle',
   'upstreams.*.connections.maxAge',
   'upstreams.*.circuitBreaker',
-  'upstreams.*.retries.budget'
+  'upstreams.*.retries.budget',
+  'routes[].concurrency',
+  'routes[].ip',
+  'routes[].cors',
+  'routes[].maintenance',
+  'routes[].methodOverride',
+  'routes[].variants'
 ]
 
 /** `apps[].push` as steps: apps, [], push. */

@@ -11,6 +11,7 @@ import { checkOwnAddress } from './sections/own-address.ts'
 import { checkRouteAccess } from './sections/route-access.ts'
 import { checkRouteConflicts } from './sections/route-conflicts.ts'
 import { checkRouteHeaders } from './sections/route-headers.ts'
+import { checkRouteMatching } from './sections/route-matching.ts'
 import { checkRoutes, resolveRoute, routes } from './sections/routes.ts'
 import { checkCredentials, checkSecrets, secrets } from './sections/secrets.ts'
 import { checkServer, resolveServer, server } from './sections/server.ts'
@@ -66,6 +67,7 @@ const rules: readonly ((draft: Draft<Written>, context: RuleContext) => void)[] 
   checkOwnAddress,
   checkLogin,
   checkRoutes,
+  checkRouteMatching,
   checkRouteAccess,
   checkRouteHeaders,
   checkRouteConflicts

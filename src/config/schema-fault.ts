@@ -2,10 +2,11 @@
  *  write. Never repeats a value of the file, because it may be a secret in the wrong place. */
 import { METHODS } from 'node:http'
 import type { ErrorObject } from 'ajv'
+import { foreignKey, foreignWord } from './foreign-names.ts'
 import { didYouMean, fold, type Path, quote } from './problem.ts'
 import { checkedSchema, type JsonSchema } from './schema.ts'
 import { isVariableName, secretTextFault } from './secret-text.ts'
-import { foreignKey, foreignWord, placeOf, shapes } from './shapes.ts'
+import { placeOf, shapes } from './shapes.ts'
 import { lookAlikeHint, mappingHint } from './yaml-fault.ts'
 
 export interface SchemaFault {

@@ -1,7 +1,7 @@
 /** IP addresses, ranges and listening hosts. */
 import { BlockList, isIP } from 'node:net'
 
-/** Null for a valid range, else the fault. */
+/** Null for an address or a CIDR range, else the fault. */
 export function rangeFault(text: string): string | null {
   const [address = '', prefix, ...rest] = text.split('/')
   const family = isIP(address)
@@ -9,9 +9,18 @@ export function rangeFault(text: string): string | null {
     return 'must be an IP address or a CIDR range such as 10.0.0.0/8'
   if (prefix === undefined) return null
   const bits = /^(0|[1-9][0-9]{0,2})$/.test(prefix) ? Number(prefix) : -1
-  if (bits < 0 || bits > (family === 6 ? 128 : 32)) {
-    return `must have a prefix length from 1 to ${family === 6 ? 128 : 32} after the "/"`
-  }
+  const longest = family === 6 ? 128 : 32
+  return bits < 0 || bits > longest ? `must have a prefix length from 0 to ${longest} after the "/"` : null
+}
+
+/** The same for a range of trusted proxies. */
+export function trustFault(text: string): string | null {
+  const fault = rangeFault(text)
+  if (fault !== null) return fault
+  const [address = '', prefix] = text.split('/')
+  if (prefix === undefined) return null
+  const bits = Number(prefix)
+  const family = isIP(address)
   const isEveryMapped = family === 6 && bits <= 96 && mappedPrefix.check(address, 'ipv6')
   return bits === 0 || isEveryMapped
     ? 'trusts every address, so any client could choose the address that the gateway sees'

@@ -79,7 +79,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
       {
         path: head.path,
         method: request.method as Dispatcher.HttpMethod,
-        headers: head.headers,
+        headers: head.host === null ? head.headers : [...head.headers, 'host', head.host],
         body: this.#ownBody ?? this.#body,
         headersTimeout: route.plan.responseTimeoutMs
       },

@@ -4,10 +4,15 @@ import type { BodyLimits } from '../http/body/request-body.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
+import type { RequestEdits } from './request-edits.ts'
 import type { BodyTransform } from './transforms/transform.ts'
 
 export interface RoutePlan {
   readonly upstream: Upstream
+  /** Host for the upstream: a name, or `client`; null for the target's own. */
+  readonly host: string | null
+  /** Null: the client's headers go upstream unchanged. */
+  readonly edits: RequestEdits | null
   /** Limit for the time to the head of the response. */
   readonly responseTimeoutMs: number
   readonly bodyLimits: BodyLimits

@@ -6,7 +6,6 @@ import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { NodeClientResponse } from '../http/answer/client-response.ts'
 import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
-import type { ByteBudget } from '../http/body/byte-budget.ts'
 import type { Guard } from '../http/guard.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
@@ -15,20 +14,15 @@ import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
 import { CLIENT_LEFT, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
-import type { ChannelKeys } from '../identity/channel-keys.ts'
-import type { OpenDataReader } from '../identity/open-data-reader.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { WaferKeys } from '../identity/wafer-keys.ts'
 import { createAuthorize, type Decision, type Granted } from '../routing/authorize.ts'
-import type { RateLimiter } from '../routing/rate-limiter.ts'
-import type { Upstream } from '../upstream/upstreams.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { PlannedRoute } from './plan.ts'
-import { createChannelTransform } from './transforms/channel.ts'
-import { createOpenDataTransform } from './transforms/open-data.ts'
+import { createPlanner, type PlannerDeps } from './planner.ts'
 import type { BodyTransform } from './transforms/transform.ts'
 import { createUpstreamHead, type UpstreamHead } from './upstream-head.ts'
 import { joinWebSocket } from './websocket.ts'
@@ -45,58 +39,27 @@ export interface ReverseProxy {
   preview(request: AdmittedRequest): { readonly decision: Decision; readonly head: UpstreamHead | null }
 }
 
-export interface ProxyDeps {
+export interface ProxyDeps extends PlannerDeps {
   readonly clock: Clock
   readonly routes: readonly RouteConfig[]
   /** The same for every instance with this configuration, and for no other. */
   readonly loopId: string
-  /** Milliseconds that a request body may pause. */
-  readonly bodyIdleTimeout: number
   readonly authenticator: Authenticator
   readonly revocations: Pick<Revocations, 'statusOf'>
   /** WebSockets and event streams. */
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
-  readonly upstreamOf: (name: string) => Upstream
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
-  readonly openData: Pick<OpenDataReader, 'decrypt'>
-  readonly channelKeys: ChannelKeys
-  /** Room for the bodies that channel routes hold. */
-  readonly heldBodies: ByteBudget
   readonly waferKeys: Pick<WaferKeys, 'headers'>
   readonly unverified: UnverifiedQueue
-  /** Null for a route without a limit. */
-  readonly limiterOf: (route: RouteConfig) => RateLimiter | null
   readonly guard: Guard
 }
 
 export function createProxy(deps: ProxyDeps): ReverseProxy {
   const { clock, loopId, authenticator, revocations, waferKeys, live, lifecycle, unverified, guard } = deps
-  const openDataTransform = createOpenDataTransform(deps.openData)
-  const channelTransform = createChannelTransform(deps)
-  const authorize = createAuthorize(deps.routes.map(plan), authenticator)
+  const authorize = createAuthorize(deps.routes.map(createPlanner(deps)), authenticator)
   const buildHead = createUpstreamHead({ revocations, waferKeys, loopId })
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
-
-  function bodiesOf(route: RouteConfig): BodyTransform | null {
-    if (route.channel) return channelTransform
-    return route.openData ? openDataTransform : null
-  }
-
-  function plan(route: RouteConfig): PlannedRoute {
-    const upstream = deps.upstreamOf(route.upstream)
-    return {
-      ...route,
-      plan: {
-        upstream,
-        responseTimeoutMs: route.timeout ?? upstream.config.timeouts.response,
-        bodyLimits: { limit: route.bodyLimit, idle: deps.bodyIdleTimeout },
-        limiter: deps.limiterOf(route),
-        bodies: bodiesOf(route),
-        identities: new WeakMap()
-      }
-    }
-  }
 
   function decide(request: AdmittedRequest): Decision<PlannedRoute> {
     const decision = withoutLoop(request, authorize(request))
@@ -196,7 +159,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         const { route, principal } = decision
         if (route.channel) return refuse(NO_WEBSOCKET)
         const { limiter } = route.plan
-        const { path, headers } = buildHead(request, route, principal)
+        const { path, headers, host } = buildHead(request, route, principal)
         await limiter?.hit(limitKey(route, request, principal))
         // The client may have disconnected while its count was read.
         if (socket.destroyed) return onEnd(CLIENT_CLOSED_REQUEST)
@@ -207,6 +170,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
           route,
           path,
           headers,
+          host,
           responseHeaders,
           clock,
           guard,

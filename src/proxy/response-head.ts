@@ -18,9 +18,17 @@ export function buildResponseHead(
   { request, route, responseHeaders }: ResponseHeadDeps
 ): string[] | null {
   const head = responseHeaders.build(raw, status, route.responseHeaders)
-  if (head !== null && (status === 201 || (status >= 300 && status < 400))) {
+  if (head === null) return null
+  if (hasLocation(status) && route.rewriteLocation) {
     const { forwardedHost: clientHost = request.headers.host } = request.headers
-    rewriteLocation(head, { targets: route.plan.upstream.targets, stripPrefix: route.stripPrefix, clientHost })
+    const { upstream, host } = route.plan
+    const upstreamHost = host === 'client' ? null : host
+    rewriteLocation(head, { targets: upstream.targets, stripPrefix: route.stripPrefix, upstreamHost, clientHost })
   }
   return head
+}
+
+/** 202 often names the place where the result will be. */
+function hasLocation(status: number): boolean {
+  return status === 201 || status === 202 || (status >= 300 && status < 400)
 }

@@ -1,6 +1,6 @@
 /** Builds the head of the request to the upstream: strip first, inject last. HTTP and WebSocket
  *  use it. */
-import type { HeaderEdits } from '../config/config.ts'
+import { isHost } from '../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
 import { withoutPrefix } from '../http/path/prefix.ts'
 import type { AdmittedRequest } from '../http/request.ts'
@@ -8,17 +8,22 @@ import { claimHeaders, cloudRunHeaders, identityHeaders } from '../identity/iden
 import type { Principal, UserStatus } from '../identity/principal.ts'
 import type { WaferKeys } from '../identity/wafer-keys.ts'
 import type { PlannedRoute, RoutePlan } from './plan.ts'
+import { editHeaders } from './request-edits.ts'
 
 export interface UpstreamHead {
   /** Includes the query. */
   readonly path: string
   /** Name and value in turns, without connection headers. */
   readonly headers: string[]
+  /** Value of Host; null for the target's own. */
+  readonly host: string | null
   readonly hasBody: boolean
 }
 
 /** The part of a route that its upstream heads depend on. */
-type HeadRoute = Omit<PlannedRoute, 'plan'> & { readonly plan: Pick<RoutePlan, 'bodies' | 'identities'> }
+type HeadRoute = Omit<PlannedRoute, 'plan'> & {
+  readonly plan: Pick<RoutePlan, 'bodies' | 'identities' | 'edits' | 'host'>
+}
 
 export type BuildUpstreamHead = (
   request: AdmittedRequest,
@@ -59,7 +64,10 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
     // The body of a GET or HEAD has no meaning (RFC 9110, section 9.3.1).
     const isBodyDropped = bodyLength !== 0 && (method === 'GET' || method === 'HEAD') && !route.allow.getBody
     const hasBody = bodyLength !== 0 && !isBodyDropped
-    const upstream = withEdits(isBodyDropped ? withoutContent(headers.kept) : headers.kept, route.requestHeaders)
+    const { edits, host } = route.plan
+    const kept = isBodyDropped ? withoutContent(headers.kept) : headers.kept
+    // The request's own list is used once.
+    const upstream = edits === null ? kept : editHeaders(kept, edits)
     pushOrigin(upstream, request, route.stripPrefix)
     if (route.identity.headers === 'cloudrun') replaceClientAddress(upstream, request)
     const { loop } = headers
@@ -72,7 +80,7 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
       const identity = identityOf(route, principal)
       for (let index = 0; index < identity.length; index++) upstream.push(identity[index] as string)
     }
-    return { path: upstreamPath(route, target), headers: upstream, hasBody }
+    return { path: upstreamPath(route, target), headers: upstream, host: host && hostOf(host, request), hasBody }
   }
 }
 
@@ -81,19 +89,13 @@ export function upstreamPath(route: { readonly stripPrefix: string | null }, { p
   return withoutPrefix(path, route.stripPrefix) + query
 }
 
-/** The headers that the client may send, with the route's edits. Changes the request's own
- *  list, which is used once. */
-function withEdits(kept: string[], { set, remove }: HeaderEdits): string[] {
-  const names = Object.keys(set)
-  if (names.length === 0 && remove.length === 0) return kept
-  const unwanted = new Set([...remove, ...names].map((name) => name.toLowerCase()))
-  const headers: string[] = []
-  for (let index = 0; index + 1 < kept.length; index += 2) {
-    const name = kept[index] as string
-    if (!unwanted.has(name.toLowerCase())) headers.push(name, kept[index + 1] as string)
-  }
-  for (const name of names) headers.push(name, set[name] as string)
-  return headers
+/** @param host A name, or `client`. A proxy may have sent an X-Forwarded-Host that is no host. */
+function hostOf(host: string, { headers }: AdmittedRequest): string | null {
+  if (host !== 'client') return host
+  const { forwardedHost } = headers
+  if (forwardedHost !== undefined && isHost(forwardedHost)) return forwardedHost
+  // An HTTP/1.0 request may lack Host.
+  return headers.host === '' ? null : headers.host
 }
 
 /** The headers without those that describe a body. */

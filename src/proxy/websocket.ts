@@ -28,6 +28,8 @@ export interface UpgradeOptions {
   readonly route: PlannedRoute
   readonly path: string
   readonly headers: readonly string[]
+  /** Value of Host; null for the target's own. */
+  readonly host: string | null
   readonly responseHeaders: ResponseHeaders
   readonly clock: Clock
   readonly guard: Pick<Guard, 'toApiError'>
@@ -227,7 +229,15 @@ function relayRefusal(socket: Duplex, idleMs: number, response: IncomingMessage,
 
 function dial(options: UpgradeOptions, target: Target): ClientRequest {
   const { origin, config } = target
-  const headers = [...options.headers, 'Host', origin.host, 'Connection', 'Upgrade', 'Upgrade', 'websocket']
+  const headers = [
+    ...options.headers,
+    'Host',
+    options.host ?? origin.host,
+    'Connection',
+    'Upgrade',
+    'Upgrade',
+    'websocket'
+  ]
   const isTls = origin.protocol === 'https:'
   return (isTls ? httpsRequest : httpRequest)({
     method: 'GET',

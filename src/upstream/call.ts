@@ -60,6 +60,7 @@ interface Settle {
 
 /** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
 class JsonCall implements Dispatcher.DispatchHandler, Asker {
+  readonly #upstream: Upstream
   readonly #lease: Lease
   readonly #clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   readonly #call: UpstreamCall
@@ -78,6 +79,7 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
     call: UpstreamCall,
     settle: Settle
   ) {
+    this.#upstream = upstream
     this.#lease = upstream.attempts({ key: call.key, method: 'POST', isReplayable: false })
     this.#clock = clock
     this.#call = call
@@ -98,7 +100,14 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
 
   onTarget(target: Target): void {
     this.#wasSent = false
-    const headers = { accept: 'application/json', ...this.#call.headers, 'content-type': 'application/json' }
+    const { headers: fixed, host } = this.#upstream.config
+    const headers = {
+      accept: 'application/json',
+      ...this.#call.headers,
+      ...fixed,
+      'content-type': 'application/json',
+      ...(host === 'target' || host === 'client' ? {} : { host })
+    }
     const { path, json: body } = this.#call
     target.pool.dispatch({ method: 'POST', path, headers, body, headersTimeout: 0 }, this)
   }

@@ -79,7 +79,12 @@ test('own paths are own in any letters and with a slash behind them, and their n
 })
 
 test('a redirect to a target becomes a path of the gateway, and one to elsewhere stays', async (t) => {
-  const place = { targets: [{ origin: new URL('http://10.0.0.1:3000') }], stripPrefix: '/api', clientHost: 'a.example' }
+  const place = {
+    targets: [{ origin: new URL('http://10.0.0.1:3000') }],
+    stripPrefix: '/api',
+    upstreamHost: 'shop.internal',
+    clientHost: 'a.example'
+  }
   const rewritten = (location: string) => {
     const headers = ['Location', location, 'X-Location', location]
     rewriteLocation(headers, place)
@@ -88,6 +93,7 @@ test('a redirect to a target becomes a path of the gateway, and one to elsewhere
   }
   t.equal(rewritten('http://10.0.0.1:3000/x?y'), '/api/x?y')
   t.equal(rewritten('HTTPS://10.0.0.1:3000//evil.example'), '/api/.//evil.example')
+  t.equal(rewritten('https://Shop.internal:443/x'), '/api/x')
   t.equal(rewritten('/x'), '/api/x')
   t.equal(rewritten('/api/x'), '/api/x')
   t.equal(rewritten('http://a.example/x'), 'http://a.example/api/x')

@@ -4,6 +4,7 @@ import type { RequestHeaders } from '../../src/http/headers/request-headers.ts'
 import type { Peer } from '../../src/http/network.ts'
 import { RequestRecord } from '../../src/http/record.ts'
 import type { Principal } from '../../src/identity/principal.ts'
+import { createRequestEdits } from '../../src/proxy/request-edits.ts'
 import { createUpstreamHead } from '../../src/proxy/upstream-head.ts'
 
 export const REQUEST_ID = 'id-ours'
@@ -34,6 +35,12 @@ export function headersFor(
     observer: { finished() {} }
   })
   const request = { method: 'GET', target: { path: '/', query: '', needs: 0 }, headers, peer, record }
-  const planned = { ...route, plan: { bodies: null, identities: new WeakMap<Principal, readonly string[]>() } }
+  const plan = {
+    bodies: null,
+    identities: new WeakMap<Principal, readonly string[]>(),
+    host: null,
+    edits: createRequestEdits(route.requestHeaders, { headers: {} })
+  }
+  const planned = { ...route, plan }
   return build(request, planned, principal).headers
 }

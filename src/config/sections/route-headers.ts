@@ -1,11 +1,13 @@
 /** Headers that routes set, remove and inject. */
 import { canonicalName, isReservedRequestHeader, isReservedResponseHeader } from '../../http/headers/header-names.ts'
+import { headerValueFault } from '../header-value.ts'
 import { type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { entries, type RuleContext } from '../section.ts'
 import type { RouteDraft, RoutesDraft } from './routes.ts'
+import type { UpstreamsDraft } from './upstreams.ts'
 
-export function checkRouteHeaders(draft: RoutesDraft, { report }: RuleContext): void {
+export function checkRouteHeaders(draft: RoutesDraft & UpstreamsDraft, { report }: RuleContext): void {
   for (const [index, route] of entries(draft.routes)) {
     const toUpstream = createNames(isReservedRequestHeader, report)
     const toClient = createNames(isReservedResponseHeader, report)
@@ -13,6 +15,7 @@ export function checkRouteHeaders(draft: RoutesDraft, { report }: RuleContext): 
     checkSet(route.requestHeaders, [...path, 'requestHeaders', 'set'], toUpstream, report)
     checkSet(route.responseHeaders, [...path, 'responseHeaders', 'set'], toClient, report)
     for (const name of Object.keys(route.inject ?? {})) toUpstream.add(name, [...path, 'inject', name], 'injected')
+    checkUpstreamHeaders(route, path, draft, report)
   }
 }
 
@@ -40,12 +43,23 @@ function checkSet(
 ): void {
   for (const [name, value] of Object.entries(edits?.set ?? {})) {
     names.add(name, [...path, name], 'set')
-    // Latin-1 is the alphabet of HTTP/1, and a line break would start another header (RFC 9110,
-    // section 5.5).
-    if (!value || !/[^\t\u0020-\u007e\u0080-\u00ff]|^[ \t]|[ \t]$/.test(value)) continue
-    report.error(
-      [...path, name],
-      'the value must not hold control characters, characters beyond Latin-1, or a space at either end'
-    )
+    const fault = value ? headerValueFault(value) : null
+    if (fault !== null) report.error([...path, name], fault)
+  }
+}
+
+/** A header that a route and its upstream set has no order. */
+function checkUpstreamHeaders(route: RouteDraft, path: Path, { upstreams }: UpstreamsDraft, report: Report): void {
+  const names = [route.upstream, ...entries(route.variants).map(([, variant]) => variant.upstream)]
+  for (const upstream of new Set(names)) {
+    if (upstream === undefined) continue
+    const taken = new Set(Object.keys(upstreams?.[upstream]?.headers ?? {}).map(canonicalName))
+    const message = `upstreams.${upstream}.headers sets this header too`
+    for (const place of [['requestHeaders', 'set'], ['inject']] as const) {
+      const own = place.length === 1 ? route.inject : route.requestHeaders?.set
+      for (const name of Object.keys(own ?? {})) {
+        if (taken.has(canonicalName(name))) report.error([...path, ...place, name], message, 'remove one', 'key')
+      }
+    }
   }
 }

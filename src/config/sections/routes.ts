@@ -1,12 +1,6 @@
 /** `routes`: path, upstream and access. */
-import { METHODS } from 'node:http'
-import { canonicalPath, PathRefusal } from '../../http/path/canonical-path.ts'
-import { isOwnInDisguise, isOwnPath } from '../../http/path/own-paths.ts'
-import { covers } from '../../http/path/prefix.ts'
 import { type Static, Type } from '../../schema.ts'
-import { pathFault } from '../path-fault.ts'
-import { didYouMean, type Path } from '../problem.ts'
-import type { Report } from '../report.ts'
+import type { Path } from '../problem.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
 import {
   duration,
@@ -24,7 +18,10 @@ import {
 import { type Bytes, bytes, milliseconds } from '../units.ts'
 import { type AppsDraft, appId, reportUnknownApps } from './apps.ts'
 import { claimForm, claimPattern } from './login.ts'
+import { checkCors, cors, resolveCors } from './route-cors.ts'
+import { checkGates, concurrency, ip, maintenance, resolveGates } from './route-gates.ts'
 import { checkIdentity, identity, resolveIdentity } from './route-identity.ts'
+import { checkVariants, resolveVariants, variants } from './route-variants.ts'
 import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
 
 function headerEdits(description: string) {
@@ -62,9 +59,11 @@ const route = mapping('A route. The longest matching path wins.', {
   ),
   stripPrefix: Type.Optional(text('Start of the path that is removed for the upstream.')),
   timeout: Type.Optional(
-    duration("Time to the head of the response. Default: the upstream's `timeouts.response`.", undefined, {
-      min: '1ms'
-    })
+    duration(
+      "Time to the head of the answer, over all tries, waiting for a target included. Default: the upstream's `timeouts.response`.",
+      undefined,
+      { min: '1ms' }
+    )
   ),
   bodyLimit: Type.Optional(size('Longest request body. Default: `server.limits.body`.')),
   rateLimit: Type.Optional(
@@ -76,6 +75,19 @@ const route = mapping('A route. The longest matching path wins.', {
   maxConnectionAge: duration('A WebSocket is ended after this long. 0s: as long as its token is accepted.', '0s'),
   requestHeaders: headerEdits('Changes to the headers that the upstream receives.'),
   responseHeaders: headerEdits('Changes to the headers that the client receives.'),
+  rewriteLocation: flag(
+    'Replace the address of a target in `Location`, and put the stripped prefix back, in a 201, 202 or 3xx.',
+    true
+  ),
+  concurrency,
+  ip,
+  cors,
+  maintenance,
+  methodOverride: flag(
+    'A POST with `X-HTTP-Method-Override: PATCH`, PUT or DELETE counts as that method, in matching too. wx.request has no PATCH.',
+    false
+  ),
+  variants,
   identity,
   allow: section('Readings of a path that are refused unless the upstream needs them.', {
     encodedSlash: flag('`%2F` inside a segment.', false),
@@ -126,68 +138,24 @@ export type RouteConfig = DeepReadonly<ReturnType<typeof resolveRoute>>
 export type HeaderEdits = RouteConfig['requestHeaders']
 
 export function checkRoutes(draft: RoutesDraft & AppsDraft & UpstreamsDraft, { report }: RuleContext): void {
+  const injected = namesOf(draft)
   for (const [index, route] of entries(draft.routes)) {
     const path: Path = ['routes', index]
-    checkPath(route, path, report)
     if (route.upstream !== undefined) checkUpstreamName(route.upstream, [...path, 'upstream'], draft, report)
     reportUnknownApps(route.apps, [...path, 'apps'], draft, report)
     checkIdentity(route.identity, [...path, 'identity'], draft, report)
-    checkMethods(route, path, report)
-  }
-  checkRepeats(draft, report)
-}
-
-function checkPath({ path: text, stripPrefix }: RouteDraft, path: Path, report: Report): void {
-  const fault = text === undefined ? null : pathFault(text)
-  if (fault !== null) report.error([...path, 'path'], fault.message, fault.hint)
-  else if (text !== undefined && isOwn(text)) {
-    report.error(
-      [...path, 'path'],
-      'belongs to the gateway: /auth, /wechat, /.well-known/jwks.json, /livez, /readyz and /healthz cannot be routed'
-    )
-  }
-  if (stripPrefix === undefined || text === undefined) return
-  const strip = pathFault(stripPrefix)
-  if (strip !== null) report.error([...path, 'stripPrefix'], strip.message, strip.hint)
-  else if (stripPrefix === '/') report.error([...path, 'stripPrefix'], 'strips nothing', 'leave it out')
-  else if (fault === null && !covers(stripPrefix, text)) {
-    report.error([...path, 'stripPrefix'], 'must be the start of the path, up to the end of a segment')
+    checkGates(route, path, report)
+    checkCors(route, path, report)
+    checkVariants(route, path, draft, injected, report)
   }
 }
 
-function isOwn(path: string): boolean {
-  const canonical = canonicalPath(path)
-  return isOwnPath(path) || (!(canonical instanceof PathRefusal) && isOwnInDisguise(canonical))
-}
-
-function checkMethods({ methods }: RouteDraft, path: Path, report: Report): void {
-  for (const [index, method] of entries(methods)) {
-    const place = [...path, 'methods', index]
-    if (method === 'CONNECT' || method === 'TRACE') report.error(place, `${method} is not allowed`)
-    else if (!METHODS.includes(method)) {
-      report.error(place, 'is not a method that Node can read', didYouMean(method, METHODS))
-    }
-  }
-}
-
-/** Two routes for one path and method have no order. Beside a route for all methods, one that
- *  names a method takes precedence. */
-function checkRepeats(draft: RoutesDraft, report: Report): void {
-  const seen = new Map<string, number>()
-  for (const [index, { path, methods }] of entries(draft.routes)) {
-    if (path === undefined) continue
-    for (const method of methods ?? ['all methods']) {
-      const first = seen.get(`${method} ${path}`)
-      if (first === undefined) {
-        seen.set(`${method} ${path}`, index)
-        continue
-      }
-      const place = ['routes', index, 'path']
-      const lines = `on line ${report.line(['routes', first, 'path'])} and on line ${report.line(place)}`
-      report.error(place, `is routed twice for ${method ?? 'a method'}, ${lines}`)
-      break
-    }
-  }
+/** Names that routes set; clients cannot send them. */
+function namesOf({ routes }: RoutesDraft): string[] {
+  return entries(routes).flatMap(([, { requestHeaders, inject }]) => [
+    ...Object.keys(requestHeaders?.set ?? {}),
+    ...Object.keys(inject ?? {})
+  ])
 }
 
 /** @param bodyLimit The server's own limit. */
@@ -203,7 +171,8 @@ export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
     /** Null: every app. */
     apps: written.apps ?? null,
     stripPrefix: written.stripPrefix ?? null,
-    /** Milliseconds to the head of the upstream's response; null for the upstream's own limit. */
+    /** Milliseconds to the head of the upstream's answer, over all tries; null for the upstream's
+     *  own limit. */
     timeout: timeout === undefined ? null : milliseconds(timeout),
     bodyLimit: written.bodyLimit === undefined ? bodyLimit : bytes(written.bodyLimit),
     rateLimit: rateLimit === undefined ? null : { ...rateLimit, window: milliseconds(rateLimit.window) },
@@ -211,6 +180,11 @@ export function resolveRoute(written: WrittenRoute, bodyLimit: Bytes) {
     maxConnectionAge: milliseconds(written.maxConnectionAge),
     requestHeaders: written.requestHeaders,
     responseHeaders: written.responseHeaders,
+    rewriteLocation: written.rewriteLocation,
+    ...resolveGates(written),
+    cors: resolveCors(written.cors),
+    methodOverride: written.methodOverride,
+    variants: resolveVariants(written.variants),
     identity: resolveIdentity(written.identity),
     /** Readings of a path that are refused unless the route allows them. */
     allow: written.allow,

@@ -1,6 +1,6 @@
 /** `server`: the public edge. */
 import { resolve } from 'node:path'
-import { coveredShare, rangeFault } from '../../http/addresses.ts'
+import { coveredShare, trustFault } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
 import { chainGap, type PemPart, pemFaults } from '../pem.ts'
 import type { Path } from '../problem.ts'
@@ -77,7 +77,7 @@ function checkTrustedProxies({ server }: ServerDraft, report: Report): void {
   const path: Path = ['server', 'trustedProxies']
   const valid: string[] = []
   for (const [index, range] of entries(server?.trustedProxies)) {
-    const fault = rangeFault(range)
+    const fault = trustFault(range)
     if (fault === null) valid.push(range)
     else report.error([...path, index], fault)
   }

@@ -23,6 +23,7 @@ import {
 import { fraction, milliseconds } from '../units.ts'
 import { checkHealthCheck, healthCheck, resolveHealthCheck } from './health-check.ts'
 import { canonicalTarget, targetFault } from './target-url.ts'
+import { checkUpstreamHeaders, requestShape } from './upstream-requests.ts'
 
 const tls = section('For targets with https.', {
   ca: Type.Optional(publicPem('Trusted certificates in PEM, instead of the public ones.')),
@@ -108,6 +109,7 @@ const upstream = mapping('A group of equal targets.', {
       openFor: duration('Time until one trial request is sent.', '5s', { min: '100ms', max: '1h' })
     })
   ),
+  ...requestShape,
   tls
 })
 
@@ -129,6 +131,7 @@ export function checkUpstreams(draft: UpstreamsDraft, { report }: RuleContext): 
     checkTargets(upstream, path, report)
     if (upstream.healthCheck) checkHealthCheck(upstream.healthCheck, [...path, 'healthCheck'], report)
     checkOutliers(upstream, path, report)
+    checkUpstreamHeaders(upstream.headers, [...path, 'headers'], report)
     checkTls(upstream, [...path, 'tls'], report)
   }
 }
@@ -233,6 +236,8 @@ export function resolveUpstream(name: string, written: WrittenUpstream) {
           openFor: milliseconds(breaker.openFor)
         }
       : null,
+    host: written.host,
+    headers: written.headers,
     tls: {
       ca: tls.ca ?? null,
       cert: tls.cert ?? null,

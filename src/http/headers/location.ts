@@ -7,6 +7,8 @@ export interface PublicPlace {
   readonly targets: readonly { readonly origin: URL }[]
   /** The prefix that was stripped for the upstream. */
   readonly stripPrefix: string | null
+  /** The name by which the upstream knows itself; null for the target's own. */
+  readonly upstreamHost: string | null
   /** Host header of the client, or of the trusted proxy in front. */
   readonly clientHost: string
 }
@@ -20,12 +22,13 @@ export function rewriteLocation(headers: string[], place: PublicPlace): void {
   }
 }
 
-function rewrite(location: string, { targets, stripPrefix, clientHost }: PublicPlace): string {
+function rewrite(location: string, { targets, stripPrefix, upstreamHost, clientHost }: PublicPlace): string {
   const match = /^((?:https?:)?\/\/([^/?#\\]*))(.*)$/is.exec(location)
   if (match === null) return isPath(location) ? withPrefix(location, stripPrefix) : location
   const [, origin = '', authority = '', rest = ''] = match
   const host = withoutDefaultPort(authority.toLowerCase())
-  if (targets.some((target) => isTarget(target.origin, authority.toLowerCase()))) {
+  const isUpstream = upstreamHost !== null && host === withoutDefaultPort(upstreamHost.toLowerCase())
+  if (isUpstream || targets.some((target) => isTarget(target.origin, authority.toLowerCase()))) {
     const path = toPath(rest)
     return isPath(path) ? withPrefix(path, stripPrefix) : path
   }

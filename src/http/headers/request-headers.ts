@@ -42,6 +42,10 @@ const TOO_LARGE = new ApiError('headers_too_large', 'The request headers are lar
 
 /** RFC 3986, section 3.2.2, without user information. */
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+(?::\d{0,5})?$|^\[[0-9A-Fa-f:.]+\](?::\d{0,5})?$/
+export function isHost(text: string): boolean {
+  return HOST.test(text)
+}
+
 const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
@@ -141,7 +145,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   }
 
   if (size > options.limit) return TOO_LARGE
-  if (host === undefined ? options.httpVersion !== '1.0' : !HOST.test(host)) return NO_HOST
+  if (host === undefined ? options.httpVersion !== '1.0' : !isHost(host)) return NO_HOST
   const isChunked = transferEncoding !== undefined
   if (isChunked) {
     // RFC 9112, section 6.1: other codings, both framings at once, and chunks in HTTP/1.0 are ways

@@ -49,6 +49,7 @@ const REMOVED = new Set([
 
 export interface ChannelDeps {
   readonly channelKeys: ChannelKeys
+  /** Room for the bodies that channel routes hold. */
   readonly heldBodies: ByteBudget
   readonly clock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'>
 }
