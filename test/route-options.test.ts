@@ -70,7 +70,7 @@ test('an upstream gets the Host and the headers that its configuration names', a
   t.match(await client.head(), /^HTTP\/1\.1 101 /)
   t.match(service.seen[0]?.headers, { host: 'ws.internal', authorization: CREDENTIAL, 'x-api-key': 'mine' })
 
-  location = 'https://shop.internal/orders/1'
+  location = 'https://shop.internal:8443/orders/1'
   t.equal((await ask('/named/x', ['Host: a'])).answer.headers.location, '/named/orders/1')
   t.equal((await ask('/kept/x', ['Host: a'])).answer.headers.location, location)
   location = `${upstream.url}/orders/1`
