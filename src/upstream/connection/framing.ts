@@ -1,0 +1,95 @@
+/** Reads the fields that delimit a response and decide about its connection (RFC 9112, 6 and 9). */
+import { ResponseFault } from './response-fault.ts'
+
+/** Longer than any safe integer without leading zeros. */
+const LENGTH = /^[0-9]{1,19}$/
+const CLOSE = /(?:^|[\t ,])close(?:[\t ,]|$)/i
+const KEEP_ALIVE = /(?:^|[\t ,])keep-alive(?:[\t ,]|$)/i
+const TIMEOUT = /(?:^|[\t ,])timeout[\t ]*=[\t ]*"?([0-9]{1,9})(?:"?[\t ]*(?:,|$))/i
+
+/** One per connection, cleared for each head. */
+export class Framing {
+  /** Content-Length, or -1. */
+  length = -1
+  isChunked = false
+  isClose = false
+  isKeepAlive = false
+  /** Seconds of `Keep-Alive: timeout=N`, or -1. */
+  keepAliveSeconds = -1
+  /** The latest Keep-Alive and its seconds: a server sends the same one each time. */
+  #keepAlive = ''
+  #keepAliveSeconds = -1
+
+  clear(): void {
+    this.length = -1
+    this.isChunked = false
+    this.isClose = false
+    this.isKeepAlive = false
+    this.keepAliveSeconds = -1
+  }
+
+  /** Takes one field of a head. The length of the name decides for most of them. */
+  note(name: string, value: string): void {
+    switch (name.length) {
+      case 10:
+        this.#noteConnection(name.toLowerCase(), value)
+        break
+      case 14:
+        if (isLetter(name, 'c') && name.toLowerCase() === 'content-length') this.#noteLength(value)
+        break
+      case 17:
+        if (isLetter(name, 't') && name.toLowerCase() === 'transfer-encoding') this.#noteCoding(value)
+        break
+    }
+  }
+
+  /** Call after the last field.
+   *  @param isHttp10 HTTP/1.0 has no transfer codings (RFC 9112, section 6.1). */
+  check(isHttp10: boolean): void {
+    if (!this.isChunked) return
+    if (this.length >= 0) throw fault('a response has both Transfer-Encoding and Content-Length')
+    if (isHttp10) throw fault('an HTTP/1.0 response has Transfer-Encoding')
+  }
+
+  /** The server keeps the connection open (RFC 9112, section 9.3). */
+  keepsOpen(isHttp10: boolean): boolean {
+    return !this.isClose && (!isHttp10 || this.isKeepAlive)
+  }
+
+  #noteConnection(name: string, value: string): void {
+    if (name === 'connection') {
+      if (value === 'keep-alive') this.isKeepAlive = true
+      else if (CLOSE.test(value)) this.isClose = true
+      else if (KEEP_ALIVE.test(value)) this.isKeepAlive = true
+    } else if (name === 'keep-alive') {
+      if (value !== this.#keepAlive) {
+        this.#keepAlive = value
+        this.#keepAliveSeconds = Number(TIMEOUT.exec(value)?.[1] ?? -1)
+      }
+      this.keepAliveSeconds = this.#keepAliveSeconds
+    }
+  }
+
+  /** RFC 9110, section 8.6, allows equal repeats to be read as one. llhttp refuses them. */
+  #noteLength(value: string): void {
+    if (this.length >= 0) throw fault('a response has two Content-Length')
+    const length = LENGTH.test(value) ? Number(value) : -1
+    if (!Number.isSafeInteger(length) || length < 0) throw fault('a response has a malformed Content-Length')
+    this.length = length
+  }
+
+  /** The gateway offers no coding in TE. RFC 9112, section 6.1: chunked is applied once. */
+  #noteCoding(value: string): void {
+    if (this.isChunked || value.toLowerCase() !== 'chunked')
+      throw fault('a response has another Transfer-Encoding than one chunked')
+    this.isChunked = true
+  }
+}
+
+function isLetter(name: string, letter: string): boolean {
+  return (name.charCodeAt(0) | 0x20) === letter.charCodeAt(0)
+}
+
+function fault(message: string): ResponseFault {
+  return new ResponseFault('HTTP_FRAMING', message)
+}
