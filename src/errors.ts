@@ -44,6 +44,7 @@ export const catalogue = {
   wechat_misconfigured: { status: 502, action: 'none', title: 'The gateway is not set up correctly for WeChat' },
   upstream_unavailable: { status: 503, action: 'retry', title: 'The upstream is unavailable' },
   overloaded: { status: 503, action: 'retry', title: 'The gateway is overloaded' },
+  maintenance: { status: 503, action: 'retry', title: 'The route is closed for maintenance' },
   wechat_unavailable: { status: 503, action: 'retry', title: 'WeChat is unavailable' },
   store_unavailable: { status: 503, action: 'retry', title: 'The session store is unavailable' },
   upstream_timeout: { status: 504, action: 'retry', title: 'The upstream did not answer in time' },

@@ -1,9 +1,11 @@
 /** Options of routes and upstreams that shape a request or refuse it: Host, own headers, redirects,
  *  addresses, maintenance, concurrency, methods. */
+import type { ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { configText, files, problems, warnings } from './support/config.ts'
-import { buildTestGateway } from './support/gateway.ts'
-import { openClient } from './support/raw-client.ts'
+import { buildTestGateway, defaultConfig, readTestConfig } from './support/gateway.ts'
+import { get, openClient } from './support/raw-client.ts'
+import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 import { handshake, startSocketService } from './support/websocket.ts'
 
@@ -79,10 +81,122 @@ test('an upstream gets the Host and the headers that its configuration names', a
   t.notOk(gateway.lines.some((line) => line.includes('canary-backend-credential')))
 })
 
+test('addresses and maintenance refuse before the token is looked at', async (t) => {
+  const service = await startUpstream(t)
+  const allow = ['192.0.2.0/24', '::ffff:198.51.100.0/120', '2001:db8::/32']
+  const gateway = await buildTestGateway(t, service.url, {
+    config: {
+      server: { host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1', '10.0.0.0/8'] },
+      routes: [
+        { path: '/office', upstream: 'app', auth: 'public', ip: { allow, deny: ['192.0.2.66', '2001:db8:bad::/48'] } },
+        { path: '/open', upstream: 'app', auth: 'public', ip: { deny: ['0.0.0.0/0'] } },
+        { path: '/closed', upstream: 'app', maintenance: { retryAfter: '90s', allow: ['192.0.2.1'] } },
+        { path: '/both', upstream: 'app', ip: { allow }, maintenance: {} },
+        { path: '/', upstream: 'app', auth: 'public' }
+      ]
+    }
+  })
+  const ask = async (path: string, from: string | undefined, token?: string) => {
+    const response = await gateway.call(path, {
+      ...(from ? { headers: { 'x-forwarded-for': from } } : {}),
+      ...(token ? { token } : {})
+    })
+    const { code = 'ok' } = (await response.json()) as { code?: string }
+    return `${response.status} ${code} ${response.headers.get('retry-after') ?? ''}`.trim()
+  }
+  const cases: readonly (readonly [string, string | undefined, string])[] = [
+    ['/office', '192.0.2.1', '200 ok'],
+    ['/office', '192.0.2.1:5000', '200 ok'],
+    ['/office', '::ffff:192.0.2.1', '200 ok'],
+    ['/office', '::FFFF:c000:0201', '200 ok'],
+    ['/office', '198.51.100.9', '200 ok'],
+    ['/office', '::ffff:198.51.100.9', '200 ok'],
+    ['/office', '2001:DB8:0:0::1', '200 ok'],
+    ['/office', '[2001:db8::1]:443', '200 ok'],
+    ['/office', '192.0.2.66', '403 forbidden'],
+    ['/office', '::ffff:192.0.2.66', '403 forbidden'],
+    ['/office', '2001:db8:bad::1', '403 forbidden'],
+    ['/office', '198.51.101.9', '403 forbidden'],
+    ['/office', '::ffff:203.0.113.1', '403 forbidden'],
+    // A forged element stands before the one that the trusted proxy added.
+    ['/office', '192.0.2.1, 203.0.113.7', '403 forbidden'],
+    ['/office', '192.0.2.1, 203.0.113.7, 10.0.0.1', '403 forbidden'],
+    ['/office', '192.0.2.1, garbage', '403 forbidden'],
+    ['/office', undefined, '403 forbidden'],
+    ['/office/', '203.0.113.7', '403 forbidden'],
+    ['/OFFICE', '203.0.113.7', '404 no_route'],
+    ['/office.json', '203.0.113.7', '404 no_route'],
+    ['/open', '192.0.2.1', '403 forbidden'],
+    ['/open', '2001:db8::1', '200 ok'],
+    ['/closed', '203.0.113.7', '503 maintenance 90'],
+    ['/closed', '192.0.2.1', '401 token_missing'],
+    ['/CLOSED', '203.0.113.7', '404 no_route'],
+    ['/both', '192.0.2.1', '503 maintenance 600'],
+    ['/both', '203.0.113.7', '403 forbidden']
+  ]
+  for (const [path, from, answer] of cases) t.equal(await ask(path, from), answer, `${path} from ${from}`)
+  const { access_token: token } = await gateway.login('alice')
+  t.equal(await ask('/closed', '192.0.2.1', token), '200 ok')
+  const client = await openClient(t, gateway.port)
+  client.send(handshake('/closed', token))
+  t.equal((await client.response()).status, 503, 'a WebSocket is refused alike')
+})
+
+test('a route serves as many requests at a time as its concurrency says, across a reload', async (t) => {
+  const held: ServerResponse[] = []
+  const service = await startUpstream(t, (_req, res) => void held.push(res))
+  const sockets = await startSocketService(t)
+  const upstreams = { app: { targets: [{ url: service.url }] }, ws: { targets: [{ url: sockets.url }] } }
+  const routes = (more: object[]) => [
+    { path: '/few', upstream: 'app', auth: 'public', concurrency: 2 },
+    { path: '/few/ws', upstream: 'ws', auth: 'public', concurrency: 1 },
+    ...more
+  ]
+  const gateway = await buildTestGateway(t, service.url, { config: { upstreams, routes: routes([]) } })
+  const { server, service: own } = gateway.config
+  const start = async (path: string) => {
+    const client = await openClient(t, gateway.port)
+    client.send(path === '/few/ws' ? handshake(path) : get(path))
+    return client
+  }
+  const isServed = async () => {
+    const before = held.length
+    const client = await start('/few')
+    await until(() => held.length > before || client.pending !== '')
+    return held.length > before
+  }
+  const first = await start('/few')
+  const second = await start('/few')
+  await until(() => held.length === 2)
+  const refused = await (await start('/few')).response()
+  t.match(refused, { status: 503, headers: { 'retry-after': '1' } })
+  t.equal(JSON.parse(refused.body).code, 'overloaded')
+
+  const next = readTestConfig({
+    ...defaultConfig(service.url),
+    upstreams,
+    routes: routes([{ path: '/new', upstream: 'app', auth: 'public' }])
+  })
+  await gateway.gateway.reload({ ...next, server, service: own })
+  t.equal((await (await start('/few')).response()).status, 503, 'a reload forgets no request')
+
+  first.close()
+  await until(isServed)
+  held.at(1)?.end()
+  t.equal((await second.response()).status, 200)
+  await until(isServed)
+
+  const socket = await start('/few/ws')
+  t.match(await socket.head(), /^HTTP\/1\.1 101 /)
+  t.equal((await (await start('/few/ws')).response()).status, 503)
+  socket.close()
+  await until(async () => (await (await start('/few/ws')).head()).startsWith('HTTP/1.1 101 '))
+})
+
 const upstream = (rest: string) => configText({ upstreams: `{ orders: { targets: [{ url: http://a:1 }], ${rest} } }` })
 const route = (rest: string) => configText({ routes: `[{ path: /a, upstream: orders, ${rest} }]` })
 
-test('Host and headers of an upstream are checked', async (t) => {
+test('Host and headers of an upstream, and the refusals of a route, are checked', async (t) => {
   const rejected: [string, RegExp][] = [
     [upstream('host: http://shop.internal'), /:3:\d+ upstreams\.orders\.host: must be target, client, or a host name/],
     [upstream('host: "a b"'), /upstreams\.orders\.host: must be target, client, or a host name/],
@@ -109,6 +223,15 @@ test('Host and headers of an upstream are checked', async (t) => {
       }),
       /routes\[0\]\.requestHeaders\.set\.x-a: upstreams\.orders\.headers sets this header too \(remove one\)$/
     ],
+    [route('ip: { allow: [10.0.0.0/33] }'), /ip\.allow\[0\]: must have a prefix length from 0 to 32/],
+    [route('ip: { deny: [h5.example.com] }'), /ip\.deny\[0\]: must be an IP address or a CIDR range/],
+    [route('ip: 10.0.0.0/8'), /ip: must be a mapping.*write \{ allow: \[10\.0\.0\.0\/8\] \}/],
+    [route('ipWhitelist: [10.0.0.1]'), /ipWhitelist: unknown key \(write ip: \{ allow/],
+    [route('maintenance: true'), /maintenance: must be a mapping.*write \{ retryAfter: 10m/],
+    [route('maintenance: { retryAfter: 0s }'), /maintenance\.retryAfter: must be from 1s to 30d/],
+    [route('maintenance: { allow: ["::1/x"] }'), /maintenance\.allow\[0\]: must have a prefix length from 0 to 128/],
+    [route('concurrency: 0'), /concurrency: must be from 1 to 1000000/],
+    [route('concurrency: many'), /concurrency: must be a whole number/],
     [route('rewriteLocation: on'), /routes\[0\]\.rewriteLocation: must be true or false/]
   ]
   for (const [text, says] of rejected) t.match(problems(text), [says], text)
@@ -117,5 +240,6 @@ test('Host and headers of an upstream are checked', async (t) => {
     problems(secret, { env: { BACKEND: CREDENTIAL }, readFile: files({ '/etc/wxgate/key': { text: 'k\n' } }) }),
     []
   )
-  t.same(warnings(route('rewriteLocation: false')), [])
+  t.match(warnings(route('ip: {}')), [/routes\[0\]\.ip: refuses no address/])
+  t.same(warnings(route('rewriteLocation: false, ip: { allow: [10.0.0.1] }, maintenance: {}, concurrency: 5')), [])
 })

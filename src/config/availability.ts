@@ -9,10 +9,7 @@ export const notAvailable: readonly string[] = [
   'upstreams.*.connections.maxAge',
   'upstreams.*.circuitBreaker',
   'upstreams.*.retries.budget',
-  'routes[].concurrency',
-  'routes[].ip',
   'routes[].cors',
-  'routes[].maintenance',
   'routes[].methodOverride',
   'routes[].variants'
 ]

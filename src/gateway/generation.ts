@@ -13,6 +13,7 @@ import type { SessionEnding } from '../identity/end-session.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { createCatchAll } from '../proxy/catch-all.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
+import { createRouteLoad, type RouteLoad } from '../routing/concurrency.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
 import { createServiceHandler } from '../service/handler.ts'
 import { createService } from '../service/service.ts'
@@ -132,11 +133,12 @@ type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData' | 'channelKey
   upstreams: Upstreams
 }
 
-function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
+async function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
   const { clock, revocations, live, lifecycle, unverified, guard, heldBodies } = shared
   const { keyRing, authenticator, upstreams, openData, channelKeys, waferKeys } = needs
   const { routes } = config
   const { bodyIdleTimeout } = config.server.limits
+  const loads = await borrowLoads(routes, borrow)
   const identity = [authenticator, openData, channelKeys, waferKeys]
   return borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout], () =>
     createProxy({
@@ -155,6 +157,7 @@ function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower
       waferKeys,
       unverified,
       limiterOf: (route) => limiterOf(route, shared),
+      loadOf: (route) => loads.get(nameOf(route)) ?? createRouteLoad(),
       guard
     })
   )
@@ -215,8 +218,22 @@ function loopIdOf({ routes, upstreams }: GatewayConfig, { current }: KeyRing): s
   return `wxgate-${mac(current.derive('loop', 32), JSON.stringify([routes, upstreams])).slice(0, 16)}`
 }
 
+/** The counts of routes with a limit go on over a reload, even one that changes the limit. */
+async function borrowLoads(routes: readonly RouteConfig[], borrow: Borrower['borrow']) {
+  const loads = new Map<string, RouteLoad>()
+  for (const route of routes) {
+    if (route.concurrency !== null)
+      loads.set(nameOf(route), await borrow('route-load', [nameOf(route)], createRouteLoad))
+  }
+  return loads
+}
+
+function nameOf({ path, methods }: RouteConfig): string {
+  return `route:${path}${methods === null ? '' : `:${methods.join(',')}`}`
+}
+
 /** A request with a valid token is served without the store, so its limit is too. */
-function limiterOf({ path, methods, rateLimit }: RouteConfig, { store, clock }: Shared) {
-  const name = `route:${path}${methods === null ? '' : `:${methods.join(',')}`}`
-  return rateLimit && createRateLimiter({ store, clock, name, isLenient: true, ...rateLimit })
+function limiterOf(route: RouteConfig, { store, clock }: Shared) {
+  const { rateLimit } = route
+  return rateLimit && createRateLimiter({ store, clock, name: nameOf(route), isLenient: true, ...rateLimit })
 }

@@ -19,15 +19,7 @@ export interface Peers {
 
 /** @param trusted CIDRs or addresses. */
 export function createPeers(trusted: readonly string[]): Peers {
-  const list = new BlockList()
-  for (const entry of trusted) {
-    const [address = '', prefix] = entry.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
-  }
-  const isTrusted = (address: string) =>
-    trusted.length > 0 && isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
+  const isTrusted = createAddressSet(trusted)
 
   return {
     of: ({ address, isTls }) => ({ address, isTrusted: isTrusted(address), proto: isTls ? 'https' : 'http' }),
@@ -46,6 +38,26 @@ export function createPeers(trusted: readonly string[]): Peers {
       return first
     }
   }
+}
+
+/** Tells whether a canonical address is in one of the ranges. A range of IPv6-mapped addresses is a
+ *  range of IPv4 addresses. Text that is no address is in no range.
+ *  @param ranges CIDRs or addresses. */
+export function createAddressSet(ranges: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [written = '', prefix] = range.split('/')
+    const address = canonicalAddress(written)
+    const family = familyOf(address)
+    const mappedBits = isIP(written) === 6 && family === 'ipv4' ? 96 : 0
+    if (prefix === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Math.max(0, Number(prefix) - mappedBits), family)
+  }
+  return (address) => ranges.length > 0 && isIP(address) !== 0 && list.check(address, familyOf(address))
+}
+
+function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 6 ? 'ipv6' : 'ipv4'
 }
 
 /** Some proxies add the port: 192.0.2.1:5000, [2001:db8::1]:5000. */

@@ -2,6 +2,8 @@
 import type { RouteConfig } from '../config/config.ts'
 import type { BodyLimits } from '../http/body/request-body.ts'
 import type { Principal } from '../identity/principal.ts'
+import type { ConcurrencyLimit } from '../routing/concurrency.ts'
+import type { Gate } from '../routing/gate.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
 import type { RequestEdits } from './request-edits.ts'
@@ -16,8 +18,11 @@ export interface RoutePlan {
   /** Limit for the time to the head of the response. */
   readonly responseTimeoutMs: number
   readonly bodyLimits: BodyLimits
+  /** Null: neither `ip` nor `maintenance`. */
+  readonly gate: Gate | null
   /** Null for a route without a limit. */
   readonly limiter: RateLimiter | null
+  readonly concurrency: ConcurrencyLimit | null
   /** Null: bodies stream through unchanged. */
   readonly bodies: BodyTransform | null
   /** Identity headers of a principal on this route, kept as long as its token. */

@@ -1,6 +1,8 @@
 /** Prepares everything that serving a route needs, once per configuration. */
 import type { RouteConfig } from '../config/config.ts'
 import type { OpenDataReader } from '../identity/open-data-reader.ts'
+import { createConcurrencyLimit, type RouteLoad } from '../routing/concurrency.ts'
+import { createGate } from '../routing/gate.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
 import type { PlannedRoute } from './plan.ts'
@@ -13,6 +15,8 @@ export interface PlannerDeps extends ChannelDeps {
   readonly upstreamOf: (name: string) => Upstream
   /** Null for a route without a limit. */
   readonly limiterOf: (route: RouteConfig) => RateLimiter | null
+  /** The count of a route with `concurrency`. */
+  readonly loadOf: (route: RouteConfig) => RouteLoad
   /** Milliseconds that a request body may pause. */
   readonly bodyIdleTimeout: number
   readonly openData: Pick<OpenDataReader, 'decrypt'>
@@ -38,7 +42,9 @@ export function createPlanner(deps: PlannerDeps): (route: RouteConfig) => Planne
         edits: createRequestEdits(route.requestHeaders, upstream.config),
         responseTimeoutMs: route.timeout ?? timeouts.response,
         bodyLimits: { limit: route.bodyLimit, idle: deps.bodyIdleTimeout },
+        gate: createGate(route),
         limiter: deps.limiterOf(route),
+        concurrency: route.concurrency === null ? null : createConcurrencyLimit(route.concurrency, deps.loadOf(route)),
         bodies: bodiesOf(route),
         identities: new WeakMap()
       }

@@ -95,21 +95,28 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       live,
       balanceKey
     })
-    const { limiter, bodies } = route.plan
-    if (limiter === null && !isTransformed(bodies, head)) exchange.start()
-    else prepare(exchange, request, { route, principal, head }, req).catch((error: unknown) => guard.failed(res, error))
+    const { limiter, bodies, concurrency } = route.plan
+    if (limiter === null && concurrency === null && !isTransformed(bodies, head)) exchange.start()
+    else
+      prepare(exchange, request, { route, principal, head }, req, res).catch((error: unknown) =>
+        guard.failed(res, error)
+      )
   }
 
-  /** The two asynchronous steps before an exchange. */
+  /** The steps before an exchange: both limits, the transform of the body. */
   async function prepare(
     exchange: Exchange,
     request: AdmittedRequest,
     { route, principal, head }: { route: PlannedRoute; principal: Principal | null; head: UpstreamHead },
-    req: GatewayRequest
+    req: GatewayRequest,
+    res: ServerResponse
   ): Promise<void> {
-    const { limiter, bodies, bodyLimits: limits, upstream } = route.plan
+    const { limiter, concurrency, bodies, bodyLimits: limits, upstream } = route.plan
     try {
-      await limiter?.hit(limitKey(route, request, principal))
+      if (limiter !== null) await limiter.hit(limitKey(route, request, principal))
+      // The client may have disconnected while its count was read.
+      const refusal = concurrency === null || res.destroyed ? null : concurrency.enter(res)
+      if (refusal !== null) throw refusal
       if (!isTransformed(bodies, head)) return exchange.start()
       const { method, target, headers } = request
       const { hasBody, headers: upstreamHeaders } = head
@@ -158,11 +165,13 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         if (decision.error !== null) return refuse(decision.error)
         const { route, principal } = decision
         if (route.channel) return refuse(NO_WEBSOCKET)
-        const { limiter } = route.plan
+        const { limiter, concurrency } = route.plan
         const { path, headers, host } = buildHead(request, route, principal)
         await limiter?.hit(limitKey(route, request, principal))
         // The client may have disconnected while its count was read.
         if (socket.destroyed) return onEnd(CLIENT_CLOSED_REQUEST)
+        const refusal = concurrency === null ? null : concurrency.enter(socket)
+        if (refusal !== null) return refuse(refusal)
         joinWebSocket({
           socket,
           head,

@@ -5,7 +5,16 @@ import { BODY_TOO_LARGE } from '../http/body/request-body.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
+import type { Gate } from './gate.ts'
 import { createRouteTable, type Match } from './route-table.ts'
+
+/** A route with its checks, prepared. */
+export interface GuardedRoute extends RouteConfig {
+  readonly plan: {
+    /** Null: accepts every request. */
+    readonly gate: Gate | null
+  }
+}
 
 export type Decision<R extends RouteConfig = RouteConfig> = Granted<R> | Refused<R>
 
@@ -37,7 +46,7 @@ const APP_NOT_ALLOWED = new ApiError(
 )
 const MISSING_CLAIM = new ApiError('forbidden', 'The user does not have a claim that this route requires.')
 
-export function createAuthorize<R extends RouteConfig>(
+export function createAuthorize<R extends GuardedRoute>(
   routes: readonly R[],
   authenticator: Authenticator
 ): Authorize<R> {
@@ -57,9 +66,12 @@ export function createAuthorize<R extends RouteConfig>(
     return { error: null, route, principal: sender, reason: 'token', match }
   }
 
-  return ({ method, target, headers }) => {
+  return ({ method, target, headers, record }) => {
     const match = table.match(method, target)
     if (match.kind !== 'route') return { error: matchError(match), route: null, match }
+    const { gate } = match.route.plan
+    const refusal = gate === null ? null : gate(record.clientAddress, false)
+    if (refusal !== null) return { error: refusal, route: match.route, match }
     const decision = grant(match, headers.authorization)
     const isTooLarge = headers.contentLength !== null && headers.contentLength > match.route.bodyLimit
     return isTooLarge && decision.error === null ? { error: BODY_TOO_LARGE, route: match.route, match } : decision

@@ -80,17 +80,27 @@ function mustBe(names: readonly string[], segments: readonly (readonly string[])
 const AUTH_RANK = { public: 0, optional: 1, required: 2 }
 
 /** True when a client that may use `route` may also use `other`, as often and with bodies as
- *  large, and both treat bodies alike. */
+ *  large, from as many addresses and origins, and both treat bodies alike. */
 export function asksAtLeast(route: RouteConfig, other: RouteConfig): boolean {
   if (AUTH_RANK[route.auth] < AUTH_RANK[other.auth]) return false
   const { apps, rateLimit } = other
-  if ((other.openData && !route.openData) || route.bodyLimit > other.bodyLimit) return false
+  if ((other.openData && !route.openData) || (other.channel && !route.channel)) return false
+  if (route.bodyLimit > other.bodyLimit) return false
+  if (other.concurrency !== null && (route.concurrency ?? Number.POSITIVE_INFINITY) > other.concurrency) return false
+  if (!isSetAlike(route, other)) return false
   if (apps !== null && !route.apps?.every((app) => apps.includes(app))) return false
   if (rateLimit !== null && (route.rateLimit === null || perSecond(route.rateLimit) > perSecond(rateLimit)))
     return false
   return Object.entries(other.require).every(
     ([claim, values]) =>
       Object.hasOwn(route.require, claim) && route.require[claim]?.every((value) => values.includes(value))
+  )
+}
+
+/** These lists are compared as a whole: only equal ones are surely as strict. */
+function isSetAlike(route: RouteConfig, other: RouteConfig): boolean {
+  return (['ip', 'maintenance', 'cors'] as const).every(
+    (key) => other[key] === null || JSON.stringify(route[key]) === JSON.stringify(other[key])
   )
 }
 

@@ -39,9 +39,12 @@ export function createRouteTable<R extends RouteConfig>(routes: readonly R[]): R
   )
   const lenient = createLenientRoutes(routes)
   // Lenient readings matter only when routes differ in their requirements.
-  const demands = routes.map(({ auth, apps, require, rateLimit, methods, openData, bodyLimit }) =>
-    JSON.stringify([auth, apps, require, rateLimit, methods, openData, bodyLimit])
-  )
+  const demands = routes.map((route) => {
+    const { auth, apps, require, rateLimit, methods, openData, channel, bodyLimit } = route
+    const { concurrency, ip, maintenance, cors } = route
+    const access = [auth, apps, require, methods, ip, maintenance, cors]
+    return JSON.stringify([access, rateLimit, concurrency, openData, channel, bodyLimit])
+  })
   const isUniform = new Set(demands).size <= 1
   // When a route has capitals, a path in small letters can be another reading of it.
   const arePlain = routes.every(({ path }) => hasOneReading(path))
