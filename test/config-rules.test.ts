@@ -334,20 +334,19 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
   {
     title: 'keys that this version does not implement',
     text: configText({
-      upstreams:
-        '{ orders: { targets: [{ url: http://h }], healthCheck: {}, circuitBreaker: {}, retries: { budget: 20% } } }'
+      upstreams: '{ orders: { targets: [{ url: http://h }], connections: { idle: 1s, maxAge: 1m } } }'
     }),
     says: [
-      /upstreams\.orders\.healthCheck: is not available yet in this version/,
-      /upstreams\.orders\.circuitBreaker: is not available yet/,
-      /upstreams\.orders\.retries\.budget: is not available yet/
+      /upstreams\.orders\.connections\.idle: is not available yet in this version/,
+      /upstreams\.orders\.connections\.maxAge: is not available yet/
     ]
   },
   {
-    title: 'paths of unix sockets that no socket can have',
+    title: 'paths of unix sockets that no socket can have, and statuses of health checks',
     text: configText({
       upstreams: `{ a: { targets: [{ url: unix:run/a.sock }, { url: unix:/run/../a.sock }, { url: unix:/${'a'.repeat(103)} }] },
-        b: { targets: [{ url: "unix:/run/a\\0.sock" }, { url: unix:/run/ }, { url: unix:/run/b.sock }] },
+        b: { targets: [{ url: "unix:/run/a\\0.sock" }, { url: unix:/run/ }, { url: unix:/run/b.sock }],
+             healthCheck: { path: healthz, status: [200, 299-200, 2xx], host: a b } },
         orders: { targets: [{ url: http://h }] } }`
     }),
     says: [
@@ -355,7 +354,11 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
       /a\.targets\[1\]\.url: must not have "\." or "\.\." in its path/,
       /a\.targets\[2\]\.url: must have a path of at most 103 bytes/,
       /4:\d+ upstreams\.b\.targets\[0\]\.url: must not have control characters/,
-      /b\.targets\[1\]\.url: must name a socket, not a directory/
+      /b\.targets\[1\]\.url: must name a socket, not a directory/,
+      /b\.healthCheck\.path: must be a path that starts with "\/"/,
+      /b\.healthCheck\.status\[1\]: must start with its lower status/,
+      /b\.healthCheck\.status\[2\]: must be a status such as 200, or a range such as 200-399/,
+      /b\.healthCheck\.host: must be a host name/
     ]
   },
   {

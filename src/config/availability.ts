@@ -2,13 +2,8 @@
  *  becomes available: the check, the published schema and the documentation follow. `[]` is any
  *  entry of a list, `*` any key of a map. */
 export const notAvailable: readonly string[] = [
-  'upstreams.*.healthCheck',
-  'upstreams.*.slowStart',
-  'upstreams.*.outliers',
   'upstreams.*.connections.idle',
   'upstreams.*.connections.maxAge',
-  'upstreams.*.circuitBreaker',
-  'upstreams.*.retries.budget',
   'routes[].cors',
   'routes[].methodOverride',
   'routes[].variants'

@@ -24,6 +24,7 @@ import { checkWechat, resolveWechat, wechat } from './sections/wechat.ts'
 import { mapping } from './terms.ts'
 
 export type { AppConfig, WxapiLimit } from './sections/apps.ts'
+export type { HealthCheckConfig } from './sections/health-check.ts'
 export type { LoggingConfig } from './sections/logging.ts'
 export type { LoginHookConfig } from './sections/login.ts'
 export type { HeaderEdits, RouteConfig } from './sections/routes.ts'

@@ -16,6 +16,7 @@ import { type StoreWatch, watchStore } from '../store/watch.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { createMembers, type Members } from '../upstream/members.ts'
 import { createPools, type Pools } from '../upstream/pools.ts'
 import { createLookup } from '../upstream/resolver.ts'
 import { type AppChecks, createAppChecks } from './app-checks.ts'
@@ -60,6 +61,8 @@ export interface Shared extends GatewayDependencies {
   readonly live: LiveConnections
   /** Connections to upstreams. */
   readonly pools: Pools
+  /** Health, breakers and counts of their targets. */
+  readonly members: Members
   readonly appChecks: AppChecks
   /** From now on app checks reach WeChat as this configuration says. */
   probeWith(config: GatewayConfig): void
@@ -111,6 +114,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     lookup,
     live: createLiveConnections({ clock, revocations, guard }),
     pools: createPools({ lookup }),
+    members: createMembers({ clock, log }),
     appChecks: createAppChecks({
       probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,
       clock,

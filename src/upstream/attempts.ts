@@ -1,12 +1,14 @@
 /** The tries of one request: each goes to a target, and its outcome decides whether another
  *  follows. */
-import type { Clock } from '../clock.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
-import type { Balance, Member } from './balance.ts'
-import { isFaultOfTarget, isStale, kindOf, NO_TARGET } from './failures.ts'
+import { isFaultOfTarget, isStale, kindOf, NO_TARGET, QUEUE_FULL } from './failures.ts'
+import type { LeaseSource } from './lease-source.ts'
+import type { Member } from './member.ts'
+import { isFailureOfTarget, isFailureStatus, isIdempotent } from './outcome.ts'
 import type { Waiting } from './queue.ts'
 import type { Target } from './target.ts'
+import type { Refusal } from './upstream-usage.ts'
 
 /** Other targets are preferred for this long after a failed connection. */
 const AVOID_MS = 2_000
@@ -23,20 +25,12 @@ export interface AttemptOptions {
   readonly isReplayable: boolean
 }
 
-/** One upstream as its leases use it. */
-export interface LeaseSource {
-  readonly members: readonly Member[]
-  readonly balance: Balance
-  readonly connections: Pick<UpstreamConfig['connections'], 'max' | 'queue'>
-  readonly retries: Pick<UpstreamConfig['retries'], 'attempts' | 'on'>
-  readonly clock: Clock
-}
-
 /** The owner of a request that waits for a target. */
 export interface Asker {
   /** The lease holds the target, as after a `next`. */
   onTarget(target: Target): void
-  onNoTarget(error: ApiError): void
+  /** @param reason A word for the log. */
+  onNoTarget(error: ApiError, reason: Refusal): void
 }
 
 /** The right to use one target at a time. Every `next` that returned a target is followed by
@@ -45,13 +39,18 @@ export interface Asker {
 export class Lease implements Waiting {
   readonly #source: LeaseSource
   readonly #options: AttemptOptions
-  #target: Target | null = null
-  #tried: Target[] | null = null
+  #member: Member | null = null
+  #startedAt = 0
+  #isTrial = false
+  /** The breaker and the outliers know the outcome of the try. */
+  #isSettled = false
+  #tried: Member[] | null = null
   #retries = 0
   #staleRetries = 0
+  #isRetry = false
   #isAnswered = false
   #asker: Asker | null = null
-  #awaited: Target | null = null
+  #awaited: Member | null = null
 
   constructor(source: LeaseSource, options: AttemptOptions) {
     this.#source = source
@@ -60,29 +59,33 @@ export class Lease implements Waiting {
 
   /** Null when no target can take the request now: see `wait`. */
   next(): Target | null {
-    const target = this.#pick()
-    if (target === null || target.inFlight >= this.maxInFlight) return null
-    target.inFlight++
-    this.#target = target
-    return target
+    const { usage, limits, clock, connections } = this.#source
+    if (usage.inFlight >= limits.maxInFlight) return null
+    const now = clock.monotonic()
+    const member = this.#pick(now)
+    if (member === null || member.target.inFlight >= connections.max) return null
+    return this.#begin(member, now)
   }
 
   /** Waits for a target, within the limits of the queue. */
   wait(asker: Asker): void {
-    const target = this.#pick()
-    if (target === null) {
-      asker.onNoTarget(NO_TARGET)
-      return
-    }
+    const { usage, limits, clock, connections } = this.#source
     this.#asker = asker
-    this.#awaited = target
-    target.queue.add(this, this.#source.connections.queue, this.#source.clock)
+    const member = this.#pick(clock.monotonic())
+    if (member === null) this.refused('no_target')
+    else if (usage.inFlight >= limits.maxInFlight) this.refused('max_in_flight')
+    else if (usage.pending >= limits.maxPending) this.refused('max_pending')
+    else {
+      this.#awaited = member
+      usage.pending++
+      member.target.queue.add(this, connections.queue, clock)
+    }
   }
 
   /** Gives up a `wait`: the asker is not called any more. */
   stopWaiting(): void {
-    this.#awaited?.queue.remove(this, this.#source.clock)
-    this.#awaited = null
+    this.#awaited?.target.queue.remove(this, this.#source.clock)
+    this.#leaveQueue()
     this.#asker = null
   }
 
@@ -90,22 +93,30 @@ export class Lease implements Waiting {
     return this.#source.connections.max
   }
 
-  admitted(): void {
-    const target = this.#awaited
-    if (target === null) return
-    this.#awaited = null
-    target.inFlight++
-    this.#target = target
-    // The request that ended may still be in undici, further up this stack.
+  /** False when the request takes no place at the target that it waited for. */
+  admitted(): boolean {
+    const { usage, limits, clock } = this.#source
+    const member = this.#leaveQueue()
+    if (member === null) return false
+    const now = clock.monotonic()
+    const isFull = usage.inFlight >= limits.maxInFlight
+    if (isFull || !member.isUsable(now)) {
+      this.refused(isFull ? 'max_in_flight' : 'no_target')
+      return false
+    }
+    const target = this.#begin(member, now)
+    // The request that ended may still be in its connection, further up this stack.
     queueMicrotask(() => {
       if (this.#asker === null) this.done()
       else this.#asker.onTarget(target)
     })
+    return true
   }
 
-  refused(error: ApiError): void {
-    this.#awaited = null
-    this.#asker?.onNoTarget(error)
+  refused(reason: Refusal): void {
+    this.#leaveQueue()
+    this.#source.usage.refusals[reason]++
+    this.#asker?.onNoTarget(reason === 'no_target' ? NO_TARGET : QUEUE_FULL, reason)
   }
 
   /** The first byte of a response arrived. */
@@ -115,7 +126,11 @@ export class Lease implements Waiting {
 
   /** The head of a response arrived. True: drop it and ask another target. */
   answered(status: number): boolean {
-    if (status >= 502 && status <= 504 && this.#mayRetry(String(status) as RetryCause)) return this.#again()
+    const now = this.#source.clock.monotonic()
+    const isFailure = isFailureStatus(status)
+    if (!this.#isSettled) this.#member?.stats.answered(status, now - this.#startedAt)
+    this.#settle(isFailure, now)
+    if (isFailure && this.#mayRetry(String(status) as RetryCause)) return this.#again()
     this.#isAnswered = true
     return false
   }
@@ -124,17 +139,18 @@ export class Lease implements Waiting {
    *  @param wasSent True when a connection had taken the request. */
   failed(error: unknown, wasSent: boolean): boolean {
     const kind = kindOf(error, wasSent)
-    if (kind === 'connect' && this.#target && isFaultOfTarget(error)) {
-      this.#target.avoidUntil = this.#source.clock.monotonic() + AVOID_MS
-    }
-    if (kind !== 'other' && !this.#isAnswered && this.#mayRetry(kind)) {
-      const isFree = kind === 'reset' && isStale(error) && this.#staleRetries < STALE_RETRIES
-      if (isFree) {
+    const now = this.#source.clock.monotonic()
+    if (kind === 'connect' && this.#member && isFaultOfTarget(error)) this.#member.target.avoidUntil = now + AVOID_MS
+    const isFailure = isFailureOfTarget(error, wasSent)
+    if (isFailure && !this.#isSettled) this.#member?.stats.failed()
+    if (isFailure) this.#settle(true, now)
+    if (kind !== 'other' && !this.#isAnswered) {
+      if (kind === 'reset' && isStale(error) && this.#mayRepeatStale()) {
         this.#staleRetries++
         this.done()
         return true
       }
-      return this.#again()
+      if (this.#mayRetry(kind)) return this.#again()
     }
     this.done()
     return false
@@ -142,44 +158,88 @@ export class Lease implements Waiting {
 
   /** Ends the try. May be called more than once. */
   done(): void {
-    const target = this.#target
-    if (target === null) return
-    this.#target = null
-    target.inFlight--
-    target.queue.next(target.inFlight, this.#source.clock)
+    const member = this.#member
+    if (member === null) return
+    const { usage, clock } = this.#source
+    if (!this.#isSettled) {
+      member.stats.abandoned()
+      if (this.#isTrial) member.breaker?.trialEnded(null, clock.monotonic())
+    }
+    this.#member = null
+    if (this.#isRetry) usage.budget.ended()
+    this.#isRetry = false
+    usage.inFlight--
+    member.target.inFlight--
+    member.target.queue.next(member.target.inFlight, clock)
   }
 
-  #pick(): Target | null {
-    const { members, balance, clock } = this.#source
-    const [only] = members
-    if (members.length === 1) return only?.target ?? null
-    const tried = this.#tried
-    const untried = tried === null ? members : members.filter(({ target }) => !tried.includes(target))
-    const now = clock.monotonic()
-    const preferred = untried.filter(({ target }) => target.avoidUntil <= now && target.inFlight < this.maxInFlight)
-    return balance(preferred.length > 0 ? preferred : untried, this.#options.key)?.target ?? null
+  #pick(now: number): Member | null {
+    return this.#source.selection.pick(now, this.#options.key, this.#tried)
+  }
+
+  #begin(member: Member, now: number): Target {
+    const { usage } = this.#source
+    this.#member = member
+    this.#startedAt = now
+    this.#isSettled = false
+    this.#isTrial = member.breaker?.begin() === true
+    this.#isRetry = this.#retries > 0
+    if (this.#isRetry) usage.budget.started()
+    usage.inFlight++
+    member.target.inFlight++
+    return member.target
+  }
+
+  #leaveQueue(): Member | null {
+    const member = this.#awaited
+    if (member !== null) this.#source.usage.pending--
+    this.#awaited = null
+    return member
+  }
+
+  #settle(isFailure: boolean, now: number): void {
+    const member = this.#member
+    if (member === null || this.#isSettled) return
+    this.#isSettled = true
+    if (this.#isTrial) member.breaker?.trialEnded(isFailure, now)
+    else member.breaker?.ended(isFailure, now)
+    const { selection, outliers, onEjected } = this.#source
+    if (!isFailure) member.state.succeeded()
+    if (!isFailure || selection.members.length === 1) return
+    const ejectedMs = member.state.failed(outliers, now)
+    if (ejectedMs > 0) onEjected(member, ejectedMs)
   }
 
   /** A request that may have taken effect is repeated only when it is idempotent. */
-  #mayRetry(cause: RetryCause): boolean {
+  get #isRepeatable(): boolean {
+    return this.#options.isReplayable && isIdempotent(this.#options.method)
+  }
+
+  #mayRepeatStale(): boolean {
     const { attempts, on } = this.#source.retries
-    if (this.#retries >= attempts || !on.includes(cause)) return false
-    return cause === 'connect' || (this.#options.isReplayable && isIdempotent(this.#options.method))
+    return attempts > 0 && on.includes('reset') && this.#isRepeatable && this.#staleRetries < STALE_RETRIES
+  }
+
+  #mayRetry(cause: RetryCause): boolean {
+    const { retries, usage, clock } = this.#source
+    if (this.#retries >= retries.attempts || !retries.on.includes(cause)) return false
+    // Nothing was sent: the retry adds no load to the upstream.
+    if (cause === 'connect') return true
+    if (!this.#isRepeatable) return false
+    const isAllowed = usage.budget.allows(retries.budget * usage.inFlight, clock.monotonic())
+    if (!isAllowed) usage.retriesRefused++
+    return isAllowed
   }
 
   #again(): true {
     this.#retries++
-    if (this.#target) {
-      const tried = [...(this.#tried ?? []), this.#target]
+    this.#source.usage.retries++
+    if (this.#member) {
+      const tried = [...(this.#tried ?? []), this.#member]
       // After all targets were tried, each may be tried again.
-      this.#tried = tried.length < this.#source.members.length ? tried : null
+      this.#tried = tried.length < this.#source.selection.members.length ? tried : null
     }
     this.done()
     return true
   }
-}
-
-/** RFC 9110, section 9.2.2. */
-function isIdempotent(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'PUT' || method === 'DELETE'
 }

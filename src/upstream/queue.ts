@@ -1,7 +1,5 @@
 /** The requests that wait for one target, in order of arrival. */
 import type { Clock, Timer } from '../clock.ts'
-import type { ApiError } from '../errors.ts'
-import { QUEUE_FULL } from './failures.ts'
 
 export interface QueueLimits {
   readonly max: number
@@ -12,23 +10,27 @@ export interface QueueLimits {
 export interface Waiting {
   /** Largest number of requests under way with which the target still takes this one. */
   readonly maxInFlight: number
-  /** The request takes the place that it waited for. */
-  admitted(): void
-  refused(error: ApiError): void
+  /** Offers the place that the request waited for. False: it takes none. */
+  admitted(): boolean
+  refused(reason: 'queue_full' | 'queue_timeout'): void
 }
 
 export class TargetQueue {
   readonly #waiting = new Map<Waiting, Timer>()
 
+  get length(): number {
+    return this.#waiting.size
+  }
+
   /** Refuses the request at once when the queue is full. */
   add(waiting: Waiting, { max, timeout }: QueueLimits, clock: Pick<Clock, 'setTimeout'>): void {
     if (this.#waiting.size >= max) {
-      waiting.refused(QUEUE_FULL)
+      waiting.refused('queue_full')
       return
     }
     const timer = clock.setTimeout(() => {
       this.#waiting.delete(waiting)
-      waiting.refused(QUEUE_FULL)
+      waiting.refused('queue_timeout')
     }, timeout)
     this.#waiting.set(waiting, timer)
   }
@@ -40,11 +42,11 @@ export class TargetQueue {
 
   /** Admits the request that has waited longest, if it may go with so many under way. */
   next(inFlight: number, clock: Pick<Clock, 'clearTimeout'>): void {
+    if (this.#waiting.size === 0) return
     for (const waiting of this.#waiting.keys()) {
       if (inFlight >= waiting.maxInFlight) return
       this.remove(waiting, clock)
-      waiting.admitted()
-      return
+      if (waiting.admitted()) return
     }
   }
 }

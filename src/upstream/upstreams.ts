@@ -3,7 +3,10 @@ import type { Clock } from '../clock.ts'
 import type { UpstreamConfig } from '../config/config.ts'
 import { type AttemptOptions, Lease } from './attempts.ts'
 import { balanceBy } from './balance.ts'
+import type { LeaseSource } from './lease-source.ts'
+import type { Members } from './members.ts'
 import type { Pools } from './pools.ts'
+import { Selection } from './selection.ts'
 import type { Target } from './target.ts'
 
 export interface Upstream {
@@ -22,11 +25,16 @@ export interface Upstreams {
 
 export interface UpstreamsDeps {
   readonly pools: Pick<Pools, 'acquire' | 'release'>
+  readonly members: Omit<Members, 'groups' | 'upstreams'>
   readonly clock: Clock
 }
 
+interface OpenUpstream extends Upstream {
+  release(): void
+}
+
 export function createUpstreams(configs: readonly UpstreamConfig[], deps: UpstreamsDeps): Upstreams {
-  const byName = new Map(configs.map((config) => [config.name, createUpstream(config, deps)]))
+  const byName = new Map(configs.map((config) => [config.name, openUpstream(config, deps)]))
   return {
     get(name) {
       const upstream = byName.get(name)
@@ -34,22 +42,46 @@ export function createUpstreams(configs: readonly UpstreamConfig[], deps: Upstre
       return upstream
     },
     release() {
-      for (const { targets } of byName.values()) for (const target of targets) deps.pools.release(target)
+      for (const upstream of byName.values()) upstream.release()
       byName.clear()
     }
   }
 }
 
-function createUpstream(config: UpstreamConfig, { pools, clock }: UpstreamsDeps): Upstream {
-  const { targets, balance, connections, timeouts, retries, tls } = config
-  const members = targets.map(({ url, weight }) => ({
-    target: pools.acquire({ url, connectTimeoutMs: timeouts.connect, tls }),
-    weight
-  }))
-  const source = { members, balance: balanceBy(balance), connections, retries, clock }
+function openUpstream(config: UpstreamConfig, { pools, members: registry, clock }: UpstreamsDeps): OpenUpstream {
+  const { name, timeouts, connections, outliers, retries, tls, circuitBreaker } = config
+  const members = config.targets.map(({ url, weight }) => {
+    const target = pools.acquire({ url, connectTimeoutMs: timeouts.connect, tls })
+    return registry.join(config, target, weight)
+  })
+  const source: LeaseSource = {
+    selection: new Selection({
+      members,
+      balance: balanceBy(config.balance),
+      maxInFlight: connections.max,
+      slowStartMs: config.slowStart,
+      maxEjected: outliers.maxEjected
+    }),
+    usage: registry.use(name),
+    connections,
+    outliers,
+    retries,
+    limits: circuitBreaker ?? UNLIMITED,
+    clock,
+    onEjected: (member, ms) => registry.ejected(name, member, ms)
+  }
   return {
     config,
     targets: members.map(({ target }) => target),
-    attempts: (options) => new Lease(source, options)
+    attempts: (options) => new Lease(source, options),
+    release() {
+      registry.endUse(name)
+      for (const member of members) {
+        registry.leave(member)
+        pools.release(member.target)
+      }
+    }
   }
 }
+
+const UNLIMITED = { maxInFlight: Number.POSITIVE_INFINITY, maxPending: Number.POSITIVE_INFINITY }

@@ -1,9 +1,13 @@
 /** Targets without a server behind them, for unit tests. */
 import { lookup } from 'node:dns'
-import type { Member } from '../../src/upstream/balance.ts'
+import { Member, type MemberInit } from '../../src/upstream/member.ts'
 import { createTarget, type TargetConfig } from '../../src/upstream/target.ts'
+import { TargetState } from '../../src/upstream/target-state.ts'
+import { TargetStats } from '../../src/upstream/target-stats.ts'
 
 export const NO_TLS = { ca: null, cert: null, key: null, serverName: null, insecureSkipVerify: false }
+
+export const NO_LOG = { info() {}, warn() {} }
 
 export function targetConfig(port: number): TargetConfig {
   return { url: `http://127.0.0.1:${port}`, connectTimeoutMs: 1_000, tls: NO_TLS }
@@ -11,7 +15,14 @@ export function targetConfig(port: number): TargetConfig {
 
 /** Targets with these weights, or this many targets of weight 1. No server listens on their
  *  ports. */
-export function fakeMembers(weights: number | readonly number[]): Member[] {
+export function fakeMembers(
+  weights: number | readonly number[],
+  init: () => Partial<MemberInit> = () => ({})
+): Member[] {
   const list = typeof weights === 'number' ? Array<number>(weights).fill(1) : weights
-  return list.map((weight, index) => ({ weight, target: createTarget(targetConfig(index + 1), lookup) }))
+  return list.map((weight, index) => {
+    const target = createTarget(targetConfig(index + 1), lookup)
+    const parts = { breaker: null, check: null, state: new TargetState(), stats: new TargetStats() }
+    return new Member({ weight, target, ...parts, ...init() })
+  })
 }

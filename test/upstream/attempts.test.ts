@@ -1,7 +1,10 @@
 /** Conditions under which another target is tried. */
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
-import { Lease, type LeaseSource } from '../../src/upstream/attempts.ts'
+import { Lease } from '../../src/upstream/attempts.ts'
+import type { LeaseSource } from '../../src/upstream/lease-source.ts'
+import { Selection } from '../../src/upstream/selection.ts'
+import { UpstreamUsage } from '../../src/upstream/upstream-usage.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { fakeMembers } from '../support/targets.ts'
 
@@ -15,7 +18,9 @@ function setup(
   options: {
     targets?: number
     connections?: LeaseSource['connections']
+    limits?: LeaseSource['limits']
     attempts?: number
+    budget?: number
     on?: Cause[]
     method?: string
     hasBody?: boolean
@@ -23,14 +28,29 @@ function setup(
 ) {
   const { targets = 2, attempts = 1, on = ['connect', 'reset'], method = 'GET', hasBody = false } = options
   const { connections = { max: 10, queue: { max: 10, timeout: 1_000 } } } = options
+  const { budget = 1, limits = { maxInFlight: 100, maxPending: 100 } } = options
   const clock = createFakeClock()
   const members = fakeMembers(targets)
-  const source = { members, balance: firstOf, connections, retries: { attempts, on }, clock }
+  const usage = new UpstreamUsage()
+  const source: LeaseSource = {
+    selection: new Selection({
+      members,
+      balance: (all, rank) => all.find((member) => member.rank === rank) ?? null,
+      maxInFlight: connections.max,
+      slowStartMs: 0,
+      maxEjected: 0.5
+    }),
+    usage,
+    connections,
+    outliers: { failures: 5, ejectFor: 10_000, maxEjected: 0.5 },
+    retries: { attempts, budget, on },
+    limits,
+    clock,
+    onEjected() {}
+  }
   const lease = () => new Lease(source, { key: null, method, isReplayable: !hasBody })
-  return { clock, targets: members.map(({ target }) => target), lease }
+  return { clock, usage, targets: members.map(({ target }) => target), lease }
 }
-
-const firstOf = <T>(members: readonly T[]) => members[0] ?? null
 
 test('a failed connection is tried at another target, whatever the method and the body', (t) => {
   for (const method of ['GET', 'POST', 'PATCH']) {
@@ -153,7 +173,7 @@ function asking(lease: Lease) {
   const told: unknown[] = []
   const target = lease.next()
   if (target !== null) told.push(target)
-  else lease.wait({ onTarget: (given) => told.push(given), onNoTarget: ({ code }) => told.push(code) })
+  else lease.wait({ onTarget: (given) => told.push(given), onNoTarget: ({ code }, reason) => told.push(code, reason) })
   return { lease, told }
 }
 
@@ -175,10 +195,10 @@ test('beyond connections.max requests wait, and get the target in their order', 
 test('a full queue and a wait that is too long are upstream_unavailable', (t) => {
   const { clock, lease } = setup({ targets: 1, connections: { max: 1, queue: { max: 1, timeout: 1_000 } } })
   const [, waiting, surplus] = Array.from({ length: 3 }, () => asking(lease()))
-  t.same(surplus?.told, ['upstream_unavailable'])
+  t.same(surplus?.told, ['upstream_unavailable', 'queue_full'])
   t.same(waiting?.told, [])
   clock.advance(1_000)
-  t.same(waiting?.told, ['upstream_unavailable'])
+  t.same(waiting?.told, ['upstream_unavailable', 'queue_timeout'])
   t.equal(clock.pending, 0)
   t.end()
 })

@@ -2,23 +2,26 @@
 import { lookup } from 'node:dns'
 import { test } from 'tap'
 import { CallFailure, callUpstream } from '../../src/upstream/call.ts'
+import { createMembers } from '../../src/upstream/members.ts'
 import { createPools } from '../../src/upstream/pools.ts'
 import { createUpstreams } from '../../src/upstream/upstreams.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import type { Teardown } from '../support/listen.ts'
 import { freePort } from '../support/process.ts'
+import { NO_LOG } from '../support/targets.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 function setup(t: Teardown, ...urls: string[]) {
   const clock = createFakeClock()
   const pools = createPools({ lookup })
+  const members = createMembers({ clock, log: NO_LOG })
   t.teardown(() => pools.close())
   const config = {
     ...defaultConfig('http://127.0.0.1:11'),
     upstreams: { app: { targets: urls.map((url) => ({ url })) } }
   }
-  const upstream = createUpstreams(readTestConfig(config).upstreams, { pools, clock }).get('app')
+  const upstream = createUpstreams(readTestConfig(config).upstreams, { pools, members, clock }).get('app')
   const call = (path: string) =>
     callUpstream(upstream, clock, { path, headers: {}, json: '{"a":1}', key: null, timeoutMs: 1_000, maxBytes: 64 })
   return { clock, upstream, call }

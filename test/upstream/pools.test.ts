@@ -1,11 +1,12 @@
 /** Targets outlive the configurations that name them. */
 import { lookup } from 'node:dns'
 import { test } from 'tap'
+import { createMembers } from '../../src/upstream/members.ts'
 import { createPools } from '../../src/upstream/pools.ts'
 import { createUpstreams } from '../../src/upstream/upstreams.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
-import { NO_TLS, targetConfig } from '../support/targets.ts'
+import { NO_LOG, NO_TLS, targetConfig } from '../support/targets.ts'
 
 test('targets with equal origin, TLS and connect timeout are one', (t) => {
   const pools = createPools({ lookup })
@@ -33,6 +34,7 @@ test('the last release closes the connections, and none before', async (t) => {
 test('a reload keeps the state of a target that stays, and releases one that does not', async (t) => {
   const pools = createPools({ lookup })
   const clock = createFakeClock()
+  const members = createMembers({ clock, log: NO_LOG })
   const read = (port: number, response: string) =>
     readTestConfig({
       ...defaultConfig('http://127.0.0.1:11'),
@@ -41,12 +43,12 @@ test('a reload keeps the state of a target that stays, and releases one that doe
         other: { targets: [{ url: `http://127.0.0.1:${port}` }] }
       }
     }).upstreams
-  const before = createUpstreams(read(12, '30s'), { pools, clock })
+  const before = createUpstreams(read(12, '30s'), { pools, members, clock })
   const [kept] = before.get('app').targets
   const [gone] = before.get('other').targets
   if (!kept || !gone) throw new Error('both upstreams have a target')
   kept.avoidUntil = 7
-  const after = createUpstreams(read(13, '9s'), { pools, clock })
+  const after = createUpstreams(read(13, '9s'), { pools, members, clock })
   before.release()
   t.same(after.get('app').targets, [kept])
   t.equal(after.get('app').targets[0]?.avoidUntil, 7)

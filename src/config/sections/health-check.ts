@@ -39,7 +39,7 @@ export type HealthCheckConfig = DeepReadonly<ReturnType<typeof resolveHealthChec
 
 export function checkHealthCheck(check: Draft<WrittenHealthCheck>, path: Path, report: Report): void {
   for (const [index, status] of entries(check.status)) {
-    const [from, to] = rangeOf(status)
+    const { from, to } = rangeOf(status)
     if (from > to) report.error([...path, 'status', index], 'must start with its lower status')
   }
   const { interval, timeout } = check
@@ -52,7 +52,7 @@ export function resolveHealthCheck(written: WrittenHealthCheck) {
     path: written.path,
     /** Null: as requests have it. */
     host: written.host ?? null,
-    /** First and last status of each range. */
+    /** Ranges with both ends. */
     statuses: written.status.map(rangeOf),
     interval: milliseconds(written.interval),
     timeout: milliseconds(written.timeout),
@@ -61,7 +61,7 @@ export function resolveHealthCheck(written: WrittenHealthCheck) {
   }
 }
 
-function rangeOf(status: number | string): [from: number, to: number] {
+function rangeOf(status: number | string): { readonly from: number; readonly to: number } {
   const [from = '', to = from] = String(status).split('-')
-  return [Number(from), Number(to)]
+  return { from: Number(from), to: Number(to) }
 }
