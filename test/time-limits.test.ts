@@ -106,7 +106,7 @@ test('a body that stops is 408, on own endpoints and on the way to an upstream, 
       await client.closed
     })
   )
-  await until(() => aborted === 2)
+  await until(() => aborted === 3)
   t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
   t.notMatch(gateway.lines.join(''), /"level":50/)
   const logged = gateway.lines.flatMap((line) => (line.includes('"status":408') ? [JSON.parse(line)] : []))

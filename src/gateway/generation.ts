@@ -122,7 +122,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
       await borrower.release()
     },
     async close() {
-      await shared.pools.close()
+      shared.pools.close()
       await borrower.release()
     }
   }

@@ -113,7 +113,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     },
     lookup,
     live: createLiveConnections({ clock, revocations, guard }),
-    pools: createPools({ lookup }),
+    pools: createPools({ lookup, clock }),
     members: createMembers({ clock, log }),
     appChecks: createAppChecks({
       probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,

@@ -1,53 +1,49 @@
 /** One proxied request: dispatched to a target, its response written to the client as it
  *  arrives. */
-import type { Dispatcher } from 'undici'
-import type { Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
 import type { Drained } from '../http/answer/client-response.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import type { UnderWay } from '../http/request.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
+import type { ResponseHandler, UpstreamConnection } from '../upstream/connection/messages.ts'
 import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { Target } from '../upstream/target.ts'
 import { createOpenBody } from './event-stream.ts'
 import type { ExchangeOptions } from './exchange-options.ts'
 import type { OpenBody } from './open-body.ts'
+import { deadlineOf } from './plan.ts'
 import { buildResponseHead } from './response-head.ts'
-import {
-  type AnswerTransform,
-  type ForwardedBody,
-  type TransformedExchange,
-  UNCHANGED_BODIES
-} from './transforms/transform.ts'
+import { type AnswerTransform, type TransformedExchange, UNCHANGED_BODIES } from './transforms/transform.ts'
 
 /** RFC 8297. */
 const EARLY_HINTS = 103
 /** Ends one try so that another can follow. Never reaches a client. */
 const ASK_ANOTHER = new Error('another target is asked')
 
-/** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
-export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Drained {
+export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   readonly #options: ExchangeOptions
   readonly #lease: Lease
+  readonly #deadlineAt: number
+  #connection: UpstreamConnection | null = null
+  /** Receives the response for the exchange: itself, or a transform in front of it. */
+  #handler: ResponseHandler = this
   #wasSent = false
-  #abort: ((error?: Error) => void) | null = null
-  #resume: (() => void) | null = null
   #head: string[] | null = null
   #status = 0
   #firstChunk: Buffer | null = null
   #isOver = false
   #body: RequestBody | null = null
-  #ownBody: ForwardedBody | null = null
+  #ownBody: Buffer | null = null
   #answer: AnswerTransform | null = null
   /** Null until the response continues after its first bytes. */
   #open: OpenBody | null = null
-  /** Limits the time of the upstream after an interim response. */
-  #timer: Timer | undefined
 
   constructor(options: ExchangeOptions) {
-    const { route, balanceKey: key, request, head, req } = options
+    const { route, balanceKey: key, request, head, req, clock } = options
     this.#options = options
-    this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable: !head.hasBody })
+    const isReplayable = head.bodyLength === 0
+    this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable })
+    this.#deadlineAt = deadlineOf(route, clock)
     req.underWay = this
   }
 
@@ -73,18 +69,24 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
     const { head, req, request, route } = this.#options
     this.#wasSent = false
     request.record.attempted(target.host)
-    if (head.hasBody && this.#ownBody === null && this.#answer === null)
-      this.#body = new RequestBody(req, route.plan.bodyLimits)
-    target.pool.dispatch(
-      {
-        path: head.path,
-        method: request.method as Dispatcher.HttpMethod,
-        headers: head.host === null ? head.headers : [...head.headers, 'host', head.host],
-        body: this.#ownBody ?? this.#body,
-        headersTimeout: route.plan.responseTimeoutMs
-      },
-      this.#answer === null ? this : this.#answer.wrap(this)
-    )
+    const isChanged = this.#ownBody !== null || this.#answer !== null
+    if (head.bodyLength !== 0 && !isChanged) this.#body = new RequestBody(req, route.plan.bodyLimits)
+    this.#handler = this.#answer === null ? this : this.#answer.wrap(this)
+    const sent = {
+      method: request.method,
+      path: head.path,
+      host: head.host,
+      headers: head.headers,
+      body: this.#ownBody ?? this.#body,
+      bodyLength: isChanged ? (this.#ownBody?.length ?? 0) : head.bodyLength,
+      responseTimeoutMs: route.plan.responseTimeoutMs,
+      deadlineAt: this.#deadlineAt
+    }
+    try {
+      this.#connection = target.pool.send(sent, this.#handler)
+    } catch (error) {
+      this.onError(toError(error))
+    }
   }
 
   /** Replaces the start. */
@@ -93,32 +95,24 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
     this.#fail(error)
   }
 
-  onConnect(abort: (error?: Error) => void): void {
+  onSent(): void {
     this.#wasSent = true
-    this.#abort = abort
-    if (this.#isOver) abort()
   }
 
-  onResponseStarted(): void {
-    this.#lease.began()
+  onInformational(status: number, raw: string[]): void {
+    if (status !== EARLY_HINTS) return
+    const hints = buildResponseHead(raw, status, this.#options)
+    if (hints !== null) this.#options.client.hint(hints)
   }
 
-  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    if (status < 200) {
-      this.#onInformational(status, raw)
-      return true
-    }
-    this.#close()
+  onHead(status: number, raw: string[]): void {
     if (this.#lease.answered(status)) throw ASK_ANOTHER
     this.#options.request.record.answered()
     const head = buildResponseHead(raw, status, this.#options)
     if (head === null) throw INVALID_RESPONSE
     this.#head = head
     this.#status = status
-    this.#resume = resume
-    if (status === 204 || status === 304) this.#endWithoutBody()
-    else this.#options.flusher.add(this)
-    return true
+    this.#options.flusher.add(this)
   }
 
   onData(chunk: Buffer): boolean {
@@ -132,25 +126,18 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
     return this.#open === null || this.#open.write(chunk)
   }
 
-  onComplete(): void {
+  onEnd(): void {
     this.#settle()
     this.#lease.done()
-    if (this.#isOver) return
     if (this.#head !== null) this.#writeHead()
     this.#options.client.end(this.#firstChunk)
-  }
-
-  /** A 304 may state the length of a body that it does not send (RFC 9110, section 8.6). undici
-   *  then reports a broken answer, after the response has gone out. */
-  #endWithoutBody(): void {
-    this.onComplete()
     this.#isOver = true
   }
 
   onError(error: Error): void {
     this.#settle()
-    if (this.#isOver) this.#lease.done()
-    else if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) this.#retry()
+    this.#body?.destroy()
+    if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) this.start()
     else this.#fail(this.#toApiError(error), error)
   }
 
@@ -178,34 +165,28 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
 
   onDrain(): void {
     this.#open?.drained()
-    this.#resume?.()
+    this.#connection?.resume(this.#handler)
   }
 
   onClientClose(): void {
-    this.#close()
     this.#answer?.release()
-    if (this.#isOver || this.#options.client.isFinished) return
-    this.#isOver = true
-    this.#lease.stopWaiting()
-    this.#abort?.()
-    this.#body?.destroy()
-  }
-
-  /** Each 1xx restarts undici's deadline. The first one sets a deadline that stays. */
-  #onInformational(status: number, raw: Buffer[]): void {
-    // The request asked for no other protocol.
-    if (status === 101) throw INVALID_RESPONSE
-    const { client, clock, route } = this.#options
-    this.#timer ??= clock.setTimeout(() => this.#stop(UPSTREAM_TIMEOUT), route.plan.responseTimeoutMs)
-    if (status !== EARLY_HINTS || this.#isOver) return
-    const hints = buildResponseHead(raw, status, this.#options)
-    if (hints !== null) client.hint(hints)
+    if (!this.#isOver) this.#abandon()
   }
 
   /** Ends the upstream request; onError does the rest. */
   #stop(error: ApiError, cause?: unknown): void {
-    if (this.#abort) this.#abort(error)
+    if (this.#connection) this.#connection.fail(this.#handler, error)
     else this.#fail(error, cause instanceof Error ? cause : undefined)
+  }
+
+  /** Ends the upstream request without an answer to the client. */
+  #abandon(): void {
+    this.#isOver = true
+    this.#lease.stopWaiting()
+    this.#connection?.abort(this.#handler)
+    this.#settle()
+    this.#lease.done()
+    this.#body?.destroy()
   }
 
   #toApiError(error: unknown): ApiError {
@@ -224,28 +205,14 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
   /** Ends an event stream in order: to the client it is complete. */
   #endStream(): void {
     if (this.#isOver) return
-    this.#isOver = true
-    this.#close()
+    this.#abandon()
     this.#options.client.end(null)
-    this.#abort?.()
   }
 
-  /** Stops the timers. */
-  #close(): void {
-    this.#options.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#open?.close()
-  }
-
-  #retry(): void {
-    this.#body?.destroy()
-    // undici's parser may be active further up this stack and must not be entered again.
-    queueMicrotask(() => this.start())
-  }
-
+  /** The connection serves other requests from now on. */
   #settle(): void {
-    this.#abort = null
-    this.#close()
+    this.#connection = null
+    this.#open?.close()
   }
 
   #fail(error: ApiError, cause?: Error): void {
@@ -263,4 +230,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Asker, UnderWay, Dr
     record.failed(reason === '' ? error.code : `${error.code}:${reason}`)
     client.refuse(error, record.requestId)
   }
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

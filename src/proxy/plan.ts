@@ -1,4 +1,5 @@
 /** A route with everything needed to serve it, built once per configuration. */
+import type { Clock } from '../clock.ts'
 import type { RouteConfig } from '../config/config.ts'
 import type { BodyLimits } from '../http/body/request-body.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -15,7 +16,7 @@ export interface RoutePlan {
   readonly host: string | null
   /** Null: the client's headers go upstream unchanged. */
   readonly edits: RequestEdits | null
-  /** Limit for the time to the head of the response. */
+  /** Limit for the time from the last byte of the request to the head of the response. */
   readonly responseTimeoutMs: number
   readonly bodyLimits: BodyLimits
   /** Null: neither `ip` nor `maintenance`. */
@@ -31,4 +32,10 @@ export interface RoutePlan {
 
 export interface PlannedRoute extends RouteConfig {
   readonly plan: RoutePlan
+}
+
+/** Latest time for the head of a response, in monotonic milliseconds: the `timeout` of a route
+ *  covers the wait for a target and all tries. */
+export function deadlineOf({ timeout }: Pick<PlannedRoute, 'timeout'>, clock: Pick<Clock, 'monotonic'>): number {
+  return timeout === null ? Number.POSITIVE_INFINITY : clock.monotonic() + timeout
 }

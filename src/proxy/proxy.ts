@@ -119,7 +119,8 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       if (refusal !== null) throw refusal
       if (!isTransformed(bodies, head)) return exchange.start()
       const { method, target, headers } = request
-      const { hasBody, headers: upstreamHeaders } = head
+      const { bodyLength, headers: upstreamHeaders } = head
+      const hasBody = bodyLength !== 0
       const idleMs = upstream.config.timeouts.idle
       const transformed = { req, method, target, hasBody, principal, headers, limits, idleMs, upstreamHeaders }
       exchange.start(await bodies.apply(transformed))
@@ -202,6 +203,6 @@ function limitKey(route: RouteConfig, { record }: AdmittedRequest, principal: Pr
   return isByUser ? `${principal.appId}:${principal.openId}` : networkKey(record.clientAddress)
 }
 
-function isTransformed(bodies: BodyTransform | null, { hasBody }: UpstreamHead): bodies is BodyTransform {
-  return bodies !== null && (hasBody || !bodies.needsBody)
+function isTransformed(bodies: BodyTransform | null, { bodyLength }: UpstreamHead): bodies is BodyTransform {
+  return bodies !== null && (bodyLength !== 0 || !bodies.needsBody)
 }

@@ -13,11 +13,12 @@ import { editHeaders } from './request-edits.ts'
 export interface UpstreamHead {
   /** Includes the query. */
   readonly path: string
-  /** Name and value in turns, without connection headers. */
+  /** Name and value in turns, without connection headers and the length of the body. */
   readonly headers: string[]
   /** Value of Host; null for the target's own. */
   readonly host: string | null
-  readonly hasBody: boolean
+  /** Bytes of the body that goes upstream; -1: sent in chunks. */
+  readonly bodyLength: number
 }
 
 /** The part of a route that its upstream heads depend on. */
@@ -63,7 +64,6 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
     const bodyLength = headers.isChunked ? -1 : (headers.contentLength ?? 0)
     // The body of a GET or HEAD has no meaning (RFC 9110, section 9.3.1).
     const isBodyDropped = bodyLength !== 0 && (method === 'GET' || method === 'HEAD') && !route.allow.getBody
-    const hasBody = bodyLength !== 0 && !isBodyDropped
     const { edits, host } = route.plan
     const kept = isBodyDropped ? withoutContent(headers.kept) : headers.kept
     // The request's own list is used once.
@@ -72,15 +72,16 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
     if (route.identity.headers === 'cloudrun') replaceClientAddress(upstream, request)
     const { loop } = headers
     upstream.push('CDN-Loop', loop === undefined ? loopId : `${loop}, ${loopId}`)
-    // A transformed body gets its own length.
-    if (hasBody && bodyLength > 0 && route.plan.bodies === null) {
-      upstream.push('content-length', String(bodyLength))
-    }
     if (principal !== null) {
       const identity = identityOf(route, principal)
       for (let index = 0; index < identity.length; index++) upstream.push(identity[index] as string)
     }
-    return { path: upstreamPath(route, target), headers: upstream, host: host && hostOf(host, request), hasBody }
+    return {
+      path: upstreamPath(route, target),
+      headers: upstream,
+      host: host && hostOf(host, request),
+      bodyLength: isBodyDropped ? 0 : bodyLength
+    }
   }
 }
 

@@ -1,22 +1,22 @@
 /** WebSocket handshakes (RFC 6455): sent to an upstream like any other request. After its 101
  *  the two sockets are joined. */
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Clock, Timer } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
-import { breakOff, closeSoon, formatHead, writeProblem } from '../http/answer/send-problem.ts'
+import { formatHead, writeProblem } from '../http/answer/send-problem.ts'
 import type { Guard } from '../http/guard.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
-import { ConnectTimeout, INVALID_RESPONSE, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
-import { MAX_RESPONSE_HEAD_BYTES, type Target, tlsOptions } from '../upstream/target.ts'
+import type { UpgradeHandler, UpstreamConnection } from '../upstream/connection/messages.ts'
+import { INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import type { Target } from '../upstream/target.ts'
 import { type EarlyBytes, readEarly } from './early-bytes.ts'
 import type { LiveConnection, LiveConnections } from './live-connections.ts'
-import type { PlannedRoute } from './plan.ts'
+import { deadlineOf, type PlannedRoute } from './plan.ts'
+import { Refusal } from './refusal.ts'
 import { buildResponseHead } from './response-head.ts'
 import { Tunnel } from './tunnel.ts'
 
@@ -44,30 +44,38 @@ export function joinWebSocket(options: UpgradeOptions): void {
   new Handshake(options).start()
 }
 
-class Handshake implements Asker {
+const HANDSHAKE = { method: 'GET', body: null, bodyLength: 0 }
+
+class Handshake implements UpgradeHandler, Asker {
   readonly #options: UpgradeOptions
   readonly #lease: Lease
   readonly #early: EarlyBytes
+  readonly #deadlineAt: number
   /** 0 until the client has an answer. */
   #status = 0
-  #request: ClientRequest | null = null
+  #connection: UpstreamConnection | null = null
   #wasSent = false
-  #timer: Timer | undefined
+  /** Null until the upstream has given an answer other than 101. */
+  #refusal: Refusal | null = null
 
   constructor(options: UpgradeOptions) {
-    const { route, balanceKey: key, socket, head } = options
+    const { route, balanceKey: key, socket, head, clock } = options
     this.#options = options
     // A sent handshake may have had an effect: it is not repeated.
     this.#lease = route.plan.upstream.attempts({ key, method: 'GET', isReplayable: false })
     this.#early = readEarly(socket, head)
+    this.#deadlineAt = deadlineOf(route, clock)
   }
 
   start(): void {
     const { socket, onEnd } = this.#options
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
-      this.#request?.destroy()
+      this.#refusal?.close()
       this.#lease.stopWaiting()
+      // The lease of an open WebSocket ends with the upstream's socket.
+      if (this.#connection !== null) this.#lease.done()
+      this.#connection?.abort(this)
       onEnd(this.#status === 0 ? CLIENT_CLOSED_REQUEST : this.#status)
     })
     this.#attempt()
@@ -84,77 +92,38 @@ class Handshake implements Asker {
   }
 
   onTarget(target: Target): void {
-    const { request: admitted, route } = this.#options
-    const { timeouts } = route.plan.upstream.config
-    let request: ClientRequest
-    try {
-      request = dial(this.#options, target)
-    } catch {
-      // Node refuses to send such a request.
-      this.#lease.done()
-      this.#refuse(INVALID_RESPONSE)
-      return
-    }
-    request.on('error', (error) => this.#onError(error))
-    this.#request = request
+    const { request, route, path, host, headers } = this.#options
     this.#wasSent = false
-    admitted.record.attempted(target.host)
-    this.#setDeadline(request, new ConnectTimeout(), timeouts.connect)
-    request.on('socket', (socket) => {
-      socket.once(target.origin.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
-        this.#wasSent = true
-        this.#setDeadline(request, UPSTREAM_TIMEOUT, route.plan.responseTimeoutMs)
-      })
-    })
-    request.on('close', () => {
-      if (this.#request !== request) return
-      this.#clearDeadline()
-      this.#lease.done()
-    })
-    request.on('upgrade', (response, upstreamSocket, head) => {
-      this.#guarded(upstreamSocket, () => this.#onUpgrade(response, upstreamSocket as Socket, head))
-    })
-    request.on('response', (response) => this.#guarded(response, () => this.#onResponse(response)))
-    request.end()
-  }
-
-  /** A throw of the gateway's own code ends this connection. */
-  #guarded(upstream: { destroy(): unknown }, work: () => void): void {
+    request.record.attempted(target.host)
+    const { responseTimeoutMs } = route.plan
+    const deadlineAt = this.#deadlineAt
+    const handshake = { ...HANDSHAKE, path, host, headers, responseTimeoutMs, deadlineAt }
     try {
-      work()
+      this.#connection = target.pool.upgrade(handshake, this)
     } catch (error) {
-      const { guard, request, socket } = this.#options
-      upstream.destroy()
-      const failure = guard.toApiError(error, request.record)
-      if (this.#status === 0) this.#refuse(failure)
-      else socket.destroy()
+      this.onError(error)
     }
   }
 
-  #onError(error: Error): void {
-    this.#clearDeadline()
-    this.#request = null
-    if (this.#status !== 0 || this.#options.socket.destroyed) this.#lease.done()
-    else if (this.#lease.failed(error, this.#wasSent)) this.#attempt()
-    else this.#refuse(toUpstreamError(error, this.#wasSent))
+  onSent(): void {
+    this.#wasSent = true
   }
 
-  #onUpgrade(response: IncomingMessage, upstreamSocket: Socket, head: Buffer): void {
+  onInformational(): void {}
+
+  onUpgrade(raw: string[], upstreamSocket: Socket, rest: Buffer): void {
     const { socket } = this.#options
-    const headers = buildResponseHead(toBuffers(response.rawHeaders), 101, this.#options)
+    this.#connection = null
+    const headers = buildResponseHead(raw, 101, this.#options)
     upstreamSocket.on('error', () => {})
-    if (headers === null || response.headers.upgrade?.toLowerCase() !== 'websocket' || socket.destroyed) {
-      upstreamSocket.destroy()
-      this.#refuse(INVALID_RESPONSE)
-      return
-    }
+    if (headers === null || !isWebSocket(raw) || socket.destroyed) throw INVALID_RESPONSE
     this.#answer(101)
     upstreamSocket.on('close', () => this.#lease.done())
     socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')
-    this.#openTunnel(upstreamSocket, head)
+    this.#openTunnel(upstreamSocket, rest)
   }
 
-  #openTunnel(upstreamSocket: Socket, head: Buffer): void {
+  #openTunnel(upstreamSocket: Socket, rest: Buffer): void {
     const { socket, request, route, session, live, clock } = this.#options
     const tunnel = new Tunnel({
       client: socket,
@@ -165,32 +134,56 @@ class Handshake implements Asker {
       clock,
       onEnding: (reason) => request.record.failed(reason)
     })
-    tunnel.open(head, this.#early.stop())
+    tunnel.open(rest, this.#early.stop())
     live.add(tunnel)
     socket.on('close', () => live.remove(tunnel))
   }
 
-  #onResponse(response: IncomingMessage): void {
-    const { route, socket } = this.#options
-    const { statusCode = 0 } = response
-    const headers = buildResponseHead(toBuffers(response.rawHeaders), statusCode, this.#options)
-    response.on('error', () => {})
-    if (headers === null || statusCode < 200) {
-      response.destroy()
-      this.#refuse(INVALID_RESPONSE)
-      return
-    }
-    this.#answer(statusCode)
+  onHead(status: number, raw: string[]): void {
+    const { route, socket, clock } = this.#options
+    const headers = buildResponseHead(raw, status, this.#options)
+    if (headers === null) throw INVALID_RESPONSE
+    this.#answer(status)
     this.#early.stop()
-    relayRefusal(socket, route.plan.upstream.config.timeouts.idle, response, headers)
+    const refusal = new Refusal({
+      socket,
+      clock,
+      idleMs: route.plan.upstream.config.timeouts.idle,
+      onDrain: () => this.#connection?.resume(this),
+      onSilence: () => this.#connection?.fail(this, UPSTREAM_TIMEOUT)
+    })
+    this.#refusal = refusal
+    refusal.start(status, headers)
+  }
+
+  onData(chunk: Buffer): boolean {
+    return this.#refusal?.write(chunk) ?? true
+  }
+
+  onEnd(): void {
+    this.#connection = null
+    this.#lease.done()
+    this.#refusal?.end()
+  }
+
+  /** Called for a throw of a method of this handler too. */
+  onError(error: unknown): void {
+    const { guard, request, socket } = this.#options
+    this.#connection = null
+    if (this.#status !== 0) {
+      this.#lease.done()
+      // A throw behind the answer: the guard reports it.
+      if (isOwnFault(error)) guard.toApiError(error, request.record)
+      if (this.#refusal === null) socket.destroy()
+      else this.#refusal.breakOff()
+    } else if (this.#lease.failed(error, this.#wasSent)) this.#attempt()
+    else
+      this.#refuse(isOwnFault(error) ? guard.toApiError(error, request.record) : toUpstreamError(error, this.#wasSent))
   }
 
   #answer(status: number): void {
-    // The idle time limits the upstream from here on.
-    this.#clearDeadline()
     this.#lease.answered(status)
     this.#status = status
-    if (status === 101) this.#request = null
     this.#options.request.record.answered()
   }
 
@@ -202,56 +195,9 @@ class Handshake implements Asker {
     request.record.failed(error.code)
     writeProblem(socket, error, request.record.requestId)
   }
-
-  #setDeadline(request: ClientRequest, error: Error, ms: number): void {
-    const { clock } = this.#options
-    clock.clearTimeout(this.#timer)
-    this.#timer = clock.setTimeout(() => request.destroy(error), ms)
-  }
-
-  #clearDeadline(): void {
-    this.#options.clock.clearTimeout(this.#timer)
-  }
 }
 
-/** Forwards an answer other than 101. Without a length, the end of the connection ends the body
- *  (RFC 9112, section 6.3). */
-function relayRefusal(socket: Duplex, idleMs: number, response: IncomingMessage, headers: string[]): void {
-  socket.write(formatHead(response.statusCode ?? 502, ['Connection', 'close', ...headers]), 'latin1')
-  response.setTimeout(idleMs, () => response.destroy())
-  response.on('close', () => {
-    // Half a response must not look complete.
-    if (response.complete) closeSoon(socket)
-    else breakOff(socket)
-  })
-  response.pipe(socket)
-}
-
-function dial(options: UpgradeOptions, target: Target): ClientRequest {
-  const { origin, config } = target
-  const headers = [
-    ...options.headers,
-    'Host',
-    options.host ?? origin.host,
-    'Connection',
-    'Upgrade',
-    'Upgrade',
-    'websocket'
-  ]
-  const isTls = origin.protocol === 'https:'
-  return (isTls ? httpsRequest : httpRequest)({
-    method: 'GET',
-    host: origin.hostname.replace(/^\[|\]$/g, ''),
-    port: origin.port || (isTls ? 443 : 80),
-    path: options.path,
-    headers,
-    agent: false,
-    maxHeaderSize: MAX_RESPONSE_HEAD_BYTES,
-    lookup: target.lookup,
-    ...(isTls ? tlsOptions(config.tls) : {})
-  })
-}
-
-function toBuffers(raw: readonly string[]): Buffer[] {
-  return raw.map((text) => Buffer.from(text, 'latin1'))
+function isWebSocket(head: readonly string[]): boolean {
+  const index = head.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === 'upgrade')
+  return head[index + 1]?.toLowerCase() === 'websocket'
 }

@@ -1,9 +1,9 @@
 /** A small call of the gateway to an upstream: JSON in, JSON out, within a deadline and a size
  *  limit. */
-import type { Dispatcher } from 'undici'
 import type { Clock, Timer } from '../clock.ts'
 import type { Asker, Lease } from './attempts.ts'
-import { codeOf } from './failures.ts'
+import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
+import { codeOf, UPSTREAM_TIMEOUT } from './failures.ts'
 import type { Target } from './target.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -53,22 +53,23 @@ export function callUpstream(
   return new Promise((resolve, reject) => new JsonCall(upstream, clock, call, { resolve, reject }).start())
 }
 
+/** The call times itself. */
+const OWN_DEADLINE = { responseTimeoutMs: 0, deadlineAt: Number.POSITIVE_INFINITY }
+
 interface Settle {
   resolve(answer: UpstreamAnswer): void
   reject(failure: CallFailure): void
 }
 
-/** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
-class JsonCall implements Dispatcher.DispatchHandler, Asker {
+class JsonCall implements ResponseHandler, Asker {
   readonly #upstream: Upstream
   readonly #lease: Lease
   readonly #clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   readonly #call: UpstreamCall
   readonly #settle: Settle
   readonly #deadline: Timer
-  #isOver = false
   #wasSent = false
-  #abort: ((error?: Error) => void) | null = null
+  #connection: UpstreamConnection | null = null
   #status = 0
   #chunks: Buffer[] = []
   #size = 0
@@ -84,11 +85,10 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
     this.#clock = clock
     this.#call = call
     this.#settle = settle
-    this.#deadline = clock.setTimeout(() => this.#fail('timeout'), call.timeoutMs)
+    this.#deadline = clock.setTimeout(() => this.#onDeadline(), call.timeoutMs)
   }
 
   start(): void {
-    if (this.#isOver) return
     const target = this.#lease.next()
     if (target === null) this.#lease.wait(this)
     else this.onTarget(target)
@@ -101,27 +101,34 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
   onTarget(target: Target): void {
     this.#wasSent = false
     const { headers: fixed, host } = this.#upstream.config
-    const headers = {
-      accept: 'application/json',
-      ...this.#call.headers,
-      ...fixed,
-      'content-type': 'application/json',
-      ...(host === 'target' || host === 'client' ? {} : { host })
+    const { path, json } = this.#call
+    const body = Buffer.from(json)
+    const named = { accept: 'application/json', ...this.#call.headers, ...fixed, 'content-type': 'application/json' }
+    const request = {
+      method: 'POST',
+      path,
+      host: host === 'target' || host === 'client' ? null : host,
+      headers: Object.entries(named).flat(),
+      body,
+      bodyLength: body.length,
+      ...OWN_DEADLINE
     }
-    const { path, json: body } = this.#call
-    target.pool.dispatch({ method: 'POST', path, headers, body, headersTimeout: 0 }, this)
+    try {
+      this.#connection = target.pool.send(request, this)
+    } catch (error) {
+      this.onError(error)
+    }
   }
 
-  onConnect(abort: (error?: Error) => void): void {
+  onSent(): void {
     this.#wasSent = true
-    this.#abort = abort
-    if (this.#isOver) abort()
   }
 
-  onHeaders(status: number): boolean {
+  onInformational(): void {}
+
+  onHead(status: number): void {
     this.#status = status
-    if (status >= 200) this.#lease.answered(status)
-    return true
+    this.#lease.answered(status)
   }
 
   onData(chunk: Buffer): boolean {
@@ -131,32 +138,35 @@ class JsonCall implements Dispatcher.DispatchHandler, Asker {
     return true
   }
 
-  onComplete(): void {
-    this.#lease.done()
-    if (this.#isOver) return
-    this.#end()
+  onEnd(): void {
+    this.#connection = null
+    this.#finish()
     const text = Buffer.concat(this.#chunks).toString('utf8')
     this.#settle.resolve({ status: this.#status, text, json: parse(text) })
   }
 
-  onError(error: Error): void {
-    this.#abort = null
-    if (this.#isOver) this.#lease.done()
-    // undici may be active further up this stack.
-    else if (this.#lease.failed(error, this.#wasSent)) queueMicrotask(() => this.start())
+  onError(error: unknown): void {
+    this.#connection = null
+    if (this.#lease.failed(error, this.#wasSent)) this.start()
     else this.#fail(codeOf(error) || 'no connection')
   }
 
-  #fail(reason: string, status: number | null = null): void {
-    if (this.#isOver) return
-    this.#end()
-    this.#settle.reject(new CallFailure(reason, status))
-    this.#abort?.()
+  #onDeadline(): void {
+    // The target took the request and was too slow.
+    if (this.#connection !== null && this.#wasSent) this.#lease.failed(UPSTREAM_TIMEOUT, true)
+    this.#fail('timeout')
   }
 
-  #end(): void {
-    this.#isOver = true
+  #fail(reason: string, status: number | null = null): void {
+    this.#connection?.abort(this)
+    this.#connection = null
+    this.#finish()
+    this.#settle.reject(new CallFailure(reason, status))
+  }
+
+  #finish(): void {
     this.#lease.stopWaiting()
+    this.#lease.done()
     this.#clock.clearTimeout(this.#deadline)
   }
 }

@@ -24,20 +24,23 @@ export const QUEUE_FULL = new ApiError(
   'The business service has too many requests under way. Try again shortly.'
 )
 
-/** A connection timeout that undici does not report itself. */
-export class ConnectTimeout extends Error {
-  readonly code = 'UND_ERR_CONNECT_TIMEOUT'
+/** A connection that failed. `code` is an error code of the socket, or one of CONNECT_TIMEOUT,
+ *  RESPONSE_TIMEOUT, CLOSED (before the first byte of a response) and TRUNCATED (after it). */
+export class ConnectionFault extends Error {
+  readonly code: string
+  /** The connection has served requests before: a target may close an idle one at any time. */
+  readonly isReused: boolean
+  constructor(code: string, isReused = false) {
+    super(code)
+    this.name = 'ConnectionFault'
+    this.code = code
+    this.isReused = isReused
+  }
 }
 
-const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT'])
-const CLOSED_EARLY = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CLOSED',
-  'UND_ERR_DESTROYED',
-  'ETIMEDOUT'
-])
+const TIMEOUTS = new Set(['RESPONSE_TIMEOUT', 'CONNECT_TIMEOUT'])
+const CLOSED_EARLY = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', 'ETIMEDOUT', 'CLOSED'])
+const CUT_SHORT = new Set(['TRUNCATED', 'HTTP_INCOMPLETE', 'HTTP_CLOSED'])
 
 /** The gateway itself lacks descriptors or memory. */
 const OWN_SHORTAGE = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
@@ -47,20 +50,15 @@ export function isFaultOfTarget(error: unknown): boolean {
   return !OWN_SHORTAGE.has(codeOf(error))
 }
 
-/** True for a connection that has served requests before: a backend may close an idle
- *  connection at any time. */
+/** True for a connection that has served requests before and gave no byte of this response. */
 export function isStale(error: unknown): boolean {
-  if (!(error instanceof Error) || !('socket' in error)) return false
-  const { socket } = error
-  if (typeof socket !== 'object' || socket === null || !('bytesRead' in socket)) return false
-  return typeof socket.bytesRead === 'number' && socket.bytesRead > 0
+  return error instanceof ConnectionFault && error.isReused && CLOSED_EARLY.has(error.code)
 }
 
 /** True for a throw of the gateway's own code inside a handler of a response. Errors of sockets and
- *  of undici have a code, except for those of its parser. */
+ *  of the response parser have a code. */
 export function isOwnFault(error: unknown): boolean {
-  if (error instanceof ApiError || codeOf(error) !== '') return false
-  return !(error instanceof Error && error.name === 'HTTPParserError')
+  return !(error instanceof ApiError) && codeOf(error) === ''
 }
 
 /** `connect`: nothing was sent. `reset`: the connection was lost before an answer. `other`:
@@ -71,8 +69,7 @@ export function kindOf(error: unknown, wasSent: boolean): FailureKind {
   // The gateway's own error, such as a body that is too large.
   if (error instanceof ApiError) return 'other'
   const code = codeOf(error)
-  // Not a connection error, or a request that undici refuses.
-  if (code === '' || code === 'UND_ERR_INVALID_ARG') return 'other'
+  if (code === '') return 'other'
   if (!wasSent) return 'connect'
   return CLOSED_EARLY.has(code) ? 'reset' : 'other'
 }
@@ -83,10 +80,7 @@ export function toUpstreamError(error: unknown, wasSent: boolean): ApiError {
   if (TIMEOUTS.has(code)) return UPSTREAM_TIMEOUT
   if (/^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|HOSTNAME_MISMATCH|ERR_OSSL)/.test(code)) return TLS
   if (kindOf(error, wasSent) === 'connect') return UNREACHABLE
-  // undici uses one code for lost connections and for those it closed itself.
-  if (code === 'UND_ERR_SOCKET' && error instanceof Error && /^bad (?:response|upgrade)$/.test(error.message))
-    return INVALID_RESPONSE
-  return CLOSED_EARLY.has(code) ? CLOSED : INVALID_RESPONSE
+  return CLOSED_EARLY.has(code) || CUT_SHORT.has(code) ? CLOSED : INVALID_RESPONSE
 }
 
 /** A short word for the log. Never a message: it could hold an address or a header value. */

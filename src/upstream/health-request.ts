@@ -1,7 +1,7 @@
 /** The request of a health check, on a connection of its target's pool. */
-import type { Dispatcher } from 'undici'
 import type { Clock, Timer } from '../clock.ts'
 import type { HealthCheckConfig } from '../config/config.ts'
+import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
 import { codeOf, isStale } from './failures.ts'
 import type { Target } from './target.ts'
 
@@ -16,17 +16,25 @@ export interface HealthRequest {
   readonly done: (result: number | string) => void
 }
 
+/** The check times itself. */
+const CHECK = {
+  method: 'GET',
+  headers: ['User-Agent', 'wxgate-health'],
+  body: null,
+  bodyLength: 0,
+  responseTimeoutMs: 0,
+  deadlineAt: Number.POSITIVE_INFINITY
+}
+
 export function askHealth(request: HealthRequest): void {
   new HealthProbe(request).start()
 }
 
-/** The methods from `onConnect` to `onError` are those of undici's dispatch handler. */
-class HealthProbe implements Dispatcher.DispatchHandler {
+class HealthProbe implements ResponseHandler {
   readonly #request: HealthRequest
   readonly #deadline: Timer
-  #abort: (() => void) | null = null
+  #connection: UpstreamConnection | null = null
   #isSettled = false
-  #isOver = false
   #isRepeat = false
   #bytes = 0
 
@@ -39,18 +47,20 @@ class HealthProbe implements Dispatcher.DispatchHandler {
 
   start(): void {
     const { target, config } = this.#request
-    const headers = { 'user-agent': 'wxgate-health', ...(config.host === null ? {} : { host: config.host }) }
-    target.pool.dispatch({ method: 'GET', path: config.path, headers, headersTimeout: 0 }, this)
+    const { path, host } = config
+    try {
+      this.#connection = target.pool.send({ ...CHECK, path, host }, this)
+    } catch (error) {
+      this.onError(error)
+    }
   }
 
-  onConnect(abort: () => void): void {
-    this.#abort = abort
-    if (this.#isOver) abort()
-  }
+  onSent(): void {}
 
-  onHeaders(status: number): boolean {
-    if (status >= 200) this.#settle(status)
-    return true
+  onInformational(): void {}
+
+  onHead(status: number): void {
+    this.#settle(status)
   }
 
   onData(chunk: Buffer): boolean {
@@ -59,16 +69,15 @@ class HealthProbe implements Dispatcher.DispatchHandler {
     return true
   }
 
-  onComplete(): void {
+  onEnd(): void {
     this.#end()
   }
 
-  onError(error: Error): void {
-    if (this.#isOver) return
+  onError(error: unknown): void {
     // The target closed an idle connection, which says nothing about its health.
     if (isStale(error) && !this.#isSettled && !this.#isRepeat) {
       this.#isRepeat = true
-      queueMicrotask(() => this.start())
+      this.start()
       return
     }
     this.#end()
@@ -77,9 +86,9 @@ class HealthProbe implements Dispatcher.DispatchHandler {
 
   /** Ends the request; what it has not told is `reason`. */
   #stop(reason: string): void {
+    this.#connection?.abort(this)
     this.#end()
     this.#settle(reason)
-    this.#abort?.()
   }
 
   #settle(result: number | string): void {
@@ -89,7 +98,7 @@ class HealthProbe implements Dispatcher.DispatchHandler {
   }
 
   #end(): void {
-    this.#isOver = true
+    this.#connection = null
     this.#request.clock.clearTimeout(this.#deadline)
   }
 }

@@ -1,6 +1,8 @@
 /** The targets in use, across reloads: a target lives as long as a configuration refers to it
  *  and keeps its connections and state while configurations change. */
 import type { LookupFunction } from 'node:net'
+import type { Clock } from '../clock.ts'
+import { createReadBuffers } from './connection/read-buffer.ts'
 import { createTarget, type Target, type TargetConfig } from './target.ts'
 
 export interface Pools {
@@ -9,16 +11,23 @@ export interface Pools {
   /** The last release closes the connections after the running requests. */
   release(target: Target): void
   /** Breaks off running requests. */
-  close(): Promise<void>
+  close(): void
 }
 
-export function createPools({ lookup }: { readonly lookup: LookupFunction }): Pools {
+export interface PoolsDeps {
+  /** Resolves the names of targets. */
+  readonly lookup: LookupFunction
+  readonly clock: Clock
+}
+
+export function createPools({ lookup, clock }: PoolsDeps): Pools {
+  const deps = { lookup, clock, buffers: createReadBuffers() }
   const entries = new Map<string, { readonly target: Target; users: number }>()
 
   return {
     acquire(config) {
       const key = keyOf(config)
-      const entry = entries.get(key) ?? { target: createTarget(config, lookup), users: 0 }
+      const entry = entries.get(key) ?? { target: createTarget(config, deps), users: 0 }
       entry.users++
       entries.set(key, entry)
       return entry.target
@@ -30,16 +39,17 @@ export function createPools({ lookup }: { readonly lookup: LookupFunction }): Po
       entry.users--
       if (entry.users > 0) return
       entries.delete(key)
-      void target.pool.close()
+      target.pool.close()
     },
-    async close() {
+    close() {
       const targets = [...entries.values()].map((entry) => entry.target)
       entries.clear()
-      await Promise.allSettled(targets.map((target) => target.pool.destroy()))
+      for (const target of targets) target.pool.destroy()
     }
   }
 }
 
-function keyOf({ url, connectTimeoutMs, tls }: TargetConfig): string {
-  return JSON.stringify([url, connectTimeoutMs, tls.ca, tls.cert, tls.key, tls.serverName, tls.insecureSkipVerify])
+function keyOf({ url, connectTimeoutMs, idleMs, maxAgeMs, tls }: TargetConfig): string {
+  const { ca, cert, key, serverName, insecureSkipVerify } = tls
+  return JSON.stringify([url, connectTimeoutMs, idleMs, maxAgeMs, ca, cert, key, serverName, insecureSkipVerify])
 }

@@ -50,8 +50,9 @@ export function createUpstreams(configs: readonly UpstreamConfig[], deps: Upstre
 
 function openUpstream(config: UpstreamConfig, { pools, members: registry, clock }: UpstreamsDeps): OpenUpstream {
   const { name, timeouts, connections, outliers, retries, tls, circuitBreaker } = config
+  const { idle, maxAge } = connections
   const members = config.targets.map(({ url, weight }) => {
-    const target = pools.acquire({ url, connectTimeoutMs: timeouts.connect, tls })
+    const target = pools.acquire({ url, connectTimeoutMs: timeouts.connect, idleMs: idle, maxAgeMs: maxAge, tls })
     return registry.join(config, target, weight)
   })
   const source: LeaseSource = {

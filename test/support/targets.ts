@@ -1,5 +1,7 @@
 /** Targets without a server behind them, for unit tests. */
 import { lookup } from 'node:dns'
+import { systemClock } from '../../src/clock.ts'
+import { createReadBuffers } from '../../src/upstream/connection/read-buffer.ts'
 import { Member, type MemberInit } from '../../src/upstream/member.ts'
 import { createTarget, type TargetConfig } from '../../src/upstream/target.ts'
 import { TargetState } from '../../src/upstream/target-state.ts'
@@ -10,7 +12,7 @@ export const NO_TLS = { ca: null, cert: null, key: null, serverName: null, insec
 export const NO_LOG = { info() {}, warn() {} }
 
 export function targetConfig(port: number): TargetConfig {
-  return { url: `http://127.0.0.1:${port}`, connectTimeoutMs: 1_000, tls: NO_TLS }
+  return { url: `http://127.0.0.1:${port}`, connectTimeoutMs: 1_000, idleMs: 30_000, maxAgeMs: 0, tls: NO_TLS }
 }
 
 /** Targets with these weights, or this many targets of weight 1. No server listens on their
@@ -20,8 +22,9 @@ export function fakeMembers(
   init: () => Partial<MemberInit> = () => ({})
 ): Member[] {
   const list = typeof weights === 'number' ? Array<number>(weights).fill(1) : weights
+  const deps = { lookup, clock: systemClock, buffers: createReadBuffers() }
   return list.map((weight, index) => {
-    const target = createTarget(targetConfig(index + 1), lookup)
+    const target = createTarget(targetConfig(index + 1), deps)
     const parts = { breaker: null, check: null, state: new TargetState(), stats: new TargetStats() }
     return new Member({ weight, target, ...parts, ...init() })
   })

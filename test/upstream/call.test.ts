@@ -1,6 +1,7 @@
 /** The gateway's own small calls. */
 import { lookup } from 'node:dns'
 import { test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { CallFailure, callUpstream } from '../../src/upstream/call.ts'
 import { createMembers } from '../../src/upstream/members.ts'
 import { createPools } from '../../src/upstream/pools.ts'
@@ -14,7 +15,7 @@ import { startUpstream } from '../support/upstream.ts'
 
 function setup(t: Teardown, ...urls: string[]) {
   const clock = createFakeClock()
-  const pools = createPools({ lookup })
+  const pools = createPools({ lookup, clock: systemClock })
   const members = createMembers({ clock, log: NO_LOG })
   t.teardown(() => pools.close())
   const config = {

@@ -1,6 +1,7 @@
 /** Active health checks, and the state of targets as requests, logs and reloads see it. */
 import { lookup } from 'node:dns'
 import { type Test, test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { HealthCheck } from '../../src/upstream/health-check.ts'
 import { createMembers } from '../../src/upstream/members.ts'
 import { createPools } from '../../src/upstream/pools.ts'
@@ -208,7 +209,7 @@ test('a check of a dead target fails by its connection', async (t) => {
 test('upstreams with a common target share its checks, which stop with the last of them', (t) => {
   const clock = createFakeClock()
   const members = createMembers({ clock, log: NO_LOG })
-  const pools = createPools({ lookup })
+  const pools = createPools({ lookup, clock: systemClock })
   const read = (upstreams: Record<string, unknown>) =>
     createUpstreams(readTestConfig({ ...defaultConfig('http://h'), upstreams }).upstreams, { pools, members, clock })
   const app = { targets: [{ url: 'http://127.0.0.1:11' }], healthCheck }

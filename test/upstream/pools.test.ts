@@ -1,6 +1,7 @@
 /** Targets outlive the configurations that name them. */
 import { lookup } from 'node:dns'
 import { test } from 'tap'
+import { systemClock } from '../../src/clock.ts'
 import { createMembers } from '../../src/upstream/members.ts'
 import { createPools } from '../../src/upstream/pools.ts'
 import { createUpstreams } from '../../src/upstream/upstreams.ts'
@@ -9,7 +10,7 @@ import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import { NO_LOG, NO_TLS, targetConfig } from '../support/targets.ts'
 
 test('targets with equal origin, TLS and connect timeout are one', (t) => {
-  const pools = createPools({ lookup })
+  const pools = createPools({ lookup, clock: systemClock })
   const target = pools.acquire(targetConfig(1))
   t.equal(pools.acquire({ ...targetConfig(1) }), target)
   t.not(pools.acquire(targetConfig(2)), target)
@@ -19,20 +20,20 @@ test('targets with equal origin, TLS and connect timeout are one', (t) => {
 })
 
 test('the last release closes the connections, and none before', async (t) => {
-  const pools = createPools({ lookup })
+  const pools = createPools({ lookup, clock: systemClock })
   const target = pools.acquire(targetConfig(1))
   pools.acquire(targetConfig(1))
   pools.release(target)
-  t.equal(target.pool.closed, false)
+  t.equal(target.pool.isClosed, false)
   pools.release(target)
-  t.equal(target.pool.closed, true)
+  t.equal(target.pool.isClosed, true)
   pools.release(target)
   t.not(pools.acquire(targetConfig(1)), target)
-  await pools.close()
+  pools.close()
 })
 
 test('a reload keeps the state of a target that stays, and releases one that does not', async (t) => {
-  const pools = createPools({ lookup })
+  const pools = createPools({ lookup, clock: systemClock })
   const clock = createFakeClock()
   const members = createMembers({ clock, log: NO_LOG })
   const read = (port: number, response: string) =>
@@ -52,9 +53,9 @@ test('a reload keeps the state of a target that stays, and releases one that doe
   before.release()
   t.same(after.get('app').targets, [kept])
   t.equal(after.get('app').targets[0]?.avoidUntil, 7)
-  t.equal(kept.pool.closed, false)
-  t.equal(gone.pool.closed, true)
-  await pools.close()
-  t.equal(kept.pool.destroyed, true)
+  t.equal(kept.pool.isClosed, false)
+  t.equal(gone.pool.isClosed, true)
+  pools.close()
+  t.equal(kept.pool.isClosed, true)
   t.throws(() => after.get('unknown'), { message: /unknown/ })
 })

@@ -82,10 +82,7 @@ export function createChannelTransform({ channelKeys, heldBodies, clock }: Chann
       try {
         const { key, content } = await open(request, header, held)
         removeHeaders(upstreamHeaders)
-        if (content !== null) {
-          if (content.type !== '') upstreamHeaders.push('content-type', content.type)
-          upstreamHeaders.push('content-length', String(content.body.length))
-        }
+        if (content !== null && content.type !== '') upstreamHeaders.push('content-type', content.type)
         const { version, nonce: requestNonce } = header
         const isHead = request.method === 'HEAD'
         const heldAnswer = heldBodies.open()

@@ -41,9 +41,7 @@ export function createOpenDataTransform(openData: Pick<OpenDataReader, 'decrypt'
         removeDigests(upstreamHeaders)
         upstreamHeaders.push(OPEN_DATA_HEADER, 'verified')
       }
-      const sent = replaced ?? body
-      upstreamHeaders.push('content-length', String(sent.length))
-      return { body: sent, answer: null }
+      return { body: replaced ?? body, answer: null }
     }
   }
 }

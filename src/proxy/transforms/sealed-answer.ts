@@ -1,8 +1,8 @@
 /** Collects the answer of an upstream on a channel route, and passes it on encrypted. */
-import type { Dispatcher } from 'undici'
 import type { Clock, Timer } from '../../clock.ts'
 import { ApiError } from '../../errors.ts'
 import type { HeldBytes } from '../../http/body/byte-budget.ts'
+import type { ResponseHandler, UpstreamConnection } from '../../upstream/connection/messages.ts'
 import { UPSTREAM_TIMEOUT } from '../../upstream/failures.ts'
 import { type Content, sealMessage } from './channel-format.ts'
 
@@ -47,43 +47,41 @@ export interface SealedAnswerOptions {
 }
 
 /** Passes the answer to `inner` once it is complete. Errors of the gateway stay in clear. */
-export class SealedAnswer implements Dispatcher.DispatchHandler {
-  readonly #inner: Dispatcher.DispatchHandler
+export class SealedAnswer implements ResponseHandler {
+  readonly #inner: ResponseHandler
   readonly #options: SealedAnswerOptions
   readonly #chunks: Buffer[] = []
   #size = 0
   #status = 0
-  #raw: readonly Buffer[] = []
-  #resume: () => void = () => {}
-  #abort: (error?: Error) => void = () => {}
+  #head: readonly string[] = []
+  #connection: UpstreamConnection | null = null
   #timer: Timer | undefined
 
-  constructor(inner: Dispatcher.DispatchHandler, options: SealedAnswerOptions) {
+  constructor(inner: ResponseHandler, options: SealedAnswerOptions) {
     this.#inner = inner
     this.#options = options
   }
 
-  onConnect(abort: (error?: Error) => void): void {
-    this.#abort = abort
-    this.#inner.onConnect?.(abort)
+  onSent(connection: UpstreamConnection): void {
+    this.#connection = connection
+    this.#inner.onSent(connection)
   }
 
-  onResponseStarted(): void {
-    this.#inner.onResponseStarted?.()
+  onInformational(status: number, head: string[]): void {
+    this.#inner.onInformational(status, head)
   }
 
-  onHeaders(status: number, raw: Buffer[], resume: () => void, text: string): boolean {
-    if (status < 200) return this.#inner.onHeaders?.(status, raw, resume, text) ?? true
+  onHead(status: number, head: string[]): void {
     this.#status = status
-    this.#raw = raw
-    this.#resume = resume
-    // No body can follow. The exchange ends these answers with their head.
-    if (status === 204 || status === 304) return this.#pass(null)
-    const encoding = headerValue(raw, 'content-encoding')
+    this.#head = head
+    const { clock, idleMs } = this.#options
+    this.#timer = clock.setTimeout(() => this.#connection?.fail(this, UPSTREAM_TIMEOUT), idleMs)
+    this.#timer.unref()
+    // No body can follow.
+    if (status === 204 || status === 304) return
+    const encoding = headerValue(head, 'content-encoding')
     if (encoding !== '' && encoding.toLowerCase() !== 'identity') throw ENCODED
-    if (/^text\/event-stream\b/i.test(headerValue(raw, 'content-type'))) throw STREAM
-    this.#timer = this.#options.clock.setTimeout(() => this.#abort(UPSTREAM_TIMEOUT), this.#options.idleMs)
-    return true
+    if (/^text\/event-stream\b/i.test(headerValue(head, 'content-type'))) throw STREAM
   }
 
   onData(chunk: Buffer): boolean {
@@ -96,51 +94,49 @@ export class SealedAnswer implements Dispatcher.DispatchHandler {
     return true
   }
 
-  onComplete(trailers: string[] | null): void {
+  onEnd(): void {
     this.#options.clock.clearTimeout(this.#timer)
-    if (this.#status !== 204 && this.#status !== 304) {
-      const type = headerValue(this.#raw, 'content-type')
-      this.#pass(this.#options.isHead ? null : { type, body: Buffer.concat(this.#chunks) })
-    }
-    this.#inner.onComplete?.(trailers)
+    const { key, version, requestNonce, clock } = this.#options
+    const about = { version, time: clock.now(), place: [String(this.#status), requestNonce] }
+    const content = this.#hasContent ? this.#content() : null
+    const { header, body } = sealMessage('response', key, about, content)
+    const head = withoutRemoved(this.#head)
+    head.push('Wxgate-Channel', header, 'Cache-Control', 'no-store')
+    if (content !== null) head.push('Content-Type', 'application/octet-stream', 'Content-Length', String(body.length))
+    this.#inner.onHead(this.#status, head)
+    if (content !== null) this.#inner.onData(body)
+    this.#inner.onEnd()
   }
 
   onError(error: Error): void {
     this.#options.clock.clearTimeout(this.#timer)
-    this.#inner.onError?.(error)
+    this.#inner.onError(error)
   }
 
-  #pass(content: Content | null): boolean {
-    const { key, version, requestNonce, clock } = this.#options
-    const about = { version, time: clock.now(), place: [String(this.#status), requestNonce] }
-    const { header, body } = sealMessage('response', key, about, content)
-    const head = withoutRemoved(this.#raw)
-    const add = (name: string, value: string) => void head.push(Buffer.from(name), Buffer.from(value))
-    add('Wxgate-Channel', header)
-    add('Cache-Control', 'no-store')
-    if (content !== null) {
-      add('Content-Type', 'application/octet-stream')
-      add('Content-Length', String(body.length))
-    }
-    const isReady = this.#inner.onHeaders?.(this.#status, head, this.#resume, '') ?? true
-    return content === null ? isReady : (this.#inner.onData?.(body) ?? true)
+  /** The answer may have a body. */
+  get #hasContent(): boolean {
+    return this.#status !== 204 && this.#status !== 304 && !this.#options.isHead
+  }
+
+  #content(): Content {
+    return { type: headerValue(this.#head, 'content-type'), body: Buffer.concat(this.#chunks) }
   }
 }
 
 /** The empty text without the header, and for a value that cannot be carried. */
-function headerValue(raw: readonly Buffer[], name: string): string {
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const value = raw[index + 1]?.toString('latin1') ?? ''
-    if (raw[index]?.toString('latin1').toLowerCase() === name) return /^[\x20-\x7e]{0,256}$/.test(value) ? value : ''
+function headerValue(head: readonly string[], name: string): string {
+  for (let index = 0; index + 1 < head.length; index += 2) {
+    const value = head[index + 1] ?? ''
+    if (head[index]?.toLowerCase() === name) return /^[\x20-\x7e]{0,256}$/.test(value) ? value : ''
   }
   return ''
 }
 
-function withoutRemoved(raw: readonly Buffer[]): Buffer[] {
-  const kept: Buffer[] = []
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const [name, value] = [raw[index], raw[index + 1]]
-    if (name && value && !REMOVED.has(name.toString('latin1').toLowerCase())) kept.push(name, value)
+function withoutRemoved(head: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let index = 0; index + 1 < head.length; index += 2) {
+    const [name, value] = [head[index], head[index + 1]]
+    if (name !== undefined && value !== undefined && !REMOVED.has(name.toLowerCase())) kept.push(name, value)
   }
   return kept
 }

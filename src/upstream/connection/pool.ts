@@ -1,0 +1,133 @@
+/** The connections to one target: idle ones serve the next requests, the newest first. */
+import type { LookupFunction } from 'node:net'
+import type { Clock, Timer } from '../../clock.ts'
+import type { TlsClientConfig } from '../../config/config.ts'
+import { Connection, type ConnectionOwner } from './connection.ts'
+import { createDialer, type Dialer } from './dial.ts'
+import type { ResponseHandler, UpgradeHandler, UpstreamConnection, UpstreamRequest } from './messages.ts'
+import type { ReadBuffers } from './read-buffer.ts'
+
+export interface PoolOptions {
+  readonly origin: URL
+  readonly tls: TlsClientConfig
+  readonly connectTimeoutMs: number
+  /** An idle connection is closed after this time. */
+  readonly idleMs: number
+  /** A connection takes no further request after this time; 0: at any age. */
+  readonly maxAgeMs: number
+  readonly lookup: LookupFunction
+  readonly clock: Clock
+  readonly buffers: ReadBuffers
+}
+
+export class ConnectionPool implements ConnectionOwner {
+  readonly dialer: Dialer
+  /** Host of requests that name no other. */
+  readonly hostName: string
+  readonly connectTimeoutMs: number
+  readonly clock: Clock
+  readonly buffers: ReadBuffers
+  readonly #idleMs: number
+  readonly #maxAgeMs: number
+  readonly #all = new Set<Connection>()
+  /** The last one became idle last. */
+  readonly #idle: Connection[] = []
+  #timer: Timer | undefined
+  #isClosed = false
+
+  constructor({ origin, tls, connectTimeoutMs, idleMs, maxAgeMs, lookup, clock, buffers }: PoolOptions) {
+    this.dialer = createDialer({ origin, tls, lookup })
+    this.hostName = origin.protocol === 'unix:' ? 'localhost' : origin.host
+    this.connectTimeoutMs = connectTimeoutMs
+    this.clock = clock
+    this.buffers = buffers
+    this.#idleMs = idleMs
+    this.#maxAgeMs = maxAgeMs === 0 ? Number.POSITIVE_INFINITY : maxAgeMs
+  }
+
+  /** Open connections, those of WebSockets included. */
+  get open(): number {
+    return this.#all.size
+  }
+
+  get idle(): number {
+    return this.#idle.length
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Throws when Node refuses to open a connection. The handler is called later. */
+  send(request: UpstreamRequest, handler: ResponseHandler): UpstreamConnection {
+    const connection = this.#takeIdle() ?? this.#connect(null)
+    connection.send(request, handler)
+    return connection
+  }
+
+  /** Sends a WebSocket handshake on a connection of its own. Throws like `send`. */
+  upgrade(request: UpstreamRequest, handler: UpgradeHandler): UpstreamConnection {
+    const connection = this.#connect(handler)
+    connection.send(request, handler)
+    return connection
+  }
+
+  /** Closes each connection after its request. Later requests get connections of their own. */
+  close(): void {
+    this.#isClosed = true
+    this.clock.clearTimeout(this.#timer)
+    for (const connection of [...this.#idle]) connection.destroy()
+  }
+
+  /** Breaks off running requests and WebSockets. */
+  destroy(): void {
+    this.close()
+    for (const connection of [...this.#all]) connection.destroy()
+  }
+
+  onIdle(connection: Connection): void {
+    const now = this.clock.monotonic()
+    const { announcedIdleMs } = connection
+    const idleMs = announcedIdleMs < 0 ? this.#idleMs : Math.min(this.#idleMs, announcedIdleMs)
+    connection.usableUntil = Math.min(now + idleMs, connection.openedAt + this.#maxAgeMs)
+    if (this.#isClosed || connection.usableUntil <= now) {
+      connection.destroy()
+      return
+    }
+    this.#idle.push(connection)
+    if (this.#timer === undefined) this.#startTimer()
+  }
+
+  onClosed(connection: Connection): void {
+    this.#all.delete(connection)
+    const index = this.#idle.indexOf(connection)
+    if (index >= 0) this.#idle.splice(index, 1)
+  }
+
+  #takeIdle(): Connection | null {
+    for (;;) {
+      const connection = this.#idle.pop()
+      if (connection === undefined) return null
+      if (connection.usableUntil > this.clock.monotonic()) return connection
+      connection.destroy()
+    }
+  }
+
+  #connect(upgrade: UpgradeHandler | null): Connection {
+    const connection = new Connection(this, upgrade)
+    this.#all.add(connection)
+    return connection
+  }
+
+  #startTimer(): void {
+    this.#timer = this.clock.setTimeout(() => this.#closeExpired(), this.#idleMs)
+    this.#timer.unref()
+  }
+
+  #closeExpired(): void {
+    this.#timer = undefined
+    const now = this.clock.monotonic()
+    for (const connection of [...this.#idle]) if (connection.usableUntil <= now) connection.destroy()
+    if (this.#idle.length > 0) this.#startTimer()
+  }
+}
