@@ -10,8 +10,10 @@ import type { Fuzzer } from './fuzz/fuzzer.ts'
 import { createHeaderFuzzer } from './fuzz/headers.ts'
 import { createOpenDataFuzzer } from './fuzz/open-data.ts'
 import { createPathFuzzer } from './fuzz/paths.ts'
+import { createResponseFuzzer } from './fuzz/responses.ts'
 import { SEEDS } from './fuzz/seeds.ts'
 import { createTokenFuzzer } from './fuzz/tokens.ts'
+import { readPieces } from './support/response-reading.ts'
 
 for (const [name, create] of Object.entries(FUZZERS)) {
   test(`${name}: the kept inputs and a few new ones hold`, async (t) => {
@@ -68,6 +70,15 @@ test('a decryption that ignores the watermark is found', async (t) => {
       openId: 'o-alice'
     }
   t.match(await findingOf(createOpenDataFuzzer(careless)), /^data without the right watermark/)
+})
+
+test('a reader of responses that takes a NBSP for a blank is found', async (t) => {
+  const careless: typeof readPieces = (pieces, options) =>
+    readPieces(
+      pieces.map((piece) => Buffer.from(piece.toString('latin1').replaceAll('\xa0', ' '), 'latin1')),
+      options
+    )
+  t.match(await findingOf(createResponseFuzzer(careless)), /^fields .* for llhttp/)
 })
 
 test('a throw is a finding, and its seed and path lead to the same input again', async (t) => {

@@ -2,6 +2,7 @@
  *  by fuzzer. */
 import type { HeaderInput } from './headers.ts'
 import type { OpenDataInput } from './open-data.ts'
+import { RESPONSES } from './response-seeds.ts'
 import type { TokenInput } from './tokens.ts'
 import type { WeChatInput } from './wechat.ts'
 import type { WireInput } from './wire.ts'
@@ -150,6 +151,7 @@ export const SEEDS: Readonly<Record<string, readonly unknown[]>> = {
   tokens,
   configs,
   'open-data': openData,
+  responses: RESPONSES,
   wechat,
   wire
 }

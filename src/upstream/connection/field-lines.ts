@@ -85,6 +85,13 @@ export class FieldLines {
   value(text: string, index: number): string {
     return text.slice(this.#marks[index * 4 + 2], this.#marks[index * 4 + 3])
   }
+
+  /** A TAB follows the value. llhttp takes it for a part of the values that frame a message. */
+  hasTabAfter(text: string, index: number): boolean {
+    let at = this.#marks[index * 4 + 3] ?? 0
+    while (text.charCodeAt(at) === SPACE) at++
+    return text.charCodeAt(at) === TAB
+  }
 }
 
 /** Reads a status line.

@@ -3,8 +3,9 @@ import { ResponseFault } from './response-fault.ts'
 
 /** Longer than any safe integer without leading zeros. */
 const LENGTH = /^[0-9]{1,19}$/
+/** More lenient than the list of tokens: a connection is closed rather once too often. */
 const CLOSE = /(?:^|[\t ,])close(?:[\t ,]|$)/i
-const KEEP_ALIVE = /(?:^|[\t ,])keep-alive(?:[\t ,]|$)/i
+const KEEP_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i
 const TIMEOUT = /(?:^|[\t ,])timeout[\t ]*=[\t ]*"?([0-9]{1,9})(?:"?[\t ]*(?:,|$))/i
 
 /** One per connection, cleared for each head. */
@@ -28,19 +29,23 @@ export class Framing {
     this.keepAliveSeconds = -1
   }
 
-  /** Takes one field of a head. The length of the name decides for most of them. */
-  note(name: string, value: string): void {
+  /** Takes one field of a head. The length of the name decides for most of them.
+   *  @returns True for a field that delimits the body. */
+  note(name: string, value: string): boolean {
     switch (name.length) {
       case 10:
         this.#noteConnection(name.toLowerCase(), value)
         break
       case 14:
-        if (isLetter(name, 'c') && name.toLowerCase() === 'content-length') this.#noteLength(value)
+        return isLetter(name, 'c') && name.toLowerCase() === 'content-length' && this.#noteLength(value)
+      case 16:
+        // Not in RFC 9112. llhttp, too, ends the connection.
+        if (isLetter(name, 'p') && name.toLowerCase() === 'proxy-connection' && CLOSE.test(value)) this.isClose = true
         break
       case 17:
-        if (isLetter(name, 't') && name.toLowerCase() === 'transfer-encoding') this.#noteCoding(value)
-        break
+        return isLetter(name, 't') && name.toLowerCase() === 'transfer-encoding' && this.#noteCoding(value)
     }
+    return false
   }
 
   /** Call after the last field.
@@ -71,18 +76,20 @@ export class Framing {
   }
 
   /** RFC 9110, section 8.6, allows equal repeats to be read as one. llhttp refuses them. */
-  #noteLength(value: string): void {
+  #noteLength(value: string): true {
     if (this.length >= 0) throw fault('a response has two Content-Length')
     const length = LENGTH.test(value) ? Number(value) : -1
     if (!Number.isSafeInteger(length) || length < 0) throw fault('a response has a malformed Content-Length')
     this.length = length
+    return true
   }
 
   /** The gateway offers no coding in TE. RFC 9112, section 6.1: chunked is applied once. */
-  #noteCoding(value: string): void {
+  #noteCoding(value: string): true {
     if (this.isChunked || value.toLowerCase() !== 'chunked')
       throw fault('a response has another Transfer-Encoding than one chunked')
     this.isChunked = true
+    return true
   }
 }
 

@@ -150,13 +150,16 @@ export class ResponseParser {
       const name = lines.name(text, index)
       const value = lines.value(text, index)
       head.push(name, value)
-      framing.note(name, value)
+      if (framing.note(name, value) && lines.hasTabAfter(text, index))
+        throw new ResponseFault('HTTP_FRAMING', 'a TAB follows the framing of a response')
     }
     framing.check(this.#isHttp10)
     return head
   }
 
   #noteInterim(bytes: number): void {
+    if (!this.#framing.keepsOpen(this.#isHttp10))
+      throw new ResponseFault('HTTP_INTERIM', 'an interim response closes the connection')
     this.#interimCount++
     this.#interimBytes += bytes
     if (this.#interimCount > MAX_INTERIM || this.#interimBytes > MAX_INTERIM_BYTES)
