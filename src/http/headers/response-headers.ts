@@ -3,6 +3,7 @@ import { canonicalName, HOP_BY_HOP, IDENTITY_HEADERS } from './header-names.ts'
 
 const RESERVED = new Set(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
 const MAX_SPELLINGS = 2_000
+const MAX_REMEMBERED_LENGTH = 64
 /** RFC 9110, section 5.5: everything except visible characters, space, tab and obs-text. */
 const ILLEGAL_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
@@ -28,9 +29,11 @@ export function createResponseHeaders(): ResponseHeaders {
   function fateOf(name: string): Fate {
     const known = remembered.get(name)
     if (known !== undefined) return known
-    if (remembered.size >= MAX_SPELLINGS) remembered.clear()
     const fate = decide(name.toLowerCase())
-    remembered.set(name, fate)
+    if (name.length > MAX_REMEMBERED_LENGTH) return fate
+    if (remembered.size >= MAX_SPELLINGS) remembered.clear()
+    // A copy: a slice would keep the whole head that it was read from.
+    remembered.set(Buffer.from(name, 'latin1').toString('latin1'), fate)
     return fate
   }
 

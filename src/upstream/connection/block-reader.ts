@@ -36,12 +36,17 @@ export class BlockReader {
     this.#start(false)
   }
 
-  #start(isHead: boolean): void {
+  /** Call when a complete block is used up: an idle connection keeps none of it. */
+  release(): void {
     this.lines.clear()
     this.text = ''
     this.#held = EMPTY
     this.#heldBytes = 0
     this.#lineStart = 0
+  }
+
+  #start(isHead: boolean): void {
+    this.release()
     this.#isHead = isHead
     this.#isStatusDue = isHead
     this.#maxBytes = isHead ? MAX_HEAD_BYTES : MAX_TRAILERS_BYTES

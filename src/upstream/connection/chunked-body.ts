@@ -106,6 +106,7 @@ export class ChunkedBody {
       if (FRAMING_NAME.test(lines.name(text, index)))
         throw new ResponseFault('HTTP_TRAILERS', 'a trailer of a response would delimit a message')
     }
+    this.#block.release()
     this.#state = 'complete'
     return at
   }

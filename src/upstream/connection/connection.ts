@@ -42,6 +42,8 @@ export class Connection implements ResponseSink, UpstreamConnection {
   #isReady = false
   #isUsed = false
   #isPaused = false
+  /** The current read filled its buffer: the kernel may have more bytes. */
+  #isBufferFull = false
   #isClosed = false
   #hasHead = false
   #error: Error | null = null
@@ -140,8 +142,10 @@ export class Connection implements ResponseSink, UpstreamConnection {
     this.#request = null
     this.#isPaused = false
     this.#isUsed = true
-    // The server decided before it read the whole request. The rest would be another request.
-    const isInStep = isReusable && this.#upload === null && this.#upgrade === null
+    // With an upload, the server decided before it read the whole request. The rest would be
+    // another request. With a full buffer, bytes behind the response may wait in the kernel. They
+    // would be another response.
+    const isInStep = isReusable && this.#upload === null && this.#upgrade === null && !this.#isBufferFull
     if (isInStep) this.#owner.onIdle(this)
     else this.destroy()
     if (handler === null) return
@@ -211,7 +215,8 @@ export class Connection implements ResponseSink, UpstreamConnection {
   }
 
   #onRead(bytes: Buffer, size: number): boolean {
-    const chunk = size === bytes.length ? bytes : bytes.subarray(0, size)
+    this.#isBufferFull = size === bytes.length
+    const chunk = this.#isBufferFull ? bytes : bytes.subarray(0, size)
     this.#read(chunk)
     this.#buffer?.filled(size, this.#hasHead && this.#handler !== null)
     return !this.#isPaused

@@ -18,7 +18,7 @@ const VERSION_PREFIX = Buffer.from('HTTP/1.')
 /** Length of `HTTP/1.1 200`. */
 const STATUS_END = 12
 
-/** Numbers kept for the next block. A block with more fields leaves its list to the collector. */
+/** Numbers kept for the next block: a block with more fields is rare, and would keep its memory. */
 const MAX_KEPT_MARKS = 1_024
 
 /** Positions of the field lines of one block: head or trailers. One per connection, reused. */

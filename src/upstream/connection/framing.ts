@@ -68,7 +68,8 @@ export class Framing {
       else if (KEEP_ALIVE.test(value)) this.isKeepAlive = true
     } else if (name === 'keep-alive') {
       if (value !== this.#keepAlive) {
-        this.#keepAlive = value
+        // A copy: a slice would keep the whole head.
+        this.#keepAlive = Buffer.from(value, 'latin1').toString('latin1')
         this.#keepAliveSeconds = Number(TIMEOUT.exec(value)?.[1] ?? -1)
       }
       this.keepAliveSeconds = this.#keepAliveSeconds

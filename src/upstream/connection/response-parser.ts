@@ -130,6 +130,7 @@ export class ResponseParser {
     const status = Number(text.slice(9, 12))
     this.#isHttp10 = text.charCodeAt(7) === 0x30
     const head = this.#readFields()
+    this.#block.release()
     if (status < 200 && status !== 101) {
       this.#noteInterim(text.length)
       this.#block.startHead()
