@@ -193,6 +193,69 @@ test('a route serves as many requests at a time as its concurrency says, across 
   await until(async () => (await (await start('/few/ws')).head()).startsWith('HTTP/1.1 101 '))
 })
 
+test('a POST that names PATCH, PUT or DELETE counts as that method where the route says so', async (t) => {
+  const service = await startUpstream(t)
+  const gateway = await buildTestGateway(t, service.url, {
+    config: {
+      routes: [
+        { path: '/any', upstream: 'app', auth: 'public', methodOverride: true },
+        { path: '/split', upstream: 'app', auth: 'public', methods: ['GET', 'POST'] },
+        { path: '/split', upstream: 'app', methods: ['PATCH'], methodOverride: true },
+        { path: '/split', upstream: 'app', methods: ['DELETE'] },
+        { path: '/few', upstream: 'app', auth: 'public', methods: ['GET', 'POST'], methodOverride: true },
+        { path: '/off', upstream: 'app', auth: 'public' }
+      ]
+    }
+  })
+  const { access_token: token } = await gateway.login('alice')
+  const send = async (method: string, path: string, lines: string, sent?: string) => {
+    const before = service.seen.length
+    const client = await openClient(t, gateway.port)
+    const authorization = sent ? `Authorization: Bearer ${sent}\r\n` : ''
+    client.send(`${method} ${path} HTTP/1.1\r\nHost: a\r\n${authorization}${lines}Content-Length: 2\r\n\r\nhi`)
+    const answer = await client.response()
+    client.close()
+    const seen = service.seen.at(before)
+    t.notOk(
+      seen?.rawHeaders.some((text) => /override/i.test(text)),
+      'the header never goes upstream'
+    )
+    return seen ? `${seen.method} ${seen.body}` : `${answer.status} ${JSON.parse(answer.body).code}`
+  }
+  const override = (value: string) => `X-HTTP-Method-Override: ${value}\r\n`
+  const cases: readonly (readonly [string, string, string, string])[] = [
+    ['POST', '/any', override('PATCH'), 'PATCH hi'],
+    ['POST', '/any', override('PUT'), 'PUT hi'],
+    ['POST', '/any', override('delete'), 'DELETE hi'],
+    ['POST', '/any', 'x-http-method-override: PATCH\r\n', 'PATCH hi'],
+    ['POST', '/any', '', 'POST hi'],
+    ...['GET', 'HEAD', 'POST', 'OPTIONS', 'TRACE', 'CONNECT', 'PATCH, DELETE', 'PATCH;', '', 'P ATCH', 'patché'].map(
+      (value) => ['POST', '/any', override(value), '400 bad_header'] as const
+    ),
+    ['POST', '/any', override('PATCH') + override('PATCH'), '400 bad_header'],
+    // Other spellings and names are no override, and no backend sees them.
+    ['POST', '/any', 'x_http_method_override: PATCH\r\n', 'POST hi'],
+    ['POST', '/any', 'X.HTTP.Method.Override: PATCH\r\n', 'POST hi'],
+    ['POST', '/any', 'X-HTTP-Method: PATCH\r\n', 'POST hi'],
+    ['POST', '/any', 'X-Method-Override: PATCH\r\n', 'POST hi'],
+    ['PUT', '/any', override('DELETE'), 'PUT hi'],
+    ['GET', '/any', override('DELETE'), 'GET '],
+    // The stricter route of PATCH takes it, token and all.
+    ['POST', '/split', override('PATCH'), '401 token_missing'],
+    ['POST', '/split', override('DELETE'), 'POST hi'],
+    ['POST', '/split', override('GET'), 'POST hi'],
+    ['POST', '/few', override('PATCH'), '405 method_not_allowed'],
+    ['POST', '/off', override('PATCH'), 'POST hi'],
+    ['POST', '/nowhere', override('PATCH'), '404 no_route']
+  ]
+  for (const [method, path, lines, answer] of cases)
+    t.equal(await send(method, path, lines), answer, `${method} ${path} ${lines.trim()}`)
+  t.equal(await send('POST', '/split', override('PATCH'), token), 'PATCH hi')
+  t.ok(
+    gateway.lines.some((line) => line.includes('"method":"PATCH","path":"/split"') && line.includes('"granted":true'))
+  )
+})
+
 const upstream = (rest: string) => configText({ upstreams: `{ orders: { targets: [{ url: http://a:1 }], ${rest} } }` })
 const route = (rest: string) => configText({ routes: `[{ path: /a, upstream: orders, ${rest} }]` })
 
@@ -205,7 +268,7 @@ test('Host and headers of an upstream, and the refusals of a route, are checked'
     [upstream('headers: { Host: a }'), /headers\.Host: this header is reserved.*write host: NAME beside headers/],
     ...['X-OpenId', 'x.openid', 'X-WX-OPENID', 'X-Session-Id', 'Content-Length', 'Transfer-Encoding', 'Connection']
       .concat('TE', 'Upgrade', 'Proxy-Authorization', 'X-Forwarded-For', 'Forwarded', 'CDN-Loop', 'X-Request-Id')
-      .concat('__proto__')
+      .concat('X-HTTP-Method-Override', '__proto__')
       .map((name): [string, RegExp] => [
         upstream(`headers: { ${name}: a }`),
         /headers\S* this header is reserved and cannot be set$/

@@ -19,7 +19,8 @@ export function formatExplanation(explanation: Explanation): string {
   if (answer !== null) lines.push(field('answer', `${answer.status} ${answer.code}: ${answer.detail}`))
   else if (outcome === 'own') lines.push(field('answer', 'by the gateway itself'))
   if (upstream !== null) {
-    lines.push(field('upstream', `${upstream.name} gets ${upstream.method} ${upstream.path}`))
+    const name = upstream.isVariant ? `${upstream.name}, a variant,` : upstream.name
+    lines.push(field('upstream', `${name} gets ${upstream.method} ${upstream.path}`))
     lines.push(...upstream.headers.map(([name, value]) => `             ${name}: ${value}`))
   }
   if (stripped.length > 0) {

@@ -56,6 +56,7 @@ export interface Explanation {
   readonly answer: { readonly status: number; readonly code: string; readonly detail: string } | null
   readonly upstream: {
     readonly name: string
+    readonly isVariant: boolean
     readonly method: string
     readonly path: string
     readonly headers: readonly (readonly [string, string])[]
@@ -149,12 +150,10 @@ function ask(
   const { decision, head } = proxy.preview(admitted)
   const { route, match, error } = decision
   const fixed = config.upstreams.find(({ name }) => name === route?.upstream)?.headers ?? {}
-  const place = (one: RouteConfig) =>
-    describeRoute(
-      one,
-      config.routes.findIndex((route) => isSameRoute(route, one)),
-      options
-    )
+  const place = (one: RouteConfig) => {
+    const index = config.routes.findIndex((route) => isSameRoute(route, one))
+    return describeRoute(config.routes[index] ?? one, index, options)
+  }
   const covering = config.routes
     .filter(({ path }) => covers(path, target.path))
     .sort((a, b) => b.path.length - a.path.length)
@@ -164,9 +163,16 @@ function ask(
     why: whyRoute(route, match.kind === 'guarded' ? match.route : null, error, covering),
     alsoCovering: covering.filter((other) => !isSameRoute(other, route)).map(place),
     auth: authOf(admitted, decision, options),
-    outcome: head === null ? 'refused' : 'forwarded',
+    outcome: head !== null ? 'forwarded' : error === null ? 'own' : 'refused',
     answer: error && answerOf(error),
-    upstream: head && route && { name: route.upstream, method, path: head.path, headers: sentHeaders(head, fixed) },
+    upstream: head &&
+      route && {
+        name: route.upstream,
+        isVariant: place(route).upstream !== route.upstream,
+        method: decision.request.method,
+        path: head.path,
+        headers: sentHeaders(head, fixed)
+      },
     stripped: [...headers.stripped, ...removedBy(route, fixed, headers)]
   }
 }
@@ -205,6 +211,7 @@ function authOf(
       `with a token that is accepted ${route.upstream} gets ${method} ${upstreamPath(route, target)}, and ${name} with it`
     )
   }
+  if (record.reason === 'preflight') notes.push('the gateway answers the preflight itself (cors)')
   if (route?.channel) notes.push('the request has to be encrypted (channel)')
   if (headers.authorization !== undefined && route?.auth === 'public') notes.push('the token is not looked at')
   else if (headers.authorization !== undefined && !isSecretKnown)

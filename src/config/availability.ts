@@ -3,10 +3,7 @@
  *  entry of a list, `*` any key of a map. */
 export const notAvailable: readonly string[] = [
   'upstreams.*.connections.idle',
-  'upstreams.*.connections.maxAge',
-  'routes[].cors',
-  'routes[].methodOverride',
-  'routes[].variants'
+  'upstreams.*.connections.maxAge'
 ]
 
 /** `apps[].push` as steps: apps, [], push. */

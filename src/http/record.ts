@@ -6,6 +6,8 @@ export interface RecordedRoute {
   /** As in gateway.yaml. */
   readonly path: string
   readonly upstream: string
+  /** The upstream is that of a variant. */
+  readonly isVariant?: true
 }
 
 export interface RecordedPrincipal {
@@ -20,8 +22,8 @@ export interface RecordObserver {
 }
 
 /** The reason for granting a request: `token`, `public`, `anonymous` (a route), `own` (an
- *  endpoint of the edge), `service`. */
-export type GrantReason = 'token' | 'public' | 'anonymous' | 'own' | 'service'
+ *  endpoint of the edge), `service`, `preflight` (answered for a route with `cors`). */
+export type GrantReason = 'token' | 'public' | 'anonymous' | 'own' | 'service' | 'preflight'
 
 /** Status of a request whose client disconnected before the answer, as in nginx. */
 export const CLIENT_CLOSED_REQUEST = 499
@@ -45,10 +47,10 @@ export class RequestRecord {
   readonly requestId: string
   readonly traceparent: string
   readonly startedAt: number
-  readonly method: string
   readonly path: string
   readonly clientAddress: string
   readonly #observer: RecordObserver
+  #method: string
   #route: RecordedRoute | null = null
   #principal: RecordedPrincipal | null = null
   #reason = ''
@@ -65,7 +67,7 @@ export class RequestRecord {
     this.requestId = init.requestId
     this.traceparent = init.traceparent
     this.startedAt = init.startedAt
-    this.method = init.method
+    this.#method = init.method
     this.path = init.path
     this.clientAddress = init.clientAddress
     this.#observer = init.observer
@@ -84,6 +86,11 @@ export class RequestRecord {
     this.#reason = code
     this.#isGranted = false
     this.#route = route
+  }
+
+  /** A POST counts as this method. */
+  actsAs(method: string): void {
+    this.#method = method
   }
 
   /** A granted request that could not be served. `reason` is an error code, or a code, a ":"
@@ -121,6 +128,10 @@ export class RequestRecord {
     this.#status = status
     this.#ms = performance.now() - this.startedAt
     this.#observer.finished(this)
+  }
+
+  get method(): string {
+    return this.#method
   }
 
   get route(): RecordedRoute | null {

@@ -30,6 +30,8 @@ export class GatewayRequest extends IncomingMessage {
   record: RequestRecord | null = null
   client: ClientConnection | null = null
   underWay: UnderWay | null = null
+  /** Headers of the gateway's own answers, name and value in turns. */
+  answerHeaders: readonly string[] | null = null
   /** Called when the request is over, so that the configuration it started under can end. */
   owner: { leave(): void } | null = null
   #continues: ServerResponse | null = null

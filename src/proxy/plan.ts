@@ -4,11 +4,16 @@ import type { RouteConfig } from '../config/config.ts'
 import type { BodyLimits } from '../http/body/request-body.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { ConcurrencyLimit } from '../routing/concurrency.ts'
+import type { Cors } from '../routing/cors.ts'
 import type { Gate } from '../routing/gate.ts'
 import type { RateLimiter } from '../routing/rate-limiter.ts'
 import type { Upstream } from '../upstream/upstreams.ts'
 import type { RequestEdits } from './request-edits.ts'
 import type { BodyTransform } from './transforms/transform.ts'
+
+/** Null: none fits.
+ *  @param kept The client's headers, name and value in turns. */
+export type VariantFor = (kept: readonly string[], principal: Principal | null) => PlannedRoute | null
 
 export interface RoutePlan {
   readonly upstream: Upstream
@@ -21,6 +26,10 @@ export interface RoutePlan {
   readonly bodyLimits: BodyLimits
   /** Null: neither `ip` nor `maintenance`. */
   readonly gate: Gate | null
+  /** Null: pages of other origins may not call it. */
+  readonly cors: Cors | null
+  /** The route of a variant that fits. Null: the route has no variants. */
+  readonly variantFor: VariantFor | null
   /** Null for a route without a limit. */
   readonly limiter: RateLimiter | null
   readonly concurrency: ConcurrencyLimit | null
@@ -32,6 +41,7 @@ export interface RoutePlan {
 
 export interface PlannedRoute extends RouteConfig {
   readonly plan: RoutePlan
+  readonly isVariant?: true
 }
 
 /** Latest time for the head of a response, in monotonic milliseconds: the `timeout` of a route

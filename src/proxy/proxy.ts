@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { NodeClientResponse } from '../http/answer/client-response.ts'
-import { sendProblem, writeProblem } from '../http/answer/send-problem.ts'
+import { sendNoContent, sendProblem, writeProblem } from '../http/answer/send-problem.ts'
 import type { Guard } from '../http/guard.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
@@ -17,7 +17,14 @@ import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { WaferKeys } from '../identity/wafer-keys.ts'
-import { createAuthorize, type Decision, type Granted } from '../routing/authorize.ts'
+import {
+  createAuthorize,
+  type Decision,
+  type Granted,
+  type Preflight,
+  type Refused,
+  WRONG_ORIGIN
+} from '../routing/authorize.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
 import type { LiveConnections } from './live-connections.ts'
@@ -61,21 +68,36 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
 
-  function decide(request: AdmittedRequest): Decision<PlannedRoute> {
-    const decision = withoutLoop(request, authorize(request))
-    if (decision.error === null) request.record.granted(decision.reason, decision.route, decision.principal)
-    else request.record.refused(decision.error.code, decision.route)
+  function decide(admitted: AdmittedRequest): Decision<PlannedRoute> {
+    const decision = withVariant(withoutLoop(authorize(admitted)))
+    const { record, method } = decision.request
+    if (method !== admitted.method) record.actsAs(method)
+    if (decision.error === null) record.granted(decision.reason, decision.route, decision.principal)
+    else record.refused(decision.error.code, decision.route)
     return decision
   }
 
-  function withoutLoop({ headers }: AdmittedRequest, decision: Decision<PlannedRoute>): Decision<PlannedRoute> {
-    if (decision.error !== null || headers.loop === undefined || !headers.loop.includes(loopId)) return decision
-    return { error: LOOP, route: decision.route, match: decision.match }
+  function withoutLoop(decision: Decision<PlannedRoute>): Decision<PlannedRoute> {
+    const { loop } = decision.request.headers
+    if (decision.error !== null || loop === undefined || !loop.includes(loopId)) return decision
+    return { error: LOOP, route: decision.route, match: decision.match, request: decision.request }
+  }
+
+  function serve(decision: Granted<PlannedRoute> | Preflight<PlannedRoute>, req: GatewayRequest, res: ServerResponse) {
+    if (decision.reason === 'preflight') return sendNoContent(req, res, decision.headers)
+    const { cors } = decision.route.plan
+    if (cors !== null) req.answerHeaders = cors.answerHeaders(decision.request)
+    forward(decision, req, res)
+  }
+
+  function refuse({ error, route, request }: Refused<PlannedRoute>, req: GatewayRequest, res: ServerResponse): void {
+    const cors = route === null ? null : route.plan.cors
+    if (cors !== null) req.answerHeaders = cors.answerHeaders(request)
+    sendProblem(req, res, error, request.record.requestId)
   }
 
   function forward(
-    request: AdmittedRequest,
-    { route, principal }: Granted<PlannedRoute>,
+    { route, principal, request }: Granted<PlannedRoute>,
     req: GatewayRequest,
     res: ServerResponse
   ): void {
@@ -132,25 +154,23 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   return {
     preview(request) {
       const decision = decide(request)
-      const head = decision.error === null ? buildHead(request, decision.route, decision.principal) : null
+      const isForwarded = decision.error === null && decision.reason !== 'preflight'
+      const head = isForwarded ? buildHead(decision.request, decision.route, decision.principal) : null
       return { decision, head }
     },
 
     handle(request, req, res) {
       if (authenticator.remembers(request.headers.authorization)) {
         const decision = decide(request)
-        if (decision.error === null) forward(request, decision, req, res)
-        else {
-          const { error } = decision
-          unverified.add(res, () => sendProblem(req, res, error, request.record.requestId))
-        }
+        if (decision.error === null) serve(decision, req, res)
+        else unverified.add(res, () => refuse(decision, req, res))
         return
       }
       request.record.failed(CLIENT_LEFT)
       unverified.add(res, () => {
         const decision = decide(request)
-        if (decision.error === null) forward(request, decision, req, res)
-        else sendProblem(req, res, decision.error, request.record.requestId)
+        if (decision.error === null) serve(decision, req, res)
+        else refuse(decision, req, res)
       })
     },
 
@@ -166,7 +186,8 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         if (decision.error !== null) return refuse(decision.error)
         const { route, principal } = decision
         if (route.channel) return refuse(NO_WEBSOCKET)
-        const { limiter, concurrency } = route.plan
+        const { limiter, concurrency, cors } = route.plan
+        if (cors?.isForeign(request)) return refuse(WRONG_ORIGIN)
         const { path, headers, host } = buildHead(request, route, principal)
         await limiter?.hit(limitKey(route, request, principal))
         // The client may have disconnected while its count was read.
@@ -195,6 +216,14 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       else unverified.add(socket, start)
     }
   }
+}
+
+/** The decision with the route of the variant that fits. */
+function withVariant(decision: Decision<PlannedRoute>): Decision<PlannedRoute> {
+  if (decision.error !== null || decision.reason === 'preflight') return decision
+  const { variantFor } = decision.route.plan
+  const route = variantFor === null ? null : variantFor(decision.request.headers.kept, decision.principal)
+  return route === null ? decision : { ...decision, route }
 }
 
 /** All sessions of a user share one count; a request without a principal counts for its network. */

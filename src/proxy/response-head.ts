@@ -25,7 +25,8 @@ export function buildResponseHead(
     const upstreamHost = host === 'client' ? null : host
     rewriteLocation(head, { targets: upstream.targets, stripPrefix: route.stripPrefix, upstreamHost, clientHost })
   }
-  return head
+  const { cors } = route.plan
+  return cors === null || status < 200 ? head : cors.replaceIn(head, request)
 }
 
 /** 202 often names the place where the result will be. */

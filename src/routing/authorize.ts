@@ -5,7 +5,9 @@ import { BODY_TOO_LARGE } from '../http/body/request-body.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
+import { type Cors, type PreflightQuestion, preflightQuestion } from './cors.ts'
 import type { Gate } from './gate.ts'
+import { createMethodOverride } from './method-override.ts'
 import { createRouteTable, type Match } from './route-table.ts'
 
 /** A route with its checks, prepared. */
@@ -13,10 +15,12 @@ export interface GuardedRoute extends RouteConfig {
   readonly plan: {
     /** Null: accepts every request. */
     readonly gate: Gate | null
+    /** Null: pages of other origins may not call it. */
+    readonly cors: Cors | null
   }
 }
 
-export type Decision<R extends RouteConfig = RouteConfig> = Granted<R> | Refused<R>
+export type Decision<R extends RouteConfig = RouteConfig> = Granted<R> | Preflight<R> | Refused<R>
 
 export interface Granted<R> {
   readonly error: null
@@ -24,6 +28,20 @@ export interface Granted<R> {
   readonly principal: Principal | null
   readonly reason: 'token' | 'public' | 'anonymous'
   readonly match: Match<R>
+  /** With the method that counts. */
+  readonly request: AdmittedRequest
+}
+
+/** The gateway itself answers. */
+export interface Preflight<R> {
+  readonly error: null
+  readonly route: R
+  readonly principal: null
+  readonly reason: 'preflight'
+  readonly match: Match<R>
+  readonly request: AdmittedRequest
+  /** Of the answer, name and value in turns. */
+  readonly headers: string[]
 }
 
 export interface Refused<R> {
@@ -31,7 +49,10 @@ export interface Refused<R> {
   /** Null without a matching route. */
   readonly route: R | null
   readonly match: Match<R>
+  readonly request: AdmittedRequest
 }
+
+type RouteMatch<R> = Match<R> & { kind: 'route' }
 
 export type Authorize<R extends RouteConfig> = (request: AdmittedRequest) => Decision<R>
 
@@ -44,6 +65,7 @@ const APP_NOT_ALLOWED = new ApiError(
   'app_not_allowed',
   'This route does not accept users of the mini-program that the token was issued for.'
 )
+export const WRONG_ORIGIN = new ApiError('forbidden', 'This route does not accept requests from pages of this origin.')
 const MISSING_CLAIM = new ApiError('forbidden', 'The user does not have a claim that this route requires.')
 
 export function createAuthorize<R extends GuardedRoute>(
@@ -51,31 +73,59 @@ export function createAuthorize<R extends GuardedRoute>(
   authenticator: Authenticator
 ): Authorize<R> {
   const table = createRouteTable(routes)
+  const override = createMethodOverride(routes, table)
+  const hasCors = routes.some(({ cors }) => cors !== null)
 
-  function grant(match: Match<R> & { kind: 'route' }, authorization: string | undefined): Decision<R> {
+  /** Null when the route of the announced request has no `cors`. */
+  function answerPreflight(request: AdmittedRequest, question: PreflightQuestion): Decision<R> | null {
+    const match = table.match(question.method, request.target)
+    if (match.kind !== 'route' || match.route.plan.cors === null) return null
     const { route } = match
-    if (route.auth === 'public') return { error: null, route, principal: null, reason: 'public', match }
-    const sender = authenticator.authenticate(authorization)
-    if (sender === null) {
-      if (route.auth === 'optional') return { error: null, route, principal: null, reason: 'anonymous', match }
-      return { error: TOKEN_MISSING, route, match }
-    }
-    if (sender instanceof ApiError) return { error: sender, route, match }
-    if (route.apps !== null && !route.apps.includes(sender.appId)) return { error: APP_NOT_ALLOWED, route, match }
-    if (!hasClaims(sender, route.require)) return { error: MISSING_CLAIM, route, match }
-    return { error: null, route, principal: sender, reason: 'token', match }
+    const { gate, cors } = match.route.plan
+    const refusal = gate === null ? null : gate(request.record.clientAddress, true)
+    if (refusal !== null) return { error: refusal, route, match, request }
+    const headers = cors.preflight(question)
+    if (headers === null) return { error: WRONG_ORIGIN, route, match, request }
+    return { error: null, route, principal: null, reason: 'preflight', match, request, headers }
   }
 
-  return ({ method, target, headers, record }) => {
-    const match = table.match(method, target)
-    if (match.kind !== 'route') return { error: matchError(match), route: null, match }
-    const { gate } = match.route.plan
-    const refusal = gate === null ? null : gate(record.clientAddress, false)
-    if (refusal !== null) return { error: refusal, route: match.route, match }
-    const decision = grant(match, headers.authorization)
-    const isTooLarge = headers.contentLength !== null && headers.contentLength > match.route.bodyLimit
-    return isTooLarge && decision.error === null ? { error: BODY_TOO_LARGE, route: match.route, match } : decision
+  return (admitted) => {
+    const question = hasCors ? preflightQuestion(admitted) : null
+    const answer = question === null ? null : answerPreflight(admitted, question)
+    if (answer !== null) return answer
+    const overridden = override === null ? admitted : override(admitted)
+    const request = overridden instanceof ApiError ? admitted : overridden
+    const match = table.match(request.method, request.target)
+    if (match.kind !== 'route') return { error: matchError(match), route: null, match, request }
+    const { route } = match
+    const { gate } = route.plan
+    const refusal = gate === null ? null : gate(request.record.clientAddress, false)
+    if (refusal !== null) return { error: refusal, route, match, request }
+    if (overridden instanceof ApiError) return { error: overridden, route, match, request }
+    const decision = grant(request, match, authenticator)
+    const { contentLength } = request.headers
+    const isTooLarge = contentLength !== null && contentLength > route.bodyLimit
+    return isTooLarge && decision.error === null ? { error: BODY_TOO_LARGE, route, match, request } : decision
   }
+}
+
+function grant<R extends RouteConfig>(
+  request: AdmittedRequest,
+  match: RouteMatch<R>,
+  authenticator: Authenticator
+): Granted<R> | Refused<R> {
+  const { route } = match
+  if (route.auth === 'public') return { error: null, route, principal: null, reason: 'public', match, request }
+  const sender = authenticator.authenticate(request.headers.authorization)
+  if (sender === null) {
+    if (route.auth === 'optional') return { error: null, route, principal: null, reason: 'anonymous', match, request }
+    return { error: TOKEN_MISSING, route, match, request }
+  }
+  if (sender instanceof ApiError) return { error: sender, route, match, request }
+  if (route.apps !== null && !route.apps.includes(sender.appId))
+    return { error: APP_NOT_ALLOWED, route, match, request }
+  if (!hasClaims(sender, route.require)) return { error: MISSING_CLAIM, route, match, request }
+  return { error: null, route, principal: sender, reason: 'token', match, request }
 }
 
 function matchError(match: Exclude<Match<RouteConfig>, { kind: 'route' }>): ApiError {

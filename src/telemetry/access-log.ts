@@ -8,7 +8,7 @@ export interface LoggedRequest {
   /** Without characters that JSON escapes. */
   readonly path: string
   readonly clientAddress: string
-  readonly route: { readonly path: string; readonly upstream: string } | null
+  readonly route: { readonly path: string; readonly upstream: string; readonly isVariant?: true } | null
   readonly principal: { readonly appId: string; readonly userId: string } | null
   readonly reason: string
   readonly isGranted: boolean
@@ -57,7 +57,7 @@ function formatJson(request: LoggedRequest, path: string): string {
   line += `,"route":"${route === null ? 'none' : route.path}","status":${request.status},"ms":${request.ms.toFixed(2)}`
   if (upstreamMs >= 0) line += `,"upstream_ms":${upstreamMs.toFixed(2)}`
   if (route !== null) line += `,"bytes":${request.bytes}`
-  if (route !== null && hasFailed) line += `,"upstream":"${route.upstream}"`
+  if (route !== null && (hasFailed || route.isVariant)) line += `,"upstream":"${route.upstream}"`
   if (request.tries > 0 && hasFailed) line += `,"target":"${request.target}","tries":${request.tries}`
   line += `,"granted":${request.isGranted},"reason":"${request.reason}","client":"${request.clientAddress}"`
   if (principal !== null) line += `,"app":"${principal.appId}","user":"${principal.userId}"`

@@ -1,4 +1,5 @@
 /** The parts of http: the record of a request, the guard, own paths, redirects. */
+import { createServer } from 'node:http'
 import { PassThrough } from 'node:stream'
 import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
@@ -6,7 +7,8 @@ import { createGuard } from '../../src/http/guard.ts'
 import { rewriteLocation } from '../../src/http/headers/location.ts'
 import { isHealthPath, isOwnPath } from '../../src/http/path/own-paths.ts'
 import { RequestRecord } from '../../src/http/record.ts'
-import { startServer } from '../support/listen.ts'
+import { GatewayRequest } from '../../src/http/request.ts'
+import { listen } from '../support/listen.ts'
 import { exchange, get } from '../support/raw-client.ts'
 
 function createRecord() {
@@ -52,11 +54,12 @@ test('a granted request that fails stays granted, and a refused one is not', asy
 test('the guard answers with the error, hides an unexpected one, and breaks off a response that has begun', async (t) => {
   const errors: object[] = []
   const guard = createGuard({ error: (fields) => void errors.push(fields) })
-  const url = await startServer(t, (req, res) => {
+  const server = createServer({ IncomingMessage: GatewayRequest }, (req, res) => {
     if (req.url === '/begun') res.write('half')
     guard.failed(res, req.url === '/known' ? new ApiError('no_route', 'No route.') : new Error('secret'))
   })
-  const ask = async (path: string) => (await exchange(Number(new URL(url).port), get(path))).text
+  const port = await listen(t, server)
+  const ask = async (path: string) => (await exchange(port, get(path))).text
   t.match(await ask('/known'), /^HTTP\/1\.1 404 [\s\S]*"code":"no_route"/)
   t.equal(errors.length, 0)
   const unexpected = await ask('/unexpected')

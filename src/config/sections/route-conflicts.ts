@@ -25,7 +25,7 @@ interface Guard {
   readonly isCaseSensitive: boolean
   /** Path that the upstream sees for `path`. */
   readonly seenPath: string
-  /** Origins of its targets. */
+  /** Origins of its targets, those of variants included. */
   readonly origins: ReadonlySet<string>
 }
 
@@ -56,7 +56,10 @@ function readRoutes(draft: RoutesDraft & UpstreamsDraft): Guard[] {
     const { path, upstream, auth, methods, stripPrefix = '/', allow } = route
     if (path === undefined || upstream === undefined || auth === undefined) return []
     if (pathFault(path) !== null || !covers(stripPrefix, path)) return []
-    const targets = entries(draft.upstreams?.[upstream]?.targets).flatMap(([, target]) => target.url ?? [])
+    const names = [upstream, ...entries(route.variants).flatMap(([, variant]) => variant.upstream ?? [])]
+    const targets = names
+      .flatMap((name) => entries(draft.upstreams?.[name]?.targets))
+      .flatMap(([, { url }]) => url ?? [])
     const isMarked = auth === 'required' && Object.keys(route.require ?? {}).length > 0
     return {
       index,

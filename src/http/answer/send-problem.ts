@@ -3,7 +3,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type ApiError, PROBLEM_TYPE, toProblem } from '../../errors.ts'
+import { type ApiError, type ErrorCode, PROBLEM_TYPE, toProblem } from '../../errors.ts'
 
 /** A body up to this many bytes is read to its end, so that the connection can serve the next
  *  request. */
@@ -18,6 +18,8 @@ const LINGER_CHECK = 250
 /** The parts of a request that its error response depends on. */
 interface ProblemRequest extends IncomingMessage {
   readonly record: { sent(bytes: number): void } | null
+  /** Headers of the gateway's own answers, name and value in turns. */
+  readonly answerHeaders: readonly string[] | null
   /** True while the client still waits for "100 Continue". */
   readonly isWaitingToContinue: boolean
 }
@@ -28,16 +30,35 @@ export function sendProblem(req: ProblemRequest, res: ServerResponse, error: Api
     return
   }
   const { body, headers } = problem(error, requestId)
-  req.record?.sent(Buffer.byteLength(body))
   headers.push('cache-control', 'no-store', 'x-request-id', requestId)
-  if (req.complete || isWorthReading(req, error)) {
-    res.writeHead(error.status, headers)
+  if (req.answerHeaders !== null) headers.push(...req.answerHeaders)
+  answer(req, res, { status: error.status, headers, body, isWorthReading: isWorthReading(req, error.code) })
+}
+
+/** Answers with 204.
+ *  @param headers Name and value in turns. */
+export function sendNoContent(req: ProblemRequest, res: ServerResponse, headers: string[]): void {
+  answer(req, res, { status: 204, headers, body: '', isWorthReading: isWorthReading(req, null) })
+}
+
+interface Answer {
+  readonly status: number
+  readonly headers: string[]
+  readonly body: string
+  /** Read the rest of the request, so that its connection can go on. */
+  readonly isWorthReading: boolean
+}
+
+function answer(req: ProblemRequest, res: ServerResponse, { status, headers, body, isWorthReading }: Answer): void {
+  req.record?.sent(Buffer.byteLength(body))
+  if (req.complete || isWorthReading) {
+    res.writeHead(status, headers)
     res.end(body)
     req.resume()
     return
   }
   headers.push('connection', 'close')
-  res.writeHead(error.status, headers)
+  res.writeHead(status, headers)
   lingerOnClose(req.socket)
   res.end(body)
 }
@@ -45,8 +66,8 @@ export function sendProblem(req: ProblemRequest, res: ServerResponse, error: Api
 /** Does not wait for the body of a slow request again, nor for one that the client broke off. A
  *  client that waits for "100 Continue" may send its body or not (RFC 9110, section 10.1.1): the
  *  next bytes could be either. */
-function isWorthReading(req: ProblemRequest, error: ApiError): boolean {
-  if (error.code === 'request_timeout' || req.isWaitingToContinue || req.socket.readableEnded) return false
+function isWorthReading(req: ProblemRequest, code: ErrorCode | null): boolean {
+  if (code === 'request_timeout' || req.isWaitingToContinue || req.socket.readableEnded) return false
   return req.headers['transfer-encoding'] === undefined && Number(req.headers['content-length'] ?? 0) <= WORTH_READING
 }
 

@@ -22,6 +22,7 @@ export type HeaderFate =
   | 'x-request-id'
   | 'traceparent'
   | 'cdn-loop'
+  | 'x-http-method-override'
 
 /** Identity headers, which only the gateway sends to upstreams. */
 export const IDENTITY_HEADERS = [
@@ -63,7 +64,8 @@ const READ = new Set<string>([
   'x-forwarded-prefix',
   'x-request-id',
   'traceparent',
-  'cdn-loop'
+  'cdn-loop',
+  'x-http-method-override'
 ])
 
 /** Only a trusted proxy may send these. */
@@ -99,7 +101,6 @@ const OVERRIDES = new Set([
   'proxy',
   'x-forwarded',
   'x-http-method',
-  'x-http-method-override',
   'x-method-override',
   'x-host',
   // Property names that every JavaScript object has.
@@ -148,7 +149,8 @@ const WHY_READ: Readonly<Record<string, string>> = {
   connection: 'it belongs to one connection (RFC 9110, section 7.6.1)',
   'content-length': 'the gateway frames the body itself',
   'transfer-encoding': 'the gateway frames the body itself',
-  'cdn-loop': 'the gateway adds itself to it'
+  'cdn-loop': 'the gateway adds itself to it',
+  'x-http-method-override': 'a route with methodOverride applies it; elsewhere some servers would obey it unchecked'
 }
 const READ_VERDICTS = new Map(
   [...READ].map((name): [string, Verdict] => [

@@ -19,6 +19,8 @@ export interface RequestHeaders {
   readonly traceparent: string | undefined
   /** The proxies that the request has passed (RFC 8586). */
   readonly loop: string | undefined
+  /** Two lines are joined with a comma, and so name no method. */
+  readonly methodOverride: string | undefined
   /** Removed headers; filled only with `explain`. */
   readonly stripped: readonly Stripped[]
 }
@@ -77,6 +79,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   let requestId: string | undefined
   let traceparent: string | undefined
   let loop: string | undefined
+  let methodOverride: string | undefined
   let size = 0
 
   if (raw.length > 2 * MAX_LINES) return TOO_LARGE
@@ -135,6 +138,9 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
       case 'cdn-loop':
         loop = loop === undefined ? value : `${loop}, ${value}`
         break
+      case 'x-http-method-override':
+        methodOverride = methodOverride === undefined ? value : `${methodOverride}, ${value}`
+        break
       case 'trusted':
         if (!peer.isTrusted) break
         kept.push(name, value)
@@ -168,6 +174,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
     requestId,
     traceparent,
     loop,
+    methodOverride,
     stripped
   }
 }
