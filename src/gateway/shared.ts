@@ -80,7 +80,9 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
   })
   const { store } = storeWatch
   const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
+  const members = createMembers({ clock, log })
   const metrics = createMetrics({
+    upstreams: () => members.snapshot(),
     version: dependencies.version,
     storeOperations: storeWatch.operations,
     ownStatuses: [CLIENT_CLOSED_REQUEST],
@@ -114,7 +116,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     lookup,
     live: createLiveConnections({ clock, revocations, guard }),
     pools: createPools({ lookup, clock }),
-    members: createMembers({ clock, log }),
+    members,
     appChecks: createAppChecks({
       probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,
       clock,

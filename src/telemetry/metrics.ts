@@ -4,6 +4,7 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
+import { addUpstreamMetrics, type MeasuredUpstreams } from './upstream-metrics.ts'
 import { createWxapiMetrics, type WxapiCaller, type WxapiResult } from './wxapi-metrics.ts'
 
 /** Values of the label `result` of logins, beside `ok`. */
@@ -95,6 +96,7 @@ export interface MetricsOptions {
   readonly errcodes: readonly number[]
   /** Statuses of the gateway that are not registered for HTTP. */
   readonly ownStatuses: readonly number[]
+  readonly upstreams: () => MeasuredUpstreams
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -110,6 +112,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const wxapi = createWxapiMetrics(registry, options.errcodes)
   const lastReload = { isSuccessful: true, at: Date.now() }
   addStateGauges(registry, options, lastReload)
+  addUpstreamMetrics(registry, options.upstreams)
 
   return {
     finished: ({ route, status, ms }) => requests.observe(route?.path ?? NO_ROUTE, status, ms / 1000),

@@ -7,6 +7,7 @@ import { createCounted } from './counted.ts'
 import { HealthCheck } from './health-check.ts'
 import { askHealth } from './health-request.ts'
 import { Member } from './member.ts'
+import { type MemberGroup, type Snapshot, takeSnapshot, type UpstreamGroup } from './snapshot.ts'
 import type { Target } from './target.ts'
 import { TargetState } from './target-state.ts'
 import { TargetStats } from './target-stats.ts'
@@ -20,21 +21,6 @@ export interface MembersDeps {
   }
 }
 
-/** The members of one upstream that show the same target to log and metrics. */
-export interface MemberGroup {
-  readonly upstream: string
-  /** host:port, or the path of a socket. */
-  readonly target: string
-  readonly stats: TargetStats
-  /** One of each configuration that is in use, the newest last. */
-  readonly members: Member[]
-}
-
-export interface UpstreamGroup {
-  readonly upstream: string
-  readonly usage: UpstreamUsage
-}
-
 export interface Members {
   /** Each call needs a `leave`. */
   join(upstream: UpstreamConfig, target: Target, weight: number): Member
@@ -43,8 +29,7 @@ export interface Members {
   use(upstream: string): UpstreamUsage
   endUse(upstream: string): void
   ejected(upstream: string, member: Member, ms: number): void
-  readonly groups: () => MemberGroup[]
-  readonly upstreams: () => UpstreamGroup[]
+  snapshot(): Snapshot
 }
 
 /** A server, whatever the timeouts that its connections have. */
@@ -76,8 +61,9 @@ export function createMembers({ clock, log }: MembersDeps): Members {
       onChange(isHealthy, result) {
         server.isHealthy = isHealthy
         if (isHealthy) server.state.returned(clock.monotonic())
-        if (isHealthy) log.info({ ...names, result }, 'a target is healthy again')
-        else log.warn({ ...names, result }, 'a target is unhealthy: it gets no requests')
+        const fields = { event: isHealthy ? 'target_healthy' : 'target_unhealthy', ...names, result }
+        if (isHealthy) log.info(fields, 'a target is healthy again')
+        else log.warn(fields, 'a target is unhealthy: it gets no requests')
       }
     })
     check.start()
@@ -86,9 +72,13 @@ export function createMembers({ clock, log }: MembersDeps): Members {
 
   function createBreaker(policy: NonNullable<UpstreamConfig['circuitBreaker']>, state: TargetState, names: object) {
     return new Breaker(policy, (phase) => {
-      if (phase === 'closed') state.returned(clock.monotonic())
-      if (phase === 'closed') log.info(names, 'the circuit breaker of a target is closed')
-      else log.warn({ ...names, ms: policy.openFor }, 'the circuit breaker of a target is open: it gets no requests')
+      if (phase === 'open') {
+        const fields = { event: 'breaker_open', ...names, ms: policy.openFor }
+        log.warn(fields, 'the circuit breaker of a target is open: it gets no requests')
+        return
+      }
+      state.returned(clock.monotonic())
+      log.info({ event: 'breaker_closed', ...names }, 'the circuit breaker of a target is closed')
     })
   }
 
@@ -131,16 +121,15 @@ export function createMembers({ clock, log }: MembersDeps): Members {
     ejected(upstream, { target, state, stats }, ms) {
       const names = { upstream, target: target.host }
       stats.ejections++
-      log.warn({ ...names, ms }, 'a target is ejected after failures in a row')
+      log.warn({ event: 'target_ejected', ...names, ms }, 'a target is ejected after failures in a row')
       const timer = clock.setTimeout(() => {
         timers.delete(state)
-        log.info(names, 'the ejection of a target is over')
+        log.info({ event: 'target_returned', ...names }, 'the ejection of a target is over')
       }, ms)
       timer.unref()
       timers.set(state, timer)
     },
-    groups: groups.values,
-    upstreams: usages.values
+    snapshot: () => takeSnapshot(groups.values(), usages.values(), clock.monotonic())
   }
 }
 

@@ -16,7 +16,8 @@ function createTestMetrics(): Metrics {
     revocations: () => 3,
     storeOperations: OPERATIONS,
     errcodes: [40001],
-    ownStatuses: [499]
+    ownStatuses: [499],
+    upstreams: () => ({ targets: [], upstreams: [] })
   })
 }
 

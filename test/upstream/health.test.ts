@@ -219,9 +219,56 @@ test('upstreams with a common target share its checks, which stop with the last 
   t.equal(clock.pending, 1)
   before.release()
   t.equal(clock.pending, 1)
-  t.same([members.groups().length, members.upstreams().length], [1, 1])
+  t.same([members.snapshot().targets.length, members.snapshot().upstreams.length], [1, 1])
   after.release()
   t.equal(clock.pending, 0)
-  t.same([members.groups(), members.upstreams()], [[], []])
+  t.same(members.snapshot(), { targets: [], upstreams: [] })
   t.end()
+})
+
+test('metrics count the tries of each target, start at 0, and end with their target', async (t) => {
+  const [first, second] = [await startBackend(t), await startBackend(t)]
+  first.status = 503
+  const targets = [{ url: first.url }, { url: second.url }]
+  const gateway = await start(t, { targets, outliers: { failures: 2, ejectFor: '1h' }, retries: { on: ['503'] } })
+  const labels = ({ url }: Backend) => `upstream="app",target="${url.slice('http://'.length)}"`
+  const read = async () => {
+    const text = await (await gateway.service('/metrics')).text()
+    return (series: string) =>
+      text
+        .split('\n')
+        .find((line) => line.startsWith(`${series} `))
+        ?.split(' ')[1]
+  }
+  const born = await read()
+  for (const result of ['2xx', '5xx', 'failed', 'abandoned']) {
+    t.equal(born(`wxgate_upstream_requests_total{${labels(first)},result="${result}"}`), '0')
+  }
+  for (const reason of ['no_target', 'queue_full', 'queue_timeout', 'max_in_flight', 'max_pending']) {
+    t.equal(born(`wxgate_upstream_refused_total{upstream="app",reason="${reason}"}`), '0')
+  }
+  t.same(await ask(gateway, 6), Array(6).fill(200))
+  const after = await read()
+  const expected = {
+    [`wxgate_upstream_requests_total{${labels(first)},result="5xx"}`]: '2',
+    [`wxgate_upstream_requests_total{${labels(second)},result="2xx"}`]: '6',
+    [`wxgate_upstream_head_seconds_count{${labels(second)}}`]: '6',
+    [`wxgate_upstream_head_seconds_bucket{le="+Inf",${labels(first)}}`]: '2',
+    [`wxgate_upstream_requests_in_flight{${labels(first)}}`]: '0',
+    [`wxgate_upstream_requests_waiting{${labels(first)}}`]: '0',
+    [`wxgate_upstream_target_healthy{${labels(first)}}`]: '1',
+    [`wxgate_upstream_target_ejected{${labels(first)}}`]: '1',
+    [`wxgate_upstream_ejections_total{${labels(first)}}`]: '1',
+    [`wxgate_upstream_breaker_state{${labels(first)}}`]: '0',
+    'wxgate_upstream_retries_total{upstream="app"}': '2',
+    'wxgate_upstream_retries_refused_total{upstream="app"}': '0'
+  }
+  for (const [series, value] of Object.entries(expected)) t.equal(after(series), value, series)
+  const { upstreams } = readTestConfig({
+    ...defaultConfig(first.url),
+    upstreams: { app: { targets: targets.slice(1) } }
+  })
+  await gateway.gateway.reload({ ...gateway.config, upstreams })
+  await until(async () => (await read())(`wxgate_upstream_ejections_total{${labels(first)}}`) === undefined)
+  t.equal((await read())(`wxgate_upstream_requests_total{${labels(second)},result="2xx"}`), '6')
 })

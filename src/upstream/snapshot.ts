@@ -1,0 +1,91 @@
+/** The state and the counts of all targets and upstreams at one moment, in plain values. */
+import type { BreakerPhase } from './breaker.ts'
+import type { Member } from './member.ts'
+import { HEAD_BOUNDS, OUTCOMES, type TargetStats } from './target-stats.ts'
+import type { Refusal, UpstreamUsage } from './upstream-usage.ts'
+
+/** The members of one upstream that show the same target to log and metrics. */
+export interface MemberGroup {
+  readonly upstream: string
+  /** host:port, or the path of a socket. */
+  readonly target: string
+  readonly stats: TargetStats
+  /** One of each configuration that is in use, the newest last. */
+  readonly members: Member[]
+}
+
+export interface UpstreamGroup {
+  readonly upstream: string
+  readonly usage: UpstreamUsage
+}
+
+export interface TargetSnapshot {
+  readonly upstream: string
+  /** host:port, or the path of a socket. */
+  readonly target: string
+  readonly isHealthy: boolean
+  readonly isEjected: boolean
+  /** Null without a circuit breaker. */
+  readonly breaker: BreakerPhase | null
+  readonly inFlight: number
+  readonly waiting: number
+  readonly ejections: number
+  /** Tries by outcome. */
+  readonly tries: ReadonlyMap<string, number>
+  /** Times to the head of a response. */
+  readonly heads: {
+    /** In seconds. */
+    readonly bounds: readonly number[]
+    /** Of each bound, counted once; one more for longer times. */
+    readonly counts: readonly number[]
+    readonly seconds: number
+  }
+}
+
+export interface UpstreamSnapshot {
+  readonly upstream: string
+  readonly retries: number
+  readonly retriesRefused: number
+  /** Requests that were refused without a try, by reason. */
+  readonly refusals: Readonly<Record<Refusal, number>>
+}
+
+export interface Snapshot {
+  readonly targets: readonly TargetSnapshot[]
+  readonly upstreams: readonly UpstreamSnapshot[]
+}
+
+/** @param now Monotonic milliseconds. */
+export function takeSnapshot(
+  groups: readonly MemberGroup[],
+  upstreams: readonly UpstreamGroup[],
+  now: number
+): Snapshot {
+  return {
+    targets: groups.flatMap((group) => snapshotOf(group, now)),
+    upstreams: upstreams.map(({ upstream, usage: { retries, retriesRefused, refusals } }) => {
+      return { upstream, retries, retriesRefused, refusals: { ...refusals } }
+    })
+  }
+}
+
+function snapshotOf({ upstream, target, stats, members }: MemberGroup, now: number): TargetSnapshot[] {
+  const newest = members.at(-1)
+  if (newest === undefined) return []
+  // While a reload is in progress, a target may have connections of two configurations.
+  const targets = [...new Set(members.map((member) => member.target))]
+  return [
+    {
+      upstream,
+      target,
+      isHealthy: newest.check?.isHealthy ?? true,
+      isEjected: newest.state.isEjected(now),
+      breaker: newest.breaker?.phase(now) ?? null,
+      inFlight: targets.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      waiting: targets.reduce((sum, { queue }) => sum + queue.length, 0),
+      ejections: stats.ejections,
+      tries: new Map(OUTCOMES.map((outcome, index) => [outcome, stats.tries[index] ?? 0])),
+      heads: { bounds: HEAD_BOUNDS, counts: [...stats.heads], seconds: stats.headSeconds }
+    }
+  ]
+}
