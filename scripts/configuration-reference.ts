@@ -1,5 +1,5 @@
 /** Builds docs/configuration.md from the schema and one example file. */
-import { isAvailable, join, written } from '../src/config/published-schema.ts'
+import { written } from '../src/config/published-schema.ts'
 import { checkedSchema, type JsonSchema } from '../src/config/schema.ts'
 
 const introduction = `# gateway.yaml
@@ -89,7 +89,7 @@ function keys(schema: JsonSchema, path: string): Key[] {
   return [
     ...any.flatMap((part) => keys(part, `${path}.*`)),
     ...named.flatMap(([name, part]) => {
-      const inside = join(path, name)
+      const inside = path === '' ? name : `${path}.${name}`
       const isRequired = schema.required?.includes(name) ?? false
       const below = keys(part, inside)
       const isLeaf = below.length === 1 && below[0]?.path === inside
@@ -103,7 +103,7 @@ function keys(schema: JsonSchema, path: string): Key[] {
 function row(path: string, schema: JsonSchema, isRequired: boolean): string {
   const variable =
     schema['x-env'] === undefined ? '' : ` Default from the variable \`${schema['x-env']}\`, where it is set.`
-  const description = `${schema.description ?? ''}${variable}${isAvailable(path) ? '' : ' **Not available yet in this version.**'}`
+  const description = `${schema.description ?? ''}${variable}`
   const cells = [`\`${path}\``, type(schema), standard(schema, isRequired), description]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }

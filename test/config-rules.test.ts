@@ -332,16 +332,6 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
     ]
   },
   {
-    title: 'keys that this version does not implement',
-    text: configText({
-      upstreams: '{ orders: { targets: [{ url: http://h }], connections: { idle: 1s, maxAge: 1m } } }'
-    }),
-    says: [
-      /upstreams\.orders\.connections\.idle: is not available yet in this version/,
-      /upstreams\.orders\.connections\.maxAge: is not available yet/
-    ]
-  },
-  {
     title: 'paths of unix sockets that no socket can have, and statuses of health checks',
     text: configText({
       upstreams: `{ a: { targets: [{ url: unix:run/a.sock }, { url: unix:/run/../a.sock }, { url: unix:/${'a'.repeat(103)} }] },

@@ -6,7 +6,6 @@ import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { test } from 'tap'
 import { parseDocument } from 'yaml'
-import { notAvailable, patternSteps } from '../src/config/availability.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
 import { publishedSchema } from '../src/config/published-schema.ts'
@@ -43,18 +42,6 @@ test('every key has a description, and no mapping accepts unknown keys', async (
 
 test('only apps, secrets, upstreams and routes have no default', async (t) => {
   t.same(checkedSchema.required?.toSorted(), ['apps', 'routes', 'secrets', 'upstreams'])
-})
-
-test('every unavailable key is a place of the schema', async (t) => {
-  for (const pattern of notAvailable) {
-    let here: JsonSchema | undefined = checkedSchema
-    for (const step of patternSteps(pattern)) {
-      const parent: JsonSchema | undefined = here
-      if (step === '[]') here = parent?.items
-      else here = step === '*' ? Object.values(parent?.patternProperties ?? {})[0] : parent?.properties?.[step]
-    }
-    t.ok(here, pattern)
-  }
 })
 
 test('editors accept placeholders, and report faults', async (t) => {

@@ -1,14 +1,13 @@
 /** Loads gateway.yaml: the result is a configuration, or every fault of the file at once. */
 import { dirname, resolve } from 'node:path'
-import { notAvailable, patternSteps } from './availability.ts'
 import { check } from './check.ts'
 import { checkRules, type GatewayConfig, resolveConfig, type Written } from './config.ts'
 import { fillFromEnvironment } from './environment-defaults.ts'
 import { type ReadFile, readFile, readText } from './files.ts'
 import type { Environment } from './interpolate.ts'
 import { type ParsedText, parseYaml } from './parse.ts'
-import { type Path, type Problem, pointer } from './problem.ts'
-import { readTree, type Tree } from './read-tree.ts'
+import type { Problem } from './problem.ts'
+import { readTree } from './read-tree.ts'
 import { checkedSchema } from './schema.ts'
 import type { Draft, RuleContext } from './section.ts'
 
@@ -78,8 +77,7 @@ function understand(parsed: ParsedText, options: LoadOptions & { directory: stri
   const tree = readTree(parsed, checkedSchema, { ...options, readFile })
   const { report } = tree
   fillFromEnvironment(tree.value, checkedSchema, options.env, report)
-  const known = new Set([...tree.broken, ...refuseUnavailable(tree)])
-  const draft = check(tree.value, known, report)
+  const draft = check(tree.value, tree.broken, report)
   const { directory, allow, production: isProduction, writeFault = () => null } = options
   checkRules(draft, { report, isProduction, allow, directory, readFile: options.readFile, writeFault })
   const [problems, warnings] = [report.errors(), report.warnings()]
@@ -87,26 +85,6 @@ function understand(parsed: ParsedText, options: LoadOptions & { directory: stri
   const config = resolveConfig(draft as Written, directory, [...secretFiles])
   const routeLines = config.routes.map((_, index) => report.line(['routes', index]))
   return { ok: true, config, routeLines, warnings }
-}
-
-/** Reports keys that this version does not implement and returns their places. */
-function refuseUnavailable({ value, report }: Tree): string[] {
-  return notAvailable.flatMap((pattern) =>
-    find(value, patternSteps(pattern)).map((path) => {
-      report.error(path, 'is not available yet in this version', 'remove it', 'key')
-      return pointer(path)
-    })
-  )
-}
-
-function find(value: unknown, [step, ...rest]: readonly string[], path: Path = []): Path[] {
-  if (step === undefined) return [path]
-  if (typeof value !== 'object' || value === null) return []
-  if (Array.isArray(value) !== (step === '[]')) return []
-  const isEvery = step === '[]' || step === '*'
-  return Object.entries(value)
-    .filter(([key]) => isEvery || key === step)
-    .flatMap(([key, inside]) => find(inside, rest, [...path, step === '[]' ? Number(key) : key]))
 }
 
 function refuse(file: string, message: string): LoadResult {

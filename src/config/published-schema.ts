@@ -1,5 +1,4 @@
 /** The schema for editors: a placeholder is valid for every scalar. */
-import { notAvailable } from './availability.ts'
 import { checkedSchema, type JsonSchema } from './schema.ts'
 
 const placeholder: JsonSchema = { type: 'string', pattern: '\\$\\{' }
@@ -9,42 +8,37 @@ export function publishedSchema(): Readonly<Record<string, unknown>> {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'gateway.yaml of wxgate',
-    ...publish(checkedSchema, '')
+    ...publish(checkedSchema)
   }
 }
 
-export function isAvailable(path: string): boolean {
-  return !notAvailable.includes(path)
-}
-
-function publish(schema: JsonSchema, path: string): JsonSchema {
+function publish(schema: JsonSchema): JsonSchema {
   const { description, default: fallback, ...shape } = schema
   const head: JsonSchema = {}
-  if (description !== undefined) head.description = describe(description, schema, path)
+  if (description !== undefined) head.description = describe(description, schema)
   if (fallback !== undefined) head.default = fallback
   if (shape.anyOf !== undefined) {
     return {
       ...head,
-      anyOf: [...shape.anyOf.map((part) => publish(part, path)), ...(schema['x-secret'] ? [] : [placeholder])]
+      anyOf: [...shape.anyOf.map(publish), ...(schema['x-secret'] ? [] : [placeholder])]
     }
   }
   const plain = withoutPrivate(shape)
-  if (shape.properties !== undefined)
-    plain.properties = mapValues(shape.properties, (part, key) => publish(part, join(path, key)))
+  if (shape.properties !== undefined) plain.properties = mapValues(shape.properties, publish)
   if (shape.patternProperties !== undefined) {
-    plain.patternProperties = mapValues(shape.patternProperties, (part) => publish(part, join(path, '*')))
+    plain.patternProperties = mapValues(shape.patternProperties, publish)
   }
-  if (shape.items !== undefined) plain.items = publish(shape.items, `${path}[]`)
+  if (shape.items !== undefined) plain.items = publish(shape.items)
   const isScalar = shape.type !== 'object' && shape.type !== 'array'
   const isFreeText = shape.type === 'string' && shape.pattern === undefined && shape.enum === undefined
   return isScalar && !isFreeText ? { ...head, anyOf: [plain, placeholder] } : { ...head, ...plain }
 }
 
-function describe(description: string, schema: JsonSchema, path: string): string {
+function describe(description: string, schema: JsonSchema): string {
   const fallback = schema.default
   const isSection = typeof fallback === 'object' && Object.keys(fallback ?? {}).length === 0
   const standard = fallback === undefined || isSection ? '' : ` Default: ${written(fallback)}${orVariable(schema)}.`
-  return `${description}${standard}${isAvailable(path) ? '' : ' Not available yet in this version.'}`
+  return `${description}${standard}`
 }
 
 function orVariable(schema: JsonSchema): string {
@@ -67,11 +61,7 @@ function withoutPrivate(schema: JsonSchema): JsonSchema {
 
 function mapValues(
   schemas: Readonly<Record<string, JsonSchema>>,
-  change: (schema: JsonSchema, key: string) => JsonSchema
+  change: (schema: JsonSchema) => JsonSchema
 ): Record<string, JsonSchema> {
-  return Object.fromEntries(Object.entries(schemas).map(([key, schema]) => [key, change(schema, key)]))
-}
-
-export function join(path: string, key: string): string {
-  return path === '' ? key : `${path}.${key}`
+  return Object.fromEntries(Object.entries(schemas).map(([key, schema]) => [key, change(schema)]))
 }

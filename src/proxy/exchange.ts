@@ -1,6 +1,6 @@
 /** One proxied request: dispatched to a target, its response written to the client as it
  *  arrives. */
-import type { ApiError } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import type { Drained } from '../http/answer/client-response.ts'
 import { RequestBody } from '../http/body/request-body.ts'
 import type { UnderWay } from '../http/request.ts'
@@ -42,8 +42,9 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     const { route, balanceKey: key, request, head, req, clock } = options
     this.#options = options
     const isReplayable = head.bodyLength === 0
-    this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable })
-    this.#deadlineAt = deadlineOf(route, clock)
+    const deadlineAt = deadlineOf(route, clock)
+    this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable, deadlineAt })
+    this.#deadlineAt = deadlineAt
     req.underWay = this
   }
 
@@ -61,8 +62,8 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     else this.onTarget(target)
   }
 
-  onNoTarget(error: ApiError): void {
-    this.#fail(error)
+  onNoTarget(error: ApiError, reason: string): void {
+    this.#fail(error, reason)
   }
 
   onTarget(target: Target): void {
@@ -138,7 +139,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     this.#settle()
     this.#body?.destroy()
     if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) this.start()
-    else this.#fail(this.#toApiError(error), error)
+    else this.#fail(this.#toApiError(error), causeOf(error))
   }
 
   /** Called by the flusher: writes the head and a first chunk. */
@@ -176,7 +177,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   /** Ends the upstream request; onError does the rest. */
   #stop(error: ApiError, cause?: unknown): void {
     if (this.#connection) this.#connection.fail(this.#handler, error)
-    else this.#fail(error, cause instanceof Error ? cause : undefined)
+    else this.#fail(error, causeOf(cause))
   }
 
   /** Ends the upstream request without an answer to the client. */
@@ -215,7 +216,8 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     this.#open?.close()
   }
 
-  #fail(error: ApiError, cause?: Error): void {
+  /** @param cause A word for the log. */
+  #fail(error: ApiError, cause = ''): void {
     if (this.#isOver) return
     this.#isOver = true
     const { client, request } = this.#options
@@ -226,10 +228,14 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
       client.abort()
       return
     }
-    const reason = cause === error ? '' : codeOf(cause)
-    record.failed(reason === '' ? error.code : `${error.code}:${reason}`)
+    record.failed(cause === '' ? error.code : `${error.code}:${cause}`)
     client.refuse(error, record.requestId)
   }
+}
+
+/** Empty for an error that the gateway itself chose. */
+function causeOf(error: unknown): string {
+  return error instanceof ApiError ? '' : codeOf(error)
 }
 
 function toError(error: unknown): Error {

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
-import type { ApiError } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import { formatHead, writeProblem } from '../http/answer/send-problem.ts'
 import type { Guard } from '../http/guard.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
@@ -11,7 +11,7 @@ import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
 import type { UpgradeHandler, UpstreamConnection } from '../upstream/connection/messages.ts'
-import { INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { Target } from '../upstream/target.ts'
 import { type EarlyBytes, readEarly } from './early-bytes.ts'
 import type { LiveConnection, LiveConnections } from './live-connections.ts'
@@ -62,9 +62,10 @@ class Handshake implements UpgradeHandler, Asker {
     const { route, balanceKey: key, socket, head, clock } = options
     this.#options = options
     // A sent handshake may have had an effect: it is not repeated.
-    this.#lease = route.plan.upstream.attempts({ key, method: 'GET', isReplayable: false })
+    const deadlineAt = deadlineOf(route, clock)
+    this.#lease = route.plan.upstream.attempts({ key, method: 'GET', isReplayable: false, deadlineAt })
     this.#early = readEarly(socket, head)
-    this.#deadlineAt = deadlineOf(route, clock)
+    this.#deadlineAt = deadlineAt
   }
 
   start(): void {
@@ -87,8 +88,8 @@ class Handshake implements UpgradeHandler, Asker {
     else this.onTarget(target)
   }
 
-  onNoTarget(error: ApiError): void {
-    this.#refuse(error)
+  onNoTarget(error: ApiError, reason: string): void {
+    this.#refuse(error, reason)
   }
 
   onTarget(target: Target): void {
@@ -177,8 +178,8 @@ class Handshake implements UpgradeHandler, Asker {
       if (this.#refusal === null) socket.destroy()
       else this.#refusal.breakOff()
     } else if (this.#lease.failed(error, this.#wasSent)) this.#attempt()
-    else
-      this.#refuse(isOwnFault(error) ? guard.toApiError(error, request.record) : toUpstreamError(error, this.#wasSent))
+    else if (isOwnFault(error)) this.#refuse(guard.toApiError(error, request.record), '')
+    else this.#refuse(toUpstreamError(error, this.#wasSent), error instanceof ApiError ? '' : codeOf(error))
   }
 
   #answer(status: number): void {
@@ -187,12 +188,13 @@ class Handshake implements UpgradeHandler, Asker {
     this.#options.request.record.answered()
   }
 
-  #refuse(error: ApiError): void {
+  /** @param cause A word for the log. */
+  #refuse(error: ApiError, cause: string): void {
     if (this.#status !== 0) return
     const { socket, request } = this.#options
     this.#early.stop()
     this.#status = error.status
-    request.record.failed(error.code)
+    request.record.failed(cause === '' ? error.code : `${error.code}:${cause}`)
     writeProblem(socket, error, request.record.requestId)
   }
 }

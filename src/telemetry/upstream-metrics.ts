@@ -11,6 +11,9 @@ export interface MeasuredTarget {
   readonly breaker: 'closed' | 'halfOpen' | 'open' | null
   readonly inFlight: number
   readonly waiting: number
+  /** Connections with a request or a WebSocket. */
+  readonly busyConnections: number
+  readonly idleConnections: number
   readonly ejections: number
   /** By outcome. */
   readonly tries: ReadonlyMap<string, number>
@@ -74,6 +77,17 @@ const DECLARATIONS: readonly Declaration[] = [
   },
   ofTargets('requests_in_flight', 'Requests and WebSockets under way', 'sum', ({ inFlight }) => inFlight),
   ofTargets('requests_waiting', 'Requests that wait for a target', 'sum', ({ waiting }) => waiting),
+  {
+    name: 'wxgate_upstream_connections',
+    help: 'Open connections by upstream, target and state',
+    type: 'gauge',
+    aggregator: 'sum',
+    samples: ({ targets }) =>
+      targets.flatMap(({ upstream, target, busyConnections, idleConnections }) => [
+        { labels: { upstream, target, state: 'busy' }, value: busyConnections },
+        { labels: { upstream, target, state: 'idle' }, value: idleConnections }
+      ])
+  },
   ofTargets('target_healthy', '1 unless health checks failed', 'min', ({ isHealthy }) => Number(isHealthy)),
   ofTargets('target_ejected', '1 while the target is ejected', 'max', ({ isEjected }) => Number(isEjected)),
   {

@@ -3,7 +3,7 @@
 import type { UpstreamConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
 import { isFaultOfTarget, isStale, kindOf, NO_TARGET, QUEUE_FULL } from './failures.ts'
-import type { LeaseSource } from './lease-source.ts'
+import type { AttemptOptions, LeaseSource } from './lease-source.ts'
 import type { Member } from './member.ts'
 import { isFailureOfTarget, isFailureStatus, isIdempotent } from './outcome.ts'
 import type { Waiting } from './queue.ts'
@@ -16,14 +16,6 @@ const AVOID_MS = 2_000
 const STALE_RETRIES = 3
 
 type RetryCause = UpstreamConfig['retries']['on'][number]
-
-export interface AttemptOptions {
-  /** `balance: hash` keeps requests with the same key on one target. */
-  readonly key: string | null
-  readonly method: string
-  /** The request has no body, so it can be sent again. */
-  readonly isReplayable: boolean
-}
 
 /** The owner of a request that waits for a target. */
 export interface Asker {
@@ -71,14 +63,17 @@ export class Lease implements Waiting {
   wait(asker: Asker): void {
     const { usage, limits, clock, connections } = this.#source
     this.#asker = asker
-    const member = this.#pick(clock.monotonic())
+    const now = clock.monotonic()
+    const member = this.#pick(now)
     if (member === null) this.refused('no_target')
     else if (usage.inFlight >= limits.maxInFlight) this.refused('max_in_flight')
     else if (usage.pending >= limits.maxPending) this.refused('max_pending')
     else {
       this.#awaited = member
       usage.pending++
-      member.target.queue.add(this, connections.queue, clock)
+      const { max, timeout } = connections.queue
+      const timeoutMs = Math.min(timeout, this.#options.deadlineAt - now)
+      member.target.queue.add(this, max, timeoutMs, clock)
     }
   }
 
@@ -222,11 +217,15 @@ export class Lease implements Waiting {
 
   #mayRetry(cause: RetryCause): boolean {
     const { retries, usage, clock } = this.#source
-    if (this.#retries >= retries.attempts || !retries.on.includes(cause)) return false
+    const now = clock.monotonic()
+    if (this.#retries >= retries.attempts || !retries.on.includes(cause) || now >= this.#options.deadlineAt)
+      return false
     // Nothing was sent: the retry adds no load to the upstream.
     if (cause === 'connect') return true
     if (!this.#isRepeatable) return false
-    const isAllowed = usage.budget.allows(retries.budget * usage.inFlight, clock.monotonic())
+    // A retry that follows a retry takes its place.
+    const allowed = retries.budget * usage.inFlight + (this.#isRetry ? 1 : 0)
+    const isAllowed = usage.budget.allows(allowed, now)
     if (!isAllowed) usage.retriesRefused++
     return isAllowed
   }

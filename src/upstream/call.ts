@@ -54,7 +54,7 @@ export function callUpstream(
 }
 
 /** The call times itself. */
-const OWN_DEADLINE = { responseTimeoutMs: 0, deadlineAt: Number.POSITIVE_INFINITY }
+const OWN_DEADLINE = { deadlineAt: Number.POSITIVE_INFINITY }
 
 interface Settle {
   resolve(answer: UpstreamAnswer): void
@@ -81,7 +81,7 @@ class JsonCall implements ResponseHandler, Asker {
     settle: Settle
   ) {
     this.#upstream = upstream
-    this.#lease = upstream.attempts({ key: call.key, method: 'POST', isReplayable: false })
+    this.#lease = upstream.attempts({ key: call.key, method: 'POST', isReplayable: false, ...OWN_DEADLINE })
     this.#clock = clock
     this.#call = call
     this.#settle = settle
@@ -111,6 +111,7 @@ class JsonCall implements ResponseHandler, Asker {
       headers: Object.entries(named).flat(),
       body,
       bodyLength: body.length,
+      responseTimeoutMs: 0,
       ...OWN_DEADLINE
     }
     try {

@@ -12,7 +12,7 @@ export interface HealthCheckOptions {
   /** The verdict of an earlier check of the target. */
   readonly isHealthy: boolean
   /** Calls `done` once, with the status of the answer, or with a word for its absence. */
-  readonly ask: (config: HealthCheckConfig, done: (result: number | string) => void) => void
+  readonly ask: (done: (result: number | string) => void) => void
   /** @param result The last one, as a word for the log. */
   readonly onChange: (isHealthy: boolean, result: string) => void
 }
@@ -53,7 +53,7 @@ export class HealthCheck {
 
   #ask(): void {
     const { config, ask } = this.#options
-    ask(config, (result) => {
+    ask((result) => {
       if (this.#isStopped) return
       this.#settle(result)
       this.#plan(config.interval * (1 - JITTER + 2 * JITTER * Math.random()))

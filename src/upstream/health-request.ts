@@ -1,6 +1,5 @@
 /** The request of a health check, on a connection of its target's pool. */
 import type { Clock, Timer } from '../clock.ts'
-import type { HealthCheckConfig } from '../config/config.ts'
 import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
 import { codeOf, isStale } from './failures.ts'
 import type { Target } from './target.ts'
@@ -8,9 +7,20 @@ import type { Target } from './target.ts'
 /** Largest body in bytes that is read to keep the connection. */
 const MAX_BODY_BYTES = 64 * 1024
 
+/** The request that tests a target. */
+export interface HealthTest {
+  readonly path: string
+  /** Null: the target's own. */
+  readonly host: string | null
+  /** In addition to the User-Agent. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Milliseconds. */
+  readonly timeout: number
+}
+
 export interface HealthRequest {
   readonly target: Pick<Target, 'pool'>
-  readonly config: Pick<HealthCheckConfig, 'path' | 'host' | 'timeout'>
+  readonly test: HealthTest
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   /** Called once, with the status of the answer, or with a word for its absence. */
   readonly done: (result: number | string) => void
@@ -19,7 +29,6 @@ export interface HealthRequest {
 /** The check times itself. */
 const CHECK = {
   method: 'GET',
-  headers: ['User-Agent', 'wxgate-health'],
   body: null,
   bodyLength: 0,
   responseTimeoutMs: 0,
@@ -40,16 +49,17 @@ class HealthProbe implements ResponseHandler {
 
   constructor(request: HealthRequest) {
     this.#request = request
-    const { clock, config } = request
-    this.#deadline = clock.setTimeout(() => this.#stop('timeout'), config.timeout)
+    const { clock, test } = request
+    this.#deadline = clock.setTimeout(() => this.#stop('timeout'), test.timeout)
     this.#deadline.unref()
   }
 
   start(): void {
-    const { target, config } = this.#request
-    const { path, host } = config
+    const { target, test } = this.#request
+    const { path, host } = test
+    const headers = Object.entries({ 'user-agent': 'wxgate-health', ...test.headers }).flat()
     try {
-      this.#connection = target.pool.send({ ...CHECK, path, host }, this)
+      this.#connection = target.pool.send({ ...CHECK, path, host, headers }, this)
     } catch (error) {
       this.onError(error)
     }

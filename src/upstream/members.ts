@@ -5,7 +5,7 @@ import type { HealthCheckConfig, UpstreamConfig } from '../config/config.ts'
 import { Breaker } from './breaker.ts'
 import { createCounted } from './counted.ts'
 import { HealthCheck } from './health-check.ts'
-import { askHealth } from './health-request.ts'
+import { askHealth, type HealthTest } from './health-request.ts'
 import { Member } from './member.ts'
 import { type MemberGroup, type Snapshot, takeSnapshot, type UpstreamGroup } from './snapshot.ts'
 import type { Target } from './target.ts'
@@ -49,14 +49,14 @@ export function createMembers({ clock, log }: MembersDeps): Members {
   const leaves = new WeakMap<Member, () => void>()
   const timers = new Map<TargetState, Timer>()
 
-  function startCheck(config: HealthCheckConfig, server: Known, names: object): HealthCheck {
+  function startCheck(config: HealthCheckConfig & HealthTest, server: Known, names: object): HealthCheck {
     const check = new HealthCheck({
       config,
       clock,
       isHealthy: server.isHealthy,
-      ask(_, done) {
+      ask(done) {
         const target = server.targets.at(-1)
-        if (target) askHealth({ target, config, clock, done })
+        if (target) askHealth({ target, test: config, clock, done })
       },
       onChange(isHealthy, result) {
         server.isHealthy = isHealthy
@@ -84,7 +84,8 @@ export function createMembers({ clock, log }: MembersDeps): Members {
 
   return {
     join(config, target, weight) {
-      const { name: upstream, circuitBreaker, healthCheck } = config
+      const { name: upstream, circuitBreaker } = config
+      const healthCheck = testOf(config)
       const names = { upstream, target: target.host }
       const serverKey = keyOf(target)
       const groupKey = JSON.stringify([upstream, target.host])
@@ -131,6 +132,12 @@ export function createMembers({ clock, log }: MembersDeps): Members {
     },
     snapshot: () => takeSnapshot(groups.values(), usages.values(), clock.monotonic())
   }
+}
+
+/** The test as the upstream's requests would send it. */
+function testOf({ healthCheck, host, headers }: UpstreamConfig) {
+  const named = host === 'target' || host === 'client' ? null : host
+  return healthCheck && { ...healthCheck, host: healthCheck.host ?? named, headers }
 }
 
 function keyOf({ config: { url, tls } }: Target): string {

@@ -1,11 +1,6 @@
 /** The requests that wait for one target, in order of arrival. */
 import type { Clock, Timer } from '../clock.ts'
 
-export interface QueueLimits {
-  readonly max: number
-  readonly timeout: number
-}
-
 /** A request that waits. */
 export interface Waiting {
   /** Largest number of requests under way with which the target still takes this one. */
@@ -23,7 +18,7 @@ export class TargetQueue {
   }
 
   /** Refuses the request at once when the queue is full. */
-  add(waiting: Waiting, { max, timeout }: QueueLimits, clock: Pick<Clock, 'setTimeout'>): void {
+  add(waiting: Waiting, max: number, timeoutMs: number, clock: Pick<Clock, 'setTimeout'>): void {
     if (this.#waiting.size >= max) {
       waiting.refused('queue_full')
       return
@@ -31,7 +26,7 @@ export class TargetQueue {
     const timer = clock.setTimeout(() => {
       this.#waiting.delete(waiting)
       waiting.refused('queue_timeout')
-    }, timeout)
+    }, timeoutMs)
     this.#waiting.set(waiting, timer)
   }
 

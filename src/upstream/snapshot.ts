@@ -29,6 +29,9 @@ export interface TargetSnapshot {
   readonly breaker: BreakerPhase | null
   readonly inFlight: number
   readonly waiting: number
+  /** Connections with a request or a WebSocket. */
+  readonly busyConnections: number
+  readonly idleConnections: number
   readonly ejections: number
   /** Tries by outcome. */
   readonly tries: ReadonlyMap<string, number>
@@ -83,6 +86,8 @@ function snapshotOf({ upstream, target, stats, members }: MemberGroup, now: numb
       breaker: newest.breaker?.phase(now) ?? null,
       inFlight: targets.reduce((sum, { inFlight }) => sum + inFlight, 0),
       waiting: targets.reduce((sum, { queue }) => sum + queue.length, 0),
+      busyConnections: targets.reduce((sum, { pool }) => sum + pool.open - pool.idle, 0),
+      idleConnections: targets.reduce((sum, { pool }) => sum + pool.idle, 0),
       ejections: stats.ejections,
       tries: new Map(OUTCOMES.map((outcome, index) => [outcome, stats.tries[index] ?? 0])),
       heads: { bounds: HEAD_BOUNDS, counts: [...stats.heads], seconds: stats.headSeconds }

@@ -35,8 +35,6 @@ export interface Target {
   /** Other targets are preferred until then (monotonic milliseconds), since this one refused a
    *  connection. */
   avoidUntil: number
-  /** Credit of the smooth weighted round robin, see balance.ts. */
-  credit: number
 }
 
 export function createTarget(config: TargetConfig, deps: TargetDeps): Target {
@@ -44,5 +42,5 @@ export function createTarget(config: TargetConfig, deps: TargetDeps): Target {
   const origin = new URL(url)
   const pool = new ConnectionPool({ ...options, ...deps, origin })
   const host = origin.protocol === 'unix:' ? origin.pathname : origin.host
-  return { origin, host, config, pool, inFlight: 0, queue: new TargetQueue(), avoidUntil: 0, credit: 0 }
+  return { origin, host, config, pool, inFlight: 0, queue: new TargetQueue(), avoidUntil: 0 }
 }

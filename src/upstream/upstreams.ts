@@ -1,9 +1,9 @@
 /** The upstreams of one configuration: named groups of targets. */
 import type { Clock } from '../clock.ts'
 import type { UpstreamConfig } from '../config/config.ts'
-import { type AttemptOptions, Lease } from './attempts.ts'
+import { Lease } from './attempts.ts'
 import { balanceBy } from './balance.ts'
-import type { LeaseSource } from './lease-source.ts'
+import type { AttemptOptions, LeaseSource } from './lease-source.ts'
 import type { Members } from './members.ts'
 import type { Pools } from './pools.ts'
 import { Selection } from './selection.ts'

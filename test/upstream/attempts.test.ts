@@ -48,7 +48,8 @@ function setup(
     clock,
     onEjected() {}
   }
-  const lease = () => new Lease(source, { key: null, method, isReplayable: !hasBody })
+  const lease = () =>
+    new Lease(source, { key: null, method, isReplayable: !hasBody, deadlineAt: Number.POSITIVE_INFINITY })
   return { clock, usage, targets: members.map(({ target }) => target), lease }
 }
 

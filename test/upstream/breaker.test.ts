@@ -97,8 +97,8 @@ test('an ejection follows failures in a row, and grows while they go on', (t) =>
   t.end()
 })
 
-function setup(options: Partial<LeaseSource> & { targets?: number; breakers?: boolean } = {}) {
-  const { targets = 2, breakers = false, ...source } = options
+function setup(options: Partial<LeaseSource> & { targets?: number; breakers?: boolean; deadlineAt?: number } = {}) {
+  const { targets = 2, breakers = false, deadlineAt = Number.POSITIVE_INFINITY, ...source } = options
   const connections = options.connections ?? { max: 1_000, queue: { max: 1_000, timeout: 1_000 } }
   const clock = createFakeClock()
   const members = fakeMembers(targets, () => (breakers ? { breaker: new Breaker(policy, () => {}) } : {}))
@@ -121,7 +121,7 @@ function setup(options: Partial<LeaseSource> & { targets?: number; breakers?: bo
     onEjected: (member) => ejected.push(members.indexOf(member)),
     ...source
   }
-  const lease = (method = 'GET') => new Lease(full, { key: null, method, isReplayable: method === 'GET' })
+  const lease = (method = 'GET') => new Lease(full, { key: null, method, isReplayable: method === 'GET', deadlineAt })
   const fail = (error: unknown) => {
     const one = lease('POST')
     one.next()
@@ -264,5 +264,21 @@ test('a retry after a connection that could not be opened needs no budget', (t) 
   for (const one of all) one.next()
   t.equal(all.filter((one) => one.failed(coded('ECONNREFUSED'), false)).length, 20)
   t.same([usage.retries, usage.retriesRefused], [20, 0])
+  t.end()
+})
+
+test('after the deadline of a request there is no further try, and no wait goes beyond it', (t) => {
+  const { lease, clock } = setup({ deadlineAt: 500, connections: { max: 1, queue: { max: 9, timeout: 1_000 } } })
+  const [first, second, waiting] = [lease(), lease(), lease()]
+  first.next()
+  second.next()
+  const told: string[] = []
+  t.equal(waiting.next(), null)
+  waiting.wait({ onTarget() {}, onNoTarget: (_, reason) => void told.push(reason) })
+  clock.advance(499)
+  t.same(told, [])
+  t.equal(second.failed(coded('ECONNREFUSED'), false), true)
+  clock.advance(1)
+  t.equal(first.failed(coded('ECONNREFUSED'), false), false)
   t.end()
 })

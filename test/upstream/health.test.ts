@@ -32,7 +32,7 @@ function startCheck(isHealthy = true) {
     config,
     clock,
     isHealthy,
-    ask(_, done) {
+    ask(done) {
       asked++
       done(result)
     },
@@ -147,7 +147,7 @@ test('an unhealthy target gets no requests; without a healthy one the answer is 
   second.healthStatus = 404
   await until(() => logged(gateway, 'a target is unhealthy').length === 2)
   t.same(await ask(gateway, 1), [503])
-  t.match(logged(gateway, '"status":503')[0], /"upstream":"app".*"reason":"upstream_unavailable/)
+  t.match(logged(gateway, '"status":503')[0], /"upstream":"app".*"reason":"upstream_unavailable:no_target"/)
   second.healthStatus = 204
   await until(() => logged(gateway, 'a target is healthy again').length === 1)
   t.same(await ask(gateway, 4), Array(4).fill(200))
