@@ -1,45 +1,19 @@
 /** Few descriptors: clients get an answer, and health checks and the service listener go on. */
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import { type Test, test } from 'tap'
 import { descriptorLimit, divideDescriptors } from '../../src/http/connection-room.ts'
-import { buildTestGateway, defaultConfig } from '../support/gateway.ts'
+import { buildTestGateway } from '../support/gateway.ts'
+import { startGatewayProcess } from '../support/gateway-process.ts'
 import { listen } from '../support/listen.ts'
-import { freePort, untilStatus, writeConfig } from '../support/process.ts'
 import { get, openClient, type RawClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
-
-const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 
 /** A service that answers when it is told to. */
 async function startSlow(t: Test): Promise<{ url: string; waiting: ServerResponse[] }> {
   const waiting: ServerResponse[] = []
   const server = createServer((_req, res) => void waiting.push(res))
   return { url: `http://127.0.0.1:${await listen(t, server)}`, waiting }
-}
-
-/** `wxgate run` that may open so many files. */
-async function startWithFiles(t: Test, files: number, upstream: string) {
-  const [port, servicePort] = [await freePort(), await freePort()]
-  const base = defaultConfig(upstream)
-  const { file, folder } = writeConfig(t, {
-    ...base,
-    server: { ...(base.server as object), port },
-    service: { ...(base.service as object), port: servicePort }
-  })
-  const command = `ulimit -n ${files}; exec "$0" "$@"`
-  const child = spawn('bash', ['-c', command, process.execPath, MAIN, 'run', '-c', file], { cwd: folder })
-  let output = ''
-  child.stdout.on('data', (text) => {
-    output += text
-  })
-  child.stderr.on('data', (text) => {
-    output += text
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
-  return { port, servicePort, output: () => output }
 }
 
 test('with 256 descriptors 400 slow requests are served or answered with 503, and health checks go on', async (t) => {
@@ -49,7 +23,7 @@ test('with 256 descriptors 400 slow requests are served or answered with 503, an
   }
   const slow = await startSlow(t)
   const { served } = divideDescriptors(256)
-  const gateway = await startWithFiles(t, 256, slow.url)
+  const gateway = await startGatewayProcess(t, slow.url, { files: 256 })
   const statuses: number[] = []
   const requests = Array.from({ length: 400 }, async () => {
     const client = await openClient(t, gateway.port)
@@ -78,7 +52,7 @@ test('with 256 descriptors 400 slow requests are served or answered with 503, an
 test('a client that is refused for want of room learns when to come back', async (t) => {
   if (!Number.isFinite(descriptorLimit())) return
   const slow = await startSlow(t)
-  const gateway = await startWithFiles(t, 256, slow.url)
+  const gateway = await startGatewayProcess(t, slow.url, { files: 256 })
   const { served } = divideDescriptors(256)
   const answers: Promise<{ client: RawClient; response: Awaited<ReturnType<RawClient['response']>> }>[] = []
   for (let count = 0; count < served + 20; count++) {

@@ -24,14 +24,18 @@ const COVERAGE = '_TAPJS_PROCESSINFO_COVERAGE_'
 /** Lets the coverage count a child process, for tests whose subject is the start of one. */
 export const COVERED: Readonly<Record<string, string>> = { [COVERAGE]: process.env[COVERAGE] ?? '0' }
 
-/** @param stdout A file descriptor or socket for its standard output, which is not in `output` then. */
+/** @param stdout A file descriptor or socket for its standard output, which is not in `output` then.
+ *  @param files Limit of its open files. */
 export function startProcess(
   t: Teardown,
   args: readonly string[],
   env: Record<string, string> = {},
-  stdout: 'pipe' | number | Socket = 'pipe'
+  stdout: 'pipe' | number | Socket = 'pipe',
+  files?: number
 ): TestProcess {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const own = [process.execPath, MAIN, ...args]
+  const [file = '', ...rest] = files === undefined ? own : ['bash', '-c', `ulimit -n ${files}; exec "$0" "$@"`, ...own]
+  const child = spawn(file, rest, {
     // Coverage slows a start down by a third.
     env: { ...process.env, NODE_ENV: '', [COVERAGE]: '0', ...env },
     stdio: ['pipe', stdout, 'pipe']
