@@ -16,7 +16,7 @@ const MIB = 1024 * 1024
 const BYTES = 256 * MIB
 const GROWTH_MIB = 32
 /** Buffers of the kernel on both sides of the gateway, at their largest. */
-const IN_BUFFERS = 96 * MIB
+const IN_BUFFERS = 80 * MIB
 
 async function startBackend(t: Test) {
   const server = createFieldBackend()
@@ -51,10 +51,10 @@ test('bodies of 256 MiB pass byte for byte in both directions, and memory is tha
 test('a client that stops reading stops the backend, and gets every byte once it reads again', async (t) => {
   const { url, written } = await startBackend(t)
   const gateway = await startGatewayProcess(t, url, { config: LARGE_BODIES })
-  const download = await openDownload(`${gateway.url}/public/large?bytes=${BYTES}`)
+  const download = await openDownload(`${gateway.url}/public/large?bytes=${BYTES / 2}`)
   const taken = await untilStill(written, 300)
   t.ok(taken <= IN_BUFFERS, `${taken} bytes were taken from the backend`)
-  t.equal(await hashOf(download), patternHash(BYTES))
+  t.equal(await hashOf(download), patternHash(BYTES / 2))
 })
 
 test('with 512 descriptors 2,000 slow requests are served or refused, health checks answer, and all of it recovers', async (t) => {
