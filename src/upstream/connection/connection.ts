@@ -1,19 +1,13 @@
 /** One HTTP/1.1 connection to a target: sends a request at a time and reads its response. */
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
-import type { Clock, Timer } from '../../clock.ts'
+import type { Clock } from '../../clock.ts'
 import { ConnectionFault, codeOf } from '../failures.ts'
 import type { Dialer } from './dial.ts'
 import type { ResponseHandler, UpgradeHandler, UpstreamConnection, UpstreamRequest } from './messages.ts'
 import { ReadBuffer, type ReadBuffers } from './read-buffer.ts'
-import { formatRequestHead } from './request-head.ts'
+import { RequestTimer } from './request-timer.ts'
+import { RequestWriter } from './request-writer.ts'
 import { ResponseParser, type ResponseSink } from './response-parser.ts'
-import { Upload } from './upload.ts'
-
-/** Bodies up to this size leave in one write with their head. */
-const ONE_WRITE_BYTES = 16 * 1024
-/** A server closes an idle connection earlier than it announces when both clocks differ. */
-const KEEP_ALIVE_MARGIN_MS = 1_000
 
 /** The pool of a connection. */
 export interface ConnectionOwner {
@@ -35,6 +29,8 @@ export class Connection implements ResponseSink, UpstreamConnection {
   readonly #parser: ResponseParser
   readonly #buffer: ReadBuffer | null
   readonly #socket: Socket
+  readonly #writer: RequestWriter
+  readonly #timer: RequestTimer
   #request: UpstreamRequest | null = null
   #handler: ResponseHandler | null = null
   /** Null for a connection whose response may not switch protocols. */
@@ -47,9 +43,6 @@ export class Connection implements ResponseSink, UpstreamConnection {
   #isClosed = false
   #hasHead = false
   #error: Error | null = null
-  #upload: Upload | null = null
-  #timer: Timer | undefined
-  #timerMs = 0
   #switched: string[] | null = null
 
   /** Opens a connection for one request. Throws for options that Node refuses.
@@ -68,6 +61,11 @@ export class Connection implements ResponseSink, UpstreamConnection {
     }
     const socket = dialer.dial(onread)
     this.#socket = socket
+    this.#timer = new RequestTimer(clock, () => this.#onTimeout())
+    this.#writer = new RequestWriter(socket, owner.hostName, {
+      onProgress: () => this.#timer.refresh(),
+      onBodyError: (error) => this.#fail(error)
+    })
     socket.on('error', (error) => {
       this.#error ??= error
     })
@@ -78,14 +76,13 @@ export class Connection implements ResponseSink, UpstreamConnection {
     socket.once(dialer.readyEvent, () => this.#onReady())
   }
 
-  get hostName(): string {
-    return this.#owner.hostName
+  /** Seconds that the server keeps the connection when it is idle; -1: not announced. */
+  get keepAliveSeconds(): number {
+    return this.#parser.keepAliveSeconds
   }
 
-  /** Seconds that the server keeps the idle connection, as milliseconds; -1: not announced. */
-  get announcedIdleMs(): number {
-    const seconds = this.#parser.keepAliveSeconds
-    return seconds < 0 ? -1 : Math.max(0, seconds * 1_000 - KEEP_ALIVE_MARGIN_MS)
+  get isOpen(): boolean {
+    return !this.#socket.destroyed
   }
 
   /** Needs an idle or a new connection. */
@@ -93,7 +90,7 @@ export class Connection implements ResponseSink, UpstreamConnection {
     this.#request = request
     this.#handler = handler
     if (this.#isReady) this.#write()
-    else this.#setTimer(this.#within(this.#owner.connectTimeoutMs))
+    else this.#timer.start(this.#owner.connectTimeoutMs, request.deadlineAt)
   }
 
   abort(handler: ResponseHandler): void {
@@ -115,7 +112,7 @@ export class Connection implements ResponseSink, UpstreamConnection {
   /** Ends the connection at once. The handler of a request gets an error. */
   destroy(): void {
     this.#parser.stop()
-    this.#stopUpload()
+    this.#writer.stop()
     this.#socket.destroy()
     this.#onClose()
   }
@@ -145,7 +142,7 @@ export class Connection implements ResponseSink, UpstreamConnection {
     // With an upload, the server decided before it read the whole request. The rest would be
     // another request. With a full buffer, bytes behind the response may wait in the kernel. They
     // would be another response.
-    const isInStep = isReusable && this.#upload === null && this.#upgrade === null && !this.#isBufferFull
+    const isInStep = isReusable && !this.#writer.isUploading && this.#upgrade === null && !this.#isBufferFull
     if (isInStep) this.#owner.onIdle(this)
     else this.destroy()
     if (handler === null) return
@@ -166,52 +163,16 @@ export class Connection implements ResponseSink, UpstreamConnection {
     const request = this.#request
     const handler = this.#handler
     if (request === null || handler === null) return
-    const { body, responseTimeoutMs, method } = request
     this.#hasHead = false
-    this.#parser.expect(method, this.#upgrade !== null)
-    this.#setTimer(this.#within(responseTimeoutMs))
-    let head: string
+    this.#parser.expect(request.method, this.#upgrade !== null)
+    this.#timer.start(request.responseTimeoutMs, request.deadlineAt)
     try {
-      head = formatRequestHead(request, this.#owner.hostName, this.#upgrade !== null)
+      this.#writer.write(request, this.#upgrade !== null)
+      handler.onSent(this)
     } catch (error) {
       // The caller is further up this stack.
       queueMicrotask(() => this.fail(handler, toError(error)))
-      return
     }
-    handler.onSent(this)
-    if (body === null) this.#socket.write(head, 'latin1')
-    else if (body instanceof Readable) this.#startUpload(head, body, request.bodyLength < 0)
-    else if (body.length <= ONE_WRITE_BYTES) this.#socket.write(head + body.toString('latin1'), 'latin1')
-    else {
-      this.#socket.cork()
-      this.#socket.write(head, 'latin1')
-      this.#socket.write(body)
-      this.#socket.uncork()
-    }
-  }
-
-  #startUpload(head: string, body: Readable, isChunked: boolean): void {
-    const socket = this.#socket
-    socket.cork()
-    socket.write(head, 'latin1')
-    this.#upload = new Upload({
-      socket,
-      body,
-      isChunked,
-      onProgress: () => this.#timer?.refresh(),
-      onEnd: () => {
-        this.#upload = null
-        this.#timer?.refresh()
-      },
-      onError: (error) => this.#fail(error)
-    })
-    // The first bytes of the body have usually arrived with the head.
-    setImmediate(() => socket.uncork())
-  }
-
-  #stopUpload(): void {
-    this.#upload?.stop()
-    this.#upload = null
   }
 
   #onRead(bytes: Buffer, size: number): boolean {
@@ -249,7 +210,7 @@ export class Connection implements ResponseSink, UpstreamConnection {
     socket.off('data', this.#onData)
     socket.off('end', this.#onEnd)
     this.#handler = null
-    this.#clearTimer()
+    this.#timer.clear()
     try {
       upgrade?.onUpgrade(head, socket, rest)
     } catch (error) {
@@ -273,18 +234,18 @@ export class Connection implements ResponseSink, UpstreamConnection {
   readonly #onClose = (): void => {
     if (!this.#isClosed) {
       this.#isClosed = true
-      this.#clearTimer()
+      this.#timer.clear()
       this.#owner.onClosed(this)
     }
     if (this.#handler !== null && this.#socket.destroyed) this.#fail(this.#lost(this.#error))
   }
 
-  #onTimer(): void {
+  #onTimeout(): void {
     if (this.#handler === null) return
     if (!this.#isReady) this.#fail(new ConnectionFault('CONNECT_TIMEOUT'))
     else if (this.#hasHead) return
     // The client is slow, not the target.
-    else if (this.#upload !== null && !this.#upload.isStalled) this.#timer?.refresh()
+    else if (this.#writer.isUploading && !this.#writer.isStalled) this.#timer.refresh()
     else this.#fail(new ConnectionFault('RESPONSE_TIMEOUT'))
   }
 
@@ -299,31 +260,6 @@ export class Connection implements ResponseSink, UpstreamConnection {
     this.#handler = null
     this.destroy()
     handler?.onError(error)
-  }
-
-  /** Milliseconds that the request may take, at most `ms`. */
-  #within(ms: number): number {
-    const deadlineAt = this.#request?.deadlineAt ?? Number.POSITIVE_INFINITY
-    if (deadlineAt === Number.POSITIVE_INFINITY) return ms
-    return Math.max(1, Math.min(ms, deadlineAt - this.#owner.clock.monotonic()))
-  }
-
-  /** The timer stays when a response arrives: the next request restarts it. */
-  #setTimer(ms: number): void {
-    if (this.#timer !== undefined && ms === this.#timerMs) {
-      this.#timer.refresh()
-      return
-    }
-    this.#clearTimer()
-    if (ms === 0) return
-    this.#timerMs = ms
-    this.#timer = this.#owner.clock.setTimeout(() => this.#onTimer(), ms)
-    this.#timer.unref()
-  }
-
-  #clearTimer(): void {
-    this.#owner.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
   }
 }
 

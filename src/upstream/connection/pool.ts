@@ -7,6 +7,9 @@ import { createDialer, type Dialer } from './dial.ts'
 import type { ResponseHandler, UpgradeHandler, UpstreamConnection, UpstreamRequest } from './messages.ts'
 import type { ReadBuffers } from './read-buffer.ts'
 
+/** A request may be on its way when the target closes the idle connection. */
+const KEEP_ALIVE_MARGIN_MS = 1_000
+
 export interface PoolOptions {
   readonly origin: URL
   readonly tls: TlsClientConfig
@@ -87,9 +90,9 @@ export class ConnectionPool implements ConnectionOwner {
 
   onIdle(connection: Connection): void {
     const now = this.clock.monotonic()
-    const { announcedIdleMs } = connection
-    const idleMs = announcedIdleMs < 0 ? this.#idleMs : Math.min(this.#idleMs, announcedIdleMs)
-    connection.usableUntil = Math.min(now + idleMs, connection.openedAt + this.#maxAgeMs)
+    const { keepAliveSeconds: seconds, openedAt } = connection
+    const idleMs = seconds < 0 ? this.#idleMs : Math.min(this.#idleMs, seconds * 1_000 - KEEP_ALIVE_MARGIN_MS)
+    connection.usableUntil = Math.min(now + idleMs, openedAt + this.#maxAgeMs)
     if (this.#isClosed || connection.usableUntil <= now) {
       connection.destroy()
       return
@@ -108,7 +111,7 @@ export class ConnectionPool implements ConnectionOwner {
     for (;;) {
       const connection = this.#idle.pop()
       if (connection === undefined) return null
-      if (connection.usableUntil > this.clock.monotonic()) return connection
+      if (connection.isOpen && connection.usableUntil > this.clock.monotonic()) return connection
       connection.destroy()
     }
   }

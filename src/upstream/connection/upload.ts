@@ -25,11 +25,6 @@ export class Upload {
     body.on('error', this.#onError)
   }
 
-  /** The target reads slower than the client sends. */
-  get isStalled(): boolean {
-    return this.#options.socket.writableNeedDrain
-  }
-
   /** Sends nothing more. */
   stop(): void {
     const { body, socket } = this.#options
