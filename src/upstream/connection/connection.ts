@@ -40,6 +40,8 @@ export class Connection implements ResponseSink, UpstreamConnection {
   #isPaused = false
   /** The current read filled its buffer: the kernel may have more bytes. */
   #isBufferFull = false
+  /** Data of a body from the current read, in one piece. */
+  #data: Buffer | null = null
   #isClosed = false
   #hasHead = false
   #error: Error | null = null
@@ -128,12 +130,23 @@ export class Connection implements ResponseSink, UpstreamConnection {
   }
 
   onBody(chunk: Buffer): void {
-    const bytes = this.#buffer === null ? chunk : this.#buffer.keep(chunk)
+    this.#data = this.#data === null ? chunk : joined(this.#data, chunk)
+  }
+
+  /** Hands over the data of a read at once: a server may send chunks of a byte each. */
+  #deliver(): void {
+    const data = this.#data
+    if (data === null) return
+    this.#data = null
+    const bytes = this.#buffer === null ? data : this.#buffer.keep(data)
     if (this.#handler?.onData(bytes) === false) this.#isPaused = true
   }
 
   onComplete(isReusable: boolean): void {
     if (this.#switched !== null) return
+    this.#deliver()
+    // The handler may have ended the request with its last data.
+    if (this.#isClosed) return
     const handler = this.#handler
     this.#handler = null
     this.#request = null
@@ -197,8 +210,11 @@ export class Connection implements ResponseSink, UpstreamConnection {
       return 0
     }
     try {
-      return this.#parser.read(chunk)
+      const offset = this.#parser.read(chunk)
+      this.#deliver()
+      return offset
     } catch (error) {
+      this.#data = null
       this.#fail(toError(error))
       return 0
     }
@@ -261,6 +277,13 @@ export class Connection implements ResponseSink, UpstreamConnection {
     this.destroy()
     handler?.onError(error)
   }
+}
+
+/** Moves `next` to the end of `data`. Both are views of the same read, `data` in front. */
+function joined(data: Buffer, next: Buffer): Buffer {
+  const all = Buffer.from(data.buffer, data.byteOffset, data.length + next.length)
+  all.set(next, data.length)
+  return all
 }
 
 function toError(error: unknown): Error {

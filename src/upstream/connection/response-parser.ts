@@ -12,7 +12,8 @@ export interface ResponseSink {
   onInformational(status: number, head: string[]): void
   /** The final head, or a 101 that the request asked for. */
   onHead(status: number, head: string[]): void
-  /** @param chunk A view into the bytes given to `read`, valid during the call. Never empty. */
+  /** @param chunk A view into the bytes given to `read`, until that returns. Never empty. Bytes in
+   *  front of its end are not read again. */
   onBody(chunk: Buffer): void
   /** The message is complete.
    *  @param isReusable The connection may carry another request: it stays open, and no byte
