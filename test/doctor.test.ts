@@ -165,7 +165,16 @@ test('a health path is requested, and a status other than success fails', async 
     targets: [{ url }],
     timeouts: { connect: 30_000, response: 30_000 },
     tls,
-    healthCheck: { path }
+    healthCheck: {
+      path,
+      host: null,
+      headers: {},
+      statuses: [{ from: 200, to: 399 }],
+      interval: 5_000,
+      timeout: 30_000,
+      healthyAfter: 2,
+      unhealthyAfter: 3
+    }
   })
   t.match(await checkTargets([upstream('/healthz')], Date.now()), [{ status: 'ok', message: '/healthz answers 204' }])
   t.match(await checkTargets([upstream('/broken')], Date.now()), [{ status: 'failed', message: '/broken answers 500' }])

@@ -45,7 +45,7 @@ export class NeedsRestart extends Error {
 
 export async function buildGateway(first: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
   const shared = createShared(first, dependencies)
-  const { lifecycle, revocations, guard, metrics, log, live, appChecks } = shared
+  const { lifecycle, revocations, guard, metrics, log, live, members, appChecks } = shared
   const { limits, tls } = first.server
   let config = first
   let generation = await createGeneration(first, shared)
@@ -105,6 +105,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
         service: await service.listen(config.service.host, config.service.port, isShared)
       }
       appChecks.use(config.apps)
+      members.start()
       startDeliveries(generation.deliveries)
       return addresses
     },

@@ -1,5 +1,6 @@
 /** The request of a health check, on a connection of its target's pool. */
 import type { Clock, Timer } from '../clock.ts'
+import type { HealthCheckConfig } from '../config/config.ts'
 import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
 import { codeOf, isStale } from './failures.ts'
 import type { Target } from './target.ts'
@@ -7,20 +8,9 @@ import type { Target } from './target.ts'
 /** Largest body in bytes that is read to keep the connection. */
 const MAX_BODY_BYTES = 64 * 1024
 
-/** The request that tests a target. */
-export interface HealthTest {
-  readonly path: string
-  /** Null: the target's own. */
-  readonly host: string | null
-  /** In addition to the User-Agent. */
-  readonly headers: Readonly<Record<string, string>>
-  /** Milliseconds. */
-  readonly timeout: number
-}
-
 export interface HealthRequest {
   readonly target: Pick<Target, 'pool'>
-  readonly test: HealthTest
+  readonly config: Pick<HealthCheckConfig, 'path' | 'host' | 'headers' | 'timeout'>
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   /** Called once, with the status of the answer, or with a word for its absence. */
   readonly done: (result: number | string) => void
@@ -49,15 +39,15 @@ class HealthProbe implements ResponseHandler {
 
   constructor(request: HealthRequest) {
     this.#request = request
-    const { clock, test } = request
-    this.#deadline = clock.setTimeout(() => this.#stop('timeout'), test.timeout)
+    const { clock, config } = request
+    this.#deadline = clock.setTimeout(() => this.#stop('timeout'), config.timeout)
     this.#deadline.unref()
   }
 
   start(): void {
-    const { target, test } = this.#request
-    const { path, host } = test
-    const headers = Object.entries({ 'user-agent': 'wxgate-health', ...test.headers }).flat()
+    const { target, config } = this.#request
+    const { path, host } = config
+    const headers = Object.entries({ 'user-agent': 'wxgate-health', ...config.headers }).flat()
     try {
       this.#connection = target.pool.send({ ...CHECK, path, host, headers }, this)
     } catch (error) {

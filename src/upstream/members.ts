@@ -5,9 +5,9 @@ import type { HealthCheckConfig, UpstreamConfig } from '../config/config.ts'
 import { Breaker } from './breaker.ts'
 import { createCounted } from './counted.ts'
 import { HealthCheck } from './health-check.ts'
-import { askHealth, type HealthTest } from './health-request.ts'
+import { askHealth } from './health-request.ts'
 import { Member } from './member.ts'
-import { type MemberGroup, type Snapshot, takeSnapshot, type UpstreamGroup } from './snapshot.ts'
+import { type MemberGroup, type Snapshot, statesOf, takeSnapshot, type UpstreamGroup } from './snapshot.ts'
 import type { Target } from './target.ts'
 import { TargetState } from './target-state.ts'
 import { TargetStats } from './target-stats.ts'
@@ -29,7 +29,11 @@ export interface Members {
   use(upstream: string): UpstreamUsage
   endUse(upstream: string): void
   ejected(upstream: string, member: Member, ms: number): void
+  /** Starts health checks, of later members too. `wxgate explain` sends nothing. */
+  start(): void
   snapshot(): Snapshot
+  /** Upstreams by name: `ok`, `degraded` when not every target is used, `away` when none is. */
+  states(): Record<string, string>
 }
 
 /** A server, whatever the timeouts that its connections have. */
@@ -48,15 +52,16 @@ export function createMembers({ clock, log }: MembersDeps): Members {
   const usages = createCounted<UpstreamGroup>()
   const leaves = new WeakMap<Member, () => void>()
   const timers = new Map<TargetState, Timer>()
+  let isStarted = false
 
-  function startCheck(config: HealthCheckConfig & HealthTest, server: Known, names: object): HealthCheck {
+  function createCheck(config: HealthCheckConfig, server: Known, names: object): HealthCheck {
     const check = new HealthCheck({
       config,
       clock,
       isHealthy: server.isHealthy,
       ask(done) {
         const target = server.targets.at(-1)
-        if (target) askHealth({ target, test: config, clock, done })
+        if (target) askHealth({ target, config, clock, done })
       },
       onChange(isHealthy, result) {
         server.isHealthy = isHealthy
@@ -66,7 +71,7 @@ export function createMembers({ clock, log }: MembersDeps): Members {
         else log.warn(fields, 'a target is unhealthy: it gets no requests')
       }
     })
-    check.start()
+    if (isStarted) check.start()
     return check
   }
 
@@ -82,10 +87,11 @@ export function createMembers({ clock, log }: MembersDeps): Members {
     })
   }
 
+  const takeNow = () => takeSnapshot(groups.values(), usages.values(), clock.monotonic())
+
   return {
     join(config, target, weight) {
-      const { name: upstream, circuitBreaker } = config
-      const healthCheck = testOf(config)
+      const { name: upstream, circuitBreaker, healthCheck } = config
       const names = { upstream, target: target.host }
       const serverKey = keyOf(target)
       const groupKey = JSON.stringify([upstream, target.host])
@@ -95,7 +101,7 @@ export function createMembers({ clock, log }: MembersDeps): Members {
       server.targets.push(target)
       const { state } = server
       const group = groups.acquire(groupKey, () => ({ ...names, stats: new TargetStats(), members: [] }))
-      const check = healthCheck && checks.acquire(checkKey, () => startCheck(healthCheck, server, names))
+      const check = healthCheck && checks.acquire(checkKey, () => createCheck(healthCheck, server, names))
       const breaker = circuitBreaker && breakers.acquire(breakerKey, () => createBreaker(circuitBreaker, state, names))
       const member = new Member({ target, weight, state, breaker, check, stats: group.stats })
       group.members.push(member)
@@ -130,14 +136,13 @@ export function createMembers({ clock, log }: MembersDeps): Members {
       timer.unref()
       timers.set(state, timer)
     },
-    snapshot: () => takeSnapshot(groups.values(), usages.values(), clock.monotonic())
+    start() {
+      isStarted = true
+      for (const check of checks.values()) check.start()
+    },
+    snapshot: takeNow,
+    states: () => statesOf(takeNow())
   }
-}
-
-/** The test as the upstream's requests would send it. */
-function testOf({ healthCheck, host, headers }: UpstreamConfig) {
-  const named = host === 'target' || host === 'client' ? null : host
-  return healthCheck && { ...healthCheck, host: healthCheck.host ?? named, headers }
 }
 
 function keyOf({ config: { url, tls } }: Target): string {

@@ -94,3 +94,14 @@ function snapshotOf({ upstream, target, stats, members }: MemberGroup, now: numb
     }
   ]
 }
+
+/** States of upstreams by name, for `/readyz?verbose`. */
+export function statesOf({ targets, upstreams }: Snapshot): Record<string, string> {
+  const states = upstreams.map(({ upstream }) => {
+    const own = targets.filter((target) => target.upstream === upstream)
+    const usable = own.filter(({ isHealthy, breaker }) => isHealthy && breaker !== 'open')
+    const isWell = usable.length === own.length && usable.every(({ isEjected }) => !isEjected)
+    return [upstream, isWell ? 'ok' : usable.length > 0 ? 'degraded' : 'away'] as const
+  })
+  return Object.fromEntries(states)
+}

@@ -25,7 +25,7 @@ export interface Upstreams {
 
 export interface UpstreamsDeps {
   readonly pools: Pick<Pools, 'acquire' | 'release'>
-  readonly members: Omit<Members, 'snapshot'>
+  readonly members: Pick<Members, 'join' | 'leave' | 'use' | 'endUse' | 'ejected'>
   readonly clock: Clock
 }
 

@@ -16,6 +16,7 @@ import { until } from '../support/until.ts'
 const config = {
   path: '/healthz',
   host: null,
+  headers: {},
   statuses: [{ from: 200, to: 399 }],
   interval: 5_000,
   timeout: 1_000,
@@ -147,11 +148,15 @@ test('an unhealthy target gets no requests; without a healthy one the answer is 
   second.healthStatus = 404
   await until(() => logged(gateway, 'a target is unhealthy').length === 2)
   t.same(await ask(gateway, 1), [503])
+  const { checks } = (await (await gateway.call('/readyz?verbose')).json()) as { checks: object }
+  t.match(checks, { upstreams: { app: 'away' } })
   t.match(logged(gateway, '"status":503')[0], /"upstream":"app".*"reason":"upstream_unavailable:no_target"/)
   second.healthStatus = 204
   await until(() => logged(gateway, 'a target is healthy again').length === 1)
   t.same(await ask(gateway, 4), Array(4).fill(200))
   t.same([first.hits, second.hits], [0, 10])
+  const after = (await (await gateway.call('/readyz?verbose')).json()) as { status: string; checks: object }
+  t.match(after, { status: 'ok', checks: { upstreams: { app: 'degraded' } } })
   t.match(JSON.parse(logged(gateway, 'a target is unhealthy')[0] ?? ''), {
     level: 40,
     upstream: 'app',
@@ -214,6 +219,8 @@ test('upstreams with a common target share its checks, which stop with the last 
     createUpstreams(readTestConfig({ ...defaultConfig('http://h'), upstreams }).upstreams, { pools, members, clock })
   const app = { targets: [{ url: 'http://127.0.0.1:11' }], healthCheck }
   const before = read({ app, other: app })
+  t.equal(clock.pending, 0, 'nothing is sent before the gateway listens')
+  members.start()
   t.equal(clock.pending, 1)
   const after = read({ app: { ...app, timeouts: { connect: '1s' } } })
   t.equal(clock.pending, 1)

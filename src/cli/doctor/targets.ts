@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
-import type { TlsClientConfig } from '../../config/config.ts'
+import type { HealthCheckConfig, TlsClientConfig } from '../../config/config.ts'
 import { lifeFaults } from '../../crypto/certificate-chain.ts'
 import { reasonOf } from '../../errors.ts'
 import { type Finding, failed, ok, warning } from './finding.ts'
@@ -14,7 +14,7 @@ export interface CheckedUpstream {
   readonly targets: readonly { readonly url: string }[]
   readonly timeouts: { readonly connect: number; readonly response: number }
   readonly tls: TlsClientConfig
-  readonly healthCheck?: { readonly path: string } | null
+  readonly healthCheck: HealthCheckConfig | null
 }
 
 export async function checkTargets(upstreams: readonly CheckedUpstream[], now: number): Promise<Finding[]> {
@@ -31,18 +31,19 @@ async function checkTarget(upstream: CheckedUpstream, url: string, now: number):
   const { host, port, socketPath, isTls } = place(url)
   const socket = await open(upstream, { host, port, socketPath, isTls })
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
-  const path = upstream.healthCheck?.path
+  const { healthCheck } = upstream
   const findings: Finding[] = []
-  if (path === undefined) {
+  if (healthCheck === null) {
     socket.destroy()
     findings.push(ok(subject, 'accepts connections'))
   } else {
-    const status = await askHealth(socket, { host, path, timeoutMs: upstream.timeouts.response })
-    const isHealthy = status >= 200 && status < 400
+    const { path, statuses } = healthCheck
+    const status = await askHealth(socket, host, healthCheck)
+    const isHealthy = statuses.some(({ from, to }) => status >= from && status <= to)
     findings.push(
       isHealthy
         ? ok(subject, `${path} answers ${status}`)
-        : failed(subject, `${path} answers ${status}`, 'repair the backend, or correct healthCheck.path')
+        : failed(subject, `${path} answers ${status}`, 'repair the backend, or correct healthCheck (path, status)')
     )
   }
   for (const { kind, day } of certificate ? lifeFaults(certificate, now) : []) {
@@ -108,15 +109,14 @@ function tlsOptions({ ca, cert, key, serverName, insecureSkipVerify }: TlsClient
   }
 }
 
-function askHealth(socket: Socket, { host, path, timeoutMs }: { host: string; path: string; timeoutMs: number }) {
+function askHealth(socket: Socket, name: string, { host, path, headers, timeout }: HealthCheckConfig) {
   return new Promise<number>((resolve, reject) => {
     const request = socket instanceof TLSSocket ? httpsRequest : httpRequest
     const options = {
       createConnection: () => socket,
-      host,
       path,
-      headers: { 'user-agent': 'wxgate' },
-      signal: AbortSignal.timeout(timeoutMs)
+      headers: { 'user-agent': 'wxgate', ...headers, host: host ?? name },
+      signal: AbortSignal.timeout(timeout)
     }
     request(options, (response: IncomingMessage) => {
       response.resume()

@@ -47,11 +47,17 @@ export function checkHealthCheck(check: Draft<WrittenHealthCheck>, path: Path, r
   report.warn([...path, 'timeout'], 'is longer than interval: a target that does not answer is tested less often')
 }
 
-export function resolveHealthCheck(written: WrittenHealthCheck) {
+/** @param requests Host and headers of the upstream's requests: a test is sent as they are. */
+export function resolveHealthCheck(
+  written: WrittenHealthCheck,
+  requests: { readonly host: string; readonly headers: Readonly<Record<string, string>> }
+) {
+  const { host, headers } = requests
   return {
     path: written.path,
-    /** Null: as requests have it. */
-    host: written.host ?? null,
+    /** Null: the target's own. */
+    host: written.host ?? (host === 'target' || host === 'client' ? null : host),
+    headers,
     /** Ranges with both ends. */
     statuses: written.status.map(rangeOf),
     interval: milliseconds(written.interval),

@@ -206,7 +206,7 @@ export function resolveUpstream(name: string, written: WrittenUpstream) {
     /** `url` is an origin such as http://10.0.0.5:3000, or unix: and the path of a socket. */
     targets: targets.map(({ url, weight }) => ({ url: canonicalTarget(url), weight })),
     balance,
-    healthCheck: written.healthCheck ? resolveHealthCheck(written.healthCheck) : null,
+    healthCheck: written.healthCheck ? resolveHealthCheck(written.healthCheck, written) : null,
     slowStart: milliseconds(written.slowStart),
     outliers: {
       failures: outliers.failures,

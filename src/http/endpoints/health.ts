@@ -13,6 +13,7 @@ export interface HealthDeps {
   }
   readonly storeWatch: { isWritable(): boolean }
   readonly appChecks: { states(): Readonly<Record<string, string>> }
+  readonly members: { states(): Readonly<Record<string, string>> }
 }
 
 const STATUS = { type: 'string', description: '`ok`, or the reason in one word.' }
@@ -67,7 +68,7 @@ export function addHealth(app: FastifyInstance, deps: HealthDeps): void {
   })
 }
 
-function checks({ lifecycle, revocations, storeWatch, appChecks }: HealthDeps) {
+function checks({ lifecycle, revocations, storeWatch, appChecks, members }: HealthDeps) {
   const age = revocations.age()
   const isWell = age < 2_000 && storeWatch.isWritable()
   return {
@@ -75,6 +76,8 @@ function checks({ lifecycle, revocations, storeWatch, appChecks }: HealthDeps) {
     store: !revocations.isTrusted ? 'away' : isWell ? 'ok' : 'degraded',
     store_age_seconds: Number.isFinite(age) ? Math.round(age / 1000) : null,
     // Does not count for readiness: requests with a token need no call to WeChat.
-    apps: appChecks.states()
+    apps: appChecks.states(),
+    // Does not count either: another instance would reach the same targets.
+    upstreams: members.states()
   }
 }
