@@ -1,13 +1,20 @@
 /** Active health checks, and the state of targets as requests, logs and reloads see it. */
 import { lookup } from 'node:dns'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
 import { HealthCheck } from '../../src/upstream/health-check.ts'
 import { createMembers } from '../../src/upstream/members.ts'
 import { createPools } from '../../src/upstream/pools.ts'
 import { createUpstreams } from '../../src/upstream/upstreams.ts'
-import { createFakeClock } from '../support/clock.ts'
-import { buildTestGateway, defaultConfig, readTestConfig, type TestGateway } from '../support/gateway.ts'
+import { createFakeClock, createTestClock } from '../support/clock.ts'
+import { PEM } from '../support/config.ts'
+import { buildTestGateway, defaultConfig, next, readTestConfig, type TestGateway } from '../support/gateway.ts'
 import { startServer } from '../support/listen.ts'
 import { freePort } from '../support/process.ts'
 import { NO_LOG } from '../support/targets.ts'
@@ -278,4 +285,61 @@ test('metrics count the tries of each target, start at 0, and end with their tar
   await gateway.gateway.reload({ ...gateway.config, upstreams })
   await until(async () => (await read())(`wxgate_upstream_ejections_total{${labels(first)}}`) === undefined)
   t.equal((await read())(`wxgate_upstream_requests_total{${labels(second)},result="2xx"}`), '6')
+})
+
+test('checks go over TLS and Unix sockets, with the Host and the headers of the upstream', async (t) => {
+  const seen: string[] = []
+  const answer = (req: IncomingMessage, res: ServerResponse) => {
+    const { host, authorization = '', 'user-agent': agent = '' } = req.headers
+    if (req.url === '/healthz') seen.push(`${host} ${authorization} ${agent}`)
+    res.writeHead(req.url === '/healthz' ? 503 : 200).end()
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'app.sock')
+  const secure = createSecureServer(PEM, answer).listen(0, '127.0.0.1')
+  const plain = createServer(answer).listen(path)
+  for (const server of [secure, plain]) {
+    t.teardown(() => server.close())
+    if (!server.listening) await next(server, 'listening')
+  }
+  const { port } = secure.address() as AddressInfo
+  const gateway = await start(t, {
+    targets: [{ url: `https://127.0.0.1:${port}` }, { url: `unix:${path}` }],
+    tls: { insecureSkipVerify: true },
+    host: 'orders.internal',
+    headers: { Authorization: 'Basic Y2FuYXJ5' },
+    healthCheck: { unhealthyAfter: 1 }
+  })
+  await until(() => logged(gateway, 'a target is unhealthy').length === 2)
+  t.same(new Set(seen), new Set(['orders.internal Basic Y2FuYXJ5 wxgate-health']))
+  t.same(await ask(gateway, 1), [503])
+  t.same(logged(gateway, 'canary').concat(logged(gateway, 'Basic')), [], 'no credential is logged')
+})
+
+test('an open circuit breaker answers 503 at once, and a trial after openFor closes it', async (t) => {
+  const backend = await startBackend(t)
+  backend.status = 503
+  const clock = createTestClock()
+  const circuitBreaker = { minRequests: 4, openFor: '5s' }
+  const gateway = await buildTestGateway(t, backend.url, {
+    clock,
+    config: { upstreams: { app: { targets: [{ url: backend.url }], circuitBreaker } } }
+  })
+  t.same(await ask(gateway, 7), Array(7).fill(503))
+  t.equal(backend.hits, 4)
+  const refused = await gateway.call('/public/x')
+  t.match(await refused.json(), { code: 'upstream_unavailable', action: 'retry' })
+  t.ok(refused.headers.get('retry-after'))
+  const metrics = await (await gateway.service('/metrics')).text()
+  t.match(metrics, new RegExp(`wxgate_upstream_breaker_state\\{upstream="app",target="${backend.url.slice(7)}"\\} 2\n`))
+  t.match(metrics, 'wxgate_upstream_refused_total{upstream="app",reason="no_target"} 4\n')
+  clock.advance(5_000)
+  t.same(await ask(gateway, 2), [503, 503], 'the trial failed')
+  t.equal(backend.hits, 5)
+  backend.status = 200
+  clock.advance(5_000)
+  t.same(await ask(gateway, 5), Array(5).fill(200))
+  t.equal(logged(gateway, '"event":"breaker_open"').length, 1)
+  t.equal(logged(gateway, '"event":"breaker_closed"').length, 1)
 })

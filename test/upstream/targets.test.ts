@@ -41,20 +41,20 @@ test('targets share the requests by weight', async (t) => {
 })
 
 test('leastRequests picks the target with the fewest running requests for its weight', async (t) => {
-  const { urls, open } = await startTargets(t, 3)
+  const { urls, open } = await startTargets(t, 2)
   const gateway = await withTargets(t, {
-    targets: urls.map((url, index) => ({ url, weight: index === 2 ? 2 : 1 })),
+    targets: urls.map((url, index) => ({ url, weight: index + 1 })),
     balance: 'leastRequests'
   })
   const held = await Promise.all(
-    Array.from({ length: 8 }, async () => {
+    Array.from({ length: 6 }, async () => {
       const client = await openClient(t, gateway.port)
       client.send(get('/public/hold'))
       return client
     })
   )
-  await until(() => open.reduce((sum, count) => sum + count, 0) === 8)
-  t.same(open, [2, 2, 4])
+  await until(() => open.reduce((sum, count) => sum + count, 0) === 6)
+  t.same(open, [2, 4])
   for (const client of held) client.close()
   await until(() => open.every((count) => count === 0))
   await until(() => gateway.gateway.parts.upstreams.get('app').targets.every((target) => target.inFlight === 0))
