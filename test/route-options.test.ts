@@ -15,7 +15,9 @@ test('an upstream gets the Host and the headers that its configuration names', a
   let location = ''
   const upstream = await startUpstream(t, (_req, res) => res.writeHead(202, { location }).end())
   const service = await startSocketService(t)
+  const checked = await startUpstream(t)
   const targets = [{ url: upstream.url }]
+  const headers = { Authorization: CREDENTIAL, 'user-agent': 'gateway' }
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {
       server: { host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1'] },
@@ -23,6 +25,7 @@ test('an upstream gets the Host and the headers that its configuration names', a
         app: { targets },
         client: { targets, host: 'client' },
         named: { targets, host: 'Shop.internal:8443', headers: { Authorization: CREDENTIAL, 'X-Api-Key': 'ours' } },
+        checked: { targets: [{ url: checked.url }], host: 'Shop.internal', headers, healthCheck: { path: '/healthz' } },
         socket: { targets: [{ url: service.url }], host: 'ws.internal', headers: { Authorization: CREDENTIAL } }
       },
       routes: [
@@ -71,6 +74,10 @@ test('an upstream gets the Host and the headers that its configuration names', a
   client.send(handshake('/ws', undefined, 'X-Api-Key: mine\r\n'))
   t.match(await client.head(), /^HTTP\/1\.1 101 /)
   t.match(service.seen[0]?.headers, { host: 'ws.internal', authorization: CREDENTIAL, 'x-api-key': 'mine' })
+
+  await until(() => checked.seen.length > 0)
+  const named = { host: 'Shop.internal', authorization: CREDENTIAL, 'user-agent': 'gateway' }
+  t.match(checked.seen[0], { url: '/healthz', headers: named }, 'health checks are requests too')
 
   location = 'https://shop.internal:8443/orders/1'
   t.equal((await ask('/named/x', ['Host: a'])).answer.headers.location, '/named/orders/1')

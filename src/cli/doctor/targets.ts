@@ -38,7 +38,7 @@ async function checkTarget(upstream: CheckedUpstream, url: string, now: number):
     findings.push(ok(subject, 'accepts connections'))
   } else {
     const { path, statuses } = healthCheck
-    const status = await askHealth(socket, host, healthCheck)
+    const status = await askHealth(socket, host, healthCheck).finally(() => socket.destroy())
     const isHealthy = statuses.some(({ from, to }) => status >= from && status <= to)
     findings.push(
       isHealthy
@@ -122,7 +122,6 @@ function askHealth(socket: Socket, name: string, { host, path, headers, timeout 
       response.resume()
       response.on('error', () => {})
       resolve(response.statusCode ?? 0)
-      socket.destroy()
     })
       .on('error', reject)
       .end()
