@@ -114,11 +114,6 @@ export class Lease implements Waiting {
     this.#asker?.onNoTarget(reason === 'no_target' ? NO_TARGET : QUEUE_FULL, reason)
   }
 
-  /** The first byte of a response arrived. */
-  began(): void {
-    this.#isAnswered = true
-  }
-
   /** The head of a response arrived. True: drop it and ask another target. */
   answered(status: number): boolean {
     const now = this.#source.clock.monotonic()
