@@ -146,6 +146,32 @@ test('an upstream that closes its side in the middle is never taken for one that
   t.equal(await ask('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ngood'), 'good')
 })
 
+test('an answer reaches a client that is still sending, though a reset follows the answer', async (t) => {
+  const hostile = await startHostile(t)
+  const answer = 'HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge'
+  const size = 4_000_000
+  const body = 'a'.repeat(size)
+  const framings = [
+    [`Content-Length: ${size}`, body],
+    ['Transfer-Encoding: chunked', `${size.toString(16)}\r\n${body}\r\n0\r\n\r\n`]
+  ]
+  for (const [bytes, expected] of [
+    [answer, { status: 413, body: 'large' }],
+    ['', { status: 502, body: /upstream_unreachable/ }]
+  ] as const) {
+    hostile.answer = (socket) => {
+      socket.pause()
+      socket.write(bytes, () => socket.resetAndDestroy())
+    }
+    for (const [framing, sent] of [...framings, ...framings, ...framings]) {
+      const client = await openClient(t, hostile.gateway.port)
+      client.send(`POST /public/bad HTTP/1.1\r\nHost: a.example\r\n${framing}\r\n\r\n${sent}`)
+      t.match(await client.response(), expected)
+      client.close()
+    }
+  }
+})
+
 test('a connection that the server announces to close, or closes, costs no GET', async (t) => {
   const hostile = await startHostile(t)
   const { gateway, upstream } = hostile

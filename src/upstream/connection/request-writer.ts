@@ -1,6 +1,7 @@
 /** Writes requests to the socket of a connection. */
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { readAfterFailedWrites } from './failed-writes.ts'
 import type { UpstreamRequest } from './messages.ts'
 import { formatRequestHead } from './request-head.ts'
 import { Upload } from './upload.ts'
@@ -19,6 +20,7 @@ export class RequestWriter {
   readonly #hostName: string
   readonly #events: WriterEvents
   #upload: Upload | null = null
+  #hasUploaded = false
 
   /** @param hostName Host of requests that name no other. */
   constructor(socket: Socket, hostName: string, events: WriterEvents) {
@@ -62,6 +64,8 @@ export class RequestWriter {
   #startUpload(head: string, body: Readable, isChunked: boolean): void {
     const socket = this.#socket
     const { onProgress, onBodyError: onError } = this.#events
+    if (!this.#hasUploaded) readAfterFailedWrites(socket)
+    this.#hasUploaded = true
     socket.cork()
     socket.write(head, 'latin1')
     const onEnd = () => {
