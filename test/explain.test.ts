@@ -258,6 +258,67 @@ test("explain shows the gateway's request header for header", async (t) => {
   }
 })
 
+test('explain shows the options of a route: variant, method, preflight, refusals, and masks credentials', async (t) => {
+  const routes = `routes:
+  - path: /v
+    upstream: app
+    auth: public
+    methodOverride: true
+    cors: { origins: [https://h5.example.com] }
+    variants: [{ upstream: canary, header: { X-Canary: "1" } }]
+  - { path: /office, upstream: app, auth: public, ip: { allow: [10.0.0.0/8] } }
+  - { path: /closed, upstream: app, auth: public, maintenance: { allow: [10.0.0.0/8] } }
+`
+  const upstreams = {
+    app: { targets: [{ url: 'http://127.0.0.1:9' }] },
+    canary: {
+      targets: [{ url: 'http://127.0.0.1:9' }],
+      host: 'canary.internal',
+      headers: { Authorization: 'Basic canary-credential', 'X-Key': 'canary-key' }
+    }
+  }
+  const cwd = folder(t, routes, { upstreams })
+  const canary = ['-H', 'X-Canary: 1', '-H', 'x-key: EVIL', '-H', 'X-HTTP-Method-Override: patch']
+  const explanation = await explained(cwd, 'POST', '/v/x', ...canary)
+  t.match(explanation, {
+    route: { path: '/v', upstream: 'app' },
+    outcome: 'forwarded',
+    upstream: { name: 'canary', isVariant: true, method: 'PATCH', path: '/v/x' }
+  })
+  const sent = Object.fromEntries(explanation.upstream?.headers ?? [])
+  t.match(sent, { Host: 'canary.internal', Authorization: '***', 'X-Key': '***', 'X-Canary': '1' })
+  t.notMatch(JSON.stringify(explanation), /canary-credential|canary-key|EVIL/)
+  const why = Object.fromEntries(explanation.stripped.map((entry) => [entry.name, entry.why]))
+  t.match(why, { 'X-HTTP-Method-Override': /methodOverride applies it/, 'x-key': /upstream sets it/ })
+  const { stdout } = await call(cwd, 'POST', '/v/x', ...canary)
+  t.match(stdout, /upstream {5}canary, a variant, gets PATCH \/v\/x/)
+  t.notMatch(stdout, /canary-credential|canary-key/)
+  t.match(await explained(cwd, 'POST', '/v'), { upstream: { name: 'app', isVariant: false, method: 'POST' } })
+
+  const preflight = (origin: string) => ['-H', `Origin: ${origin}`, '-H', 'Access-Control-Request-Method: PUT']
+  t.match(await explained(cwd, 'OPTIONS', '/v', ...preflight('https://h5.example.com')), {
+    route: { path: '/v' },
+    outcome: 'own',
+    answer: null,
+    upstream: null,
+    auth: { verdict: 'preflight', notes: [/answers the preflight itself/] }
+  })
+  const refusals: readonly (readonly [string[], number, string])[] = [
+    [['OPTIONS', '/v', ...preflight('https://evil.example')], 403, 'forbidden'],
+    [['GET', '/office'], 403, 'forbidden'],
+    [['GET', '/closed'], 503, 'maintenance'],
+    [['POST', '/v', '-H', 'X-HTTP-Method-Override: GET'], 400, 'bad_header']
+  ]
+  for (const [args, status, code] of refusals)
+    t.match(
+      await explained(cwd, ...args),
+      { outcome: 'refused', answer: { status, code }, upstream: null },
+      args.join(' ')
+    )
+  for (const path of ['/office', '/closed'])
+    t.match(await explained(cwd, 'GET', path, '--from', '10.1.2.3'), { outcome: 'forwarded' }, path)
+})
+
 test('explain knows own paths and paths that look like another', async (t) => {
   const cwd = folder(t)
   for (const path of ['/auth/login', '/livez', '/AUTH/x', '/wechat/push/x'])

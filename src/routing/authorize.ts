@@ -98,10 +98,10 @@ export function createAuthorize<R extends GuardedRoute>(
     const match = table.match(request.method, request.target)
     if (match.kind !== 'route') return { error: matchError(match), route: null, match, request }
     const { route } = match
+    if (overridden instanceof ApiError) return { error: overridden, route, match, request }
     const { gate } = route.plan
     const refusal = gate === null ? null : gate(request.record.clientAddress, false)
     if (refusal !== null) return { error: refusal, route, match, request }
-    if (overridden instanceof ApiError) return { error: overridden, route, match, request }
     const decision = grant(request, match, authenticator)
     const { contentLength } = request.headers
     const isTooLarge = contentLength !== null && contentLength > route.bodyLimit
