@@ -116,6 +116,31 @@ test('the parts of a gateway.yaml on the operations page are valid', (t) => {
   t.end()
 })
 
+test('the parts of a gateway.yaml on the page about routes are valid', (t) => {
+  const url = 'http://127.0.0.1:3000'
+  const upstreams = Object.fromEntries(['orders', 'staging', 'canary'].map((name) => [name, { targets: [{ url }] }]))
+  const secret = () => ({ content: Buffer.from('a-key'), mode: 0o600 })
+  for (const document of ['docs/routes.md', 'docs/routes.zh-CN.md']) {
+    const parts = blocksOf(readDocument(document), 'yaml').map(({ text }) => parse(text) as Record<string, unknown>)
+    t.equal(parts.length, 5)
+    for (const part of parts) {
+      const routes = [{ path: '/a', upstream: 'orders', ...('upstreams' in part ? {} : part) }]
+      const text = JSON.stringify({ ...defaultConfig(url), upstreams, ...('upstreams' in part ? part : {}), routes })
+      const env = { ORDERS_CREDENTIAL: 'b3JkZXJz' }
+      const loaded = loadConfig({
+        file: 'gateway.yaml',
+        text,
+        env,
+        readFile: secret,
+        production: false,
+        allow: new Set()
+      })
+      t.same(loaded.ok ? [] : loaded.problems.map(formatProblem), [], document)
+    }
+  }
+  t.end()
+})
+
 test('the folder map of the architecture page is the tree', (t) => {
   const page = readDocument('docs/architecture.md')
   const told = tableOf(page, 'folder').flatMap(([cell = '']) => codesIn(cell))
