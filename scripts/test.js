@@ -1,6 +1,7 @@
-// Runs tap with the arguments of the command line. Plain JavaScript, since the system's Node may run it.
+// Runs tap with the arguments of the command line; without a file, on all tests in groups. Plain JavaScript, since the system's Node may run it.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { writeTestGroups } from './test-groups.js'
 
 const UNWANTED = '@tapjs/typescript'
 
@@ -14,4 +15,6 @@ const builtStatus = readFileSync(built, 'utf8').includes(UNWANTED) ? run(['build
 
 const preload = `--import=${new URL('test-preload.js', import.meta.url)}`
 const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${preload}`.trim()
-process.exitCode = builtStatus || run(process.argv.slice(2), { ...process.env, NODE_OPTIONS })
+const args = process.argv.slice(2)
+const files = args.every((arg) => arg.startsWith('-')) ? writeTestGroups() : []
+process.exitCode = builtStatus || run([...args, ...files], { ...process.env, NODE_OPTIONS })
