@@ -75,16 +75,15 @@ export async function soakCrowd(t: Teardown): Promise<Figure[]> {
   const program = join(import.meta.dirname, 'crowd.ts')
   const args = [program, String(gateway.port), '/public/slow?ms=10000', String(REQUESTS / CROWDS)]
   const crowds = Promise.all(Array.from({ length: CROWDS }, () => promisify(execFile)(process.execPath, args)))
-  let [isOver, probes, failed] = [false, 0, 0]
+  const failed: Record<string, number> = { edge: 0, service: 0 }
+  let [isOver, probes] = [false, 0]
   const probing = (async () => {
-    while (!isOver) {
-      for (const base of [gateway.url, gateway.serviceUrl]) {
-        for (const path of ['/livez', '/readyz']) {
-          probes++
-          if ((await statusOf(base + path)) !== 200) failed++
-        }
+    for (; !isOver; await delay(200)) {
+      probes++
+      for (const path of ['/livez', '/readyz']) {
+        if ((await statusOf(gateway.url + path)) !== 200) failed.edge = (failed.edge ?? 0) + 1
+        if ((await statusOf(gateway.serviceUrl + path)) !== 200) failed.service = (failed.service ?? 0) + 1
       }
-      await delay(200)
     }
   })()
   const outcomes: Record<string, number> = {}
@@ -94,7 +93,7 @@ export async function soakCrowd(t: Teardown): Promise<Figure[]> {
   }
   isOver = true
   await probing
-  const { 200: served = 0, 503: refused = 0 } = outcomes
+  const { 200: served = 0, 503: refused = 0, closed = 0, ECONNRESET: reset = 0, ...others } = outcomes
   // The pool closes its idle connections in its own time.
   await until(() => gateway.descriptors().all <= idle + served + 20)
   let lost = 0
@@ -103,8 +102,25 @@ export async function soakCrowd(t: Teardown): Promise<Figure[]> {
   return [
     { what: `served ${of}`, value: served, unit: '', limit: null },
     { what: `refused with 503 ${of}`, value: refused, unit: '', limit: null },
-    { what: `with another outcome ${of}`, value: REQUESTS - served - refused, unit: '', limit: 0 },
-    { what: `failed of ${probes} health checks meanwhile`, value: failed, unit: '', limit: 0 },
+    { what: `closed before an answer ${of}`, value: closed + reset, unit: '', limit: REQUESTS / 10 },
+    {
+      what: `with another outcome ${of} ${JSON.stringify(others)}`,
+      value: REQUESTS - served - refused - closed - reset,
+      unit: '',
+      limit: 0
+    },
+    {
+      what: `failed of ${2 * probes} health checks of the service listener`,
+      value: failed.service ?? 0,
+      unit: '',
+      limit: 0
+    },
+    {
+      what: `failed of ${2 * probes} health checks of the edge`,
+      value: failed.edge ?? 0,
+      unit: '',
+      limit: probes / 10
+    },
     { what: 'failed of 200 requests afterwards', value: lost, unit: '', limit: 0 }
   ]
 }

@@ -8,6 +8,8 @@ import type { GatewayProcess } from './gateway-process.ts'
 import { patternChunks } from './pattern.ts'
 
 const SAMPLE_MS = 50
+const BATCH = 50
+const BATCH_MS = 20
 
 /** Uploads the pattern. @returns The status and the body, which is the hash that the backend computed. */
 export function upload(url: string, bytes: number): Promise<string> {
@@ -76,13 +78,13 @@ export interface Crowd {
   readonly waiting: number
   /** Resolves when every connection has its outcome. */
   readonly over: Promise<void>
-  leave(): void
 }
 
 /** Opens `count` connections with one request each. */
 export function sendCrowd(port: number, path: string, count: number): Crowd {
   const outcomes: Record<string, number> = {}
   const sockets = new Set<Socket>()
+  let ended = 0
   const one = () =>
     new Promise<void>((resolve) => {
       const socket = connect({ port, host: '127.0.0.1' })
@@ -90,6 +92,7 @@ export function sendCrowd(port: number, path: string, count: number): Crowd {
       const end = (outcome: string) => {
         if (!sockets.delete(socket)) return
         outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+        ended++
         socket.destroy()
         resolve()
       }
@@ -98,15 +101,20 @@ export function sendCrowd(port: number, path: string, count: number): Crowd {
       socket.on('close', () => end('closed'))
       socket.write(`GET ${path} HTTP/1.1\r\nHost: a.example\r\n\r\n`)
     })
-  const over = Promise.all(Array.from({ length: count }, one)).then(() => {})
+  const all: Promise<void>[] = []
+  const over = (async () => {
+    for (let left = count; left > 0; left--) {
+      all.push(one())
+      // A burst beyond the kernel's queue of new connections would measure its repetitions.
+      if (left % BATCH === 0) await delay(BATCH_MS)
+    }
+    await Promise.all(all)
+  })()
   return {
     outcomes,
     get waiting() {
-      return sockets.size
+      return count - ended
     },
-    over,
-    leave() {
-      for (const socket of sockets) socket.destroy()
-    }
+    over
   }
 }
