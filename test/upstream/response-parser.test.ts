@@ -1,4 +1,5 @@
 /** Responses of an upstream are read strictly (RFC 9112), and never more leniently than by llhttp. */
+import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import { ANSWER_BODIES } from '../../src/selftest/corpus/answer-bodies.ts'
 import type { AnswerRow } from '../../src/selftest/corpus/answer-row.ts'
@@ -162,6 +163,14 @@ const FAULTS: Readonly<Record<string, readonly string[]>> = {
 test('each malformed response ends in a fault with its code', (t) => {
   for (const [code, texts] of Object.entries(FAULTS)) {
     for (const text of texts) t.match(readText(text), { end: 'fault', code }, JSON.stringify(text.slice(0, 100)))
+  }
+  t.end()
+})
+
+test('the documentation explains each code', (t) => {
+  for (const page of ['upstreams.md', 'upstreams.zh-CN.md']) {
+    const text = readFileSync(new URL(`../../docs/${page}`, import.meta.url), 'utf8')
+    t.same(new Set(text.match(/\bHTTP_[A-Z_]+/g)), new Set(Object.keys(FAULTS)), page)
   }
   t.end()
 })
