@@ -58,7 +58,12 @@ test('every property that protects a route counts for a lenient reading of its p
     { openData: true },
     { bodyLimit: 10 },
     { rateLimit: { max: 1, window: 1_000, by: 'ip' } },
-    { auth: 'optional' }
+    { auth: 'optional' },
+    { channel: true },
+    { concurrency: 5 },
+    { ip: { allow: ['10.0.0.0/8'], deny: [] } },
+    { maintenance: { retryAfter: 1_000, allow: [] } },
+    { cors: { origins: ['https://a'], headers: [], exposeHeaders: [], credentials: false, maxAge: 0 } }
   ]
   for (const settings of protecting) {
     const routes = [route('/pay', { auth: 'public', ...settings }), open]
@@ -70,6 +75,10 @@ test('every property that protects a route counts for a lenient reading of its p
     '/',
     'a larger limit protects nothing'
   )
+  const ip = { allow: [], deny: ['192.0.2.1'] }
+  const limited = route('/', { auth: 'public', ip, concurrency: 5 })
+  t.equal(verdict([route('/pay', { auth: 'public', ip, concurrency: 10 }), limited], '/PAY'), '/', 'equally strict')
+  t.equal(verdict([route('/pay', { auth: 'public', ip, concurrency: 3 }), limited], '/PAY'), 'guarded')
   t.end()
 })
 
