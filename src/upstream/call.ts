@@ -1,6 +1,7 @@
 /** A small call of the gateway to an upstream: JSON in, JSON out, within a deadline and a size
  *  limit. */
 import type { Clock, Timer } from '../clock.ts'
+import type { ApiError } from '../errors.ts'
 import type { Asker, Lease } from './attempts.ts'
 import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
 import { codeOf, UPSTREAM_TIMEOUT } from './failures.ts'
@@ -94,8 +95,8 @@ class JsonCall implements ResponseHandler, Asker {
     else this.onTarget(target)
   }
 
-  onNoTarget(): void {
-    this.#fail('no target')
+  onNoTarget(_: ApiError, reason: string): void {
+    this.#fail(reason.replaceAll('_', ' '))
   }
 
   onTarget(target: Target): void {
