@@ -1,6 +1,7 @@
 /** Measures the memory of one instance: `node bench/memory.ts [users]` prints a Markdown table.
  *  Two to three minutes for the default of 100,000 users. Linux, two cores. */
 import { rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { cpus } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -18,6 +19,8 @@ const CONNECTIONS = 64
 const CACHED = 30_000
 const ROUNDS = 5
 const ROUND_MS = 3_000
+const IDLE_CONNECTIONS = 10_000
+const IDLE_LIMIT_MIB = 250
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
 const row = (what: string, figure: string) => print(`| ${what} | ${figure} |`)
@@ -53,6 +56,26 @@ async function measureProcess(workers: number, folder: string, upstreamPort: num
   row(`${name}: after ${whole(USERS)} users made a request each`, shown(gateway))
   await request(gateway.port, USERS, (index) => tokenOf(tokens, USERS + index))
   row(`${name}: after ${whole(USERS)} other users did as well`, shown(gateway))
+  await gateway.process.stop()
+}
+
+/** Resident memory with idle connections of clients, each of which has made one request. */
+async function measureIdleConnections(folder: string, upstreamPort: number): Promise<void> {
+  const gateway = await startGateway(folder, { workers: 1, core: '0,1', upstreamPort })
+  const token = tokenOf(await createTokenMaker(), 0)
+  const sockets: Socket[] = []
+  const open = () =>
+    new Promise<void>((resolve, reject) => {
+      const socket = connect({ port: gateway.port, host: '127.0.0.1' })
+      sockets.push(socket)
+      socket.once('data', () => resolve())
+      socket.on('error', reject)
+      socket.write(getRequest(PATH, token))
+    })
+  while (sockets.length < IDLE_CONNECTIONS) await Promise.all(Array.from({ length: 100 }, open))
+  const title = `one process: with ${whole(IDLE_CONNECTIONS)} idle connections, at most ${IDLE_LIMIT_MIB}`
+  row(title, shown(gateway))
+  for (const socket of sockets) socket.destroy()
   await gateway.process.stop()
 }
 
@@ -129,6 +152,7 @@ try {
   print(`Node ${process.versions.node}, ${cpus().length} cores, ${cpus()[0]?.model.trim()}\n`)
   print('| what | figure |\n|---|---|')
   await measureHeap()
+  await measureIdleConnections(folder, upstream.port)
   await measureProcess(1, folder, upstream.port)
   await measureProcess(2, folder, upstream.port)
   await measureWorkers(folder, upstream.port)

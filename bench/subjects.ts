@@ -39,7 +39,7 @@ const SECRET = 'another-secret-of-the-benchmark-known-to-everybody'
  *  all of them. */
 const wxgateTokens = new Map<string, readonly string[]>()
 
-function wxgate(name: string, accessLog: boolean, build: Build = OWN_BUILD): Subject {
+export function wxgate(name: string, accessLog: boolean, build: Build = OWN_BUILD): Subject {
   const code = build.root === OWN_BUILD.root ? '' : `; another version, from ${BASELINE_VARIABLE}`
   return {
     name,
@@ -104,7 +104,7 @@ async function up(running: Running): Promise<Running> {
   }
 }
 
-const haproxy: Subject = {
+export const haproxy: Subject = {
   name: REFERENCE,
   auth: 'jwt_verify HS256, expiry checked; no log',
   async start({ core, upstreamPort, folder, tokenCount }) {
@@ -142,7 +142,8 @@ backend orders
   }
 }
 
-const nginx: Subject = {
+/** @param directives Further ones of the location. */
+export const nginx = (directives = ''): Subject => ({
   name: 'nginx',
   auth: null,
   async start({ core, upstreamPort, folder }) {
@@ -165,7 +166,7 @@ ${temporary.map((name) => `  ${name}_temp_path ${home}/${name};`).join('\n')}
   upstream orders { server 127.0.0.1:${upstreamPort}; keepalive 128; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port};
-    location / { proxy_pass http://orders; proxy_http_version 1.1; proxy_set_header Connection ""; }
+    location / { proxy_pass http://orders; proxy_http_version 1.1; proxy_set_header Connection ""; ${directives} }
   }
 }
 `
@@ -173,7 +174,7 @@ ${temporary.map((name) => `  ${name}_temp_path ${home}/${name};`).join('\n')}
     const child = startProcess('nginx', ['-p', home, '-c', file], { core })
     return await up({ port, process: child, tokens: [] })
   }
-}
+})
 
 const caddy: Subject = {
   name: 'caddy',
@@ -225,7 +226,7 @@ export const subjects: readonly Subject[] = [
   stock(STOCK, false),
   stock('stock-log', true),
   haproxy,
-  nginx,
+  nginx(),
   caddy,
   ...furtherSubjects(process.env)
 ]
