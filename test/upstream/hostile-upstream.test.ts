@@ -1,5 +1,6 @@
 /** An upstream that breaks the rules of HTTP/1.1 harms no request but its own. The corpus of the
  *  self-test has the malformed answers, response-parser.test.ts the parser alone. */
+import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { type Test, test } from 'tap'
 import { buildTestGateway, type TestGateway } from '../support/gateway.ts'
@@ -47,6 +48,27 @@ test('bytes behind an answer that fills a read are not the answer to a waiting r
     first.send(get('/public/bad'))
     second.send(get('/public/good'))
     t.equal((await first.response()).body.length, bodyLength)
+    t.match(await second.response(), { status: 200, body: 'good' })
+  }
+})
+
+test('bytes behind an answer over TLS, in a record of their own, are not the answer to a waiting request', async (t) => {
+  const [cert, key] = ['cert', 'key'].map((part) =>
+    readFileSync(new URL(`../support/fixtures/tls-${part}.pem`, import.meta.url))
+  )
+  const bad = (socket: Socket) => {
+    socket.write(ok('first'))
+    socket.write(ok('poisoned'))
+  }
+  const answer = (socket: Socket, head: string) => (head.includes('/bad ') ? bad(socket) : socket.write(GOOD))
+  const upstream = await startRawUpstream(t, answer, { cert, key })
+  const app = { targets: [{ url: upstream.url }], tls: { insecureSkipVerify: true }, connections: { max: 1 } }
+  const gateway = await buildTestGateway(t, upstream.url, { config: { upstreams: { app } } })
+  const [first, second] = await Promise.all([openClient(t, gateway.port), openClient(t, gateway.port)])
+  for (let round = 0; round < 10; round++) {
+    first.send(get('/public/bad'))
+    second.send(get('/public/good'))
+    t.match(await first.response(), { status: 200, body: 'first' })
     t.match(await second.response(), { status: 200, body: 'good' })
   }
 })

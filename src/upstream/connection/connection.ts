@@ -156,14 +156,20 @@ export class Connection implements ResponseSink, UpstreamConnection {
     // another request. With a full buffer, bytes behind the response may wait in the kernel. They
     // would be another response.
     const isInStep = isReusable && !this.#writer.isUploading && this.#upgrade === null && !this.#isBufferFull
-    if (isInStep) this.#owner.onIdle(this)
-    else this.destroy()
+    if (!isInStep) this.destroy()
+    // Node hands over one TLS record at a time: bytes in the next one would be another response.
+    else if (this.#owner.dialer.readyEvent === 'secureConnect') setImmediate(this.#becomeIdle)
+    else this.#owner.onIdle(this)
     if (handler === null) return
     try {
       handler.onEnd()
     } catch (error) {
       handler.onError(toError(error))
     }
+  }
+
+  readonly #becomeIdle = (): void => {
+    if (!this.#isClosed) this.#owner.onIdle(this)
   }
 
   #onReady(): void {
