@@ -22,11 +22,17 @@ export interface ReadingOptions {
   readonly isUpgrade?: boolean
   /** The connection stays open after the bytes. */
   readonly staysOpen?: boolean
+  /** A complete response that the parser has read before. */
+  readonly former?: string
+}
+
+function createReading(): OwnReading {
+  return { heads: [], body: '', end: 'open', isReusable: false, code: '', offset: 0 }
 }
 
 /** @param pieces Overwritten after each read, as a socket does with its memory. */
 export function readPieces(pieces: readonly Buffer[], options: ReadingOptions = {}): OwnReading {
-  const reading: OwnReading = { heads: [], body: '', end: 'open', isReusable: false, code: '', offset: 0 }
+  let reading = createReading()
   const parser = new ResponseParser({
     onInformational: (status, fields) => void reading.heads.push({ status, fields }),
     onHead: (status, fields) => void reading.heads.push({ status, fields }),
@@ -40,6 +46,12 @@ export function readPieces(pieces: readonly Buffer[], options: ReadingOptions = 
       reading.isReusable = isReusable
     }
   })
+  if (options.former !== undefined) {
+    parser.expect('GET', false)
+    parser.read(Buffer.from(options.former, 'latin1'))
+    if (!reading.isReusable) throw new Error('the former response ends its connection')
+    reading = createReading()
+  }
   parser.expect(options.method ?? 'GET', options.isUpgrade ?? false)
   try {
     for (const piece of pieces) {
