@@ -2,7 +2,7 @@
  *  follows. */
 import type { UpstreamConfig } from '../config/config.ts'
 import type { ApiError } from '../errors.ts'
-import { isFaultOfTarget, isStale, kindOf, NO_TARGET, QUEUE_FULL } from './failures.ts'
+import { isStale, kindOf, NO_TARGET, QUEUE_FULL } from './failures.ts'
 import type { AttemptOptions, LeaseSource } from './lease-source.ts'
 import type { Member } from './member.ts'
 import { isFailureOfTarget, isFailureStatus, isIdempotent } from './outcome.ts'
@@ -130,8 +130,10 @@ export class Lease implements Waiting {
   failed(error: unknown, wasSent: boolean): boolean {
     const kind = kindOf(error, wasSent)
     const now = this.#source.clock.monotonic()
-    if (kind === 'connect' && this.#member && isFaultOfTarget(error)) this.#member.target.avoidUntil = now + AVOID_MS
-    const isFailure = isFailureOfTarget(error, wasSent)
+    // Too little time was left for a further try: its timeout says nothing about the target.
+    const isShort = this.#retries > 0 && this.#isOverdue(now)
+    const isFailure = !isShort && isFailureOfTarget(error, wasSent)
+    if (isFailure && kind === 'connect' && this.#member) this.#member.target.avoidUntil = now + AVOID_MS
     if (isFailure && !this.#isSettled) this.#member?.stats.failed()
     if (isFailure) this.#settle(true, now)
     if (kind !== 'other' && !this.#isAnswered) {
@@ -205,6 +207,11 @@ export class Lease implements Waiting {
     return this.#options.isReplayable && isIdempotent(this.#options.method)
   }
 
+  /** Timers drop fractions of a millisecond. */
+  #isOverdue(now: number): boolean {
+    return now > this.#options.deadlineAt - 1
+  }
+
   #mayRepeatStale(): boolean {
     const { attempts, on } = this.#source.retries
     return attempts > 0 && on.includes('reset') && this.#isRepeatable && this.#staleRetries < STALE_RETRIES
@@ -213,8 +220,7 @@ export class Lease implements Waiting {
   #mayRetry(cause: RetryCause): boolean {
     const { retries, usage, clock } = this.#source
     const now = clock.monotonic()
-    if (this.#retries >= retries.attempts || !retries.on.includes(cause) || now >= this.#options.deadlineAt)
-      return false
+    if (this.#retries >= retries.attempts || !retries.on.includes(cause) || this.#isOverdue(now)) return false
     // Nothing was sent: the retry adds no load to the upstream.
     if (cause === 'connect') return true
     if (!this.#isRepeatable) return false

@@ -282,3 +282,26 @@ test('after the deadline of a request there is no further try, and no wait goes 
   t.equal(first.failed(coded('ECONNREFUSED'), false), false)
   t.end()
 })
+
+test('a further try that had no time left does not count against its target', (t) => {
+  const { lease, clock, members } = setup({ deadlineAt: 500 })
+  const one = lease()
+  one.next()
+  clock.advance(490)
+  one.failed(coded('ECONNREFUSED'), false)
+  one.next()
+  clock.advance(10)
+  one.failed(coded('CONNECT_TIMEOUT'), false)
+  t.same(
+    members.map(({ target }) => target.avoidUntil),
+    [2_490, 0]
+  )
+  t.same(
+    members.map(({ stats }) => [stats.tries[0], stats.tries[7]]),
+    [
+      [1, 0],
+      [0, 1]
+    ]
+  )
+  t.end()
+})
