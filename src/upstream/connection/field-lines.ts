@@ -98,9 +98,10 @@ export class FieldLines {
  *  @returns The offset after it, or -1 when it is not complete. */
 export function scanStatusLine(bytes: Uint8Array, from: number, end: number): number {
   let at = from
-  for (const expected of VERSION_PREFIX) {
+  for (let index = 0; index < VERSION_PREFIX.length; index++, at++) {
     if (at >= end) return -1
-    if (bytes[at++] !== expected) throw new ResponseFault('HTTP_VERSION', 'a response does not start with HTTP/1.')
+    if (bytes[at] !== VERSION_PREFIX[index])
+      throw new ResponseFault('HTTP_VERSION', 'a response does not start with HTTP/1.')
   }
   const minor = bytes[at]
   if (at >= end) return -1

@@ -1,8 +1,7 @@
 /** Reads the fields that delimit a response and decide about its connection (RFC 9112, 6 and 9). */
 import { ResponseFault } from './response-fault.ts'
 
-/** Longer than any safe integer without leading zeros. */
-const LENGTH = /^[0-9]{1,19}$/
+const ZERO = 0x30
 /** More lenient than the list of tokens: a connection is closed rather once too often. */
 const CLOSE = /(?:^|[\t ,])close(?:[\t ,]|$)/i
 const KEEP_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i
@@ -34,7 +33,7 @@ export class Framing {
   note(name: string, value: string): boolean {
     switch (name.length) {
       case 10:
-        this.#noteConnection(name.toLowerCase(), value)
+        if (isLetter(name, 'c') || isLetter(name, 'k')) this.#noteConnection(name.toLowerCase(), value)
         break
       case 14:
         return isLetter(name, 'c') && name.toLowerCase() === 'content-length' && this.#noteLength(value)
@@ -79,9 +78,8 @@ export class Framing {
   /** RFC 9110, section 8.6, allows equal repeats to be read as one. llhttp refuses them. */
   #noteLength(value: string): true {
     if (this.length >= 0) throw fault('a response has two Content-Length')
-    const length = LENGTH.test(value) ? Number(value) : -1
-    if (!Number.isSafeInteger(length) || length < 0) throw fault('a response has a malformed Content-Length')
-    this.length = length
+    this.length = toLength(value)
+    if (this.length < 0) throw fault('a response has a malformed Content-Length')
     return true
   }
 
@@ -92,6 +90,17 @@ export class Framing {
     this.isChunked = true
     return true
   }
+}
+
+/** Decimal digits up to 2^53-1; -1 for any other text. */
+function toLength(text: string): number {
+  let length = text === '' ? -1 : 0
+  for (let index = 0; index < text.length; index++) {
+    const digit = text.charCodeAt(index) - ZERO
+    if (digit < 0 || digit > 9) return -1
+    length = length * 10 + digit
+  }
+  return Number.isSafeInteger(length) ? length : -1
 }
 
 function isLetter(name: string, letter: string): boolean {

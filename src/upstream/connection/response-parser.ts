@@ -146,12 +146,14 @@ export class ResponseParser {
   #readFields(): string[] {
     const { lines, text } = this.#block
     const framing = this.#framing
-    const head: string[] = []
+    const { count } = lines
+    const head = new Array<string>(count * 2)
     framing.clear()
-    for (let index = 0; index < lines.count; index++) {
+    for (let index = 0; index < count; index++) {
       const name = lines.name(text, index)
       const value = lines.value(text, index)
-      head.push(name, value)
+      head[index * 2] = name
+      head[index * 2 + 1] = value
       if (framing.note(name, value) && lines.hasTabAfter(text, index))
         throw new ResponseFault('HTTP_FRAMING', 'a TAB follows the framing of a response')
     }
