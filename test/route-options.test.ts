@@ -62,6 +62,20 @@ test('an upstream gets the Host and the headers that its configuration names', a
   }
   t.equal((await ask('/client', [], '1.0')).seen?.headers.host, own, 'a client without Host')
 
+  const prefixes: readonly (readonly [string, string])[] = [
+    ['/base', '/base/named'],
+    ['/base/v1/', '/base/v1/named'],
+    ['//evil.example', '/named'],
+    ['/\\\\evil.example', '/named'],
+    ['https://evil.example', '/named'],
+    ['/a b', '/named'],
+    ['/', '/named']
+  ]
+  for (const [sent, received] of prefixes) {
+    const { values } = await ask('/named/x', ['Host: a', `X-Forwarded-Prefix: ${sent}`])
+    t.same(values('x-forwarded-prefix'), [received], `a prefix of a trusted proxy: ${sent}`)
+  }
+
   const forged = ['x-api-key: EVIL', 'X-API-KEY: EVIL2', 'X.Api.Key: EVIL3', 'X_Api_Key: EVIL4']
   const { seen, values } = await ask('/named/x', ['Host: a', ...forged, `Authorization: Bearer ${token}`])
   t.same(values('authorization'), [CREDENTIAL])

@@ -49,6 +49,9 @@ export function isHost(text: string): boolean {
 }
 
 const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
+/** Path segments that are not empty: a proxy may pass on a client's, and backends build links from
+ *  it, so `//evil.example` must not reach them. */
+const PREFIX = /^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+\/?$/
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 export interface ReadOptions {
@@ -127,7 +130,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
         if (peer.isTrusted) forwardedHost = value
         break
       case 'x-forwarded-prefix':
-        if (peer.isTrusted) forwardedPrefix = value
+        if (peer.isTrusted && PREFIX.test(value)) forwardedPrefix = value.replace(/\/$/, '')
         break
       case 'x-request-id':
         if (peer.isTrusted && REQUEST_ID.test(value)) requestId = value
