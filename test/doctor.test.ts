@@ -5,6 +5,8 @@ import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import type { Finding } from '../src/cli/doctor/finding.ts'
+import { checkMerchants } from '../src/cli/doctor/merchants.ts'
 import { checkTargets } from '../src/cli/doctor/targets.ts'
 import { checkWeChat } from '../src/cli/doctor/wechat.ts'
 import { run } from '../src/cli/doctor.ts'
@@ -14,6 +16,7 @@ import type { Fault } from '../src/sandbox/faults.ts'
 import { createSandbox } from '../src/sandbox/server.ts'
 import { hasOpenssl } from './support/certificates.ts'
 import { APP_SECRET, APPID, defaultConfig, OTHER_APPID } from './support/gateway.ts'
+import { API_V3_KEY, generateRsa, MCHID, SERIAL } from './support/pay.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -101,6 +104,50 @@ test('each fault fails in its own line, with the next step', async (t) => {
   }
   t.equal(failed.length, 4)
   t.notMatch(lines.join('\n'), 'not-the-secret', 'no secret is printed')
+})
+
+test('the keys of a merchant are checked by one signed call of the pay API', async (t) => {
+  const sandbox = createSandbox({ clock: systemClock })
+  const { url } = await sandbox.listen(0, '127.0.0.1')
+  t.teardown(() => sandbox.close())
+  const keys = generateRsa()
+  const registered = await fetch(`${url}/sandbox/pay/merchants`, {
+    method: 'POST',
+    body: JSON.stringify({ mchid: MCHID, serial_no: SERIAL, public_key: keys.publicKey, api_v3_key: API_V3_KEY })
+  })
+  t.equal(registered.status, 201)
+  const check = async (changes: object, payBase = url, now = Date.now) => {
+    const pay = {
+      ...{ mchId: MCHID, serialNo: SERIAL, privateKey: keys.privateKey, apiV3Key: API_V3_KEY, apiV2Key: null },
+      ...{ platformKeys: [], upstream: 'app', path: '/', retry: { maxAge: 1, backlog: 1, backlogBytes: 1 }, ...changes }
+    }
+    const wechat = { payBase, proxy: null, timeout: 30_000 }
+    const apps = [
+      { appId: APPID, name: 'shop', pay },
+      { appId: OTHER_APPID, name: null, pay: null }
+    ]
+    return checkMerchants({ wechat, apps, clock: { now } })
+  }
+  const subject = `merchant ${MCHID} of app shop`
+  t.match(await check({}), [
+    { status: 'ok', subject, message: /verified; platform certificates until \d{4}-\d\d-\d\d$/ }
+  ])
+  t.match(await check({}, 'sandbox'), [{ status: 'ok', message: /not checked/ }])
+  const { id: serial, key } = sandbox.state.pay.platform.publicKey()
+  const own = { serial, publicKey: String(key.export({ type: 'spki', format: 'pem' })) }
+  t.match(await check({ platformKeys: [own] }), [{ status: 'ok', message: /its answer is verified$/ }])
+  const other = { serial, publicKey: generateRsa().publicKey }
+  const rejected: readonly (readonly [Promise<readonly Finding[]>, RegExp, RegExp])[] = [
+    [check({ serialNo: 'ABCDEF0123456789' }), /SIGN_ERROR/, /serialNo and privateKey belong together/],
+    [check({ privateKey: generateRsa().privateKey }), /SIGN_ERROR/, /compare mchid/],
+    [check({ mchId: '1900000009' }), /SIGN_ERROR/, /compare mchid/],
+    [check({ apiV3Key: 'anotherApiV3Key0123456789abcdefg' }), /do not decrypt/, /compare apiV3Key/],
+    [check({ platformKeys: [other] }), /a key that platformKeys does not hold/, /copy key and id again/],
+    [check({}, url, () => Date.now() - 3_600_000), /SIGN_ERROR/, /and the clock$/],
+    [check({}, `http://127.0.0.1:${await freePort()}`), /gives no valid answer \(ECONNREFUSED/, /DNS, firewall/]
+  ]
+  for (const [findings, message, advice] of rejected)
+    t.match(await findings, [{ status: 'failed', message, advice }], String(message))
 })
 
 test('a refused address is named, with the list that it belongs to', async (t) => {

@@ -9,6 +9,7 @@ import { createLog } from '../telemetry/log.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import { checkCertificates } from './doctor/certificates.ts'
 import { type Check, type Finding, ok, warning } from './doctor/finding.ts'
+import { checkMerchants } from './doctor/merchants.ts'
 import { checkPort } from './doctor/ports.ts'
 import { checkStore } from './doctor/store.ts'
 import { checkTargets } from './doctor/targets.ts'
@@ -18,8 +19,8 @@ import { refuseCommandLine, WRONG_USAGE } from './usage.ts'
 
 const USAGE = `Usage: wxgate doctor [-c FILE] [--allow NAME[,NAME]]
 
-Checks what a valid configuration needs: AppSecret and IP allow list of each app, the clock, the store, the targets,
-certificates, free ports. Prints a line per check, and exits with 1 when one failed. Changes nothing.
+Checks what a valid configuration needs: AppSecret and IP allow list of each app, the keys of its merchant, the clock, the
+store, the targets, certificates, free ports. Prints a line per check, and exits with 1 when one failed. Changes nothing.
 
   -c, --config  the configuration (WXGATE_CONFIG, or gateway.yaml)
   --allow       settings that need permission by name (WXGATE_ALLOW)
@@ -70,6 +71,7 @@ function checksOf(config: GatewayConfig, baseDir: string): Check[] {
   const certFiles = [server.tls].flatMap((tls) => tls?.certFile ?? [])
   return [
     () => checkWeChat({ ...wechat, apps, now: clock.now }),
+    () => checkMerchants({ wechat, apps, clock }),
     () => checkStore({ store, baseDir, clock, log }),
     () => checkTargets(upstreams, now),
     async () => checkCertificates(certFiles, now),

@@ -137,7 +137,7 @@ const NONE_VALID = new ApiError(
 
 /** By serial number in upper case. A certificate that decrypts with the APIv3 key comes from WeChat
  *  Pay. Throws for anything else. */
-function readCertificates(answer: unknown, apiV3Key: string): Map<string, PlatformCertificate> {
+export function readCertificates(answer: unknown, apiV3Key: string): Map<string, PlatformCertificate> {
   const list = typeof answer === 'object' && answer !== null && 'data' in answer ? answer.data : null
   if (!Array.isArray(list) || list.length === 0) throw UNREADABLE
   return new Map(
