@@ -35,9 +35,9 @@ export class HealthCheck {
     return this.#isHealthy
   }
 
-  /** The first test is sent at once. */
+  /** The first test is sent at once. A check that runs goes on. */
   start(): void {
-    this.#plan(0)
+    if (this.#timer === undefined) this.#plan(0)
   }
 
   stop(): void {

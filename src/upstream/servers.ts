@@ -38,45 +38,11 @@ export interface ServersDeps {
   readonly events: TargetEvents
 }
 
-export function createServers({ clock, events }: ServersDeps): Servers {
+export function createServers(deps: ServersDeps): Servers {
   const servers = createCounted<Server>()
   const checks = createCounted<HealthCheck>()
   const breakers = createCounted<Breaker>()
   let isStarted = false
-
-  function createCheck(config: HealthCheckConfig, server: Server, names: TargetNames): HealthCheck {
-    const check = new HealthCheck({
-      config,
-      clock,
-      isHealthy: server.isHealthy,
-      ask(done) {
-        const target = server.targets.at(-1)
-        if (target) askHealth({ target, config, clock, done })
-      },
-      onChange(isHealthy, result) {
-        server.isHealthy = isHealthy
-        if (isHealthy) server.state.returned(clock.monotonic())
-        events.healthChanged(names, isHealthy, result)
-      }
-    })
-    if (isStarted) check.start()
-    return check
-  }
-
-  function createBreaker(
-    policy: NonNullable<UpstreamConfig['circuitBreaker']>,
-    { state }: Server,
-    names: TargetNames
-  ): Breaker {
-    return new Breaker(policy, (phase) => {
-      if (phase === 'open') {
-        events.breakerOpened(names, policy.openFor)
-        return
-      }
-      state.returned(clock.monotonic())
-      events.breakerClosed(names)
-    })
-  }
 
   return {
     use(target, { healthCheck, circuitBreaker }, names) {
@@ -85,8 +51,10 @@ export function createServers({ clock, events }: ServersDeps): Servers {
       const breakerKey = JSON.stringify([key, circuitBreaker])
       const server = servers.acquire(key, () => ({ state: new TargetState(), targets: [], isHealthy: true }))
       server.targets.push(target)
-      const check = healthCheck && checks.acquire(checkKey, () => createCheck(healthCheck, server, names))
-      const breaker = circuitBreaker && breakers.acquire(breakerKey, () => createBreaker(circuitBreaker, server, names))
+      const check = healthCheck && checks.acquire(checkKey, () => createCheck(healthCheck, server, names, deps))
+      if (isStarted) check?.start()
+      const breaker =
+        circuitBreaker && breakers.acquire(breakerKey, () => createBreaker(circuitBreaker, server, names, deps))
       return {
         state: server.state,
         check,
@@ -95,7 +63,7 @@ export function createServers({ clock, events }: ServersDeps): Servers {
           server.targets.splice(server.targets.indexOf(target), 1)
           if (check) checks.release(checkKey)?.stop()
           if (breaker) breakers.release(breakerKey)
-          if (servers.release(key)) events.forget(server.state)
+          if (servers.release(key)) deps.events.forget(server.state)
         }
       }
     },
@@ -108,4 +76,42 @@ export function createServers({ clock, events }: ServersDeps): Servers {
 
 function keyOf({ config: { url, tls } }: Target): string {
   return JSON.stringify([url, tls.ca, tls.cert, tls.key, tls.serverName, tls.insecureSkipVerify])
+}
+
+function createCheck(
+  config: HealthCheckConfig,
+  server: Server,
+  names: TargetNames,
+  { clock, events }: ServersDeps
+): HealthCheck {
+  return new HealthCheck({
+    config,
+    clock,
+    isHealthy: server.isHealthy,
+    ask(done) {
+      const target = server.targets.at(-1)
+      if (target) askHealth({ target, config, clock, done })
+    },
+    onChange(isHealthy, result) {
+      server.isHealthy = isHealthy
+      if (isHealthy) server.state.returned(clock.monotonic())
+      events.healthChanged(names, isHealthy, result)
+    }
+  })
+}
+
+function createBreaker(
+  policy: NonNullable<UpstreamConfig['circuitBreaker']>,
+  { state }: Server,
+  names: TargetNames,
+  { clock, events }: ServersDeps
+): Breaker {
+  return new Breaker(policy, (phase) => {
+    if (phase === 'open') {
+      events.breakerOpened(names, policy.openFor)
+      return
+    }
+    state.returned(clock.monotonic())
+    events.breakerClosed(names)
+  })
 }

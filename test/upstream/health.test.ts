@@ -218,12 +218,20 @@ test('a check of a dead target fails by its connection', async (t) => {
   t.same(await ask(gateway, 4), Array(4).fill(200))
 })
 
-test('upstreams with a common target share its checks, which stop with the last of them', (t) => {
+const ATTEMPT = { key: null, method: 'GET', isReplayable: false, deadlineAt: Number.POSITIVE_INFINITY }
+
+/** Upstreams without a gateway. */
+function createRegistry() {
   const clock = createFakeClock()
   const members = createMembers({ clock, log: NO_LOG })
   const pools = createPools({ lookup, clock: systemClock })
   const read = (upstreams: Record<string, unknown>) =>
     createUpstreams(readTestConfig({ ...defaultConfig('http://h'), upstreams }).upstreams, { pools, members, clock })
+  return { clock, members, read }
+}
+
+test('upstreams with a common target share its checks, which stop with the last of them', (t) => {
+  const { clock, members, read } = createRegistry()
   const app = { targets: [{ url: 'http://127.0.0.1:11' }], healthCheck }
   const before = read({ app, other: app })
   t.equal(clock.pending, 0, 'nothing is sent before the gateway listens')
@@ -237,6 +245,43 @@ test('upstreams with a common target share its checks, which stop with the last 
   after.release()
   t.equal(clock.pending, 0)
   t.same(members.snapshot(), { targets: [], upstreams: [] })
+  t.end()
+})
+
+test('a reload keeps ejections, open breakers and counts, and upstreams share them', (t) => {
+  const { clock, members, read } = createRegistry()
+  const targets = [{ url: 'http://127.0.0.1:11' }, { url: 'http://127.0.0.1:12' }]
+  const circuitBreaker = { minRequests: 5, openFor: '1h' }
+  const fail = (upstreams: ReturnType<typeof read>, name: string, count: number) => {
+    for (let done = 0; done < count; done++) {
+      const lease = upstreams.get(name).attempts(ATTEMPT)
+      if (lease.next() !== null) lease.answered(503)
+      lease.done()
+    }
+  }
+  const before = read({ app: { targets, circuitBreaker }, other: { targets: targets.slice(0, 1), circuitBreaker } })
+  fail(before, 'app', 10)
+  const seen = () =>
+    members.snapshot().targets.map(({ upstream, isEjected, breaker }) => [upstream, isEjected, breaker])
+  const all = [
+    ['app', true, 'open'],
+    ['app', true, 'open'],
+    ['other', true, 'open']
+  ]
+  t.same(seen(), all)
+  const after = read({
+    app: { targets, circuitBreaker, timeouts: { connect: '1s' } },
+    other: { targets: targets.slice(0, 1), circuitBreaker, connections: { idle: '1s' } }
+  })
+  before.release()
+  t.same(seen(), all)
+  t.equal(after.get('other').attempts(ATTEMPT).next(), null)
+  t.same(
+    members.snapshot().targets.map(({ tries }) => tries.get('5xx')),
+    [5, 5, 0]
+  )
+  after.release()
+  t.equal(clock.pending, 0)
   t.end()
 })
 
