@@ -13,7 +13,7 @@ export interface ResponseHeadDeps {
 /** Gives name and value in turns; null when the upstream's head contradicts itself.
  *  @param raw Name and value in turns, unchanged. */
 export function buildResponseHead(
-  raw: readonly (Buffer | string)[],
+  raw: readonly string[],
   status: number,
   { request, route, responseHeaders }: ResponseHeadDeps
 ): string[] | null {

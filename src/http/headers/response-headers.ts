@@ -4,8 +4,6 @@ import { canonicalName, HOP_BY_HOP, IDENTITY_HEADERS } from './header-names.ts'
 const RESERVED = new Set(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
 const MAX_SPELLINGS = 2_000
 const MAX_REMEMBERED_LENGTH = 64
-/** RFC 9110, section 5.5: everything except visible characters, space, tab and obs-text. */
-const ILLEGAL_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 type Fate = 'pass' | 'drop' | 'connection' | 'content-length' | 'transfer-encoding' | 'upgrade'
 
@@ -19,8 +17,8 @@ export interface ResponseHeaders {
   /** Name and value in turns, each byte as one character; null when the head contradicts
    *  itself. Content-Length comes last: Node reads a Content-Disposition after it as UTF-8 and
    *  refuses to write other bytes.
-   *  @param raw Name and value in turns, as bytes, from undici. */
-  build(raw: readonly (Buffer | string)[], status: number, edits: HeaderEdits): string[] | null
+   *  @param raw Name and value in turns, without controls (RFC 9110, section 5.5). */
+  build(raw: readonly string[], status: number, edits: HeaderEdits): string[] | null
 }
 
 export function createResponseHeaders(): ResponseHeaders {
@@ -44,12 +42,10 @@ export function createResponseHeaders(): ResponseHeaders {
       let contentLength: string | undefined
       let isChunked = false
       for (let index = 0; index + 1 < raw.length; index += 2) {
-        const name = latin1(raw[index])
+        const name = raw[index] as string
         const fate = fateOf(name)
         if (fate === 'drop') continue
-        const value = latin1(raw[index + 1])
-        // Node refuses to write such a value.
-        if (ILLEGAL_VALUE.test(value)) return null
+        const value = raw[index + 1] as string
         if (fate === 'pass') headers.push(name, value)
         else if (fate === 'connection') connection += `,${value}`
         else if (fate === 'transfer-encoding') {
@@ -83,11 +79,6 @@ function decide(lower: string): Fate {
   return RESERVED.has(canonical) || canonical.startsWith('x-wx-') || canonical.startsWith('x-session-')
     ? 'drop'
     : 'pass'
-}
-
-/** undici returns strings in a few rare cases. */
-function latin1(bytes: Buffer | string | undefined): string {
-  return typeof bytes === 'string' ? bytes : bytes === undefined ? '' : bytes.toString('latin1')
 }
 
 const NOT_NOMINATED = new Set(['', 'close', 'keep-alive', 'upgrade', 'content-length', 'content-type'])

@@ -56,7 +56,8 @@ export function createAnswerReader(): (answer: ReadAnswer, asked: Asked) => Egre
   }
 
   return ({ status, headers, body }, { token, requestId, sealed }) => {
-    const built = responseHeaders.build(headers, status, NOT_PASSED_ON)
+    const text = headers.map((bytes) => bytes.toString('latin1'))
+    const built = text.some(isIllegal) ? null : responseHeaders.build(text, status, NOT_PASSED_ON)
     if (built === null || (sealed !== null && body.rest !== null)) {
       body.rest?.on('error', () => {}).destroy()
       throw unavailable()
@@ -68,6 +69,11 @@ export function createAnswerReader(): (answer: ReadAnswer, asked: Asked) => Egre
     const own = sealed === null ? passed : withLength(passed, read.head.length)
     return { status, headers: [SEQUENCE_ID, requestId, ...own], body: masked(read, mask), errcode }
   }
+}
+
+/** RFC 9110, section 5.5. Node refuses to write such a value. */
+function isIllegal(text: string): boolean {
+  return /[^\t\x20-\x7e\x80-\xff]/.test(text)
 }
 
 function namedHeaders(raw: readonly Buffer[]): Record<string, string> {
