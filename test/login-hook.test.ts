@@ -194,7 +194,7 @@ test('with onFailure: refuse no user can log in while the hook fails', async (t)
     t.notOk('access_token' in login)
   }
   const line = gateway.lines.find((one) => one.includes('login_hook_failed'))
-  t.match(line, /"reason":"/)
+  t.match(line, /"reason":"[^"]+","upstream":"[^"]+","target":"127.0.0.1:\d+"/)
   t.notOk(gateway.lines.join('').includes(gateway.sandbox.state.people.person(APPID, 'alice').openId))
   t.same(begun, [])
   state.answer = { body: {} }

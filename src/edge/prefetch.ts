@@ -140,19 +140,19 @@ async function ask(
   { appId, openId }: PrefetchUser,
   call: { readonly headers: Readonly<Record<string, string>>; readonly json: string }
 ): Promise<UpstreamAnswer> {
-  const fail = (reason: string, error: ApiError) => {
-    log.warn({ event: 'prefetch_failed', app: appId, reason }, 'the backend gave no data for a pre-fetch')
+  const fail = (reason: string, target: string, error: ApiError) => {
+    log.warn({ event: 'prefetch_failed', app: appId, reason, target }, 'the backend gave no data for a pre-fetch')
     return error
   }
   try {
     const answer = await source.ask({ ...call, key: openId, maxBytes: MAX_ANSWER_BYTES })
-    if (answer.status < 200 || answer.status > 299) throw fail(`status ${answer.status}`, INVALID)
+    if (answer.status < 200 || answer.status > 299) throw fail(`status ${answer.status}`, answer.target, INVALID)
     return answer
   } catch (error) {
     if (!(error instanceof CallFailure)) throw error
-    const { reason } = error
-    if (reason === 'timeout') throw fail(reason, TIMEOUT)
-    throw fail(reason, reason === 'the answer is too large' ? INVALID : UNAVAILABLE)
+    const { reason, target } = error
+    if (reason === 'timeout') throw fail(reason, target, TIMEOUT)
+    throw fail(reason, target, reason === 'the answer is too large' ? INVALID : UNAVAILABLE)
   }
 }
 

@@ -46,7 +46,7 @@ export interface LoginHookOptions {
 export function createLoginHook({ config, upstream, clock, log }: LoginHookOptions): LoginHook {
   async function call(login: HookedLogin): Promise<HookAnswer> {
     const { app, user, isNew, linkedIds, isLinked, requestId, traceparent } = login
-    const { status, json } = await callUpstream(upstream, clock, {
+    const { status, target, json } = await callUpstream(upstream, clock, {
       path: config.path,
       headers: { 'x-request-id': requestId, traceparent },
       json: JSON.stringify({
@@ -62,7 +62,7 @@ export function createLoginHook({ config, upstream, clock, log }: LoginHookOptio
       maxBytes: MAX_ANSWER_BYTES
     })
     const answer = readHookAnswer(status, json, config.claims)
-    if (answer === null) throw new CallFailure(`status ${status}`)
+    if (answer === null) throw new CallFailure(`status ${status}`, status, target)
     return answer
   }
 
@@ -74,7 +74,9 @@ export function createLoginHook({ config, upstream, clock, log }: LoginHookOptio
       } catch (error) {
         // Any other error is a fault of the gateway.
         if (!(error instanceof CallFailure)) throw error
-        const fields = { event: 'login_hook_failed', reason: error.reason, app: login.app.appId, user: login.user.id }
+        const { reason, target } = error
+        const place = { upstream: upstream.config.name, target }
+        const fields = { event: 'login_hook_failed', reason, ...place, app: login.app.appId, user: login.user.id }
         log.warn({ ...fields, onFailure: config.onFailure }, 'the login hook gave no valid answer')
         if (config.onFailure === 'refuse') throw FAILED
         return { claims: {} satisfies Claims, profile: null }

@@ -24,6 +24,8 @@ export interface UpstreamCall {
 
 export interface UpstreamAnswer {
   readonly status: number
+  /** host:port of the target, for the log only. */
+  readonly target: string
   /** The body. */
   readonly text: string
   /** Undefined for an empty body, null for one that is not JSON. */
@@ -36,11 +38,14 @@ export class CallFailure extends Error {
   readonly reason: string
   /** Of an answer that was too large; null without a whole answer. */
   readonly status: number | null
-  constructor(reason: string, status: number | null = null) {
+  /** host:port of the last target tried, for the log only; empty for none. */
+  readonly target: string
+  constructor(reason: string, status: number | null = null, target = '') {
     super(reason)
     this.name = 'CallFailure'
     this.reason = reason
     this.status = status
+    this.target = target
   }
 }
 
@@ -70,6 +75,8 @@ class JsonCall implements ResponseHandler, Asker {
   readonly #settle: Settle
   readonly #deadline: Timer
   #wasSent = false
+  /** host:port of the last one tried. */
+  #target = ''
   #connection: UpstreamConnection | null = null
   #status = 0
   #chunks: Buffer[] = []
@@ -101,6 +108,7 @@ class JsonCall implements ResponseHandler, Asker {
 
   onTarget(target: Target): void {
     this.#wasSent = false
+    this.#target = target.host
     const { headers: fixed, host } = this.#upstream.config
     const { path, json } = this.#call
     const body = Buffer.from(json)
@@ -144,7 +152,7 @@ class JsonCall implements ResponseHandler, Asker {
     this.#connection = null
     this.#finish()
     const text = Buffer.concat(this.#chunks).toString('utf8')
-    this.#settle.resolve({ status: this.#status, text, json: parse(text) })
+    this.#settle.resolve({ status: this.#status, target: this.#target, text, json: parse(text) })
   }
 
   onError(error: unknown): void {
@@ -163,7 +171,7 @@ class JsonCall implements ResponseHandler, Asker {
     this.#connection?.abort(this)
     this.#connection = null
     this.#finish()
-    this.#settle.reject(new CallFailure(reason, status))
+    this.#settle.reject(new CallFailure(reason, status, this.#target))
   }
 
   #finish(): void {

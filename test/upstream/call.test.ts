@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns'
 import { test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { CallFailure, callUpstream } from '../../src/upstream/call.ts'
+import { callUpstream } from '../../src/upstream/call.ts'
 import { createMembers } from '../../src/upstream/members.ts'
 import { createPools } from '../../src/upstream/pools.ts'
 import { createUpstreams } from '../../src/upstream/upstreams.ts'
@@ -67,7 +67,7 @@ test('the deadline covers the whole call', async (t) => {
   clock.advance(999)
   t.equal(clock.pending, 1)
   clock.advance(1)
-  await t.rejects(answer, new CallFailure('timeout'))
+  await t.rejects(answer, { name: 'CallFailure', reason: 'timeout', target: upstream.targets[0]?.host })
   t.equal(upstream.targets[0]?.inFlight, 0)
 })
 
