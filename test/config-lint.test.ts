@@ -18,6 +18,10 @@ const normal: Record<string, string[]> = {
     'path: /, upstream: orders, auth: public, methods: [GET]',
     'path: /api, upstream: orders, methods: [POST]'
   ],
+  'a prefix for some addresses below a catch-all for the same ones': [
+    'path: /, upstream: orders, auth: public, ip: { allow: [10.0.0.0/8] }',
+    'path: /office, upstream: orders, auth: public, ip: { allow: [10.0.0.0/8] }'
+  ],
   'a public exception inside a protected prefix': [
     'path: /api, upstream: orders',
     'path: /api/products, upstream: orders, auth: public'
@@ -55,6 +59,20 @@ for (const [title, routes] of Object.entries(normal)) {
 }
 
 const risky: Record<string, [string[], RegExp]> = {
+  'a public catch-all above a prefix for some addresses': [
+    [
+      'path: /, upstream: orders, auth: public',
+      'path: /office, upstream: orders, auth: public, ip: { allow: [10.0.0.0/8] }'
+    ],
+    /^gateway\.yaml:5:13 routes\[0\]\.path: this public route \(line 5\) covers the stricter "\/office" on line 6/
+  ],
+  'a public catch-all above a protected prefix that a variant shares': [
+    [
+      'path: /, upstream: orders, auth: public',
+      'path: /api, upstream: other, variants: [{ upstream: orders, env: [trial] }]'
+    ],
+    /this public route \(line 5\) covers the stricter "\/api" on line 6 on the same upstream/
+  ],
   'a public catch-all above a protected prefix of one upstream': [
     ['path: /, upstream: orders, auth: public', 'path: /api, upstream: orders', 'path: /admin, upstream: orders'],
     /^gateway\.yaml:5:13 routes\[0\]\.path: this public route \(line 5\) covers the stricter "\/api" on line 6 on the same upstream: .*--allow public-catch-all/

@@ -19,6 +19,8 @@ interface Guard {
   readonly methods: readonly string[] | null
   readonly upstream: string
   readonly strictness: number
+  /** Only some client addresses may use it. */
+  readonly isFenced: boolean
   readonly stripPrefix: string
   /** The allowance that leaves decoding to the upstream. */
   readonly decodesLater: 'encodedSlash' | 'doubleEncoding' | null
@@ -46,7 +48,7 @@ export function checkRouteConflicts(draft: RoutesDraft & UpstreamsDraft, context
     // One example of each is enough.
     stricter.some((strict) => sideDoor(lax, strict, routes, report))
     if (stricter[0] !== undefined) laterDecoding(lax, stricter[0], report)
-    const inside = stricter.find((strict) => isCatchAll(lax, strict))
+    const inside = routes.find((route) => isStricter(route, lax) && shareOrigin(lax, route) && isCatchAll(lax, route))
     if (inside !== undefined) catchAll(lax, inside, context)
   }
 }
@@ -68,6 +70,7 @@ function readRoutes(draft: RoutesDraft & UpstreamsDraft): Guard[] {
       methods: methods === undefined ? null : entries(methods).map(([, method]) => method),
       upstream,
       strictness: strictness[auth] + (isMarked ? 1 : 0),
+      isFenced: route.ip !== undefined,
       stripPrefix,
       seenPath: withoutPrefix(path, stripPrefix),
       decodesLater: allow?.encodedSlash ? 'encodedSlash' : allow?.doubleEncoding ? 'doubleEncoding' : null,
@@ -84,6 +87,12 @@ function warn(route: Guard, other: Guard, message: string, report: Report): void
 function withLines(route: Guard, other: Guard, message: string, report: Report): string {
   const [line, otherLine] = [route, other].map(({ index }) => report.line(['routes', index, 'path']))
   return message.replace('{line}', `line ${line}`).replace('{other}', () => `${quote(other.path)} on line ${otherLine}`)
+}
+
+/** True when a client that may use `lax` may not use `route`. */
+function isStricter(route: Guard, lax: Guard): boolean {
+  const isFencedOnly = route.isFenced && !lax.isFenced && route.strictness === lax.strictness
+  return route.strictness > lax.strictness || isFencedOnly
 }
 
 /** True when a route without a token covers a stricter one of the same upstream. */

@@ -1,7 +1,7 @@
 /** `routes[].ip`, `maintenance` and `concurrency`: requests that a route refuses whatever their
  *  token. */
 import { rangeFault } from '../../http/addresses.ts'
-import { type Static, Type } from '../../schema.ts'
+import { type Static, type TObject, Type } from '../../schema.ts'
 import type { Path } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type Draft, entries } from '../section.ts'
@@ -12,26 +12,27 @@ function ranges(description: string) {
   return Type.Array(Type.String(), { description, default: [], maxItems: 1024 })
 }
 
-export const ip = Type.Optional(
+const ip = Type.Optional(
   mapping('Client addresses, with `server.trustedProxies` taken into account. Others get 403.', {
     allow: ranges('Addresses and CIDR ranges that may use the route. Empty: all that `deny` does not list.'),
     deny: ranges('Addresses and CIDR ranges that may not; they take precedence over `allow`.')
   })
 )
 
-export const maintenance = Type.Optional(
+const maintenance = Type.Optional(
   mapping('The route is closed: 503 `maintenance`.', {
     retryAfter: duration('Value of `Retry-After`.', '10m', { min: '1s', max: '30d' }),
     allow: ranges('Client addresses and CIDR ranges that may use the route nevertheless.')
   })
 )
 
-export const concurrency = Type.Optional(
+const concurrency = Type.Optional(
   integer('Requests and WebSockets under way on this route in one process; further ones get 503.', 1, 1_000_000)
 )
 
-const gates = mapping('', { ip, maintenance, concurrency })
-type WrittenGates = Static<typeof gates>
+export const gateShape = { concurrency, ip, maintenance }
+
+type WrittenGates = Static<TObject<typeof gateShape>>
 
 /** @param path Place of the route. */
 export function checkGates({ ip, maintenance }: Draft<WrittenGates>, path: Path, report: Report): void {

@@ -19,7 +19,7 @@ import { type Bytes, bytes, milliseconds } from '../units.ts'
 import { type AppsDraft, appId, reportUnknownApps } from './apps.ts'
 import { claimForm, claimPattern } from './login.ts'
 import { checkCors, cors, resolveCors } from './route-cors.ts'
-import { checkGates, concurrency, ip, maintenance, resolveGates } from './route-gates.ts'
+import { checkGates, gateShape, resolveGates } from './route-gates.ts'
 import { checkIdentity, identity, resolveIdentity } from './route-identity.ts'
 import { checkVariants, resolveVariants, variants } from './route-variants.ts'
 import { checkUpstreamName, type UpstreamsDraft } from './upstreams.ts'
@@ -79,10 +79,8 @@ const route = mapping('A route. The longest matching path wins.', {
     'Replace the address of a target in `Location`, and put the stripped prefix back, in a 201, 202 or 3xx.',
     true
   ),
-  concurrency,
-  ip,
+  ...gateShape,
   cors,
-  maintenance,
   methodOverride: flag(
     'A POST with `X-HTTP-Method-Override: PATCH`, PUT or DELETE counts as that method, in matching too. wx.request has no PATCH.',
     false
