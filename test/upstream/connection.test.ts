@@ -1,6 +1,8 @@
 /** Connections to targets: which ones are used again, and which never. */
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Test, test } from 'tap'
@@ -363,7 +365,9 @@ test('several addresses of a name are tried in turn', async (t) => {
 })
 
 test('a Unix socket is a target', async (t) => {
-  const path = join(t.testdir(), 'app.sock')
+  const folder = await mkdtemp(join(tmpdir(), 'wxgate-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'app.sock')
   const heads: string[] = []
   const server = createServer((socket) => {
     socket.on('data', (chunk: Buffer) => {
