@@ -74,6 +74,43 @@ test('a body of many megabytes goes up and comes down byte for byte, at the pace
   t.equal(received, MEGABYTES * MB)
 })
 
+test('large bodies of many responses at once keep their bytes, whatever the pace of their clients', async (t) => {
+  const size = 3 * MB
+  const url = await startServer(t, (req, res) => {
+    const isChunked = req.url?.includes('chunked') === true
+    res.writeHead(200, isChunked ? {} : { 'content-length': size })
+    const letter = req.url?.at(-1) ?? ''
+    for (let sent = 0; sent < size; sent += MB) res.write(Buffer.alloc(MB, letter))
+    res.end()
+  })
+  const gateway = await buildTestGateway(t, url, routes())
+  const download = async (path: string, pauses: number, isAborted: boolean) => {
+    const request = httpRequest(`${gateway.url}${path}`)
+    request.end()
+    const [response] = (await next(request, 'response')) as [IncomingMessage]
+    const letter = path.charCodeAt(path.length - 1)
+    let [bytes, wrong, left] = [0, 0, pauses]
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      for (const byte of chunk) if (byte !== letter) wrong++
+      if (isAborted && bytes > MB) request.destroy()
+      if (left-- <= 0) return
+      response.pause()
+      setTimeout(() => response.resume(), 2)
+    })
+    response.on('error', () => {})
+    await new Promise((resolve) => response.on('close', resolve))
+    return isAborted ? wrong : [wrong, bytes]
+  }
+  for (let round = 0; round < 3; round++) {
+    const answers = [...'abcdefgh'].map((letter, index) => {
+      const path = `/public/${index % 2 === 0 ? 'chunked' : 'known'}/${letter}`
+      return download(path, index * 4, index === 7)
+    })
+    t.same(await Promise.all(answers), [...Array(7).fill([0, size]), 0])
+  }
+})
+
 test('an event reaches the client as it is sent, and a silent event stream stays open', async (t) => {
   let stream: ServerResponse | undefined
   const url = await startServer(t, (req, res) => {

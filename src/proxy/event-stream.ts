@@ -50,16 +50,16 @@ class EventStream implements OpenBody, LiveConnection {
 
   start(first: Buffer | null): void {
     if (first === null) this.#deps.client.flush()
-    else this.write(first)
+    else this.write(first, false)
     this.#deps.live.add(this)
   }
 
-  write(chunk: Buffer): boolean {
+  write(chunk: Buffer, isBorrowed: boolean): boolean {
     const { client, drained, onEnd } = this.#deps
-    if (!this.#isEnding) return this.#pass(chunk)
+    if (!this.#isEnding) return this.#pass(chunk, isBorrowed)
     const length = this.#isBetweenEvents ? 0 : firstEventLength(this.#tail, chunk)
-    if (length < 0) return this.#pass(chunk)
-    const canGoOn = client.write(chunk.subarray(0, length), drained)
+    if (length < 0) return this.#pass(chunk, isBorrowed)
+    const canGoOn = client.write(chunk.subarray(0, length), isBorrowed, drained)
     onEnd()
     return canGoOn
   }
@@ -78,11 +78,11 @@ class EventStream implements OpenBody, LiveConnection {
     this.#deps.live.remove(this)
   }
 
-  #pass(chunk: Buffer): boolean {
+  #pass(chunk: Buffer, isBorrowed: boolean): boolean {
     const text = this.#tail + chunk.toString('latin1', Math.max(0, chunk.length - TAIL_BYTES - 1))
     this.#isBetweenEvents = ENDS_WITH_EVENT.test(text)
     this.#tail = text.slice(-TAIL_BYTES)
-    return this.#deps.client.write(chunk, this.#deps.drained)
+    return this.#deps.client.write(chunk, isBorrowed, this.#deps.drained)
   }
 }
 

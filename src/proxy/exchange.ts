@@ -116,15 +116,15 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     this.#options.flusher.add(this)
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(chunk: Buffer, isBorrowed: boolean): boolean {
     if (this.#head !== null) {
       if (this.#firstChunk === null) {
-        this.#firstChunk = chunk
+        this.#firstChunk = isBorrowed ? Buffer.from(chunk) : chunk
         return true
       }
       this.flush()
     }
-    return this.#open === null || this.#open.write(chunk)
+    return this.#open === null || this.#open.write(chunk, isBorrowed)
   }
 
   onEnd(): void {

@@ -7,8 +7,9 @@ export interface OpenBody {
    *  @param first Null when none have come. */
   start(first: Buffer | null): void
   /** False when the client is slower than the upstream: reading stops until it has caught up.
-   *  The listener gives up on a client that never does. */
-  write(chunk: Buffer): boolean
+   *  The listener gives up on a client that never does.
+   *  @param isBorrowed See {@link ClientResponse.write}. */
+  write(chunk: Buffer, isBorrowed: boolean): boolean
   /** The client has caught up. */
   drained(): void
   /** Ends the timers. May be called more than once. */
@@ -38,13 +39,13 @@ export class TimedBody implements OpenBody {
     const { client, clock, idleMs } = this.#deps
     this.#timer = clock.setTimeout(() => this.#onTimer(), idleMs)
     if (first === null) client.flush()
-    else this.write(first)
+    else this.write(first, false)
   }
 
-  write(chunk: Buffer): boolean {
+  write(chunk: Buffer, isBorrowed: boolean): boolean {
     this.#timer?.refresh()
     const { client, drained } = this.#deps
-    if (client.write(chunk, drained)) return true
+    if (client.write(chunk, isBorrowed, drained)) return true
     this.#isPaused = true
     return false
   }

@@ -141,10 +141,10 @@ class JsonCall implements ResponseHandler, Asker {
     this.#lease.answered(status)
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(chunk: Buffer, isBorrowed: boolean): boolean {
     this.#size += chunk.length
     if (this.#size > this.#call.maxBytes) this.#fail('the answer is too large', this.#status)
-    else this.#chunks.push(chunk)
+    else this.#chunks.push(isBorrowed ? Buffer.from(chunk) : chunk)
     return true
   }
 

@@ -1,5 +1,6 @@
 /** The client side of one response: the part of the connection that a writer sees. */
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { ApiError } from '../../errors.ts'
 import type { GatewayRequest } from '../request.ts'
 import { breakOff, formatHead, lingerOnClose, sendProblem } from './send-problem.ts'
@@ -22,8 +23,9 @@ export interface ClientResponse {
   hint(headers: readonly string[]): void
   flush(): void
   /** False when the client is slower than the writer; `drained.onDrain` is called once it has
-   *  caught up. */
-  write(chunk: Buffer, drained: Drained): boolean
+   *  caught up.
+   *  @param isBorrowed The caller uses the chunk again after a result of true, or after `onDrain`. */
+  write(chunk: Buffer, isBorrowed: boolean, drained: Drained): boolean
   end(chunk: Buffer | null): void
   /** Breaks off a half-written response so that it does not look complete. */
   abort(): void
@@ -43,6 +45,7 @@ export class NodeClientResponse implements ClientResponse {
   readonly #req: GatewayRequest
   readonly #res: ServerResponse
   #isLast = false
+  #hasWritten = false
 
   constructor(req: GatewayRequest, res: ServerResponse) {
     this.#req = req
@@ -79,14 +82,39 @@ export class NodeClientResponse implements ClientResponse {
   }
 
   flush(): void {
+    this.#hasWritten = true
     this.#res.flushHeaders()
   }
 
-  write(chunk: Buffer, drained: Drained): boolean {
+  write(chunk: Buffer, isBorrowed: boolean, drained: Drained): boolean {
     this.#req.record?.sent(chunk.length)
-    if (this.#res.write(chunk)) return true
-    this.#res.once('drain', () => drained.onDrain())
+    const { socket } = this.#res
+    // ServerResponse adds the head to its first write, and holds each write until the next tick.
+    const isDirect = this.#hasWritten && socket !== null && this.#res.writableLength === socket.writableLength
+    this.#hasWritten = true
+    const canGoOn = isDirect
+      ? this.#writeDirectly(socket, chunk, isBorrowed)
+      : this.#res.write(isBorrowed ? Buffer.from(chunk) : chunk)
+    if (canGoOn) return true
+    const writer = isDirect ? socket : this.#res
+    writer.once('drain', () => drained.onDrain())
     return false
+  }
+
+  /** Writes a part of the body behind the head. True: nothing waits for the client. */
+  #writeDirectly(socket: Socket, chunk: Buffer, isBorrowed: boolean): boolean {
+    // A write of this size that the kernel does not take whole is followed by `drain`.
+    const isKept = isBorrowed && (chunk.length < socket.writableHighWaterMark || 'encrypted' in socket)
+    const bytes = isKept ? Buffer.from(chunk) : chunk
+    if (!this.#res.chunkedEncoding) socket.write(bytes)
+    else {
+      socket.cork()
+      socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1')
+      socket.write(bytes)
+      socket.write('\r\n', 'latin1')
+      socket.uncork()
+    }
+    return socket.writableLength === 0 || !socket.writableNeedDrain
   }
 
   end(chunk: Buffer | null): void {

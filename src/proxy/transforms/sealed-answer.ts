@@ -84,13 +84,13 @@ export class SealedAnswer implements ResponseHandler {
     if (/^text\/event-stream\b/i.test(headerValue(head, 'content-type'))) throw STREAM
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(chunk: Buffer, isBorrowed: boolean): boolean {
     const { limit, held } = this.#options
     this.#timer?.refresh()
     this.#size += chunk.length
     if (this.#size > limit) throw TOO_LARGE
     if (!held.hold(COPIES * this.#size)) throw FULL
-    this.#chunks.push(chunk)
+    this.#chunks.push(isBorrowed ? Buffer.from(chunk) : chunk)
     return true
   }
 
@@ -104,7 +104,7 @@ export class SealedAnswer implements ResponseHandler {
     head.push('Wxgate-Channel', header, 'Cache-Control', 'no-store')
     if (content !== null) head.push('Content-Type', 'application/octet-stream', 'Content-Length', String(body.length))
     this.#inner.onHead(this.#status, head)
-    if (content !== null) this.#inner.onData(body)
+    if (content !== null) this.#inner.onData(body, false)
     this.#inner.onEnd()
   }
 

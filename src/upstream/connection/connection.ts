@@ -38,6 +38,8 @@ export class Connection implements ResponseSink, UpstreamConnection {
   #isReady = false
   #isUsed = false
   #isPaused = false
+  /** The receiver still uses the bytes of the current read. */
+  #isHeld = false
   /** The current read filled its buffer: the kernel may have more bytes. */
   #isBufferFull = false
   /** Data of a body from the current read, in one piece. */
@@ -138,8 +140,10 @@ export class Connection implements ResponseSink, UpstreamConnection {
     const data = this.#data
     if (data === null) return
     this.#data = null
-    const bytes = this.#buffer === null ? data : this.#buffer.keep(data)
-    if (this.#handler?.onData(bytes) === false) this.#isPaused = true
+    const isBorrowed = this.#buffer?.isOwn === true
+    const chunk = this.#buffer === null || isBorrowed ? data : Buffer.from(data)
+    this.#isHeld = this.#handler?.onData(chunk, isBorrowed) === false
+    if (this.#isHeld) this.#isPaused = true
   }
 
   onComplete(isReusable: boolean): void {
@@ -197,8 +201,9 @@ export class Connection implements ResponseSink, UpstreamConnection {
   #onRead(bytes: Buffer, size: number): boolean {
     this.#isBufferFull = size === bytes.length
     const chunk = this.#isBufferFull ? bytes : bytes.subarray(0, size)
+    this.#isHeld = false
     this.#read(chunk)
-    this.#buffer?.filled(size, this.#hasHead && this.#handler !== null)
+    this.#buffer?.filled(size, this.#hasHead && this.#handler !== null, this.#isHeld)
     return !this.#isPaused
   }
 

@@ -30,8 +30,10 @@ export interface ResponseHandler {
   onInformational(status: number, head: string[]): void
   /** @param head Name and value in turns, each byte as one character. */
   onHead(status: number, head: string[]): void
-  /** False: reading stops until `resume`. The chunk belongs to the receiver. */
-  onData(chunk: Buffer): boolean
+  /** False: reading stops until `resume`.
+   *  @param isBorrowed The chunk may be used until this method returns true, or until `resume`
+   *  after it returned false. A chunk that is not borrowed belongs to the receiver. */
+  onData(chunk: Buffer, isBorrowed: boolean): boolean
   onEnd(): void
   /** Called at most once, and nothing after it. */
   onError(error: Error): void
