@@ -87,6 +87,7 @@ test('the client makes and reads the vectors of the documentation', (t) => {
 const CONFIG = {
   routes: [
     { path: '/safe', upstream: 'app', channel: true },
+    { path: '/safe/item', upstream: 'app', channel: true, methodOverride: true },
     { path: '/api', upstream: 'app' }
   ]
 }
@@ -131,6 +132,13 @@ test('requests and answers of a channel are sealed on the wire and plain for the
   })
   t.match(await ask({ method: 'DELETE' }), { data: { method: 'DELETE', body: '' } })
   t.match(await ask({ method: 'POST', data: new Uint8Array([104, 105]).buffer }), { data: { body: 'hi' } })
+  const patch = {
+    url: '/safe/item',
+    method: 'POST',
+    header: { 'x-http-method-override': 'patch' },
+    data: { tea: '红茶' }
+  }
+  t.match(await ask(patch), { data: { method: 'PATCH', body: '{"tea":"红茶"}' } }, 'sealed for the method that counts')
   t.match(await ask({ url: '/safe/missing', dataType: 'text' }), { statusCode: 404, data: /"note":"秘密"/ })
   t.match(await ask({ url: '/safe/empty' }), { statusCode: 204, data: '' })
   t.match(await ask({ url: '/safe/moved' }), { data: { url: '/safe/there' } }, 'a redirect is sealed again')
@@ -138,12 +146,12 @@ test('requests and answers of a channel are sealed on the wire and plain for the
   t.match(Buffer.from(bytes).toString(), /秘密/)
 
   const traffic = sealed()
-  t.equal(traffic.length, 10)
+  t.equal(traffic.length, 11)
   for (const { body, headers, path } of traffic) {
     t.match(headers, { 'content-type': 'application/octet-stream', 'wxgate-channel': /^v1\./ }, path)
     t.notMatch(body, /tea|茶|hi/)
   }
-  t.equal(upstream.seen.length, 10)
+  t.equal(upstream.seen.length, 11)
   t.equal(keyCalls.count, 1, 'the key is kept')
   t.equal((await client.request({ url: '/api/x', method: 'POST', data: { tea: 1 } })).statusCode, 200)
   t.match(wire.requests.at(-1)?.body, /tea/, 'other requests stay as they were')

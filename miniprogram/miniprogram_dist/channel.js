@@ -74,26 +74,25 @@ function withChannel(_a) {
     var offset = 0;
     function seal(given, isFresh) {
         return __awaiter(this, void 0, void 0, function () {
-            var _a, key, version, nonce, _b, url, content, method, app, place, time, sealed, _data, header, rest, options;
+            var _a, key, version, nonce, _b, url, content, app, place, time, sealed, _data, header, rest, options;
             var _c;
-            var _d, _e, _f, _g;
-            return __generator(this, function (_h) {
-                switch (_h.label) {
+            var _d, _e, _f;
+            return __generator(this, function (_g) {
+                switch (_g.label) {
                     case 0: return [4 /*yield*/, keys.latest(isFresh)];
                     case 1:
-                        _a = _h.sent(), key = _a.key, version = _a.version;
+                        _a = _g.sent(), key = _a.key, version = _a.version;
                         return [4 /*yield*/, keys.random()];
                     case 2:
-                        nonce = _h.sent();
+                        nonce = _g.sent();
                         _b = describe(given), url = _b.url, content = _b.content;
-                        method = (_d = given.method) !== null && _d !== void 0 ? _d : 'GET';
-                        app = appId || ((_f = (_e = wx.getAccountInfoSync) === null || _e === void 0 ? void 0 : _e.call(wx).miniProgram.appId) !== null && _f !== void 0 ? _f : '');
-                        place = [method, url.slice(base.length) || '/', app, userId()];
+                        app = appId || ((_e = (_d = wx.getAccountInfoSync) === null || _d === void 0 ? void 0 : _d.call(wx).miniProgram.appId) !== null && _e !== void 0 ? _e : '');
+                        place = [(0, method_1.countedMethod)(given), url.slice(base.length) || '/', app, userId()];
                         time = Date.now() + offset;
                         sealed = (0, channel_format_1.sealMessage)({ direction: 'request', key: key, version: version, time: time, nonce: nonce, place: place }, content);
                         _data = given.data, header = given.header, rest = __rest(given, ["data", "header"]);
                         options = __assign(__assign(__assign({}, rest), { url: url, header: withHeaders(header, (_c = {}, _c[HEADER] = sealed.header, _c['content-type'] = 'application/octet-stream', _c)), dataType: 'other', responseType: 'arraybuffer', enableChunked: false }), (content ? { data: toBuffer(sealed.body) } : {}));
-                        return [2 /*return*/, { options: options, key: key, nonce: (_g = sealed.header.split('.')[3]) !== null && _g !== void 0 ? _g : '' }];
+                        return [2 /*return*/, { options: options, key: key, nonce: (_f = sealed.header.split('.')[3]) !== null && _f !== void 0 ? _f : '' }];
                 }
             });
         });

@@ -2,7 +2,7 @@
 import { fromText, isBytes, toText } from './bytes'
 import { type Content, openMessage, sealMessage } from './channel-format'
 import { createError, type WxgateError } from './errors'
-import { isReading } from './method'
+import { countedMethod, isReading } from './method'
 import { headerOf } from './problem'
 import type { Send, SendOptions, Transport } from './transport'
 import type { UserKeys } from './user-keys'
@@ -31,9 +31,8 @@ export function withChannel({ transport, wx, keys, base, appId, userId }: Channe
     const { key, version } = await keys.latest(isFresh)
     const nonce = await keys.random()
     const { url, content } = describe(given)
-    const method = given.method ?? 'GET'
     const app = appId || (wx.getAccountInfoSync?.().miniProgram.appId ?? '')
-    const place = [method, url.slice(base.length) || '/', app, userId()]
+    const place = [countedMethod(given), url.slice(base.length) || '/', app, userId()]
     const time = Date.now() + offset
     const sealed = sealMessage({ direction: 'request', key, version, time, nonce, place }, content)
     const { data: _data, header, ...rest } = given

@@ -1,8 +1,16 @@
 /** Properties of request methods. */
+import { headerOf } from './problem'
 import type { Send } from './transport'
+import type { WxRequestOptions } from './wx'
 
 export function isReading(method: string | undefined): boolean {
   return method === undefined || method === 'GET' || method === 'HEAD'
+}
+
+/** The method that counts for a gateway whose route has `methodOverride`. */
+export function countedMethod({ method = 'GET', header }: WxRequestOptions): string {
+  const named = method === 'POST' ? headerOf(header, 'x-http-method-override') : undefined
+  return named === undefined ? method : named.trim().toUpperCase()
 }
 
 /** Returns true when sending the call twice has the effect of sending it once (RFC 9110,
