@@ -1,4 +1,4 @@
-/** `methodOverride`: a POST whose X-HTTP-Method-Override names another method counts as that method. */
+/** `methodOverride`: a POST with X-HTTP-Method-Override counts as the method that it names. */
 import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { AdmittedRequest } from '../http/request.ts'
