@@ -117,7 +117,13 @@ class Handshake implements UpgradeHandler, Asker {
     this.#connection = null
     const headers = buildResponseHead(raw, 101, this.#options)
     upstreamSocket.on('error', () => {})
-    if (headers === null || !isWebSocket(raw) || socket.destroyed) throw INVALID_RESPONSE
+    if (headers === null || !isWebSocket(raw)) throw INVALID_RESPONSE
+    // The client left in this moment.
+    if (socket.destroyed) {
+      upstreamSocket.destroy()
+      this.#lease.done()
+      return
+    }
     this.#answer(101)
     upstreamSocket.on('close', () => this.#lease.done())
     socket.write(formatHead(101, ['Connection', 'Upgrade', 'Upgrade', 'websocket', ...headers]), 'latin1')

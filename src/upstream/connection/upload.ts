@@ -53,7 +53,8 @@ export class Upload {
       canGoOn = socket.write('\r\n', 'latin1')
       socket.uncork()
     } else canGoOn = socket.write(chunk)
-    if (canGoOn) onProgress()
+    // A chunk as large as the socket's limit makes `write` return false even when the kernel took it.
+    if (canGoOn || socket.writableLength === 0) onProgress()
     else body.pause()
   }
 
