@@ -35,10 +35,14 @@ export function openDownload(url: string): Promise<IncomingMessage> {
   })
 }
 
-/** @returns SHA-256 of the rest of the body, in hex. */
-export async function hashOf(res: IncomingMessage): Promise<string> {
+/** @param pauseMs After each chunk.
+ *  @returns SHA-256 of the rest of the body, in hex. */
+export async function hashOf(res: IncomingMessage, pauseMs = 0): Promise<string> {
   const hash = createHash('sha256')
-  for await (const chunk of res) hash.update(chunk)
+  for await (const chunk of res) {
+    hash.update(chunk)
+    if (pauseMs > 0) await delay(pauseMs)
+  }
   return hash.digest('hex')
 }
 

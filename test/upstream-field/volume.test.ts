@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { type Test, test } from 'tap'
 import { descriptorLimit, divideDescriptors } from '../../src/http/connection-room.ts'
 import { createFieldBackend } from '../support/field-backend.ts'
+import { buildTestGateway } from '../support/gateway.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
 import { listen } from '../support/listen.ts'
 import { patternHash } from '../support/pattern.ts'
@@ -55,6 +56,18 @@ test('a client that stops reading stops the backend, and gets every byte once it
   const taken = await untilStill(written, 300)
   t.ok(taken <= IN_BUFFERS, `${taken} bytes were taken from the backend`)
   t.equal(await hashOf(download), patternHash(BYTES / 2))
+})
+
+test('readers of different pace get their own bytes', async (t) => {
+  const { url } = await startBackend(t)
+  const gateway = await buildTestGateway(t, url, { config: { logging: { access: false } } })
+  const read = async (index: number) => {
+    const bytes = (index + 1) * 1_500_000 + index
+    const res = await openDownload(`${gateway.url}/public/large?bytes=${bytes}`)
+    return (await hashOf(res, 2 * index)) === patternHash(bytes)
+  }
+  for (let round = 0; round < 2; round++)
+    t.same(await Promise.all(Array.from({ length: 6 }, (_, index) => read(index))), Array(6).fill(true))
 })
 
 test('with 512 descriptors 2,000 slow requests are served or refused, health checks answer, and all of it recovers', async (t) => {
