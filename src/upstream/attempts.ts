@@ -139,6 +139,7 @@ export class Lease implements Waiting {
     if (kind !== 'other' && !this.#isAnswered) {
       if (kind === 'reset' && isStale(error) && this.#mayRepeatStale()) {
         this.#staleRetries++
+        this.#avoidMember()
         this.done()
         return true
       }
@@ -234,12 +235,15 @@ export class Lease implements Waiting {
   #again(): true {
     this.#retries++
     this.#source.usage.retries++
-    if (this.#member) {
-      const tried = [...(this.#tried ?? []), this.#member]
-      // After all targets were tried, each may be tried again.
-      this.#tried = tried.length < this.#source.selection.members.length ? tried : null
-    }
+    this.#avoidMember()
     this.done()
     return true
+  }
+
+  /** Prefers other targets from now on. After all were tried, each may be tried again. */
+  #avoidMember(): void {
+    if (this.#member === null) return
+    const tried = [...(this.#tried ?? []), this.#member]
+    this.#tried = tried.length < this.#source.selection.members.length ? tried : null
   }
 }

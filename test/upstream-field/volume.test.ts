@@ -15,7 +15,8 @@ import { hashOf, openDownload, sendCrowd, untilStill, upload, watchMemory } from
 
 const MIB = 1024 * 1024
 const BYTES = 256 * MIB
-const GROWTH_MIB = 32
+/** A held body would need 256. The collector frees the buffers of Node's HTTP server late. */
+const GROWTH_MIB = 64
 /** Buffers of the kernel on both sides of the gateway, at their largest. */
 const IN_BUFFERS = 80 * MIB
 
