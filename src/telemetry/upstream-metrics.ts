@@ -4,6 +4,7 @@ import type { Metric, Registry } from 'prom-client'
 
 export interface MeasuredTarget {
   readonly upstream: string
+  /** host:port, or the path of a socket. */
   readonly target: string
   readonly isHealthy: boolean
   readonly isEjected: boolean
@@ -15,8 +16,9 @@ export interface MeasuredTarget {
   readonly busyConnections: number
   readonly idleConnections: number
   readonly ejections: number
-  /** By outcome. */
+  /** Tries by outcome. */
   readonly tries: ReadonlyMap<string, number>
+  /** Times to the head of a response. */
   readonly heads: {
     /** In seconds. */
     readonly bounds: readonly number[]
@@ -30,7 +32,7 @@ export interface MeasuredUpstream {
   readonly upstream: string
   readonly retries: number
   readonly retriesRefused: number
-  /** By reason. */
+  /** Requests that were refused without a try, by reason. */
   readonly refusals: Readonly<Record<string, number>>
 }
 

@@ -2,7 +2,7 @@
 import { Counter, type Registry } from 'prom-client'
 
 /** `refused`: WeChat answered with an errcode or a status from 400. `limited`: beyond a limit of the
- *  gateway. `failed`: any other error of the gateway, for example no answer from WeChat. */
+ *  gateway. `failed`: the remaining errors, for example no answer from WeChat. */
 const RESULTS = ['ok', 'refused', 'limited', 'failed'] as const
 export type WxapiResult = (typeof RESULTS)[number]
 /** Label `errcode` of a code that is not known. */

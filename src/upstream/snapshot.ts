@@ -1,8 +1,8 @@
 /** The state and the counts of all targets and upstreams at one moment, in plain values. */
-import type { BreakerPhase } from './breaker.ts'
+import type { MeasuredTarget, MeasuredUpstreams } from '../telemetry/upstream-metrics.ts'
 import type { Member } from './member.ts'
 import { HEAD_BOUNDS, OUTCOMES, type TargetStats } from './target-stats.ts'
-import type { Refusal, UpstreamUsage } from './upstream-usage.ts'
+import type { UpstreamUsage } from './upstream-usage.ts'
 
 /** The members of one upstream that show the same target to log and metrics. */
 export interface MemberGroup {
@@ -19,44 +19,7 @@ export interface UpstreamGroup {
   readonly usage: UpstreamUsage
 }
 
-export interface TargetSnapshot {
-  readonly upstream: string
-  /** host:port, or the path of a socket. */
-  readonly target: string
-  readonly isHealthy: boolean
-  readonly isEjected: boolean
-  /** Null without a circuit breaker. */
-  readonly breaker: BreakerPhase | null
-  readonly inFlight: number
-  readonly waiting: number
-  /** Connections with a request or a WebSocket. */
-  readonly busyConnections: number
-  readonly idleConnections: number
-  readonly ejections: number
-  /** Tries by outcome. */
-  readonly tries: ReadonlyMap<string, number>
-  /** Times to the head of a response. */
-  readonly heads: {
-    /** In seconds. */
-    readonly bounds: readonly number[]
-    /** Of each bound, counted once; one more for longer times. */
-    readonly counts: readonly number[]
-    readonly seconds: number
-  }
-}
-
-export interface UpstreamSnapshot {
-  readonly upstream: string
-  readonly retries: number
-  readonly retriesRefused: number
-  /** Requests that were refused without a try, by reason. */
-  readonly refusals: Readonly<Record<Refusal, number>>
-}
-
-export interface Snapshot {
-  readonly targets: readonly TargetSnapshot[]
-  readonly upstreams: readonly UpstreamSnapshot[]
-}
+export type Snapshot = MeasuredUpstreams
 
 /** @param now Monotonic milliseconds. */
 export function takeSnapshot(
@@ -72,7 +35,7 @@ export function takeSnapshot(
   }
 }
 
-function snapshotOf({ upstream, target, stats, members }: MemberGroup, now: number): TargetSnapshot[] {
+function snapshotOf({ upstream, target, stats, members }: MemberGroup, now: number): MeasuredTarget[] {
   const newest = members.at(-1)
   if (newest === undefined) return []
   // While a reload is in progress, a target may have connections of two configurations.

@@ -1,8 +1,10 @@
 /** Targets without a server behind them, for unit tests. */
 import { lookup } from 'node:dns'
 import { systemClock } from '../../src/clock.ts'
+import type { Balance } from '../../src/upstream/balance.ts'
 import { createReadBuffers } from '../../src/upstream/connection/read-buffer.ts'
 import { Member, type MemberInit } from '../../src/upstream/member.ts'
+import { Selection } from '../../src/upstream/selection.ts'
 import { createTarget, type TargetConfig } from '../../src/upstream/target.ts'
 import { TargetState } from '../../src/upstream/target-state.ts'
 import { TargetStats } from '../../src/upstream/target-stats.ts'
@@ -28,4 +30,10 @@ export function fakeMembers(
     const parts = { breaker: null, check: null, state: new TargetState(), stats: new TargetStats() }
     return new Member({ weight, target, ...parts, ...init() })
   })
+}
+
+/** Picks the first member of the best rank, which tests can foresee. */
+export function firstOf(members: readonly Member[], maxInFlight: number): Selection {
+  const balance: Balance = (all, rank) => all.find((member) => member.rank === rank) ?? null
+  return new Selection({ members, balance, maxInFlight, slowStartMs: 0, maxEjected: 0.5 })
 }

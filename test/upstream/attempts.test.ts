@@ -3,10 +3,9 @@ import { test } from 'tap'
 import { ApiError } from '../../src/errors.ts'
 import { Lease } from '../../src/upstream/attempts.ts'
 import type { LeaseSource } from '../../src/upstream/lease-source.ts'
-import { Selection } from '../../src/upstream/selection.ts'
 import { UpstreamUsage } from '../../src/upstream/upstream-usage.ts'
 import { createFakeClock } from '../support/clock.ts'
-import { fakeMembers } from '../support/targets.ts'
+import { fakeMembers, firstOf } from '../support/targets.ts'
 
 const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
 const reset = Object.assign(new Error('reset'), { code: 'ECONNRESET' })
@@ -33,13 +32,7 @@ function setup(
   const members = fakeMembers(targets)
   const usage = new UpstreamUsage()
   const source: LeaseSource = {
-    selection: new Selection({
-      members,
-      balance: (all, rank) => all.find((member) => member.rank === rank) ?? null,
-      maxInFlight: connections.max,
-      slowStartMs: 0,
-      maxEjected: 0.5
-    }),
+    selection: firstOf(members, connections.max),
     usage,
     connections,
     outliers: { failures: 5, ejectFor: 10_000, maxEjected: 0.5 },

@@ -5,11 +5,10 @@ import { Lease } from '../../src/upstream/attempts.ts'
 import { Breaker } from '../../src/upstream/breaker.ts'
 import { UPSTREAM_TIMEOUT } from '../../src/upstream/failures.ts'
 import type { LeaseSource } from '../../src/upstream/lease-source.ts'
-import { Selection } from '../../src/upstream/selection.ts'
 import { TargetState } from '../../src/upstream/target-state.ts'
 import { UpstreamUsage } from '../../src/upstream/upstream-usage.ts'
 import { createFakeClock } from '../support/clock.ts'
-import { fakeMembers } from '../support/targets.ts'
+import { fakeMembers, firstOf } from '../support/targets.ts'
 
 const policy = { failureRate: 0.5, minRequests: 4, window: 10_000, openFor: 5_000 }
 const outliers = { failures: 3, ejectFor: 10_000, maxEjected: 0.5 }
@@ -105,13 +104,7 @@ function setup(options: Partial<LeaseSource> & { targets?: number; breakers?: bo
   const usage = new UpstreamUsage()
   const ejected: number[] = []
   const full: LeaseSource = {
-    selection: new Selection({
-      members,
-      balance: (all, rank) => all.find((member) => member.rank === rank) ?? null,
-      maxInFlight: connections.max,
-      slowStartMs: 0,
-      maxEjected: 0.5
-    }),
+    selection: firstOf(members, connections.max),
     usage,
     connections,
     outliers,

@@ -73,7 +73,7 @@ export function resolveVariants(written: WrittenVariants) {
     if (share !== undefined) next += percent(share)
     return {
       upstream,
-      /** Null: any version of the mini-program. */
+      /** Null for a variant that does not depend on the version of the mini-program. */
       env: env ?? null,
       header,
       /** Null: every user. */

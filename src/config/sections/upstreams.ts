@@ -75,7 +75,7 @@ const upstream = mapping('A group of equal targets.', {
   connections: section('Requests and WebSockets under way, for each target.', {
     max: integer('Largest number at a time. Further requests wait.', 1, 1_000_000, 1024),
     idle: duration('Time without a request after which a connection is closed.', '30s', { min: '100ms', max: '1h' }),
-    maxAge: duration('Age after which a connection takes no further request; 0s: any age.', '10m'),
+    maxAge: duration('Age after which a connection takes no further request. 0s sets no limit.', '10m'),
     queue: section('Waiting requests.', {
       max: integer(
         'Largest number that waits for one target. Further requests are refused with 503.',

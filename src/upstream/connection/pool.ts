@@ -16,7 +16,7 @@ export interface PoolOptions {
   readonly connectTimeoutMs: number
   /** An idle connection is closed after this time. */
   readonly idleMs: number
-  /** A connection takes no further request after this time; 0: at any age. */
+  /** A connection takes no further request after this time; 0 sets no limit. */
   readonly maxAgeMs: number
   readonly lookup: LookupFunction
   readonly clock: Clock

@@ -5,6 +5,7 @@ import type { Log } from '../../../telemetry/log.ts'
 import type { PayAnswer, PayCapability, PayMerchant, PayParams } from '../../port.ts'
 import type { SentAnswer } from '../send-once.ts'
 import { createPayApi, type PayApiOptions, pathOf } from './api.ts'
+import { parseObject } from './json-object.ts'
 import { openNotice } from './notice.ts'
 import { judgeTarget } from './paths.ts'
 import { createPlatformKeys } from './platform-keys.ts'
@@ -29,7 +30,7 @@ export function createPay(options: PayOptions): PayCapability & { close(): Promi
 
   async function fetchCertificates(merchant: PayMerchant): Promise<unknown> {
     const { status, body } = await api.call(merchant, { method: 'GET', target: CERTIFICATES, body: '' })
-    const answer = parse(body)
+    const answer = parseObject(body)
     if (status === 200) return answer
     const code = typeof answer?.code === 'string' ? answer.code.slice(0, 64) : `status ${status}`
     throw new ApiError(
@@ -92,15 +93,6 @@ export function createPay(options: PayOptions): PayCapability & { close(): Promi
     },
 
     close: () => api.close()
-  }
-}
-
-function parse(body: Buffer): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
-  } catch {
-    return null
   }
 }
 

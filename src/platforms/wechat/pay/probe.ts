@@ -4,6 +4,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { PayMerchant } from '../../port.ts'
 import { type SentAnswer, TransportFailure } from '../send-once.ts'
 import { createPayApi, type PayApiOptions } from './api.ts'
+import { parseObject } from './json-object.ts'
 import { readCertificates } from './platform-keys.ts'
 import { isSignedBy, readSignature } from './signing.ts'
 
@@ -40,7 +41,7 @@ export async function judgeMerchant(
 
 function judge(merchant: PayMerchant, answer: SentAnswer, now: number): MerchantVerdict {
   const { platformKeys } = merchant
-  const json = parse(answer.body)
+  const json = parseObject(answer.body)
   if (answer.status !== 200) {
     const code = typeof json?.code === 'string' ? json.code.slice(0, 64) : `status ${answer.status}`
     if (!WITHOUT_CERTIFICATES.has(code)) return refusal(code)
@@ -98,15 +99,6 @@ function refused(problem: string, advice: string): MerchantVerdict {
 function certificatesOf(json: unknown, apiV3Key: string) {
   try {
     return readCertificates(json, apiV3Key)
-  } catch {
-    return null
-  }
-}
-
-function parse(body: Buffer): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(body.toString('utf8'))
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : null
   } catch {
     return null
   }
