@@ -83,11 +83,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
       responseTimeoutMs: route.plan.responseTimeoutMs,
       deadlineAt: this.#deadlineAt
     }
-    try {
-      this.#connection = target.pool.send(sent, this.#handler)
-    } catch (error) {
-      this.onError(toError(error))
-    }
+    this.#connection = target.pool.send(sent, this.#handler)
   }
 
   /** Replaces the start. */
@@ -236,8 +232,4 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
 /** Empty for an error that the gateway itself chose. */
 function causeOf(error: unknown): string {
   return error instanceof ApiError ? '' : codeOf(error)
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

@@ -99,11 +99,7 @@ class Handshake implements UpgradeHandler, Asker {
     const { responseTimeoutMs } = route.plan
     const deadlineAt = this.#deadlineAt
     const handshake = { ...HANDSHAKE, path, host, headers, responseTimeoutMs, deadlineAt }
-    try {
-      this.#connection = target.pool.upgrade(handshake, this)
-    } catch (error) {
-      this.onError(error)
-    }
+    this.#connection = target.pool.upgrade(handshake, this)
   }
 
   onSent(): void {

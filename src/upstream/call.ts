@@ -123,11 +123,7 @@ class JsonCall implements ResponseHandler, Asker {
       responseTimeoutMs: 0,
       ...OWN_DEADLINE
     }
-    try {
-      this.#connection = target.pool.send(request, this)
-    } catch (error) {
-      this.onError(error)
-    }
+    this.#connection = target.pool.send(request, this)
   }
 
   onSent(): void {

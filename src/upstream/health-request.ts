@@ -48,11 +48,7 @@ class HealthProbe implements ResponseHandler {
     const { target, config } = this.#request
     const { path, host } = config
     const headers = Object.entries({ 'user-agent': 'wxgate-health', ...config.headers }).flat()
-    try {
-      this.#connection = target.pool.send({ ...CHECK, path, host, headers }, this)
-    } catch (error) {
-      this.onError(error)
-    }
+    this.#connection = target.pool.send({ ...CHECK, path, host, headers }, this)
   }
 
   onSent(): void {}

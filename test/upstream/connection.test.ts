@@ -29,6 +29,7 @@ const GET = {
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 interface PoolLimits {
+  readonly tls?: typeof NO_TLS | (Omit<typeof NO_TLS, 'cert' | 'key'> & { cert: string; key: string })
   readonly clock?: Clock
   readonly idleMs?: number
   readonly maxAgeMs?: number
@@ -309,7 +310,7 @@ test('reading stops while the receiver is slower, and goes on', async (t) => {
   answer.connection?.resume(answer)
   await answer.ended
   t.equal(answer.body.length, size)
-  t.equal(pool.idle, 1)
+  t.equal(answer.error, null)
 })
 
 test('an aborted request gets no further call, and its connection ends', async (t) => {
@@ -397,4 +398,10 @@ test('a closed pool finishes running requests and keeps no connection', async (t
   await until(() => sockets.length === 2)
   pool.destroy()
   t.equal(codeOf((await late).error), 'CLOSED')
+})
+
+test('keys that Node refuses are an error of the request', async (t) => {
+  const pool = openPool(t, 'https://127.0.0.1:1', { tls: { ...NO_TLS, cert: 'no PEM', key: 'no PEM' } })
+  const { error, wasSent } = await send(pool)
+  t.same([codeOf(error) !== '', wasSent, pool.open], [true, false, 0])
 })

@@ -239,6 +239,6 @@ export class Connection implements ReaderOwner, UpstreamConnection {
   }
 }
 
-function toError(error: unknown): Error {
+export function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))
 }

@@ -2,7 +2,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Clock, Timer } from '../../clock.ts'
 import type { TlsClientConfig } from '../../config/config.ts'
-import { Connection, type ConnectionOwner } from './connection.ts'
+import { Connection, type ConnectionOwner, toError } from './connection.ts'
 import { createDialer, type Dialer } from './dial.ts'
 import type { ResponseHandler, UpgradeHandler, UpstreamConnection, UpstreamRequest } from './messages.ts'
 import type { ReadBuffers } from './read-buffer.ts'
@@ -61,17 +61,17 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#isClosed
   }
 
-  /** Throws when Node refuses to open a connection. The handler is called later. */
-  send(request: UpstreamRequest, handler: ResponseHandler): UpstreamConnection {
-    const connection = this.#takeIdle() ?? this.#connect(null)
-    connection.send(request, handler)
+  /** Returns null when Node refuses to open a connection: the handler gets the error later. */
+  send(request: UpstreamRequest, handler: ResponseHandler): UpstreamConnection | null {
+    const connection = this.#takeIdle() ?? this.#connect(handler, null)
+    connection?.send(request, handler)
     return connection
   }
 
-  /** Sends a WebSocket handshake on a connection of its own. Throws like `send`. */
-  upgrade(request: UpstreamRequest, handler: UpgradeHandler): UpstreamConnection {
-    const connection = this.#connect(handler)
-    connection.send(request, handler)
+  /** Sends a WebSocket handshake on a connection of its own. */
+  upgrade(request: UpstreamRequest, handler: UpgradeHandler): UpstreamConnection | null {
+    const connection = this.#connect(handler, handler)
+    connection?.send(request, handler)
     return connection
   }
 
@@ -116,10 +116,15 @@ export class ConnectionPool implements ConnectionOwner {
     }
   }
 
-  #connect(upgrade: UpgradeHandler | null): Connection {
-    const connection = new Connection(this, upgrade)
-    this.#all.add(connection)
-    return connection
+  #connect(handler: ResponseHandler, upgrade: UpgradeHandler | null): Connection | null {
+    try {
+      const connection = new Connection(this, upgrade)
+      this.#all.add(connection)
+      return connection
+    } catch (error) {
+      queueMicrotask(() => handler.onError(toError(error)))
+      return null
+    }
   }
 
   #startTimer(): void {
