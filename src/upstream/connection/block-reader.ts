@@ -1,5 +1,5 @@
 /** Finds the end of a block of field lines over several reads: a head, or trailers. */
-import { FieldLines, scanStatusLine } from './field-lines.ts'
+import { FieldLines, scanStatusLine } from '../../http/wire/field-lines.ts'
 import { ResponseFault } from './response-fault.ts'
 
 /** Bytes of a response head, its status line and its empty line included. */

@@ -1,5 +1,5 @@
 /** Checks the lines of a head or of trailers byte by byte (RFC 9112, sections 4 and 5). */
-import { ResponseFault } from './response-fault.ts'
+import { ResponseFault } from '../../upstream/connection/response-fault.ts'
 
 const TAB = 0x09
 const LF = 0x0a
