@@ -1,6 +1,7 @@
 /** Measures reading a request, function by function, without sockets: `node
  *  bench/hot-functions.ts`. */
 import { ApiError } from '../src/errors.ts'
+import { Recogniser } from '../src/fast-lane/recogniser.ts'
 import { createHeaderNames } from '../src/http/headers/header-names.ts'
 import { readRequestHeaders } from '../src/http/headers/request-headers.ts'
 import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
@@ -58,6 +59,16 @@ function readHeaders() {
   return headers
 }
 
+const recogniser = new Recogniser()
+const LINES = RAW.map((text, index) => (index % 2 === 0 ? `${text}: ` : `${text}\r\n`)).join('')
+const requestBytes = Buffer.from(`POST ${TARGET} HTTP/1.1\r\n${LINES}\r\n`)
+
+function recognise() {
+  const head = recogniser.recognise(requestBytes, 0, requestBytes.length)
+  if (typeof head === 'string') throw new Error(head)
+  return head
+}
+
 const plain = readTarget(TARGET)
 const capitals = readTarget('/api/orders/AbCdEf')
 const encoded = readTarget('/api/orders/%E5%BC%A0%E4%B8%89')
@@ -65,6 +76,7 @@ const [, , , , protectedRoute = OPEN] = ROUTES
 let sink = 0
 
 const subjects: Readonly<Record<string, () => unknown>> = {
+  [`recognise ${requestBytes.length} bytes`]: recognise,
   'canonical path': () => readTarget(TARGET),
   'canonical path, encoded': () => readTarget('/api/orders/%E5%BC%A0%E4%B8%89'),
   'route, plain path': () => table.match('POST', plain),

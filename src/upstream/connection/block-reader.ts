@@ -1,6 +1,7 @@
 /** Finds the end of a block of field lines over several reads: a head, or trailers. */
-import { FieldLines, scanStatusLine } from '../../http/wire/field-lines.ts'
-import { ResponseFault } from './response-fault.ts'
+import { type FieldFault, FieldLines } from '../../http/wire/field-lines.ts'
+import { ResponseFault, type ResponseFaultCode } from './response-fault.ts'
+import { scanStatusLine } from './status-line.ts'
 
 /** Bytes of a response head, its status line and its empty line included. */
 export const MAX_HEAD_BYTES = 64 * 1024
@@ -12,6 +13,13 @@ const LF = 0x0a
 const SMALL_BYTES = 1_024
 /** Beyond these bytes a status line is read again only when it is complete. */
 const STATUS_BYTES = 16
+
+const FIELD_FAULTS: Readonly<Record<FieldFault, readonly [ResponseFaultCode, message: string]>> = {
+  name: ['HTTP_FIELD_NAME', 'a response has a malformed field name'],
+  folding: ['HTTP_FOLDING', 'a response has a folded field line'],
+  value: ['HTTP_FIELD_VALUE', 'a response has a control in a field value'],
+  'line end': ['HTTP_FIELD_VALUE', 'a response has a CR without LF']
+}
 
 /** One per connection, reused. Copies bytes only while a block is incomplete. */
 export class BlockReader {
@@ -90,7 +98,10 @@ export class BlockReader {
       if (from < 0) return ~lineStart
       this.#isStatusDue = false
     }
-    return this.lines.scan(bytes, origin, from, end)
+    const { lines } = this
+    const next = lines.scan(bytes, origin, from, end)
+    if (lines.fault !== null) throw new ResponseFault(...FIELD_FAULTS[lines.fault])
+    return next
   }
 
   #hold(chunk: Buffer, from: number, end: number): void {
