@@ -2,6 +2,7 @@
  *  the event that creates a series. */
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
+import { type Counters, samplesOf } from './counters.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
 import { addUpstreamMetrics, type MeasuredUpstreams } from './upstream-metrics.ts'
@@ -71,6 +72,7 @@ export interface Metrics {
   reloadDone(isSuccessful: boolean): void
   /** Starts the series of the apps and routes of a configuration at 0. */
   configured(config: KnownLabels): void
+  counters(): Promise<Counters>
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>
   /** Used to add up the metrics of several workers. */
@@ -142,6 +144,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
         for (const result of hasPay ? PAY_RESULTS : []) payCalls.inc({ app, result }, 0)
       }
     },
+    counters: async () => ({
+      logins: await samplesOf(events.logins),
+      wxapiCalls: await samplesOf(wxapi.calls),
+      errcodes: await samplesOf(wxapi.refusals),
+      pushEvents: await samplesOf(push.events),
+      payEvents: await samplesOf(pay.events),
+      storeErrors: await samplesOf(events.storeErrors),
+      requests: requests.measured(),
+      bounds: requests.bounds
+    }),
     text: () => registry.metrics(),
     json: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType

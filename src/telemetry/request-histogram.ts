@@ -11,10 +11,17 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 /** Success, and the statuses of failures: alerts ask for their increase. */
 const INITIAL_STATUSES = [200, 500, 502, 503, 504]
 
-interface Series {
+/** The counts of one route and status. */
+export interface MeasuredSeries {
   readonly route: string
+  /** Three digits, or a class such as `4xx`. */
   readonly status: string
+  /** By bound, each request counted once; longer requests only in `count`. */
   readonly buckets: Float64Array
+  readonly count: number
+}
+
+interface Series extends MeasuredSeries {
   count: number
   sum: number
 }
@@ -25,6 +32,10 @@ export interface RequestHistogram {
   init(route: string): void
   /** In the shape that prom-client's registry reads. */
   readonly metric: Metric
+  /** The live counts. */
+  measured(): readonly MeasuredSeries[]
+  /** Upper bounds of the buckets, in seconds. */
+  readonly bounds: readonly number[]
 }
 
 /** @param ownStatuses Statuses of the gateway that are not registered for HTTP. */
@@ -50,11 +61,12 @@ export function createRequestHistogram(ownStatuses: readonly number[]): RequestH
     return found
   }
 
+  const measured = () => [...series.values()].flatMap((byStatus) => [...byStatus.values()])
   const get = async () => ({
     name: NAME,
     help: 'Requests by route and status, from the first byte to the last',
     type: 'histogram',
-    values: [...series.values()].flatMap((byStatus) => [...byStatus.values()].flatMap(valuesOf)),
+    values: measured().flatMap(valuesOf),
     aggregator: 'sum'
   })
   return {
@@ -68,7 +80,9 @@ export function createRequestHistogram(ownStatuses: readonly number[]): RequestH
     init(route) {
       for (const status of INITIAL_STATUSES) seriesOf(route, status)
     },
-    metric: { name: NAME, type: 'histogram', aggregator: 'sum', get, reset() {} } as unknown as Metric
+    metric: { name: NAME, type: 'histogram', aggregator: 'sum', get, reset() {} } as unknown as Metric,
+    measured,
+    bounds: BUCKETS
   }
 }
 

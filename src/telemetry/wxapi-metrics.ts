@@ -43,6 +43,8 @@ export function createWxapiMetrics(registry: Registry, errcodes: readonly number
   }
 
   return {
+    calls,
+    refusals,
     done(app: string, caller: string, result: WxapiResult, errcode: number | null) {
       counterOf(app, caller, result).inc()
       if (errcode !== null && errcode !== 0)

@@ -1,0 +1,80 @@
+/** The apps of GET /v1/status: credentials, access token, limits and answers of WeChat. */
+import type { AppConfig } from '../../config/config.ts'
+import { type Static, Type } from '../../schema.ts'
+import { Count, closed, Flag, Milliseconds, orNull, Text, Time, timeOf, word } from './terms.ts'
+
+const ApiToken = closed(
+  {
+    state: word(
+      ['none', 'held', 'refused'],
+      '`none`: not needed so far; `held`: in use; `refused`: WeChat gave none at the last attempt.'
+    ),
+    fetched_at: orNull(Time),
+    expires_at: orNull(Time)
+  },
+  'The access_token as this process knows it; the token itself is never shown.'
+)
+
+const CREDENTIALS = ['pending', 'ok', 'refused', 'unknown'] as const
+
+export const App = closed(
+  {
+    appid: Text,
+    name: orNull(Text),
+    credentials: orNull(
+      word(CREDENTIALS, 'Result of the check of the AppSecret; `unknown`: WeChat gave no answer that tells.'),
+      'Null: not checked, as with the sandbox.'
+    ),
+    access_token: ApiToken,
+    has_push: Flag,
+    has_prefetch: Flag,
+    mchid: orNull(Text, 'Merchant number; null without WeChat Pay.'),
+    wxapi_concurrency: Type.Integer({ minimum: 0, description: "Calls of all backends to WeChat's API at a time." }),
+    wxapi_rate_limit: orNull(closed({ max: Count, window_ms: Milliseconds }, 'At most `max` calls in a window.')),
+    logins: Type.Record(Type.String(), Count, { description: 'By result: `ok`, or the code of the error.' }),
+    wxapi_calls: Type.Record(Type.String(), Count, { description: 'Calls of backends by result.' }),
+    errcodes: Type.Record(Type.String(), Count, {
+      description: "Answers of WeChat's API to backends with an errcode other than 0; codes that occurred."
+    })
+  },
+  'A mini-program. Counts are those since the start.'
+)
+
+export type AppStatus = Static<typeof App>
+
+/** An access token of an app as a process holds it. */
+export interface ApiTokenState {
+  readonly state: 'none' | 'held' | 'refused'
+  /** Milliseconds since the epoch. */
+  readonly fetchedAt: number | null
+  readonly expiresAt: number | null
+}
+
+export interface AppFacts {
+  readonly credentials: string | undefined
+  readonly token: ApiTokenState
+  readonly counts: Pick<AppStatus, 'logins' | 'wxapi_calls' | 'errcodes'>
+}
+
+export function describeApp(
+  { appId, name, push, prefetch, pay, wxapiLimit }: AppConfig,
+  { credentials, token, counts }: AppFacts
+): AppStatus {
+  const { rateLimit, concurrency } = wxapiLimit
+  return {
+    appid: appId,
+    name,
+    credentials: CREDENTIALS.find((state) => state === credentials) ?? null,
+    access_token: {
+      state: token.state,
+      fetched_at: token.fetchedAt === null ? null : timeOf(token.fetchedAt),
+      expires_at: token.expiresAt === null ? null : timeOf(token.expiresAt)
+    },
+    has_push: push !== null,
+    has_prefetch: prefetch !== null,
+    mchid: pay === null ? null : pay.mchId,
+    wxapi_concurrency: concurrency,
+    wxapi_rate_limit: rateLimit && { max: rateLimit.max, window_ms: rateLimit.window },
+    ...counts
+  }
+}

@@ -1,0 +1,81 @@
+/** The certificates of GET /v1/status: those of the edge, of upstreams and of the pay API. */
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { GatewayConfig } from '../../config/config.ts'
+import { type Static, Type } from '../../schema.ts'
+import { closed, Text, Time, timeOf, word } from './terms.ts'
+
+export const Certificate = closed(
+  {
+    use: Type.String({ description: 'Key of gateway.yaml, such as `server.tls.cert`.' }),
+    subject: Text,
+    issuer: Text,
+    serial: Text,
+    valid_from: Time,
+    valid_to: Time,
+    state: word(['ok', 'expiring', 'expired', 'not_yet_valid'], '`expiring`: within 14 days.')
+  },
+  'A certificate.'
+)
+
+export type CertificateStatus = Static<typeof Certificate>
+
+/** Most authorities ask for renewal 30 days before the end; 14 days means that it failed. */
+const EXPIRING_MS = 14 * 86_400_000
+const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** @param now Milliseconds since the epoch. */
+export function describeCertificates(
+  { server, upstreams, apps }: Pick<GatewayConfig, 'server' | 'upstreams' | 'apps'>,
+  now: number
+): CertificateStatus[] {
+  const texts: (readonly [string, string])[] = []
+  if (server.tls !== null) texts.push(['server.tls.cert', textOf(server.tls.certFile)])
+  for (const { name, tls } of upstreams) {
+    if (tls.cert !== null) texts.push([`upstreams.${name}.tls.cert`, tls.cert])
+    if (tls.ca !== null) texts.push([`upstreams.${name}.tls.ca`, tls.ca])
+  }
+  for (const { appId, pay, apiSignature } of apps) {
+    for (const { publicKey } of pay?.platformKeys ?? []) texts.push([`apps.${appId}.pay.platformKeys`, publicKey])
+    for (const { publicKey } of apiSignature?.platformKeys ?? [])
+      texts.push([`apps.${appId}.apiSignature.platformKeys`, publicKey])
+  }
+  return texts.flatMap(([use, pem]) => readAll(pem).map((certificate) => describe(use, certificate, now)))
+}
+
+/** The listener reads the file again while the gateway runs. */
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Empty for a public key. */
+function readAll(pem: string): X509Certificate[] {
+  try {
+    return (pem.match(BLOCK) ?? []).map((block) => new X509Certificate(block))
+  } catch {
+    return []
+  }
+}
+
+function describe(use: string, certificate: X509Certificate, now: number): CertificateStatus {
+  const { subject, issuer, serialNumber, validFrom, validTo } = certificate
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)]
+  return {
+    use,
+    subject: oneLine(subject),
+    issuer: oneLine(issuer),
+    serial: serialNumber,
+    valid_from: timeOf(from),
+    valid_to: timeOf(to),
+    state: now < from ? 'not_yet_valid' : now >= to ? 'expired' : to - now < EXPIRING_MS ? 'expiring' : 'ok'
+  }
+}
+
+/** @param name Undefined for a certificate without one. */
+function oneLine(name: string | undefined): string {
+  return (name ?? '').replaceAll('\n', ', ')
+}
