@@ -20,7 +20,7 @@ export interface EdgeHandlerDeps {
   readonly own: Routing
   /** Serves every other path. */
   readonly forward: Routing
-  readonly proxy: Pick<ReverseProxy, 'upgrade'>
+  readonly proxy: Pick<ReverseProxy, 'handle' | 'upgrade'>
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly unverified: UnverifiedQueue
   /** Milliseconds for the whole body of a request to an own endpoint. */
@@ -64,6 +64,10 @@ export function createEdgeHandler(deps: EdgeHandlerDeps): Handler {
       const { target } = request
       if (target === SERVER_AS_A_WHOLE || isOwnPath(target.path)) serveOwn(request, req, res)
       else forward(req, res)
+    },
+    ordinary: {
+      accepts: ({ target }) => !isOwnPath(target.path),
+      serve: (request, client) => proxy.handle(request, client)
     },
     upgrade(request, socket, head, onEnd) {
       const { target, record } = request

@@ -1,6 +1,7 @@
 /** A running gateway: its listeners, the current configuration, reload, drain and close. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { GatewayConfig } from '../config/config.ts'
+import { createFastLane } from '../fast-lane/fast-lane.ts'
 import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
@@ -64,7 +65,9 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     onSurplus: throttled(() =>
       log.warn({ descriptors }, 'client connections are refused: too few descriptors (ulimit -n)')
     ),
-    onParseError: metrics.parseErrorAnswered
+    onParseError: metrics.parseErrorAnswered,
+    createLane: first.server.fastLane ? createFastLane({ clock: shared.clock, onRequest: metrics.fastRequest }) : null,
+    onGeneralRequest: metrics.generalRequest
   })
   // Backends share an address and keep many connections.
   const service = createGatewayServer({
@@ -73,7 +76,9 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     tls: null,
     handler: generation.service,
     guard,
-    onParseError() {}
+    onParseError() {},
+    createLane: null,
+    onGeneralRequest() {}
   })
 
   async function closeAll(timeoutMs: number): Promise<void> {
@@ -148,6 +153,7 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'server.port': server.port,
     'server.workers': server.workers,
     'server.tls': server.tls,
+    'server.fastLane': server.fastLane,
     'server.limits': { ...server.limits, body: 0 },
     'service.host': service.host,
     'service.port': service.port,

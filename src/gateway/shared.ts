@@ -2,6 +2,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
+import { HAND_OVER_REASONS } from '../fast-lane/lane-connection.ts'
 import { type ByteBudget, createByteBudget } from '../http/body/byte-budget.ts'
 import { createGuard, type Guard } from '../http/guard.ts'
 import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
@@ -87,6 +88,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     storeOperations: storeWatch.operations,
     ownStatuses: [CLIENT_CLOSED_REQUEST],
     errcodes: KNOWN_ERRCODES,
+    laneReasons: HAND_OVER_REASONS,
     feedAge: () => revocations.age() / 1000,
     isStoreTrusted: () => revocations.isTrusted,
     revocations: () => revocations.size

@@ -13,13 +13,14 @@ export interface OpenWork {
   active(): number
   connections(): number
   readonly upgraded: Iterable<Duplex>
+  closeAll(): void
 }
 
 /** Stops listening, waits for the requests under way, at most `timeoutMs`, then closes the rest. */
 export async function closeServer(
   server: Server,
   timeoutMs: number,
-  { active, connections, upgraded }: OpenWork
+  { active, connections, upgraded, closeAll }: OpenWork
 ): Promise<void> {
   // http.Server.close would end idle connections at once, and lose a request on its way.
   const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()))
@@ -31,6 +32,6 @@ export async function closeServer(
   }
   for (const socket of upgraded) socket.destroy()
   server.close()
-  server.closeAllConnections()
+  closeAll()
   await closed
 }

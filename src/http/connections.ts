@@ -31,6 +31,8 @@ export class ClientConnection {
   isOver = false
   /** Accepted beyond the room of the listener: only health checks are served. */
   isSurplus = false
+  /** The reason why Node's server, and no lane, serves the next request. */
+  laneReason = 'off'
   #peer: Peer | null = null
   #peers: Peers | null = null
 
@@ -70,6 +72,8 @@ export interface ConnectionsOptions {
   /** Called for each connection beyond the room. */
   readonly onSurplus: () => void
   readonly server: Server
+  /** Closes the connections without a request. */
+  readonly closeIdle: () => void
   readonly limits: ConnectionLimits
   readonly peers: () => Peers
   /** A TLS socket cannot carry an answer before the handshake. */
@@ -95,7 +99,7 @@ export function watchConnections(options: ConnectionsOptions): Connections {
     if (room === undefined || size <= room.served) return true
     connection.isSurplus = true
     options.onSurplus()
-    server.closeIdleConnections()
+    options.closeIdle()
     if (size <= room.served + room.refused) return true
     if (isTls) socket.destroy()
     else writeProblemAndClose(socket, OVERLOADED)

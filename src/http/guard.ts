@@ -3,18 +3,21 @@
 import { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ApiError, toApiError } from '../errors.ts'
-import { sendProblem } from './answer/send-problem.ts'
+import { NodeClientSide } from './answer/node-client-side.ts'
+import type { ClientSide } from './client-side.ts'
 import type { RequestRecord } from './record.ts'
-import type { GatewayRequest } from './request.ts'
 
 export interface GuardLog {
   error(fields: object, message: string): void
 }
 
+/** The client's side of a request, or the socket of a WebSocket handshake. */
+export type Waiting = ClientSide | ServerResponse | Duplex
+
 export interface Guard {
   /** Answers with the error, or breaks off a response that has started. Closes a socket without
    *  a response. Never throws. */
-  failed(client: ServerResponse | Duplex, cause: unknown): void
+  failed(client: Waiting, cause: unknown): void
   /** The error for the client. Logs an unexpected one with its stack and returns internal_error. */
   toApiError(cause: unknown, record: RequestRecord | null): ApiError
 }
@@ -31,20 +34,18 @@ export function createGuard(log: GuardLog): Guard {
   return {
     toApiError: toLoggedError,
     failed(client, cause) {
-      if (!(client instanceof ServerResponse)) {
+      const side = client instanceof ServerResponse ? new NodeClientSide(client) : client
+      if (!('fail' in side)) {
         toLoggedError(cause, null)
-        client.destroy()
+        side.destroy()
         return
       }
-      const req = client.req as GatewayRequest
-      const error = toLoggedError(cause, req.record)
+      const error = toLoggedError(cause, side.record)
       try {
-        req.underWay?.onClientClose()
-        req.record?.refused(error.code)
-        sendProblem(req, client, error, req.record?.requestId ?? '')
+        side.fail(error)
       } catch (second) {
         log.error({ err: second }, 'an error response could not be written')
-        client.destroy()
+        side.destroy()
       }
     }
   }

@@ -2,8 +2,14 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Admit } from './admit.ts'
+import type { ClientSide } from './client-side.ts'
 import type { Peers } from './network.ts'
 import type { AdmittedRequest, GatewayRequest } from './request.ts'
+
+export interface OrdinaryRequests {
+  accepts(request: AdmittedRequest): boolean
+  serve(request: AdmittedRequest, client: ClientSide): void
+}
 
 /** Serves the requests of one configuration. */
 export interface Handler {
@@ -11,6 +17,8 @@ export interface Handler {
   readonly peers: Peers
   /** A throw ends the request with internal_error. */
   serve(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
+  /** Requests that need nothing of Node's HTTP server. Null: all need it. */
+  readonly ordinary: OrdinaryRequests | null
   /** Answers on `socket`, and calls `onEnd` with the status once the connection is over. Null:
    *  no upgrade is accepted. */
   readonly upgrade:

@@ -2,6 +2,7 @@
  *  server and Fastify. */
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { UnderWay } from './client-side.ts'
 import type { ClientConnection } from './connections.ts'
 import type { RequestHeaders } from './headers/request-headers.ts'
 import type { Peer } from './network.ts'
@@ -14,13 +15,6 @@ export interface AdmittedRequest {
   readonly headers: RequestHeaders
   readonly peer: Peer
   readonly record: RequestRecord
-}
-
-/** Work that ends with a request's response. An object and not a closure: a closure per request
- *  outlives it by several collections (docs/decisions/0008). */
-export interface UnderWay {
-  /** The response is over: finished, or the client disconnected. */
-  onClientClose(): void
 }
 
 /** The class of every request of the server (`http.createServer({ IncomingMessage })`). */

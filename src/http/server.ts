@@ -7,13 +7,15 @@ import type { Duplex } from 'node:stream'
 import { ApiError } from '../errors.ts'
 import { Refusal } from './admit.ts'
 import { createParseErrorAnswer } from './answer/parse-error-answer.ts'
-import { type ClientError, maxHeadSize, toClientError } from './answer/parse-errors.ts'
+import { type ClientError, maxHeadSize, NOT_HTTP, toClientError } from './answer/parse-errors.ts'
 import { sendProblem, writeProblem } from './answer/send-problem.ts'
 import { closeServer } from './close-server.ts'
 import type { ConnectionRoom } from './connection-room.ts'
 import { type ClientConnection, type ConnectionLimits, OVERLOADED, watchConnections } from './connections.ts'
 import type { Guard } from './guard.ts'
 import type { Handler } from './handler.ts'
+import type { CreateLane, Lane } from './lane.ts'
+import { putLaneInFront } from './lane-in-front.ts'
 import { type Address, listen } from './listen.ts'
 import { isHealthPath } from './path/own-paths.ts'
 import { answerPlainHttp } from './plain-on-tls.ts'
@@ -45,6 +47,11 @@ export interface ServerOptions {
   readonly onSurplus?: () => void
   /** Called for each error that was written outside a response. */
   readonly onParseError: (status: number) => void
+  /** Null: Node's HTTP server reads every request. */
+  readonly createLane: CreateLane | null
+  /** Called for each request that Node's server serves.
+   *  @param reason The reason why no lane does. */
+  readonly onGeneralRequest: (reason: string) => void
 }
 
 export interface GatewayServer {
@@ -65,7 +72,7 @@ export interface GatewayServer {
 const CONNECT = new ApiError('method_not_allowed', 'CONNECT and TRACE are not allowed.', { headers: { allow: '' } })
 
 export function createGatewayServer(options: ServerOptions): GatewayServer {
-  const { limits, tls, guard } = options
+  const { limits, tls, guard, createLane, onGeneralRequest } = options
   let { handler } = options
   const newIds = createTraceIds()
   const upgraded = new Set<Duplex>()
@@ -101,11 +108,32 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
   server.maxHeadersCount = 0
   const { room, onSurplus = () => {} } = options
   const isTls = tls !== null
-  const connections = watchConnections({ server, limits, room, onSurplus, peers: () => handler.peers, isTls })
+  let lane: Lane | null = null
+  const closeIdle = () => {
+    server.closeIdleConnections()
+    lane?.closeIdle()
+  }
+  const peers = () => handler.peers
+  const connections = watchConnections({ server, closeIdle, limits, room, onSurplus, peers, isTls })
   const answerParseError = createParseErrorAnswer({
     newRequestId: () => newIds().slice(0, 32),
     onWritten: (error) => options.onParseError(error.status)
   })
+
+  if (createLane !== null) {
+    const errorOf = (code: string) => toClientError({ code }, limits.uri) ?? NOT_HTTP
+    const surroundings = {
+      server,
+      isTls,
+      limits,
+      guard,
+      handler: () => handler,
+      connections,
+      answerParseError,
+      errorOf
+    }
+    lane = putLaneInFront({ createLane, ...surroundings })
+  }
 
   function onRequest(message: IncomingMessage, res: ServerResponse): void {
     const req = message as GatewayRequest
@@ -142,6 +170,8 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
   }
 
   function begin(req: GatewayRequest, res: ServerResponse, client: ClientConnection): void {
+    onGeneralRequest(client.laneReason)
+    client.laneReason = 'kept'
     client.response = res
     client.isAnswered = false
     active++
@@ -230,9 +260,9 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     answerParseError(socket, connections.of(socket), CONNECT)
   })
 
-  return {
+  const gateway: GatewayServer = {
     get active() {
-      return active
+      return active + (lane?.active ?? 0)
     },
     get connections() {
       return connections.size
@@ -243,7 +273,13 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     listen: (host, port, isShared) => listen(server, host, port, isShared),
     async close(timeoutMs) {
       tls?.stop()
-      await closeServer(server, timeoutMs, { active: () => active, connections: () => connections.size, upgraded })
+      const closeAll = () => {
+        server.closeAllConnections()
+        lane?.close()
+      }
+      const open = { active: () => gateway.active, connections: () => connections.size, upgraded, closeAll }
+      await closeServer(server, timeoutMs, open)
     }
   }
+  return gateway
 }

@@ -1,8 +1,6 @@
 /** Queue for requests whose token is unverified: a few are served per turn of the event loop,
  *  so that a flood of bad tokens delays its senders and hardly any known token. */
-import type { ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
-import type { Guard } from './guard.ts'
+import type { Guard, Waiting } from './guard.ts'
 
 /** Requests served in one turn of the event loop. The next turn starts with the requests that
  *  arrived meanwhile. */
@@ -16,20 +14,19 @@ export const CLIENT_LEFT = 'client_left'
 
 export interface UnverifiedQueue {
   /** Calls `serve` at once while few requests wait, else in order of arrival. Does not call it
-   *  when the client has disconnected. A throw ends that request only.
-   *  @param client The response, or the socket of a WebSocket handshake. */
-  add(client: ServerResponse | Duplex, serve: () => void): void
+   *  when the client has disconnected. A throw ends that request only. */
+  add(client: Waiting, serve: () => void): void
 }
 
 export function createUnverifiedQueue(guard: Guard): UnverifiedQueue {
   /** Null replaces a served request, so that the queue does not keep it alive. */
-  const waiting: ({ readonly client: ServerResponse | Duplex; readonly serve: () => void } | null)[] = []
+  const waiting: ({ readonly client: Waiting; readonly serve: () => void } | null)[] = []
   /** Everything before this index has been served. */
   let next = 0
   let servedThisTurn = 0
   let isTurnWatched = false
 
-  function serveNow(client: ServerResponse | Duplex, serve: () => void): void {
+  function serveNow(client: Waiting, serve: () => void): void {
     servedThisTurn++
     try {
       serve()

@@ -3,7 +3,8 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import Fastify, { type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify'
-import { admittedOf, type GatewayRequest } from '../http/request.ts'
+import { NodeClientSide } from '../http/answer/node-client-side.ts'
+import { admittedOf } from '../http/request.ts'
 import type { ReverseProxy } from './proxy.ts'
 
 const METHODS_OF_ROUTES = METHODS.filter((method): method is HTTPMethods => method !== 'CONNECT' && method !== 'TRACE')
@@ -23,7 +24,7 @@ export async function createCatchAll(proxy: Pick<ReverseProxy, 'handle'>): Promi
     preHandler(request: FastifyRequest, reply: FastifyReply) {
       const { raw } = request
       reply.hijack()
-      proxy.handle(admittedOf(raw), raw as GatewayRequest, reply.raw)
+      proxy.handle(admittedOf(raw), new NodeClientSide(reply.raw))
     }
   }
   app.register(httpProxy, options)

@@ -1,6 +1,6 @@
 /** Event streams (WHATWG HTML, section 9.2). A draining gateway ends them between two events. */
 import type { Clock, Timer } from '../clock.ts'
-import type { ClientResponse, Drained } from '../http/answer/client-response.ts'
+import type { ClientSide, Drained } from '../http/client-side.ts'
 import { isEventStream } from '../http/headers/response-headers.ts'
 import type { LiveConnection, LiveConnections } from './live-connections.ts'
 import { type OpenBody, TimedBody, type TimedBodyDeps } from './open-body.ts'
@@ -25,7 +25,7 @@ function isEndlessStream(head: readonly string[]): boolean {
 }
 
 interface EventStreamDeps {
-  readonly client: ClientResponse
+  readonly client: ClientSide
   readonly drained: Drained
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>

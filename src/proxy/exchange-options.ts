@@ -1,19 +1,17 @@
 /** Everything that one proxied request needs. */
 import type { Clock } from '../clock.ts'
-import type { ClientResponse } from '../http/answer/client-response.ts'
+import type { ClientSide } from '../http/client-side.ts'
 import type { Guard } from '../http/guard.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
-import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
+import type { AdmittedRequest } from '../http/request.ts'
 import type { Flusher } from './flusher.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { PlannedRoute } from './plan.ts'
 import type { UpstreamHead } from './upstream-head.ts'
 
 export interface ExchangeOptions {
-  /** The source of the body. */
-  readonly req: GatewayRequest
-  readonly client: ClientResponse
+  readonly client: ClientSide
   readonly request: AdmittedRequest
   readonly route: PlannedRoute
   readonly head: UpstreamHead

@@ -1,9 +1,8 @@
 /** One proxied request: dispatched to a target, its response written to the client as it
  *  arrives. */
 import { ApiError } from '../errors.ts'
-import type { Drained } from '../http/answer/client-response.ts'
-import { RequestBody } from '../http/body/request-body.ts'
-import type { UnderWay } from '../http/request.ts'
+import type { RequestBody } from '../http/body/request-body.ts'
+import type { Drained, UnderWay } from '../http/client-side.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
 import type { ResponseHandler, UpstreamConnection } from '../upstream/connection/messages.ts'
 import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
@@ -39,13 +38,13 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   #open: OpenBody | null = null
 
   constructor(options: ExchangeOptions) {
-    const { route, balanceKey: key, request, head, req, clock } = options
+    const { route, balanceKey: key, request, head, client, clock } = options
     this.#options = options
     const isReplayable = head.bodyLength === 0
     const deadlineAt = deadlineOf(route, clock)
     this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable, deadlineAt })
     this.#deadlineAt = deadlineAt
-    req.underWay = this
+    client.endsWith(this)
   }
 
   /** Without transformed bodies the client's and the upstream's stream through. */
@@ -67,18 +66,19 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   }
 
   onTarget(target: Target): void {
-    const { head, req, request, route } = this.#options
+    const { head, client, request, route } = this.#options
     this.#wasSent = false
     request.record.attempted(target.host)
     const isChanged = this.#ownBody !== null || this.#answer !== null
-    if (head.bodyLength !== 0 && !isChanged) this.#body = new RequestBody(req, route.plan.bodyLimits)
+    const body = head.bodyLength === 0 || isChanged ? null : client.openBody(route.plan.bodyLimits)
+    this.#body = Buffer.isBuffer(body) ? null : body
     this.#handler = this.#answer === null ? this : this.#answer.wrap(this)
     const sent = {
       method: request.method,
       path: head.path,
       host: head.host,
       headers: head.headers,
-      body: this.#ownBody ?? this.#body,
+      body: this.#ownBody ?? body,
       bodyLength: isChanged ? (this.#ownBody?.length ?? 0) : head.bodyLength,
       responseTimeoutMs: route.plan.responseTimeoutMs,
       deadlineAt: this.#deadlineAt
@@ -141,7 +141,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   /** Called by the flusher: writes the head and a first chunk. */
   flush(): void {
     const { client, clock, live, route } = this.#options
-    if (this.#head === null || this.#isOver || client.isGone) return
+    if (this.#head === null || this.#isOver || client.destroyed) return
     const idleMs = route.plan.upstream.config.timeouts.idle
     const deps = { client, drained: this, clock, live, idleMs }
     const onSilence = () => this.#stop(UPSTREAM_TIMEOUT)

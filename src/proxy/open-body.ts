@@ -1,6 +1,6 @@
 /** The body of a response that continues after its first bytes, on its way to the client. */
 import type { Clock, Timer } from '../clock.ts'
-import type { ClientResponse, Drained } from '../http/answer/client-response.ts'
+import type { ClientSide, Drained } from '../http/client-side.ts'
 
 export interface OpenBody {
   /** Sends the head and the first bytes.
@@ -8,7 +8,7 @@ export interface OpenBody {
   start(first: Buffer | null): void
   /** False when the client is slower than the upstream: reading stops until it has caught up.
    *  The listener gives up on a client that never does.
-   *  @param isBorrowed See {@link ClientResponse.write}. */
+   *  @param isBorrowed See {@link ClientSide.write}. */
   write(chunk: Buffer, isBorrowed: boolean): boolean
   /** The client has caught up. */
   drained(): void
@@ -17,7 +17,7 @@ export interface OpenBody {
 }
 
 export interface TimedBodyDeps {
-  readonly client: ClientResponse
+  readonly client: ClientSide
   readonly drained: Drained
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   /** Limit for a pause of the upstream. */

@@ -1,17 +1,16 @@
 /** The way of a proxied request: authorize, build the upstream head, limit, exchange. */
-import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
-import { NodeClientResponse } from '../http/answer/client-response.ts'
-import { sendNoContent, sendProblem, writeProblem } from '../http/answer/send-problem.ts'
+import { writeProblem } from '../http/answer/send-problem.ts'
+import type { ClientSide } from '../http/client-side.ts'
 import type { Guard } from '../http/guard.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import { networkKey } from '../http/network.ts'
 import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
-import type { AdmittedRequest, GatewayRequest } from '../http/request.ts'
+import type { AdmittedRequest } from '../http/request.ts'
 import { CLIENT_LEFT, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
@@ -39,7 +38,7 @@ const LOOP = new ApiError('loop_detected', 'The target of this route leads back 
 const NO_WEBSOCKET = new ApiError('channel_invalid', 'A route with an encrypted channel takes no WebSocket.')
 
 export interface ReverseProxy {
-  handle(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
+  handle(request: AdmittedRequest, client: ClientSide): void
   /** Answers a WebSocket handshake. Calls `onEnd` with the status once the connection is over. */
   upgrade(request: AdmittedRequest, socket: Duplex, head: Buffer, onEnd: (status: number) => void): void
   /** Returns the decision about a request and the head for its upstream; sends nothing. */
@@ -83,29 +82,24 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
     return { error: LOOP, route: decision.route, match: decision.match, request: decision.request }
   }
 
-  function serve(decision: Granted<PlannedRoute> | Preflight<PlannedRoute>, req: GatewayRequest, res: ServerResponse) {
-    if (decision.reason === 'preflight') return sendNoContent(req, res, decision.headers)
+  function serve(decision: Granted<PlannedRoute> | Preflight<PlannedRoute>, client: ClientSide): void {
+    if (decision.reason === 'preflight') return client.noContent(decision.headers)
     const { cors } = decision.route.plan
-    if (cors !== null) req.answerHeaders = cors.answerHeaders(decision.request)
-    forward(decision, req, res)
+    if (cors !== null) client.answerWith(cors.answerHeaders(decision.request))
+    forward(decision, client)
   }
 
-  function refuse({ error, route, request }: Refused<PlannedRoute>, req: GatewayRequest, res: ServerResponse): void {
+  function refuse({ error, route, request }: Refused<PlannedRoute>, client: ClientSide): void {
     const cors = route === null ? null : route.plan.cors
-    if (cors !== null) req.answerHeaders = cors.answerHeaders(request)
-    sendProblem(req, res, error, request.record.requestId)
+    if (cors !== null) client.answerWith(cors.answerHeaders(request))
+    client.refuse(error, request.record.requestId)
   }
 
-  function forward(
-    { route, principal, request }: Granted<PlannedRoute>,
-    req: GatewayRequest,
-    res: ServerResponse
-  ): void {
+  function forward({ route, principal, request }: Granted<PlannedRoute>, client: ClientSide): void {
     const head = buildHead(request, route, principal)
     const balanceKey = principal === null ? null : principal.openId
     const exchange = new Exchange({
-      req,
-      client: new NodeClientResponse(req, res),
+      client,
       request,
       route,
       head,
@@ -120,8 +114,8 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
     const { limiter, bodies, concurrency } = route.plan
     if (limiter === null && concurrency === null && !isTransformed(bodies, head)) exchange.start()
     else
-      prepare(exchange, request, { route, principal, head }, req, res).catch((error: unknown) =>
-        guard.failed(res, error)
+      prepare(exchange, request, { route, principal, head }, client).catch((error: unknown) =>
+        guard.failed(client, error)
       )
   }
 
@@ -130,21 +124,21 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
     exchange: Exchange,
     request: AdmittedRequest,
     { route, principal, head }: { route: PlannedRoute; principal: Principal | null; head: UpstreamHead },
-    req: GatewayRequest,
-    res: ServerResponse
+    client: ClientSide
   ): Promise<void> {
     const { limiter, concurrency, bodies, bodyLimits: limits, upstream } = route.plan
     try {
       if (limiter !== null) await limiter.hit(limitKey(route, request, principal))
       // The client may have disconnected while its count was read.
-      const refusal = concurrency === null || res.destroyed ? null : concurrency.enter(res)
+      const isCounted = concurrency !== null && !client.destroyed
+      const refusal = isCounted ? concurrency.enter((leave) => client.onceClosed(leave)) : null
       if (refusal !== null) throw refusal
       if (!isTransformed(bodies, head)) return exchange.start()
       const { method, target, headers } = request
       const { bodyLength, headers: upstreamHeaders } = head
       const hasBody = bodyLength !== 0
       const idleMs = upstream.config.timeouts.idle
-      const transformed = { req, method, target, hasBody, principal, headers, limits, idleMs, upstreamHeaders }
+      const transformed = { client, method, target, hasBody, principal, headers, limits, idleMs, upstreamHeaders }
       exchange.start(await bodies.apply(transformed))
     } catch (error) {
       exchange.refuse(guard.toApiError(error, request.record))
@@ -159,18 +153,18 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
       return { decision, head }
     },
 
-    handle(request, req, res) {
+    handle(request, client) {
       if (authenticator.remembers(request.headers.authorization)) {
         const decision = decide(request)
-        if (decision.error === null) serve(decision, req, res)
-        else unverified.add(res, () => refuse(decision, req, res))
+        if (decision.error === null) serve(decision, client)
+        else unverified.add(client, () => refuse(decision, client))
         return
       }
       request.record.failed(CLIENT_LEFT)
-      unverified.add(res, () => {
+      unverified.add(client, () => {
         const decision = decide(request)
-        if (decision.error === null) serve(decision, req, res)
-        else refuse(decision, req, res)
+        if (decision.error === null) serve(decision, client)
+        else refuse(decision, client)
       })
     },
 
@@ -192,7 +186,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         await limiter?.hit(limitKey(route, request, principal))
         // The client may have disconnected while its count was read.
         if (socket.destroyed) return onEnd(CLIENT_CLOSED_REQUEST)
-        const refusal = concurrency === null ? null : concurrency.enter(socket)
+        const refusal = concurrency === null ? null : concurrency.enter((leave) => socket.once('close', leave))
         if (refusal !== null) return refuse(refusal)
         joinWebSocket({
           socket,

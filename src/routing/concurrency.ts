@@ -1,5 +1,4 @@
 /** The number of requests and WebSockets under way on a route. */
-import type { EventEmitter } from 'node:events'
 import { ApiError } from '../errors.ts'
 
 /** Outlives a reload. */
@@ -11,9 +10,9 @@ export interface RouteLoad {
 }
 
 export interface ConcurrencyLimit {
-  /** Counts the request until its client's side is closed; an error when too many are under way.
-   *  @param client The response, or the socket of a WebSocket, not closed yet. */
-  enter(client: EventEmitter): ApiError | null
+  /** Counts the request until its end; an error when too many are under way.
+   *  @param onceEnded Calls its argument at the end. */
+  enter(onceEnded: (leave: () => void) => void): ApiError | null
 }
 
 const FULL = new ApiError('overloaded', 'This route has as many requests under way as it may. Try again shortly.')
@@ -35,10 +34,10 @@ export function createRouteLoad(): RouteLoad {
 
 export function createConcurrencyLimit(max: number, load: RouteLoad): ConcurrencyLimit {
   return {
-    enter(client) {
+    enter(onceEnded) {
       if (load.running >= max) return FULL
       load.enter()
-      client.once('close', load.leave)
+      onceEnded(load.leave)
       return null
     }
   }

@@ -19,6 +19,7 @@ export function createServiceHandler({ admit, peers, routing, underWay }: Servic
       record.granted('service', null, null)
       routing(req, res)
     },
+    ordinary: null,
     upgrade: null,
     refuse: (_res, send) => send(),
     enter: () => underWay.enter(),

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError, toApiError } from '../errors.ts'
 import type { ByteBudget, HeldBytes } from '../http/body/byte-budget.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
-import { RequestBody } from '../http/body/request-body.ts'
+import { MessageBody, RequestBody } from '../http/body/request-body.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { covers } from '../http/path/prefix.ts'
 import { type AdmittedRequest, admittedOf, recordOf } from '../http/request.ts'
@@ -162,7 +162,7 @@ async function readBody(
   const length = headers.contentLength ?? 0
   if ((length === 0 && !headers.isChunked) || method === 'GET' || method === 'HEAD') return null
   if (length > MAX_BODY) throw TOO_LARGE
-  const body = new RequestBody(raw, { limit: Number.POSITIVE_INFINITY, idle })
+  const body = new RequestBody(new MessageBody(raw), { limit: Number.POSITIVE_INFINITY, idle })
   let refusal: ApiError | null = null
   const { head, rest } = await readAhead(body, (size) => {
     if (size > MAX_BODY) refusal = TOO_LARGE

@@ -2,7 +2,11 @@
  *  the event that creates a series. */
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
+
 import { type Counters, samplesOf } from './counters.ts'
+
+import { createLaneMetrics } from './lane-metrics.ts'
+
 import { collectProcessMetrics } from './process-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
 import { addUpstreamMetrics, type MeasuredUpstreams } from './upstream-metrics.ts'
@@ -53,6 +57,11 @@ export interface Metrics {
   finished(request: MeasuredRequest): void
   /** An error was written in answer to bytes that are no request. */
   parseErrorAnswered(status: number): void
+  /** The fast lane serves a request. */
+  fastRequest(): void
+  /** The general HTTP server serves a request of the edge.
+   *  @param reason The reason why the fast lane does not. */
+  generalRequest(reason: string): void
   loginDone(appId: string, outcome: LoginOutcome): void
   refreshDone(outcome: RefreshOutcome): void
   securityEvent(kind: SecurityEvent): void
@@ -99,6 +108,8 @@ export interface MetricsOptions {
   /** Statuses of the gateway that are not registered for HTTP. */
   readonly ownStatuses: readonly number[]
   readonly upstreams: () => MeasuredUpstreams
+  /** Reasons for which the fast lane hands a request over. */
+  readonly laneReasons: readonly string[]
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -112,6 +123,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const pay = createEventMetrics(registry, 'pay', 'Notices of the pay API')
   const payCalls = createPayCalls(registry)
   const wxapi = createWxapiMetrics(registry, options.errcodes)
+  const lanes = createLaneMetrics(registry, options.laneReasons)
   const lastReload = { isSuccessful: true, at: Date.now() }
   addStateGauges(registry, options, lastReload)
   addUpstreamMetrics(registry, options.upstreams)
@@ -119,6 +131,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   return {
     finished: ({ route, status, ms }) => requests.observe(route?.path ?? NO_ROUTE, status, ms / 1000),
     parseErrorAnswered: (status) => requests.observe(NO_ROUTE, status, 0),
+    ...lanes,
     loginDone: (app, result) => events.logins.inc({ app, result }),
     refreshDone: (result) => events.refreshes.inc({ result }),
     securityEvent: (kind) => events.security.inc({ kind }),

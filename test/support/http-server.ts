@@ -47,6 +47,8 @@ export async function startServer(t: Teardown, options: TestServerOptions): Prom
     tls: options.tls ? loadTls(options.tls, { info() {}, error() {} }) : null,
     guard: createGuard({ error: (fields) => void errors.push(fields) }),
     onParseError() {},
+    createLane: null,
+    onGeneralRequest() {},
     handler: {
       admit: createAdmit({
         limits,
@@ -56,6 +58,7 @@ export async function startServer(t: Teardown, options: TestServerOptions): Prom
       }),
       peers,
       serve: (request, req, res) => options.serve(req, res, request),
+      ordinary: null,
       upgrade: upgrade ? (_request, socket) => upgrade(socket) : null,
       refuse: (_res, send) => send(),
       enter: () => void underWay++,

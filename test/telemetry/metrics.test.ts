@@ -10,6 +10,7 @@ const OPERATIONS = ['get', 'appendFeed']
 
 function createTestMetrics(): Metrics {
   return createMetrics({
+    laneReasons: ['own_path'],
     version: '1.2.3',
     feedAge: () => 0.25,
     isStoreTrusted: () => true,

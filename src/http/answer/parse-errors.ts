@@ -2,7 +2,7 @@
 import { ApiError } from '../../errors.ts'
 
 /** Node's report of bytes that are not valid HTTP. */
-export interface ClientError extends Error {
+export interface ClientError {
   code?: string | undefined
   /** The bytes being read; not always from the start of the message. */
   rawPacket?: Buffer | undefined
@@ -19,7 +19,7 @@ export function maxHeadSize({ uri, headers }: { readonly uri: number; readonly h
   return uri + headers + HEAD_SLACK
 }
 
-const NOT_HTTP = new ApiError('invalid_request', 'This is not a valid HTTP/1.1 request.')
+export const NOT_HTTP = new ApiError('invalid_request', 'This is not a valid HTTP/1.1 request.')
 const BAD_TARGET = new ApiError('bad_path', 'The request-target holds a character that must be percent-encoded.')
 const BAD_HEADER = new ApiError('bad_header', 'A request header is not valid.')
 const FRAMING = new ApiError('bad_header', 'The framing of the request body is not valid.')

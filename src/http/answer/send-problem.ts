@@ -29,29 +29,40 @@ export function sendProblem(req: ProblemRequest, res: ServerResponse, error: Api
     res.destroy()
     return
   }
+  answer(req, res, problemAnswer(error, requestId, req.answerHeaders), isWorthReading(restOf(req), error.code))
+}
+
+/** The answer to a request that ends with an error.
+ *  @param answerHeaders See {@link ProblemRequest}. */
+export function problemAnswer(error: ApiError, requestId: string, answerHeaders: readonly string[] | null): Answer {
   const { body, headers } = problem(error, requestId)
   headers.push('cache-control', 'no-store', 'x-request-id', requestId)
-  if (req.answerHeaders !== null) headers.push(...req.answerHeaders)
-  answer(req, res, { status: error.status, headers, body, isWorthReading: isWorthReading(req, error.code) })
+  if (answerHeaders !== null) headers.push(...answerHeaders)
+  return { status: error.status, headers, body }
 }
 
 /** Answers with 204.
  *  @param headers Name and value in turns. */
 export function sendNoContent(req: ProblemRequest, res: ServerResponse, headers: string[]): void {
-  answer(req, res, { status: 204, headers, body: '', isWorthReading: isWorthReading(req, null) })
+  answer(req, res, { status: 204, headers, body: '' }, isWorthReading(restOf(req), null))
 }
 
-interface Answer {
+export interface Answer {
   readonly status: number
+  /** Name and value in turns. */
   readonly headers: string[]
   readonly body: string
-  /** Read the rest of the request, so that its connection can go on. */
-  readonly isWorthReading: boolean
 }
 
-function answer(req: ProblemRequest, res: ServerResponse, { status, headers, body, isWorthReading }: Answer): void {
+/** @param isRestRead Read the rest of the request, so that its connection can go on. */
+function answer(
+  req: ProblemRequest,
+  res: ServerResponse,
+  { status, headers, body }: Answer,
+  isRestRead: boolean
+): void {
   req.record?.sent(Buffer.byteLength(body))
-  if (req.complete || isWorthReading) {
+  if (req.complete || isRestRead) {
     res.writeHead(status, headers)
     res.end(body)
     req.resume()
@@ -66,9 +77,24 @@ function answer(req: ProblemRequest, res: ServerResponse, { status, headers, bod
 /** Does not wait for the body of a slow request again, nor for one that the client broke off. A
  *  client that waits for "100 Continue" may send its body or not (RFC 9110, section 10.1.1): the
  *  next bytes could be either. */
-function isWorthReading(req: ProblemRequest, code: ErrorCode | null): boolean {
-  if (code === 'request_timeout' || req.isWaitingToContinue || req.socket.readableEnded) return false
-  return req.headers['transfer-encoding'] === undefined && Number(req.headers['content-length'] ?? 0) <= WORTH_READING
+export function isWorthReading({ hasEnded, length }: RestOfRequest, code: ErrorCode | null): boolean {
+  return code !== 'request_timeout' && !hasEnded && length <= WORTH_READING
+}
+
+/** The part of a request that has not arrived. */
+export interface RestOfRequest {
+  /** The client sends it on demand, or not at all. */
+  readonly hasEnded: boolean
+  /** Bytes of the whole body; Infinity for an unknown length. */
+  readonly length: number
+}
+
+function restOf(req: ProblemRequest): RestOfRequest {
+  const isChunked = req.headers['transfer-encoding'] !== undefined
+  return {
+    hasEnded: req.isWaitingToContinue || req.socket.readableEnded,
+    length: isChunked ? Number.POSITIVE_INFINITY : Number(req.headers['content-length'] ?? 0)
+  }
 }
 
 /** Makes the end of the connection's last response a lingering close. Node would destroy the

@@ -1,4 +1,4 @@
-/** Reads the start of a stream before its use is decided. */
+/** Reads the start of a body before its use is decided. */
 import { Readable } from 'node:stream'
 
 export interface ReadAhead {
@@ -12,9 +12,13 @@ export interface ReadAhead {
 /** Reads to the end or until `isEnough`, which receives the size so far and the newest chunk.
  *  Rejects when the source fails. */
 export async function readAhead(
-  source: Readable,
+  source: Readable | Buffer,
   isEnough: (size: number, chunk: Buffer) => boolean
 ): Promise<ReadAhead> {
+  if (Buffer.isBuffer(source)) {
+    isEnough(source.length, source)
+    return { head: source, rest: null }
+  }
   const iterator: AsyncIterator<Buffer> = source[Symbol.asyncIterator]()
   const chunks: Buffer[] = []
   let size = 0

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../../clock.ts'
 import { ApiError } from '../../errors.ts'
 import type { ByteBudget, HeldBytes } from '../../http/body/byte-budget.ts'
-import { RequestBody } from '../../http/body/request-body.ts'
+import { headerValue } from '../../http/headers/header-value.ts'
 import type { ChannelKeys } from '../../identity/channel-keys.ts'
 import { type ChannelHeader, openMessage, parseChannelHeader } from './channel-format.ts'
 import { SealedAnswer } from './sealed-answer.ts'
@@ -56,13 +56,13 @@ export interface ChannelDeps {
 
 export function createChannelTransform({ channelKeys, heldBodies, clock }: ChannelDeps): BodyTransform {
   async function open(request: TransformedRequest, header: ChannelHeader, held: HeldBytes) {
-    const { req, principal, hasBody, method, target, limits } = request
+    const { client, principal, hasBody, method, target, limits } = request
     if (principal === null) throw UNENCRYPTED
     const { appId, openId, userId } = principal
     if (Math.abs(clock.now() - header.time) > WINDOW) throw LATE
     const key = await channelKeys.find(appId, openId, header.version)
     if (key === null) throw INVALID
-    const sealed = hasBody ? await readWhole(new RequestBody(req, limits), held) : Buffer.alloc(0)
+    const sealed = hasBody ? await readWhole(client.openBody(limits), held) : Buffer.alloc(0)
     const place = [method, target.path + target.query, appId, userId]
     const content = openMessage('request', key, header, place, sealed)
     if (content === false) throw INVALID
@@ -75,8 +75,8 @@ export function createChannelTransform({ channelKeys, heldBodies, clock }: Chann
     needsBody: false,
 
     async apply(request) {
-      const { req, upstreamHeaders, limits, idleMs } = request
-      const header = parseChannelHeader(req.headers['wxgate-channel']?.toString())
+      const { headers, upstreamHeaders, limits, idleMs } = request
+      const header = parseChannelHeader(headerValue(headers.kept, 'wxgate-channel'))
       if (header === null) throw UNENCRYPTED
       const held = heldBodies.open()
       try {
@@ -105,7 +105,11 @@ export function createChannelTransform({ channelKeys, heldBodies, clock }: Chann
   }
 }
 
-async function readWhole(body: Readable, held: HeldBytes): Promise<Buffer> {
+async function readWhole(body: Readable | Buffer, held: HeldBytes): Promise<Buffer> {
+  if (Buffer.isBuffer(body)) {
+    if (!held.hold(COPIES * body.length)) throw FULL
+    return body
+  }
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {

@@ -1,13 +1,13 @@
 /** The port of a body transform, which reads and replaces the bodies of a route. */
 import type { BodyLimits } from '../../http/body/request-body.ts'
+import type { ClientSide } from '../../http/client-side.ts'
 import type { RequestHeaders } from '../../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../../http/path/canonical-path.ts'
-import type { GatewayRequest } from '../../http/request.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { ResponseHandler } from '../../upstream/connection/messages.ts'
 
 export interface TransformedRequest {
-  readonly req: GatewayRequest
+  readonly client: Pick<ClientSide, 'openBody'>
   readonly method: string
   readonly target: CanonicalPath
   readonly hasBody: boolean

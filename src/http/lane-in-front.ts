@@ -1,0 +1,54 @@
+/** Puts a lane in front of Node's HTTP server: it gets each accepted socket first. */
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ApiError } from '../errors.ts'
+import type { AnswerParseError } from './answer/parse-error-answer.ts'
+import type { Connections } from './connections.ts'
+import type { Guard } from './guard.ts'
+import type { Handler } from './handler.ts'
+import type { CreateLane, Lane, LaneLimits } from './lane.ts'
+
+export interface LaneInFrontOptions {
+  readonly server: Server
+  readonly isTls: boolean
+  readonly createLane: CreateLane
+  readonly limits: LaneLimits
+  readonly guard: Guard
+  readonly handler: () => Handler
+  readonly connections: Connections
+  readonly answerParseError: AnswerParseError
+  /** @param code Of an error of Node's HTTP server. */
+  readonly errorOf: (code: string) => ApiError
+}
+
+/** Call it once the connections are watched. */
+export function putLaneInFront(options: LaneInFrontOptions): Lane {
+  const { server, isTls, createLane, connections, answerParseError, errorOf, limits, guard, handler } = options
+  const event = isTls ? 'secureConnection' : 'connection'
+  const [serveByNode] = server.listeners(event) as ((socket: Socket) => void)[]
+  if (serveByNode === undefined) throw new Error('the HTTP server takes no connections')
+  server.off(event, serveByNode)
+  const lane = createLane({
+    limits,
+    guard,
+    handler,
+    errorOf,
+    handOver(socket, client, bytes, reason) {
+      client.laneReason = reason
+      socket.unshift(bytes)
+      serveByNode.call(server, socket)
+      socket.resume()
+    },
+    refuse: (socket, client, code) => answerParseError(socket, client, errorOf(code))
+  })
+  server.on(event, (socket: Socket) => {
+    const client = connections.of(socket)
+    if (socket.writable && !client.isSurplus) {
+      lane.accept(socket, client)
+      return
+    }
+    client.laneReason = 'surplus'
+    serveByNode.call(server, socket)
+  })
+  return lane
+}
