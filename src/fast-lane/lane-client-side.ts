@@ -223,7 +223,7 @@ export class LaneClientSide implements ClientSide {
   /** The head and a part of the body, one character for each byte. */
   #withHead(chunk: Buffer, after: string): string {
     const size = this.#isChunked ? `${chunk.length.toString(16)}\r\n` : ''
-    const text = this.#head + size + chunk.latin1Slice(0, chunk.length) + after
+    const text = this.#head + size + chunk.toString('latin1') + after
     this.#head = ''
     return text
   }

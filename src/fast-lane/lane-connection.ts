@@ -163,14 +163,15 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   #serveNext(bytes: Buffer): void {
     const { server, recogniser } = this.#parts
     const head = recogniser.recognise(bytes, this.#restAt, bytes.length)
-    if (typeof head === 'string') return this.#handOver(bytes, head)
+    if (typeof head === 'string') {
+      this.#handOver(bytes, head)
+      return
+    }
     const handler = server.handler()
     const admission = handler.admit(head, this.#client)
-    if (admission instanceof Refusal) return this.#handOver(bytes, 'refused')
-    const { path, needs } = admission.target
-    if (needs !== 0 || !head.url.startsWith(path)) return this.#handOver(bytes, 'target')
-    if (handler.ordinary === null || !handler.ordinary.accepts(admission)) return this.#handOver(bytes, 'own_path')
-    this.#begin(bytes, head, admission, handler)
+    const reason = reasonAgainst(head, admission, handler)
+    if (admission instanceof Refusal || reason !== null) this.#handOver(bytes, reason ?? 'refused')
+    else this.#begin(bytes, head, admission, handler)
   }
 
   #begin(bytes: Buffer, head: OrdinaryHead, admission: AdmittedRequest, handler: Handler): void {
@@ -266,4 +267,16 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   readonly #onTimeout = (): void => {
     if (this.socket.writableLength > 0) this.socket.destroy()
   }
+}
+
+/** Null for a request that the lane serves. Otherwise the general lane decides again, and answers. */
+function reasonAgainst(
+  { url }: OrdinaryHead,
+  admission: AdmittedRequest | Refusal,
+  { ordinary }: Handler
+): HandOverReason | null {
+  if (admission instanceof Refusal) return 'refused'
+  const { path, needs } = admission.target
+  if (needs !== 0 || !url.startsWith(path)) return 'target'
+  return ordinary?.accepts(admission) === true ? null : 'own_path'
 }

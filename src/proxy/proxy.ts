@@ -83,7 +83,10 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   }
 
   function serve(decision: Granted<PlannedRoute> | Preflight<PlannedRoute>, client: ClientSide): void {
-    if (decision.reason === 'preflight') return client.noContent(decision.headers)
+    if (decision.reason === 'preflight') {
+      client.noContent(decision.headers)
+      return
+    }
     const { cors } = decision.route.plan
     if (cors !== null) client.answerWith(cors.answerHeaders(decision.request))
     forward(decision, client)
