@@ -1,6 +1,7 @@
 /** Findings of the fuzzers stay fixed, every fuzzer runs, and each can find something. */
 import fc from 'fast-check'
 import { test } from 'tap'
+import { Recogniser } from '../src/fast-lane/recogniser.ts'
 import { readRequestHeaders } from '../src/http/headers/request-headers.ts'
 import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
 import { decryptOpenData } from '../src/platforms/wechat/open-data-cipher.ts'
@@ -10,6 +11,7 @@ import type { Fuzzer } from './fuzz/fuzzer.ts'
 import { createHeaderFuzzer } from './fuzz/headers.ts'
 import { createOpenDataFuzzer } from './fuzz/open-data.ts'
 import { createPathFuzzer } from './fuzz/paths.ts'
+import { createRequestFuzzer } from './fuzz/requests.ts'
 import { createResponseFuzzer } from './fuzz/responses.ts'
 import { SEEDS } from './fuzz/seeds.ts'
 import { createTokenFuzzer } from './fuzz/tokens.ts'
@@ -79,6 +81,23 @@ test('a reader of responses that takes a NBSP for a blank is found', async (t) =
       options
     )
   t.match(await findingOf(createResponseFuzzer(careless)), /^fields .* for llhttp/)
+})
+
+test('a recogniser that takes a NBSP for a blank, or a bare LF for a line end, is found', async (t) => {
+  const recogniser = new Recogniser()
+  for (const [byte, other] of [
+    [0xa0, 0x20],
+    [0x0a, 0x61]
+  ] as const) {
+    const careless: Pick<Recogniser, 'recognise'> = {
+      recognise(chunk, from, end) {
+        const bare = (at: number) => chunk[at] === byte && chunk[at - 1] !== 0x0d
+        const changed = chunk.map((value, at) => (bare(at) ? other : value))
+        return recogniser.recognise(Buffer.from(changed), from, end)
+      }
+    }
+    t.match(await findingOf(createRequestFuzzer(careless)), /llhttp/)
+  }
 })
 
 test('a throw is a finding, and its seed and path lead to the same input again', async (t) => {

@@ -2,6 +2,7 @@
  *  request to the general lane. */
 import { test } from 'tap'
 import { MAX_HEAD_BYTES, type NotOrdinary, type OrdinaryHead, Recogniser } from '../../src/fast-lane/recogniser.ts'
+import { casesFor, createSample } from '../../src/selftest/corpus.ts'
 import { differenceFromLlhttp } from '../support/request-reading.ts'
 
 const recogniser = new Recogniser()
@@ -206,5 +207,54 @@ test('the strings of a head do not change with the bytes that they were read fro
   const head = recogniser.recognise(bytes, 0, bytes.length)
   bytes.fill(0x2a)
   t.match(head, { url: '/a', rawHeaders: ['Host', 'gateway.example', 'X-A', 'a'.repeat(100)] })
+  t.end()
+})
+
+/** The results for the cases of each framing row. The answer of the general lane decides about a
+ *  request that is not ordinary, and admission about one that is. */
+const FRAMING_ROWS: Readonly<Record<string, string>> = {
+  S02: 'framing',
+  S03: 'ordinary',
+  S04: 'framing ordinary',
+  S05: 'connection ordinary',
+  S06: 'version',
+  S07: 'method target version',
+  S08: 'method',
+  S09: 'method',
+  S10: 'framing ordinary',
+  S11: 'ordinary',
+  S12: 'expect ordinary',
+  S13: 'method target version',
+  S14: 'method',
+  S15: 'field target version',
+  S16: 'incomplete method',
+  S17: 'method',
+  S18: 'ordinary',
+  S19: 'ordinary version',
+  S20: 'expect ordinary',
+  S21: 'field framing',
+  S22: 'field framing',
+  S23: 'field framing',
+  S24: 'framing',
+  S25: 'ordinary',
+  S26: 'framing',
+  S27: 'framing',
+  S28: 'ordinary',
+  S29: 'connection expect framing ordinary',
+  S30: 'framing ordinary',
+  S31: 'version',
+  S32: 'target version'
+}
+
+test('each request of the corpus is read as llhttp reads it, or left to the general lane', (t) => {
+  const results = new Map<string, Set<string>>()
+  for (const { id, row, bytes: text } of casesFor(createSample())) {
+    const bytes = Buffer.from(text.replaceAll('{pause}', '').replace('{end}', ''), 'latin1')
+    const head = recogniser.recognise(bytes, 0, bytes.length)
+    if (typeof head === 'object') t.equal(differenceFromLlhttp(head, bytes, 0), null, id)
+    const found = results.get(row.id) ?? new Set()
+    if (row.family === 'framing') results.set(row.id, found.add(typeof head === 'string' ? head : 'ordinary'))
+  }
+  t.same(Object.fromEntries([...results].map(([id, found]) => [id, [...found].sort().join(' ')])), FRAMING_ROWS)
   t.end()
 })

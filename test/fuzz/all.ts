@@ -4,6 +4,7 @@ import type { Fuzzer, Scope } from './fuzzer.ts'
 import { createHeaderFuzzer } from './headers.ts'
 import { createOpenDataFuzzer } from './open-data.ts'
 import { createPathFuzzer } from './paths.ts'
+import { createRequestFuzzer } from './requests.ts'
 import { createResponseFuzzer } from './responses.ts'
 import { createTokenFuzzer } from './tokens.ts'
 import { createWeChatFuzzer } from './wechat.ts'
@@ -17,6 +18,7 @@ export const FUZZERS: Readonly<Record<string, Create>> = {
   tokens: () => createTokenFuzzer() as Promise<Fuzzer<never>>,
   configs: () => createConfigFuzzer() as Fuzzer<never>,
   'open-data': () => createOpenDataFuzzer() as Fuzzer<never>,
+  requests: () => createRequestFuzzer() as Fuzzer<never>,
   responses: () => createResponseFuzzer() as Fuzzer<never>,
   wechat: (scope) => createWeChatFuzzer(scope) as Promise<Fuzzer<never>>,
   wire: (scope) => createWireFuzzer(scope) as Promise<Fuzzer<never>>

@@ -2,6 +2,7 @@
  *  by fuzzer. */
 import type { HeaderInput } from './headers.ts'
 import type { OpenDataInput } from './open-data.ts'
+import { REQUESTS } from './request-seeds.ts'
 import { RESPONSES } from './response-seeds.ts'
 import type { TokenInput } from './tokens.ts'
 import type { WeChatInput } from './wechat.ts'
@@ -151,6 +152,7 @@ export const SEEDS: Readonly<Record<string, readonly unknown[]>> = {
   tokens,
   configs,
   'open-data': openData,
+  requests: REQUESTS,
   responses: RESPONSES,
   wechat,
   wire

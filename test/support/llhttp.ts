@@ -90,39 +90,19 @@ export interface RequestReading {
   isFault: boolean
 }
 
-/** Names of the numbers that llhttp gives for methods. */
-let methodNames: Map<number, string> | undefined
-
-/** Reads the requests of one connection, piece by piece. */
-export function createLlhttpRequests(): { read(piece: Buffer): RequestReading; free(): void } {
-  methodNames ??= new Map(METHODS.map((name) => [numberOf(name), name]))
-  const names = methodNames
-  const reading: RequestReading = { heads: [], body: '', completed: 0, isFault: false }
-  const parser = createRequestParser((method, head) => {
-    reading.heads.push({ method: names.get(method) ?? '', ...head })
-  })
-  parser[HTTPParser.kOnBody] = (chunk: Buffer) => {
-    reading.body += chunk.toString('latin1')
-  }
-  parser[HTTPParser.kOnMessageComplete] = () => {
-    reading.completed++
-  }
-  return {
-    read(piece) {
-      if (!reading.isFault && parser.execute(piece) instanceof Error) reading.isFault = true
-      return reading
-    },
-    free: () => parser.free()
-  }
+export interface LlhttpRequests {
+  /** Begins a connection. */
+  start(): void
+  read(piece: Buffer): RequestReading
 }
 
-type Head = Omit<RequestReading['heads'][number], 'method'>
-
-function createRequestParser(onHead: (method: number, head: Head) => void): Parser {
-  const parser = new HTTPParser()
-  parser.initialize(HTTPParser.REQUEST, {}, 1024 * 1024, HTTPParser.kLenientNone)
+/** Reads the requests of one connection, piece by piece, then those of the next one. */
+export function createLlhttpRequests(): LlhttpRequests {
+  const names = new Map<number, string>()
+  let reading = createReading()
   let fields: string[] = []
   let target = ''
+  const parser = new HTTPParser()
   parser[HTTPParser.kOnHeaders] = (headers: string[], url: string) => {
     fields.push(...headers)
     target += url
@@ -141,20 +121,39 @@ function createRequestParser(onHead: (method: number, head: Head) => void): Pars
     ]
   ) => {
     fields.push(...(headers ?? []))
-    onHead(method, { url: target + (url ?? ''), version: `${major}.${minor}`, fields, staysOpen })
+    const head = { method: names.get(method) ?? String(method), url: target + (url ?? '') }
+    reading.heads.push({ ...head, version: `${major}.${minor}`, fields, staysOpen })
     fields = []
     target = ''
     return isUpgrade ? TUNNEL : READ_BODY
   }
-  return parser
+  parser[HTTPParser.kOnBody] = (chunk: Buffer) => {
+    reading.body += chunk.toString('latin1')
+  }
+  parser[HTTPParser.kOnMessageComplete] = () => {
+    reading.completed++
+  }
+  const requests: LlhttpRequests = {
+    start() {
+      reading = createReading()
+      fields = []
+      target = ''
+      parser.initialize(HTTPParser.REQUEST, {}, 1024 * 1024, HTTPParser.kLenientNone)
+    },
+    read(piece) {
+      if (!reading.isFault && parser.execute(piece) instanceof Error) reading.isFault = true
+      return reading
+    }
+  }
+  // llhttp gives a method as a number.
+  for (const name of METHODS) {
+    requests.start()
+    const [head] = requests.read(Buffer.from(`${name} ${name === 'CONNECT' ? 'h:1' : '/'} HTTP/1.1\r\n\r\n`)).heads
+    names.set(Number(head?.method), name)
+  }
+  return requests
 }
 
-function numberOf(name: string): number {
-  let number = -1
-  const parser = createRequestParser((method) => {
-    number = method
-  })
-  parser.execute(Buffer.from(`${name} / HTTP/1.1\r\n\r\n`))
-  parser.free()
-  return number
+function createReading(): RequestReading {
+  return { heads: [], body: '', completed: 0, isFault: false }
 }

@@ -2,6 +2,8 @@
 import type { OrdinaryHead } from '../../src/fast-lane/recogniser.ts'
 import { createLlhttpRequests } from './llhttp.ts'
 
+const requests = createLlhttpRequests()
+
 /** Bytes of a body that are sent to llhttp. */
 const MAX_BODY_BYTES = 1_000
 const NEXT = Buffer.from('GET /next HTTP/1.1\r\n\r\n')
@@ -10,27 +12,20 @@ const NEXT = Buffer.from('GET /next HTTP/1.1\r\n\r\n')
  *  @param bytes Hold the head from `from` to `head.bodyStart`.
  *  @returns The rule that a difference breaks; null without one. */
 export function differenceFromLlhttp(head: OrdinaryHead, bytes: Buffer, from: number): string | null {
-  const requests = createLlhttpRequests()
-  try {
-    const { heads } = requests.read(bytes.subarray(from, head.bodyStart - 1))
-    if (heads.length > 0) return 'llhttp ends the head earlier'
-    const reading = requests.read(bytes.subarray(head.bodyStart - 1, head.bodyStart))
-    if (reading.isFault) return 'llhttp refuses the head'
-    const [other] = heads
-    if (other === undefined) return 'llhttp does not end the head'
-    const { method, url, httpVersion: version, rawHeaders: fields, isLast } = head
-    const [own, reference] = [
-      JSON.stringify({ method, url, version, fields, staysOpen: !isLast }),
-      JSON.stringify(other)
-    ]
-    if (own !== reference) return `${own} is ${reference} for llhttp`
-    return differenceAfter(requests, head)
-  } finally {
-    requests.free()
-  }
+  requests.start()
+  const { heads } = requests.read(bytes.subarray(from, head.bodyStart - 1))
+  if (heads.length > 0) return 'llhttp ends the head earlier'
+  const { isFault } = requests.read(bytes.subarray(head.bodyStart - 1, head.bodyStart))
+  if (isFault) return 'llhttp refuses the head'
+  const [other] = heads
+  if (other === undefined) return 'llhttp does not end the head'
+  const { method, url, httpVersion: version, rawHeaders: fields, isLast } = head
+  const own = JSON.stringify({ method, url, version, fields, staysOpen: !isLast })
+  const reference = JSON.stringify(other)
+  return own === reference ? differenceAfter(head) : `${own} is ${reference} for llhttp`
 }
 
-function differenceAfter(requests: ReturnType<typeof createLlhttpRequests>, head: OrdinaryHead): string | null {
+function differenceAfter(head: OrdinaryHead): string | null {
   const { contentLength, isLast } = head
   if (contentLength > MAX_BODY_BYTES) return null
   const body = '\r'.repeat(contentLength)
