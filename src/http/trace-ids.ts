@@ -2,19 +2,33 @@
  *  randomness. */
 import { randomFillSync } from 'node:crypto'
 
-const POOL_BYTES = 24 * 512
+const ID_BYTES = 24
+/** Ids that become text together. Few: each keeps the text of all alive. */
+const IDS_PER_TEXT = 16
+const TEXT_BYTES = ID_BYTES * IDS_PER_TEXT
+const POOL_BYTES = TEXT_BYTES * 32
 
 /** Gives 24 random bytes in hexadecimal: 32 digits for the trace, 16 for the span. */
 export function createTraceIds(): () => string {
   const pool = Buffer.allocUnsafeSlow(POOL_BYTES)
   let used = POOL_BYTES
-  return () => {
+  let text = ''
+  let at = 0
+
+  function refill(): void {
     if (used === POOL_BYTES) {
       randomFillSync(pool)
       used = 0
     }
-    const text = pool.toString('hex', used, used + 24)
-    used += 24
-    return text
+    text = pool.toString('hex', used, used + TEXT_BYTES)
+    used += TEXT_BYTES
+    at = 0
+  }
+
+  return () => {
+    if (at === text.length) refill()
+    const start = at
+    at += ID_BYTES * 2
+    return text.slice(start, at)
   }
 }

@@ -30,6 +30,6 @@ export function createAuthenticator(tokens: AccessTokens, revocations: Revocatio
       if (revocations.isRevoked(principal)) return REVOKED
       return revocations.isTrusted ? principal : UNTRUSTED
     },
-    remembers: (authorization) => authorization === undefined || tokens.remembers(authorization)
+    remembers: (authorization) => authorization === undefined || tokens.recall(authorization) !== undefined
   }
 }

@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { ApiError, StoreError } from '../errors.ts'
+import { flatCopy } from '../http/flat-text.ts'
 import type { Store } from '../store/port.ts'
 
 const REMEMBERED = 50_000
@@ -14,7 +15,7 @@ export interface RateLimiter {
 }
 
 export interface RateLimiterOptions {
-  readonly store: Store
+  readonly store: Pick<Store, 'increment'>
   readonly clock: Clock
   /** Keeps the counters of different limits apart. */
   readonly name: string
@@ -57,7 +58,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const end = (slot + 1) * window
       const counted = await count(`limit:${name}:${key}:${slot}`, Math.max(1, end - now))
       if (counted <= max) return
-      blocked.set(key, end)
+      blocked.set(flatCopy(key), end)
       refuse(end)
     }
   }

@@ -1,4 +1,5 @@
 /** Decides what happens to each request header by its name, once per spelling. */
+import { createSpellings } from './spellings.ts'
 
 export type HeaderFate =
   /** Forwarded. */
@@ -120,9 +121,6 @@ const CONNECTION = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host'])
 /** Written by the gateway or a proxy in front, besides X-Forwarded-*. A route cannot set them. */
 const FORWARDING = new Set(['forwarded', 'tracestate', 'x-real-ip'])
 
-/** Remembered spellings. When invented names fill the cache, it starts empty again. */
-const MAX_SPELLINGS = 2_000
-
 export interface Verdict {
   readonly fate: HeaderFate
   /** The reason for a person why it does not go upstream unchanged; empty when it does. */
@@ -162,7 +160,6 @@ const READ_VERDICTS = new Map(
 /** @param injected Names that routes set; clients cannot send them. */
 export function createHeaderNames(injected: Iterable<string>): HeaderNames {
   const own = new Set([...injected].map(canonicalName))
-  const remembered = new Map<string, Verdict>()
 
   function decide(name: string): Verdict {
     const lower = name.toLowerCase()
@@ -180,16 +177,7 @@ export function createHeaderNames(injected: Iterable<string>): HeaderNames {
     return OVERRIDES.has(canonical) || OVERRIDE_PREFIXES.some(startsWith) ? OVERRIDE : PASS
   }
 
-  return {
-    judge(name) {
-      const known = remembered.get(name)
-      if (known !== undefined) return known
-      if (remembered.size >= MAX_SPELLINGS) remembered.clear()
-      const verdict = decide(name)
-      remembered.set(name, verdict)
-      return verdict
-    }
-  }
+  return { judge: createSpellings(decide) }
 }
 
 /** True when only the gateway may write this request header: a route can neither set nor inject

@@ -45,9 +45,30 @@ const TOO_LARGE = new ApiError('headers_too_large', 'The request headers are lar
 /** RFC 3986, section 3.2.2, without user information. */
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+(?::\d{0,5})?$|^\[[0-9A-Fa-f:.]+\](?::\d{0,5})?$/
 export function isHost(text: string): boolean {
-  return HOST.test(text)
+  return isPlainHost(text) || HOST.test(text)
 }
 
+/** Letters, digits, "-" and "." with an optional port: nearly every Host. */
+function isPlainHost(text: string): boolean {
+  const colon = text.indexOf(':')
+  const end = colon < 0 ? text.length : colon
+  for (let index = 0; index < end; index++) if (PLAIN_HOST[text.charCodeAt(index)] !== 1) return false
+  return end > 0 && text.length - end <= 6 && isDigits(text, end + 1)
+}
+
+/** True for no digits, too. */
+function isDigits(text: string, from: number): boolean {
+  for (let index = from; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code < 0x30 || code > 0x39) return false
+  }
+  return true
+}
+
+const PLAIN_HOST = new Uint8Array(256)
+for (const byte of Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.')) PLAIN_HOST[byte] = 1
+
+const MAX_LENGTH_DIGITS = 15
 const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
 /** Path segments that are not empty: a proxy may pass on a client's, and backends build links from
  *  it, so `//evil.example` must not reach them. */
@@ -162,7 +183,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
     if (!/^[ \t]*chunked[ \t]*$/i.test(transferEncoding ?? '')) return FRAMING
     if (contentLength !== undefined || options.httpVersion === '1.0') return FRAMING
   }
-  if (contentLength !== undefined && !/^\d{1,15}$/.test(contentLength)) return FRAMING
+  if (contentLength !== undefined && !isLength(contentLength)) return FRAMING
 
   return {
     kept: connection === undefined ? kept : withoutNominated(kept, connection, options.explain ? stripped : null),
@@ -182,9 +203,14 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   }
 }
 
+function isLength(text: string): boolean {
+  return text !== '' && text.length <= MAX_LENGTH_DIGITS && isDigits(text, 0)
+}
+
 /** RFC 9110, section 7.6.1: headers that Connection names stay on this hop. The gateway adds
  *  its own headers later, so Connection cannot remove them. */
 function withoutNominated(kept: string[], connection: string, stripped: Stripped[] | null): string[] {
+  if (connection === 'keep-alive' || connection === 'close') return kept
   const lower = connection.toLowerCase()
   if (lower === 'keep-alive' || lower === 'close' || lower === 'upgrade') return kept
   const nominated = new Set(lower.split(',').map((token) => token.trim()))

@@ -1,9 +1,8 @@
 /** Builds the head of an upstream's response for the client. */
 import { canonicalName, HOP_BY_HOP, IDENTITY_HEADERS } from './header-names.ts'
+import { createSpellings } from './spellings.ts'
 
 const RESERVED = new Set(IDENTITY_HEADERS.map((name) => name.toLowerCase()))
-const MAX_SPELLINGS = 2_000
-const MAX_REMEMBERED_LENGTH = 64
 
 type Fate = 'pass' | 'drop' | 'connection' | 'content-length' | 'transfer-encoding' | 'upgrade'
 
@@ -22,18 +21,7 @@ export interface ResponseHeaders {
 }
 
 export function createResponseHeaders(): ResponseHeaders {
-  const remembered = new Map<string, Fate>()
-
-  function fateOf(name: string): Fate {
-    const known = remembered.get(name)
-    if (known !== undefined) return known
-    const fate = decide(name.toLowerCase())
-    if (name.length > MAX_REMEMBERED_LENGTH) return fate
-    if (remembered.size >= MAX_SPELLINGS) remembered.clear()
-    // A copy: a slice would keep the whole head that it was read from.
-    remembered.set(Buffer.from(name, 'latin1').toString('latin1'), fate)
-    return fate
-  }
+  const fateOf = createSpellings((name) => decide(name.toLowerCase()))
 
   return {
     build(raw, status, edits) {

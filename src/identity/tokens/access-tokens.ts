@@ -1,22 +1,15 @@
 /** Signs and verifies access tokens. */
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../clock.ts'
 import type { Sealer } from '../../crypto/sealer.ts'
 import { ApiError } from '../../errors.ts'
 import type { Claims, Principal } from '../principal.ts'
 import type { JwtCodec } from './jwt-codec.ts'
+import { createTokenMemory } from './token-memory.ts'
 
 /** Seconds by which the clocks of instances may differ. */
 const SKEW = 5
 /** Longer credentials are refused before any other work. */
 const MAX_CREDENTIAL = 4096
-const VERIFIED_TOKENS = 30_000
-const REFUSED_TOKENS = 2_000
-/** A power of two. */
-const SEEN_ONCE = 4_096
-/** Characters at the end of a credential that identify it: the signature and some of the
- *  payload. */
-const TELLING = 64
 
 const OPEN_ID = /^[A-Za-z0-9_-]{6,128}$/
 /** Ids made by the gateway. They become header values upstream. */
@@ -33,8 +26,8 @@ export interface AccessTokens {
   /** Verifies the value of an Authorization header (RFC 6750, section 2.1). Does not check
    *  revocation. */
   verify(authorization: string): Principal | ApiError
-  /** True when verify() answers from memory, without checking a signature. */
-  remembers(authorization: string): boolean
+  /** The answer of verify() from memory; undefined when a signature must be checked. */
+  recall(authorization: string): Principal | ApiError | undefined
   readonly publicKeys: readonly Readonly<Record<string, unknown>>[]
 }
 
@@ -65,20 +58,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   if (!signer) throw new Error('access tokens need at least one key')
   const byHeader = new Map(codecs.map((codec) => [codec.header, codec]))
   const appIds = new Set(options.appIds)
-  // Keyed by the whole token without the scheme, whose spelling varies.
-  const verified = new LRUCache<string, Principal>({ max: VERIFIED_TOKENS })
-  const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
-  /** Remembers only what is refused twice: a flood of different tokens would replace the whole
-   *  cache many times a second. */
-  const seenOnce = new Uint32Array(SEEN_ONCE)
-
-  function isSeenAgain(authorization: string): boolean {
-    const hash = hashOfEnd(authorization)
-    const slot = hash % SEEN_ONCE
-    const isAgain = seenOnce[slot] === hash
-    seenOnce[slot] = hash
-    return isAgain
-  }
+  const memory = createTokenMemory()
 
   function sign(subject: AccessTokenSubject, issuedAt: number, expiresAt: number): string {
     const identity = `${subject.openId}\n${subject.unionId ?? ''}`
@@ -98,18 +78,23 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     })
   }
 
-  function verify(authorization: string): Principal | ApiError {
+  function recall(authorization: string): Principal | ApiError | undefined {
+    if (authorization.length > MAX_CREDENTIAL) return TOO_LONG
     const token = tokenOf(authorization)
     if (token === null) return MALFORMED
-    const known = verified.get(token)
-    if (known !== undefined) return known.expiresAt > clock.now() ? known : EXPIRED
-    if (authorization.length > MAX_CREDENTIAL) return TOO_LONG
-    const refusal = refused.get(token)
-    if (refusal !== undefined) return refusal
+    const known = memory.find(token)
+    if (known === undefined || known instanceof ApiError) return known
+    return known.expiresAt > clock.now() ? known : EXPIRED
+  }
+
+  function verify(authorization: string): Principal | ApiError {
+    const known = recall(authorization)
+    if (known !== undefined) return known
+    const token = tokenOf(authorization) ?? ''
     const result = inspect(token)
-    if (!(result instanceof ApiError)) verified.set(token, result)
+    if (!(result instanceof ApiError)) memory.verified(token, result)
     // A verdict that depends on the time can change.
-    else if (result !== EXPIRED && result !== NOT_YET && isSeenAgain(token)) refused.set(token, result)
+    else if (result !== EXPIRED && result !== NOT_YET) memory.refused(token, result)
     return result
   }
 
@@ -168,11 +153,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   }
 
   const publicKeys = codecs.flatMap((codec) => (codec.publicJwk ? [codec.publicJwk] : []))
-  const remembers = (authorization: string) => {
-    const token = tokenOf(authorization)
-    return token === null || verified.has(token) || refused.has(token)
-  }
-  return { sign, verify, remembers, publicKeys }
+  return { sign, verify, recall, publicKeys }
 }
 
 /** Null unless the scheme is Bearer: case-insensitive (RFC 9110, section 11.1), followed by
@@ -180,15 +161,6 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
 function tokenOf(authorization: string): string | null {
   if (!authorization.startsWith('Bearer ') && authorization.slice(0, 7).toLowerCase() !== 'bearer ') return null
   return authorization.slice(7)
-}
-
-/** FNV-1a, 32 bits. Two texts with the same hash share a place in a cache, nothing more. */
-function hashOfEnd(text: string): number {
-  let hash = 0x811c9dc5
-  for (let index = Math.max(0, text.length - TELLING); index < text.length; index++) {
-    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  }
-  return hash >>> 0
 }
 
 const isId = (value: unknown): value is string => typeof value === 'string' && ID.test(value)

@@ -1,4 +1,5 @@
 /** Reads the fields that delimit a response and decide about its connection (RFC 9112, 6 and 9). */
+import { flatCopy } from '../../http/flat-text.ts'
 import { ResponseFault } from './response-fault.ts'
 
 const ZERO = 0x30
@@ -67,8 +68,7 @@ export class Framing {
       else if (KEEP_ALIVE.test(value)) this.isKeepAlive = true
     } else if (name === 'keep-alive') {
       if (value !== this.#keepAlive) {
-        // A copy: a slice would keep the whole head.
-        this.#keepAlive = Buffer.from(value, 'latin1').toString('latin1')
+        this.#keepAlive = flatCopy(value)
         this.#keepAliveSeconds = Number(TIMEOUT.exec(value)?.[1] ?? -1)
       }
       this.keepAliveSeconds = this.#keepAliveSeconds

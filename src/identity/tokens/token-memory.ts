@@ -1,0 +1,78 @@
+/** Remembers the verdict about an access token: verified ones, and those that were refused twice. */
+import { LRUCache } from 'lru-cache'
+import type { ApiError } from '../../errors.ts'
+import { flatCopy } from '../../http/flat-text.ts'
+import type { Principal } from '../principal.ts'
+
+const VERIFIED_TOKENS = 30_000
+const REFUSED_TOKENS = 2_000
+/** A power of two. */
+const SEEN_ONCE = 4_096
+/** Characters at the end of a token that identify it: the signature and some of the payload. */
+const TELLING = 64
+
+/** Places in front of the verified tokens, 2^RECENT_BITS. */
+const RECENT_BITS = 14
+/** Characters at the end of a token that choose its place: a part of the signature. */
+const PLACING = 8
+const FNV_PRIME = 0x01000193
+
+export interface TokenMemory {
+  /** Undefined for a token that is not remembered. */
+  find(token: string): Principal | ApiError | undefined
+  verified(token: string, principal: Principal): void
+  /** @param error Depends on the token only, not on the time. */
+  refused(token: string, error: ApiError): void
+}
+
+interface Known {
+  readonly token: string
+  readonly principal: Principal
+}
+
+export function createTokenMemory(): TokenMemory {
+  // Keyed by the whole token without the scheme, whose spelling varies.
+  const verified = new LRUCache<string, Known>({ max: VERIFIED_TOKENS })
+  const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
+  /** The token found last for each place. Comparing two tokens costs a tenth of hashing one. */
+  const recent = new Array<Known | undefined>(2 ** RECENT_BITS).fill(undefined)
+  /** Remembers only what is refused twice: a flood of different tokens would replace the whole
+   *  cache many times a second. */
+  const seenOnce = new Uint32Array(SEEN_ONCE)
+
+  function isSeenAgain(token: string): boolean {
+    const hash = hashOfEnd(token, TELLING)
+    const slot = hash % SEEN_ONCE
+    const isAgain = seenOnce[slot] === hash
+    seenOnce[slot] = hash
+    return isAgain
+  }
+
+  return {
+    find(token) {
+      const place = hashOfEnd(token, PLACING) >>> (32 - RECENT_BITS)
+      const last = recent[place]
+      if (last !== undefined && last.token === token) return last.principal
+      const known = verified.get(token)
+      if (known === undefined) return refused.get(token)
+      recent[place] = known
+      return known.principal
+    },
+    verified(token, principal) {
+      const kept = flatCopy(token)
+      verified.set(kept, { token: kept, principal })
+    },
+    refused(token, error) {
+      if (isSeenAgain(token)) refused.set(flatCopy(token), error)
+    }
+  }
+}
+
+/** FNV-1a, 32 bits. Two texts with the same hash share a place in a cache, nothing more. */
+function hashOfEnd(text: string, characters: number): number {
+  let hash = 0x811c9dc5
+  for (let index = Math.max(0, text.length - characters); index < text.length; index++) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), FNV_PRIME)
+  }
+  return hash >>> 0
+}
