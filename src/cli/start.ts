@@ -70,6 +70,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     clock: systemClock,
     log,
     accessLog,
+    lostLogLines: output.lostLines,
     version: version(),
     wechatUrl: sandboxUrl ?? config.wechat.apiBase,
     checksApps: sandboxUrl === null,

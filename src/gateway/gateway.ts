@@ -58,7 +58,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   const edge = createGatewayServer({
     limits,
     requestTimeout: 0,
-    tls: tls && loadTls(tls, log),
+    tls: tls && loadTls(tls, log, shared.metrics.certificateRead),
     handler: generation.edge,
     guard,
     ...(Number.isFinite(descriptors) ? { room: divideDescriptors(descriptors) } : {}),

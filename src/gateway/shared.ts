@@ -5,7 +5,7 @@ import type { GatewayConfig } from '../config/config.ts'
 import { HAND_OVER_REASONS } from '../fast-lane/lane-connection.ts'
 import { type ByteBudget, createByteBudget } from '../http/body/byte-budget.ts'
 import { createGuard, type Guard } from '../http/guard.ts'
-import { createLifecycle, type Lifecycle } from '../http/lifecycle.ts'
+import { createLifecycle, isReady, type Lifecycle } from '../http/lifecycle.ts'
 import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
 import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import { createRevocations, type Revocations } from '../identity/revocations.ts'
@@ -30,6 +30,8 @@ export interface GatewayDependencies {
   readonly clock: Clock
   readonly log: Log
   readonly accessLog: AccessLog
+  /** Lines that the log has lost since the start. */
+  readonly lostLogLines?: () => number
   /** Of this gateway, for its metrics. */
   readonly version: string
   /** Origin and base path of api.weixin.qq.com: `wechat.apiBase`, or the sandbox's URL. */
@@ -82,6 +84,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
   const { store } = storeWatch
   const revocations = createRevocations({ store, clock, log, accessTtl, grace: config.sessions.storeGrace })
   const members = createMembers({ clock, log })
+  const lifecycle = createLifecycle()
   const metrics = createMetrics({
     upstreams: () => members.snapshot(),
     version: dependencies.version,
@@ -89,6 +92,9 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     ownStatuses: [CLIENT_CLOSED_REQUEST],
     errcodes: KNOWN_ERRCODES,
     laneReasons: HAND_OVER_REASONS,
+    isReady: () => isReady({ lifecycle, revocations }),
+    appStates: () => appChecks.states(),
+    lostLogLines: dependencies.lostLogLines ?? (() => 0),
     feedAge: () => revocations.age() / 1000,
     isStoreTrusted: () => revocations.isTrusted,
     revocations: () => revocations.size
@@ -101,11 +107,16 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     return { apiBase: dependencies.wechatUrl, fallbackBase, proxy, timeoutMs, now: clock.now, lookup }
   }
   let probe = optionsOf(config)
+  const appChecks = createAppChecks({
+    probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,
+    clock,
+    log
+  })
   return {
     ...dependencies,
     store,
     storeWatch,
-    lifecycle: createLifecycle(),
+    lifecycle,
     revocations,
     metrics,
     guard,
@@ -119,11 +130,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     live: createLiveConnections({ clock, revocations, guard }),
     pools: createPools({ lookup, clock }),
     members,
-    appChecks: createAppChecks({
-      probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,
-      clock,
-      log
-    }),
+    appChecks,
     probeWith(next) {
       probe = optionsOf(next)
     },

@@ -10,3 +10,16 @@ export interface Lifecycle {
 }
 
 export const createLifecycle = (): Lifecycle => ({ isReady: false, isGroupReady: true, isDraining: false })
+
+/** /readyz answers 200.
+ *  @param revocations `isTrusted` is false once the revocation feed has been unreadable for longer
+ *  than its grace. */
+export function isReady({
+  lifecycle,
+  revocations
+}: {
+  readonly lifecycle: Readonly<Lifecycle>
+  readonly revocations: { readonly isTrusted: boolean }
+}): boolean {
+  return lifecycle.isReady && lifecycle.isGroupReady && !lifecycle.isDraining && revocations.isTrusted
+}

@@ -36,7 +36,13 @@ export interface TlsFiles {
   stop(): void
 }
 
-export function loadTls(files: { readonly certFile: string; readonly keyFile: string }, log: TlsLog): TlsFiles {
+/** @param onRead Called with the first name and the end of validity of each certificate that is
+ *  taken into use. */
+export function loadTls(
+  files: { readonly certFile: string; readonly keyFile: string },
+  log: TlsLog,
+  onRead: (name: string, expiresAtMs: number) => void
+): TlsFiles {
   const paths = [files.certFile, files.keyFile]
   let timer: NodeJS.Timeout | undefined
   let inUse = ''
@@ -44,12 +50,14 @@ export function loadTls(files: { readonly certFile: string; readonly keyFile: st
   function read(): SecureContextOptions {
     const cert = readFileSync(files.certFile)
     const key = readFileSync(files.keyFile)
-    if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    const certificate = new X509Certificate(cert)
+    if (!certificate.checkPrivateKey(createPrivateKey(key))) {
       throw new Error('the private key does not belong to the certificate')
     }
     const options = { cert, key, minVersion: 'TLSv1.2' as const, ciphers: CIPHERS }
     createSecureContext(options)
     inUse = Buffer.concat([cert, key]).toString('latin1')
+    onRead(firstName(certificate), certificate.validToDate.getTime())
     return options
   }
 
@@ -81,4 +89,11 @@ export function loadTls(files: { readonly certFile: string; readonly keyFile: st
       for (const path of paths) unwatchFile(path)
     }
   }
+}
+
+/** Of the subject's alternative names, else of the subject. */
+function firstName({ subjectAltName, subject }: X509Certificate): string {
+  const [, name = ''] =
+    /^(?:DNS|IP Address):([^,]+)/.exec(subjectAltName ?? '') ?? /(?:^|\n)CN=(.*)/.exec(subject) ?? []
+  return name
 }

@@ -9,6 +9,7 @@ import { createLaneMetrics } from './lane-metrics.ts'
 
 import { collectProcessMetrics } from './process-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
+import { addStateMetrics, createCertificateMetric, type MeasuredState } from './state-metrics.ts'
 import { addUpstreamMetrics, type MeasuredUpstreams } from './upstream-metrics.ts'
 import { createWxapiMetrics, type WxapiCaller, type WxapiResult } from './wxapi-metrics.ts'
 
@@ -79,6 +80,9 @@ export interface Metrics {
   storeFailed(operation: string): void
   /** Counts a reload, accepted or rejected. */
   reloadDone(isSuccessful: boolean): void
+  /** The edge uses this certificate.
+   *  @param name The first name that it is valid for. */
+  certificateRead(name: string, expiresAtMs: number): void
   /** Starts the series of the apps and routes of a configuration at 0. */
   configured(config: KnownLabels): void
   counters(): Promise<Counters>
@@ -95,12 +99,7 @@ export interface KnownLabels {
   readonly service: { readonly tokens: readonly WxapiCaller[] }
 }
 
-export interface MetricsOptions {
-  readonly version: string
-  /** Seconds since the revocation feed was read to its end. */
-  readonly feedAge: () => number
-  readonly isStoreTrusted: () => boolean
-  readonly revocations: () => number
+export interface MetricsOptions extends MeasuredState {
   /** Names of the operations that may fail. */
   readonly storeOperations: readonly string[]
   /** Errcodes of WeChat that the metrics tell apart. */
@@ -125,7 +124,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const wxapi = createWxapiMetrics(registry, options.errcodes)
   const lanes = createLaneMetrics(registry, options.laneReasons)
   const lastReload = { isSuccessful: true, at: Date.now() }
-  addStateGauges(registry, options, lastReload)
+  addStateMetrics(registry, options, lastReload)
+  const certificateRead = createCertificateMetric(registry)
   addUpstreamMetrics(registry, options.upstreams)
 
   return {
@@ -147,6 +147,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       lastReload.isSuccessful = isSuccessful
       lastReload.at = Date.now()
     },
+    certificateRead,
     configured({ apps, routes, service }) {
       wxapi.configured(apps, service.tokens)
       for (const { path } of routes) requests.init(path)
@@ -219,35 +220,4 @@ function createEventMetrics(registry: Registry, name: 'push' | 'pay', subject: s
       deadEvents.set({ app }, dead)
     }
   }
-}
-
-function addStateGauges(
-  registry: Registry,
-  options: MetricsOptions,
-  lastReload: { readonly isSuccessful: boolean; readonly at: number }
-): void {
-  const registers = [registry]
-  /** @param aggregator Combines the values of several workers. */
-  const gauge = (name: string, help: string, aggregator: 'max' | 'min', read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      aggregator,
-      collect() {
-        this.set(read())
-      }
-    })
-  const info = { name: 'wxgate_build_info', help: 'Version of this gateway; the value is always 1' }
-  new Gauge({ ...info, labelNames: ['version'], registers, aggregator: 'first' }).set({ version: options.version }, 1)
-  const feedAge = 'Time since the revocation feed was last read to its end'
-  gauge('wxgate_store_feed_age_seconds', feedAge, 'max', options.feedAge)
-  gauge('wxgate_store_trusted', '1 while revocations are known well enough to accept tokens', 'min', () =>
-    Number(options.isStoreTrusted())
-  )
-  gauge('wxgate_revocations', 'Ended sessions and users held in memory', 'max', options.revocations)
-  const successful = 'Whether the newest configuration is in force'
-  gauge('wxgate_config_last_reload_successful', successful, 'min', () => Number(lastReload.isSuccessful))
-  const readAt = 'When the configuration was last read'
-  gauge('wxgate_config_last_reload_timestamp_seconds', readAt, 'max', () => lastReload.at / 1000)
 }

@@ -21,6 +21,8 @@ export interface Output {
   flush(): Promise<void>
   /** Calls `listener` with the number of lost lines once lines can be written again. */
   onResumed(listener: (lostLines: number) => void): void
+  /** Lost since the start, the lines included that `onResumed` has not yet reported. */
+  lostLines(): number
 }
 
 /** Takes batches of whole lines. */
@@ -45,11 +47,13 @@ const NEWLINE = 0x0a
 
 export function createOutput(target: LogTarget): Output {
   let lostLines = 0
+  let allLostLines = 0
   let batch = ''
   const listeners: ((lostLines: number) => void)[] = []
   const sink = openSink(target, {
     lost(lines) {
       lostLines += lines
+      allLostLines += lines
     },
     written() {
       if (lostLines === 0) return
@@ -74,7 +78,8 @@ export function createOutput(target: LogTarget): Output {
       writeBatch()
       return sink.flush()
     },
-    onResumed: (listener) => void listeners.push(listener)
+    onResumed: (listener) => void listeners.push(listener),
+    lostLines: () => allLostLines
   }
 }
 

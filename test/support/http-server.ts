@@ -44,7 +44,7 @@ export async function startServer(t: Teardown, options: TestServerOptions): Prom
   const server = createGatewayServer({
     limits,
     requestTimeout: 0,
-    tls: options.tls ? loadTls(options.tls, { info() {}, error() {} }) : null,
+    tls: options.tls ? loadTls(options.tls, { info() {}, error() {} }, () => {}) : null,
     guard: createGuard({ error: (fields) => void errors.push(fields) }),
     onParseError() {},
     createLane: null,

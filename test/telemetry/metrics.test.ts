@@ -12,6 +12,9 @@ function createTestMetrics(): Metrics {
   return createMetrics({
     laneReasons: ['own_path'],
     version: '1.2.3',
+    isReady: () => true,
+    appStates: () => ({}),
+    lostLogLines: () => 0,
     feedAge: () => 0.25,
     isStoreTrusted: () => true,
     revocations: () => 3,

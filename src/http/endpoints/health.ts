@@ -1,10 +1,11 @@
 /** GET /livez, /healthz and /readyz, the same on both listeners. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from '../../schema.ts'
+import { isReady, type Lifecycle } from '../lifecycle.ts'
 import { PUBLIC } from './openapi.ts'
 
 export interface HealthDeps {
-  readonly lifecycle: { readonly isReady: boolean; readonly isGroupReady: boolean; readonly isDraining: boolean }
+  readonly lifecycle: Readonly<Lifecycle>
   readonly revocations: {
     /** False once the revocation feed has been unreadable for longer than its grace. */
     readonly isTrusted: boolean
@@ -60,10 +61,10 @@ export function addHealth(app: FastifyInstance, deps: HealthDeps): void {
     response: { 200: Readiness('Yes.'), 503: Readiness('No.') }
   }
   app.get<{ Querystring: { verbose?: string } }>('/readyz', { schema }, async (request, reply) => {
-    const isReady = lifecycle.isReady && lifecycle.isGroupReady && !lifecycle.isDraining && revocations.isTrusted
+    const isServing = isReady({ lifecycle, revocations })
     const hasStarted = lifecycle.isReady && lifecycle.isGroupReady
-    const status = isReady ? 'ok' : lifecycle.isDraining ? 'draining' : hasStarted ? 'degraded' : 'starting'
-    reply.code(isReady ? 200 : 503).header('cache-control', 'no-store')
+    const status = isServing ? 'ok' : lifecycle.isDraining ? 'draining' : hasStarted ? 'degraded' : 'starting'
+    reply.code(isServing ? 200 : 503).header('cache-control', 'no-store')
     return request.query.verbose === undefined ? { status } : { status, checks: checks(deps) }
   })
 }
