@@ -153,8 +153,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
       for (const { path } of routes) requests.init(path)
       for (const { appId: app, push: hasPush, pay: hasPay } of apps) {
         for (const result of ['ok', ...LOGIN_ERRORS]) events.logins.inc({ app, result }, 0)
-        for (const result of hasPush ? PUSH_RESULTS : []) push.events.inc({ app, result }, 0)
-        for (const result of hasPay ? NOTICE_RESULTS : []) pay.events.inc({ app, result }, 0)
+        if (hasPush) push.init(app, PUSH_RESULTS)
+        if (hasPay) pay.init(app, NOTICE_RESULTS)
         for (const result of hasPay ? PAY_RESULTS : []) payCalls.inc({ app, result }, 0)
       }
     },
@@ -204,13 +204,19 @@ function createEventMetrics(registry: Registry, name: 'push' | 'pay', subject: s
   const waitingEvents = gauge('waiting_events', `${subject} that wait for delivery, by app`)
   const waitingBytes = gauge('waiting_bytes', `${subject} that wait for delivery: their size, by app`)
   const deadEvents = gauge('dead_events', `${subject} that were given up, by app`)
+  const events = new Counter({
+    name: `wxgate_${name}_events_total`,
+    help: `${subject} by app and result`,
+    labelNames: ['app', 'result'],
+    registers
+  })
   return {
-    events: new Counter({
-      name: `wxgate_${name}_events_total`,
-      help: `${subject} by app and result`,
-      labelNames: ['app', 'result'],
-      registers
-    }),
+    events,
+    /** Starts the series of an app at 0, and changes none that exists. */
+    init(app: string, results: readonly string[]): void {
+      for (const result of results) events.inc({ app, result }, 0)
+      for (const gauge of [waitingEvents, waitingBytes, deadEvents]) gauge.inc({ app }, 0)
+    },
     setDepth(
       app: string,
       { waiting, bytes, dead }: { readonly waiting: number; readonly bytes: number; readonly dead: number }
