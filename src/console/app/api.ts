@@ -1,0 +1,67 @@
+/** Calls of the console to the service listener. The cookie is the credential, and an action carries
+ *  the CSRF token of the session. */
+
+/** An answer that is no success, or none at all. */
+export class CallFailed extends Error {
+  /** 0: no answer. */
+  readonly status: number
+  readonly code: string
+
+  constructor(status: number, code: string, detail: string) {
+    super(detail)
+    this.name = 'CallFailed'
+    this.status = status
+    this.code = code
+  }
+}
+
+export interface Api {
+  get<T>(path: string): Promise<T>
+  /** @returns Null for an answer without a body. */
+  act<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T>
+}
+
+export interface ApiDeps {
+  readonly csrf: () => string
+  /** Called for 401: the session of the console has ended. */
+  readonly onSignedOut: () => void
+}
+
+export const CSRF_HEADER = 'x-csrf-token'
+
+export function createApi({ csrf, onSignedOut }: ApiDeps): Api {
+  const send = async <T>(path: string, init: RequestInit): Promise<T> => {
+    try {
+      return await ask<T>(path, init)
+    } catch (error) {
+      if (error instanceof CallFailed && error.status === 401) onSignedOut()
+      throw error
+    }
+  }
+  return {
+    get: (path) => send(path, {}),
+    act: (method, path, body) =>
+      send(path, {
+        method,
+        headers: { [CSRF_HEADER]: csrf(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      })
+  }
+}
+
+export async function ask<T>(path: string, init: RequestInit): Promise<T> {
+  const response = await fetch(path, { cache: 'no-store', credentials: 'same-origin', ...init }).catch(() => null)
+  if (response === null) throw new CallFailed(0, 'no_answer', '')
+  const text = await response.text()
+  if (!response.ok) throw failureOf(response.status, text)
+  return (text === '' ? null : JSON.parse(text)) as T
+}
+
+function failureOf(status: number, text: string): CallFailed {
+  try {
+    const { code = '', detail = '' } = JSON.parse(text) as { code?: string; detail?: string }
+    return new CallFailed(status, code, detail)
+  } catch {
+    return new CallFailed(status, '', '')
+  }
+}

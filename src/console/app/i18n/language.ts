@@ -1,0 +1,2 @@
+/** Tags of the languages of the console. */
+export type Language = 'en' | 'zh-CN'
