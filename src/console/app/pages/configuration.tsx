@@ -4,6 +4,7 @@ import { useConsole } from '../console-state.ts'
 import { useLocale } from '../i18n/locale.ts'
 import type { StatusAnswer } from '../model.ts'
 import { Badge, Facts, Loading, Panel } from '../parts/parts.tsx'
+import { toYaml } from '../yaml.ts'
 
 export function Configuration() {
   const { text, format } = useLocale()
@@ -46,7 +47,7 @@ function ReloadState({ reload }: { reload: StatusAnswer['configuration']['last_r
 
 function Lines({ of }: { of: readonly string[] }) {
   return (
-    <ul class="steps">
+    <ul class="stack">
       {of.map((line) => (
         <li key={line} class="note warn">
           {line}
@@ -59,7 +60,7 @@ function Lines({ of }: { of: readonly string[] }) {
 function InForce({ content }: { content: unknown }) {
   const { text } = useLocale()
   const [isCopied, setCopied] = useState(false)
-  const shown = JSON.stringify(content, null, 2)
+  const shown = toYaml(content)
   const copy = () => {
     navigator.clipboard.writeText(shown).then(
       () => setCopied(true),

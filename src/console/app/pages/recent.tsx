@@ -134,18 +134,20 @@ function IdentityCell({ failure, identity, onReveal }: IdentityCellProps) {
   const { client, user, app } = identity ?? failure
   return (
     <>
-      <div>{user ?? NONE}</div>
+      <div class="row">
+        {user ?? NONE}
+        {identity === undefined && (
+          <button
+            type="button"
+            class="button small plain"
+            title={text.recent.revealDetail}
+            onClick={() => onReveal(failure.id)}
+          >
+            {text.recent.reveal}
+          </button>
+        )}
+      </div>
       <small class="under">{[client, app].filter(Boolean).join(' · ')}</small>
-      {identity === undefined && (
-        <button
-          type="button"
-          class="button small"
-          title={text.recent.revealDetail}
-          onClick={() => onReveal(failure.id)}
-        >
-          {text.recent.reveal}
-        </button>
-      )}
     </>
   )
 }
