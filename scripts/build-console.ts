@@ -26,7 +26,7 @@ export async function bundleConsole(): Promise<Map<string, Buffer>> {
     legalComments: 'none',
     logLevel: 'warning'
   })
-  const files = new Map(
+  const files = new Map<string, Buffer>(
     outputFiles.map(({ path, contents }) => [path.slice(path.lastIndexOf('/') + 1), Buffer.from(contents)])
   )
   for (const name of COPIED) files.set(name, await readFile(join(sources, name)))
