@@ -2,6 +2,7 @@
  *  has the forged and malformed ones. */
 import { test } from 'tap'
 import { startTarget, type Target, valuesOf } from './support/attack.ts'
+import { defaultConfig } from './support/gateway.ts'
 import { exchange } from './support/raw-client.ts'
 import { ok, startRawUpstream } from './support/raw-upstream.ts'
 import type { Seen } from './support/upstream.ts'
@@ -200,19 +201,21 @@ test('a handshake does not overtake the answer to the request before it', async 
       socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     else socket.write(ok('plain'))
   })
-  const target = await startTarget(t, { config: { upstreams: { app: { targets: [{ url: upstream.url }] } } } })
-  const { responses } = await exchange(
-    target.gateway.port,
-    'GET /slow HTTP/1.1\r\nHost: test\r\n\r\nGET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
-    { count: 2 }
-  )
-  t.same(
-    responses.map(({ status, body }) => [status, body]),
-    [
-      [200, 'slow'],
-      [200, 'plain']
-    ]
-  )
+  const slow = 'GET /slow HTTP/1.1\r\nHost: test\r\n\r\n'
+  const handshake =
+    'GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n'
+  const upstreams = { app: { targets: [{ url: upstream.url }] } }
+  // The general lane reads on while a request is under way, and declines the upgrade.
+  for (const [fastLane, second] of [
+    [true, [101, '']],
+    [false, [200, 'plain']]
+  ] as const) {
+    const server = { ...(defaultConfig(upstream.url).server as object), fastLane }
+    const target = await startTarget(t, { config: { server, upstreams } })
+    const { responses } = await exchange(target.gateway.port, slow + handshake, { count: 2 })
+    const answers = responses.map(({ status, body }) => [status, body])
+    t.same(answers, [[200, 'slow'], second], `fastLane: ${fastLane}`)
+  }
 })
 
 test('every valid Host is served and forwarded', async (t) => {

@@ -46,12 +46,20 @@ export class GatewayRequest extends IncomingMessage {
   }
 
   override _read(size: number): void {
-    const res = this.#continues
-    if (res !== null) {
-      this.#continues = null
-      if (!res.headersSent && !res.destroyed) res.writeContinue()
-    }
+    this.#sendContinue()
     super._read(size)
+  }
+
+  /** A body that has arrived completely is read without `_read`. */
+  override resume(): this {
+    this.#sendContinue()
+    return super.resume()
+  }
+
+  #sendContinue(): void {
+    const res = this.#continues
+    this.#continues = null
+    if (res !== null && !res.headersSent && !res.destroyed) res.writeContinue()
   }
 }
 
