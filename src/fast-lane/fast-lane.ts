@@ -15,6 +15,10 @@ export interface FastLaneDeps {
 
 /** Turns of the deadlines in the shortest time limit. */
 const TURNS = 8
+/** Idle connections that make room for new ones, of the oldest. Their clients connect again: all at
+ *  once would be a storm. */
+const MOST_CLOSED = 16
+const MOST_LOOKED_AT = 1_000
 const MIN_TURN_MS = 10
 const MAX_TURN_MS = 1_000
 
@@ -44,7 +48,15 @@ export function createFastLane({ clock, onRequest }: FastLaneDeps): CreateLane {
       },
       accept: (socket, client) => void connections.add(new LaneConnection(socket, client, parts)),
       closeIdle() {
-        for (const connection of [...connections]) if (connection.isIdle) connection.socket.destroy()
+        let looked = 0
+        let closed = 0
+        for (const connection of connections) {
+          if (closed === MOST_CLOSED || ++looked > MOST_LOOKED_AT) break
+          if (!connection.isIdle) continue
+          connection.socket.destroy()
+          closed++
+        }
+        return closed > 0
       },
       close() {
         for (const connection of [...connections]) connection.socket.destroy()

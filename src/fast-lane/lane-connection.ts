@@ -83,8 +83,9 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     return this.#bodyLeft > 0
   }
 
+  /** Between two requests. */
   get isIdle(): boolean {
-    return this.#request === null
+    return this.#hasServed && this.#request === null
   }
 
   onDeadline(): void {

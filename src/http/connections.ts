@@ -72,7 +72,7 @@ export interface ConnectionsOptions {
   /** Called for each connection beyond the room. */
   readonly onSurplus: () => void
   readonly server: Server
-  /** Closes the connections without a request. */
+  /** Closes connections that are between two requests. */
   readonly closeIdle: () => void
   readonly limits: ConnectionLimits
   readonly peers: () => Peers

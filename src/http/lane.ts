@@ -11,8 +11,8 @@ export interface Lane {
   accept(socket: Socket, connection: ClientConnection): void
   /** Running requests. */
   readonly active: number
-  /** Closes the connections without a request. */
-  closeIdle(): void
+  /** Closes some of the connections that are between two requests. False: found none. */
+  closeIdle(): boolean
   /** Closes every connection, and stops the timers. */
   close(): void
 }

@@ -110,8 +110,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
   const isTls = tls !== null
   let lane: Lane | null = null
   const closeIdle = () => {
-    server.closeIdleConnections()
-    lane?.closeIdle()
+    if (lane?.closeIdle() !== true) server.closeIdleConnections()
   }
   const peers = () => handler.peers
   const connections = watchConnections({ server, closeIdle, limits, room, onSurplus, peers, isTls })
