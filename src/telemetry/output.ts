@@ -38,7 +38,7 @@ interface SinkEvents {
 
 /** Longest wait of a line (milliseconds), and the number of characters that end the wait early. */
 const FLUSH_INTERVAL = 100
-const BATCH = 32 * 1024
+const BATCH = 64 * 1024
 /** Largest backlog for a reader that has stopped reading (bytes). Lines beyond it are lost. */
 const MAX_BACKLOG = 16 * 1024 * 1024
 /** Time for the last lines at the end of the process (milliseconds). */

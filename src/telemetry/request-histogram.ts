@@ -71,11 +71,12 @@ export function createRequestHistogram(ownStatuses: readonly number[]): RequestH
   })
   return {
     observe(route, status, seconds) {
-      const found = seriesOf(route, status)
+      const found = series.get(route)?.get(status) ?? seriesOf(route, status)
       found.count++
       found.sum += seconds
-      const index = BUCKETS.findIndex((bound) => seconds <= bound)
-      if (index >= 0) found.buckets[index] = (found.buckets[index] ?? 0) + 1
+      let index = 0
+      while (index < BUCKETS.length && seconds > (BUCKETS[index] ?? 0)) index++
+      if (index < BUCKETS.length) found.buckets[index] = (found.buckets[index] ?? 0) + 1
     },
     init(route) {
       for (const status of INITIAL_STATUSES) seriesOf(route, status)
