@@ -2,23 +2,20 @@
 import type { RouteConfig } from '../config/config.ts'
 import { canonicalName } from '../http/headers/header-names.ts'
 import type { RequestHeaders, Stripped } from '../http/headers/request-headers.ts'
-import type { UpstreamHead } from '../proxy/upstream-head.ts'
+import { listHeaders, type UpstreamHead } from '../proxy/upstream-head.ts'
 
 /** Replaces a value that may be a secret. */
 const MASK = '***'
 
 /** Masks the values of credentials.
  *  @param fixed The headers that the upstream sets. */
-export function sentHeaders(
-  { headers, host }: UpstreamHead,
-  fixed: Readonly<Record<string, string>>
-): [string, string][] {
+export function sentHeaders(head: UpstreamHead, fixed: Readonly<Record<string, string>>): [string, string][] {
   const secret = canonical(Object.keys(fixed))
-  const sent = pairs(headers).map(([name, value]): [string, string] => [
+  const sent = pairs(listHeaders(head)).map(([name, value]): [string, string] => [
     name,
     secret.has(canonicalName(name)) ? MASK : value
   ])
-  return host === null ? sent : [['Host', host], ...sent]
+  return head.host === null ? sent : [['Host', head.host], ...sent]
 }
 
 /** The headers of the client that the route or its upstream replaces or removes. */

@@ -1,5 +1,6 @@
 /** Writes the head of a response as Node's server does: the same lines in the same order. */
 import { STATUS_CODES } from 'node:http'
+import { countLines } from '../http/headers/header-lines.ts'
 
 /** One for all responses of a lane: the result of the last `format` is in its fields. */
 export class ResponseHead {
@@ -63,10 +64,4 @@ export class ResponseHead {
     }
     return this.#date
   }
-}
-
-function countLines(text: string): number {
-  let lines = 0
-  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++
-  return lines
 }

@@ -78,6 +78,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
       path: head.path,
       host: head.host,
       headers: head.headers,
+      own: head.own,
       body: this.#ownBody ?? body,
       bodyLength: isChanged ? (this.#ownBody?.length ?? 0) : head.bodyLength,
       responseTimeoutMs: route.plan.responseTimeoutMs,

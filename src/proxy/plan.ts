@@ -35,8 +35,8 @@ export interface RoutePlan {
   readonly concurrency: ConcurrencyLimit | null
   /** Null: bodies stream through unchanged. */
   readonly bodies: BodyTransform | null
-  /** Identity headers of a principal on this route, kept as long as its token. */
-  readonly identities: WeakMap<Principal, readonly string[]>
+  /** Header lines of a principal on this route, kept as long as its token. */
+  readonly identities: WeakMap<Principal, string>
 }
 
 export interface PlannedRoute extends RouteConfig {

@@ -185,7 +185,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         if (route.channel) return refuse(NO_WEBSOCKET)
         const { limiter, concurrency, cors } = route.plan
         if (cors?.isForeign(request)) return refuse(WRONG_ORIGIN)
-        const { path, headers, host } = buildHead(request, route, principal)
+        const { path, headers, own, host } = buildHead(request, route, principal)
         await limiter?.hit(limitKey(route, request, principal))
         // The client may have disconnected while its count was read.
         if (socket.destroyed) return onEnd(CLIENT_CLOSED_REQUEST)
@@ -198,6 +198,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
           route,
           path,
           headers,
+          own,
           host,
           responseHeaders,
           clock,

@@ -1,5 +1,7 @@
 /** Builds the head of the request to the upstream: strip first, inject last. HTTP and WebSocket
  *  use it. */
+import { flatCopy } from '../http/flat-text.ts'
+import { formatLines, type OwnLines, readLines } from '../http/headers/header-lines.ts'
 import { isHost } from '../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'
 import { withoutPrefix } from '../http/path/prefix.ts'
@@ -13,8 +15,11 @@ import { editHeaders } from './request-edits.ts'
 export interface UpstreamHead {
   /** Includes the query. */
   readonly path: string
-  /** Name and value in turns, without connection headers and the length of the body. */
+  /** The client's headers with the changes of the route, name and value in turns; without
+   *  connection headers and the length of the body. */
   readonly headers: string[]
+  /** The headers that follow: the origin of the request, CDN-Loop and identity. */
+  readonly own: OwnLines
   /** Value of Host; null for the target's own. */
   readonly host: string | null
   /** Bytes of the body that goes upstream; -1: sent in chunks. */
@@ -41,17 +46,21 @@ export interface UpstreamHeadDeps {
 }
 
 export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamHeadDeps): BuildUpstreamHead {
-  function identityOf(route: HeadRoute, principal: Principal): readonly string[] {
+  const loopEnd = `${loopId}\r\n`
+
+  /** The end of CDN-Loop and the identity, prepared once for each user of a route. */
+  function preparedFor(route: HeadRoute, principal: Principal): string {
     const { identities } = route.plan
     const status = revocations.statusOf(principal)
     const isCacheable = status === principal.status
     const known = isCacheable ? identities.get(principal) : undefined
-    if (known) return known
+    if (known !== undefined) return known
     const headers = namesOf(route, principal, status)
     headers.push(...claimHeaders(route.inject, principal.claims))
-    // A copy has no spare capacity, unlike an array that has grown.
-    if (isCacheable) identities.set(principal, headers.slice())
-    return headers
+    // Joined texts would keep all their parts.
+    const lines = flatCopy(loopEnd + formatLines(headers))
+    if (isCacheable) identities.set(principal, lines)
+    return lines
   }
 
   function namesOf({ identity }: HeadRoute, principal: Principal, status: UserStatus): string[] {
@@ -68,21 +77,20 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
     const kept = isBodyDropped ? withoutContent(headers.kept) : headers.kept
     // The request's own list is used once.
     const upstream = edits === null ? kept : editHeaders(kept, edits)
-    pushOrigin(upstream, request, route.stripPrefix)
-    if (route.identity.headers === 'cloudrun') replaceClientAddress(upstream, request)
-    const { loop } = headers
-    upstream.push('CDN-Loop', loop === undefined ? loopId : `${loop}, ${loopId}`)
-    if (principal !== null) {
-      const identity = identityOf(route, principal)
-      for (let index = 0; index < identity.length; index++) upstream.push(identity[index] as string)
-    }
+    if (route.identity.headers === 'cloudrun') removeHeader(upstream, 'x-original-forwarded-for')
     return {
       path: upstreamPath(route, target),
       headers: upstream,
+      own: originLines(request, route, principal === null ? loopEnd : preparedFor(route, principal)),
       host: host && hostOf(host, request),
       bodyLength: isBodyDropped ? 0 : bodyLength
     }
   }
+}
+
+/** All headers of the head, name and value in turns. */
+export function listHeaders({ headers, own }: UpstreamHead): string[] {
+  return [...headers, ...readLines(own.text + own.prepared)]
 }
 
 /** The canonical path without the prefix that the route strips. */
@@ -111,29 +119,40 @@ function withoutContent(kept: readonly string[]): string[] {
   return headers
 }
 
-/** Adds the headers that describe the origin of the request. */
-function pushOrigin(upstream: string[], { record, headers, peer }: AdmittedRequest, stripPrefix: string | null): void {
-  const { forwardedFor, forwardedHost = headers.host, forwardedPrefix = '' } = headers
-  upstream.push(
-    'X-Request-Id',
-    record.requestId,
-    'X-Forwarded-For',
-    forwardedFor === undefined ? peer.address : `${forwardedFor}, ${peer.address}`,
-    'X-Forwarded-Proto',
-    headers.forwardedProto ?? peer.proto
-  )
+/** The headers that describe the origin of the request. */
+function originLines(
+  { record, headers, peer }: AdmittedRequest,
+  { stripPrefix, identity }: HeadRoute,
+  prepared: string
+): OwnLines {
+  const { forwardedFor, forwardedHost = headers.host, forwardedPrefix = '', loop } = headers
+  let text = `X-Request-Id: ${record.requestId}\r\nX-Forwarded-For: `
+  if (forwardedFor !== undefined) text += `${forwardedFor}, `
+  text += `${peer.address}\r\nX-Forwarded-Proto: ${headers.forwardedProto ?? peer.proto}\r\n`
+  let count = 4
   // An HTTP/1.0 request may lack Host.
-  if (forwardedHost !== '') upstream.push('X-Forwarded-Host', forwardedHost)
+  if (forwardedHost !== '') {
+    text += `X-Forwarded-Host: ${forwardedHost}\r\n`
+    count++
+  }
   const prefix = stripPrefix === null || stripPrefix === '/' ? forwardedPrefix : forwardedPrefix + stripPrefix
-  if (prefix !== '') upstream.push('X-Forwarded-Prefix', prefix)
-  upstream.push('traceparent', record.traceparent)
+  if (prefix !== '') {
+    text += `X-Forwarded-Prefix: ${prefix}\r\n`
+    count++
+  }
+  if (identity.headers === 'cloudrun') {
+    // WeChat Cloud Run names the client in it. A trusted proxy may have sent one too.
+    text += `X-Original-Forwarded-For: ${record.clientAddress}\r\n`
+    count++
+  }
+  text += `traceparent: ${record.traceparent}\r\nCDN-Loop: `
+  if (loop !== undefined) text += `${loop}, `
+  return { text, count, prepared }
 }
 
-/** X-Original-Forwarded-For, in which WeChat Cloud Run names the client. A trusted proxy may have
- *  sent one too. */
-function replaceClientAddress(upstream: string[], { record }: AdmittedRequest): void {
-  for (let index = upstream.length - 2; index >= 0; index -= 2) {
-    if (upstream[index]?.toLowerCase() === 'x-original-forwarded-for') upstream.splice(index, 2)
+/** @param name In small letters. */
+function removeHeader(headers: string[], name: string): void {
+  for (let index = headers.length - 2; index >= 0; index -= 2) {
+    if (headers[index]?.toLowerCase() === name) headers.splice(index, 2)
   }
-  upstream.push('X-Original-Forwarded-For', record.clientAddress)
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts'
 import { ApiError } from '../errors.ts'
 import { formatHead, writeProblem } from '../http/answer/send-problem.ts'
 import type { Guard } from '../http/guard.ts'
+import type { OwnLines } from '../http/headers/header-lines.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest } from '../http/request.ts'
@@ -28,6 +29,8 @@ export interface UpgradeOptions {
   readonly route: PlannedRoute
   readonly path: string
   readonly headers: readonly string[]
+  /** Lines behind these headers. */
+  readonly own: OwnLines
   /** Value of Host; null for the target's own. */
   readonly host: string | null
   readonly responseHeaders: ResponseHeaders
@@ -93,12 +96,12 @@ class Handshake implements UpgradeHandler, Asker {
   }
 
   onTarget(target: Target): void {
-    const { request, route, path, host, headers } = this.#options
+    const { request, route, path, host, headers, own } = this.#options
     this.#wasSent = false
     request.record.attempted(target.host)
     const { responseTimeoutMs } = route.plan
     const deadlineAt = this.#deadlineAt
-    const handshake = { ...HANDSHAKE, path, host, headers, responseTimeoutMs, deadlineAt }
+    const handshake = { ...HANDSHAKE, path, host, headers, own, responseTimeoutMs, deadlineAt }
     this.#connection = target.pool.upgrade(handshake, this)
   }
 

@@ -2,6 +2,7 @@
  *  limit. */
 import type { Clock, Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
+import { NO_LINES } from '../http/headers/header-lines.ts'
 import type { Asker, Lease } from './attempts.ts'
 import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
 import { codeOf, UPSTREAM_TIMEOUT } from './failures.ts'
@@ -119,6 +120,7 @@ class JsonCall implements ResponseHandler, Asker {
       host: host === 'target' || host === 'client' ? null : host,
       headers: Object.entries(named).flat(),
       body,
+      own: NO_LINES,
       bodyLength: body.length,
       responseTimeoutMs: 0,
       ...OWN_DEADLINE

@@ -1,6 +1,7 @@
 /** The request of a health check, on a connection of its target's pool. */
 import type { Clock, Timer } from '../clock.ts'
 import type { HealthCheckConfig } from '../config/config.ts'
+import { NO_LINES } from '../http/headers/header-lines.ts'
 import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
 import { codeOf, isStale } from './failures.ts'
 import type { Target } from './target.ts'
@@ -20,6 +21,7 @@ export interface HealthRequest {
 const CHECK = {
   method: 'GET',
   body: null,
+  own: NO_LINES,
   bodyLength: 0,
   responseTimeoutMs: 0,
   deadlineAt: Number.POSITIVE_INFINITY

@@ -5,7 +5,7 @@ import type { Peer } from '../../src/http/network.ts'
 import { RequestRecord } from '../../src/http/record.ts'
 import type { Principal } from '../../src/identity/principal.ts'
 import { createRequestEdits } from '../../src/proxy/request-edits.ts'
-import { createUpstreamHead } from '../../src/proxy/upstream-head.ts'
+import { createUpstreamHead, listHeaders } from '../../src/proxy/upstream-head.ts'
 
 export const REQUEST_ID = 'id-ours'
 export const TRACEPARENT = '00-ours'
@@ -37,10 +37,10 @@ export function headersFor(
   const request = { method: 'GET', target: { path: '/', query: '', needs: 0 }, headers, peer, record }
   const plan = {
     bodies: null,
-    identities: new WeakMap<Principal, readonly string[]>(),
+    identities: new WeakMap<Principal, string>(),
     host: null,
     edits: createRequestEdits(route.requestHeaders, { headers: {} })
   }
   const planned = { ...route, plan }
-  return build(request, planned, principal).headers
+  return listHeaders(build(request, planned, principal))
 }

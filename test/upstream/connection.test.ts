@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Test, test } from 'tap'
 import { type Clock, systemClock } from '../../src/clock.ts'
+import { formatLines, NO_LINES } from '../../src/http/headers/header-lines.ts'
 import type { ResponseHandler, UpstreamConnection } from '../../src/upstream/connection/messages.ts'
 import { ConnectionPool } from '../../src/upstream/connection/pool.ts'
 import { createReadBuffers } from '../../src/upstream/connection/read-buffer.ts'
@@ -22,6 +23,7 @@ const GET = {
   host: null,
   headers: ['X-Bytes', 'caf\xe9'],
   body: null,
+  own: NO_LINES,
   bodyLength: 0,
   responseTimeoutMs: 10_000,
   deadlineAt: Number.POSITIVE_INFINITY
@@ -275,12 +277,14 @@ test('a head that would read as more lines is never sent', async (t) => {
     { headers: ['X-A', 'b\r\nX-OpenId: forged'] },
     { headers: ['X-A\r\nX-OpenId: forged', 'b'] },
     { path: '/x HTTP/1.1\r\nX-OpenId: forged' },
-    { host: 'a\nb' }
+    { host: 'a\nb' },
+    { own: { text: 'X-Forwarded-For: a\r\nX-OpenId: forged\r\nCDN-Loop: ', count: 1, prepared: 'b\r\n' } }
   ]) {
     const { error, wasSent } = await send(pool, request)
     t.same([error?.message, wasSent], ['a request head holds a line end', false])
   }
   t.equal(upstream.heads.length, 0)
+  t.throws(() => formatLines(['X-User-Id', 'a\r\nX-OpenId: forged']), { message: 'a header holds a line end' })
 })
 
 test('reading stops while the receiver is slower, and goes on', async (t) => {

@@ -1,6 +1,7 @@
 /** Requests to an upstream, and the receivers of their responses. */
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import type { OwnLines } from '../../http/headers/header-lines.ts'
 
 export interface UpstreamRequest {
   readonly method: string
@@ -11,6 +12,8 @@ export interface UpstreamRequest {
   /** Name and value in turns, each byte as one character. Host, Connection, Content-Length and
    *  Transfer-Encoding are added. */
   readonly headers: readonly string[]
+  /** Lines behind these headers. */
+  readonly own: OwnLines
   /** A stream is read once the connection is open. */
   readonly body: Buffer | Readable | null
   /** Bytes of the body; -1: unknown, the body is sent in chunks. */
