@@ -7,9 +7,9 @@ import { systemClock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { generatedSecretFile, newSecret, resolveGeneratedSecret } from '../config/generated-secret.ts'
 import { formatProblem } from '../config/problem.ts'
+import type { ExplainedRequest } from '../proxy/explain/explained-request.ts'
 import { CONFIG_USAGE, configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
-import type { ExplainedRequest } from './explained-request.ts'
-import { explain } from './explanation.ts'
+import { explainOffline } from './explain-offline.ts'
 import { formatExplanation } from './explanation-text.ts'
 import type { CliIo } from './io.ts'
 import { refuseCommandLine } from './usage.ts'
@@ -57,9 +57,8 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     }
     const { config, isSecretKnown } = withSecret(loaded.config)
     const request: ExplainedRequest = { method, target, rawHeaders, from: values.from }
-    const explanation = await explain(config, request, {
-      file: configFile(values, io.env),
-      routeLines: loaded.routeLines,
+    const explanation = await explainOffline(config, request, {
+      placeOf: (index) => `${configFile(values, io.env)}:${loaded.routeLines[index]}`,
       clock: systemClock,
       isSecretKnown
     })

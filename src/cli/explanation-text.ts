@@ -1,5 +1,5 @@
 /** Formats an explanation as text. */
-import type { ExplainedRoute, Explanation } from './explanation.ts'
+import type { ExplainedRoute, Explanation } from '../proxy/explain/explanation.ts'
 
 export function formatExplanation(explanation: Explanation): string {
   const { request, path, route, why, alsoCovering, auth, outcome, answer, upstream, stripped } = explanation

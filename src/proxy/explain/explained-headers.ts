@@ -1,8 +1,8 @@
 /** The headers that an explained request has for its upstream, and those that are removed. */
-import type { RouteConfig } from '../config/config.ts'
-import { canonicalName } from '../http/headers/header-names.ts'
-import type { RequestHeaders, Stripped } from '../http/headers/request-headers.ts'
-import { listHeaders, type UpstreamHead } from '../proxy/upstream-head.ts'
+import type { RouteConfig } from '../../config/config.ts'
+import { canonicalName } from '../../http/headers/header-names.ts'
+import type { RequestHeaders, Stripped } from '../../http/headers/request-headers.ts'
+import { listHeaders, type UpstreamHead } from '../upstream-head.ts'
 
 /** Replaces a value that may be a secret. */
 const MASK = '***'

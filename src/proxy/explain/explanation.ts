@@ -1,30 +1,24 @@
-/** Finds the way of a request with the parts of a gateway that never listens. */
-import type { Clock } from '../clock.ts'
-import type { GatewayConfig, RouteConfig } from '../config/config.ts'
-import type { ApiError } from '../errors.ts'
-import { createGeneration, namesOfRoutes } from '../gateway/generation.ts'
-import { createShared } from '../gateway/shared.ts'
-import { createAdmit, Refusal } from '../http/admit.ts'
-import { ClientConnection } from '../http/connections.ts'
-import { createHeaderNames } from '../http/headers/header-names.ts'
-import type { Stripped } from '../http/headers/request-headers.ts'
-import { canonicalAddress, createPeers } from '../http/network.ts'
-import { isOwnPath, SERVER_AS_A_WHOLE } from '../http/path/own-paths.ts'
-import { covers } from '../http/path/prefix.ts'
-import type { AdmittedRequest } from '../http/request.ts'
-import type { ReverseProxy } from '../proxy/proxy.ts'
-import { upstreamPath } from '../proxy/upstream-head.ts'
-import type { Decision } from '../routing/authorize.ts'
-import { createMemoryStore } from '../store/memory.ts'
-import { createLog } from '../telemetry/log.ts'
+/** Finds the way of a request with the code that would serve it. Sends nothing. */
+import type { GatewayConfig, RouteConfig } from '../../config/config.ts'
+import type { ApiError } from '../../errors.ts'
+import { createAdmit, Refusal } from '../../http/admit.ts'
+import { ClientConnection } from '../../http/connections.ts'
+import type { HeaderNames } from '../../http/headers/header-names.ts'
+import type { Stripped } from '../../http/headers/request-headers.ts'
+import { canonicalAddress, createPeers } from '../../http/network.ts'
+import { isOwnPath, SERVER_AS_A_WHOLE } from '../../http/path/own-paths.ts'
+import { covers } from '../../http/path/prefix.ts'
+import type { AdmittedRequest } from '../../http/request.ts'
+import type { Decision } from '../../routing/authorize.ts'
+import type { ReverseProxy } from '../proxy.ts'
+import { upstreamPath } from '../upstream-head.ts'
 import { removedBy, sentHeaders } from './explained-headers.ts'
 import { type ExplainedRequest, unreadable } from './explained-request.ts'
-import { version } from './version.ts'
 
 export interface ExplainedRoute {
   readonly path: string
   readonly methods: readonly string[] | null
-  /** Its place in the file: `gateway.yaml:14`. */
+  /** Its place in the file: `gateway.yaml:14`; without a file its place in the list. */
   readonly place: string
   readonly upstream: string
   readonly auth: RouteConfig['auth']
@@ -72,52 +66,26 @@ export interface ExplainedPrincipal {
   readonly expiresAt: string
 }
 
-export interface ExplainOptions {
-  /** Path of the configuration as the user gave it. */
-  readonly file: string
-  /** Line of each route in the file. */
-  readonly routeLines: readonly number[]
-  readonly clock: Clock
+export interface ExplainDeps {
+  readonly config: Pick<GatewayConfig, 'server' | 'upstreams' | 'routes'>
+  readonly proxy: Pick<ReverseProxy, 'preview'>
+  readonly names: HeaderNames
+  /** Place of the route with this index in the configuration. */
+  readonly placeOf: (index: number) => string
   /** False until the gateway has made its secret. */
   readonly isSecretKnown: boolean
+  /** True for a running gateway: it refuses the token of a session that was ended. */
+  readonly knowsSessions: boolean
 }
 
-/** Keeps its state in memory and sends nothing. */
-export async function explain(
-  config: GatewayConfig,
-  request: ExplainedRequest,
-  options: ExplainOptions
-): Promise<Explanation> {
-  const { clock } = options
-  const log = createLog({ level: 'silent', format: 'json' }, { write() {} }, false)
-  const store = createMemoryStore({ clock, log })
-  const wechatUrl = config.wechat.apiBase === 'sandbox' ? 'http://sandbox.invalid' : config.wechat.apiBase
-  const dependencies = { store, clock, log, accessLog: { finished() {} }, version: version(), wechatUrl }
-  const shared = createShared(config, dependencies)
-  await shared.revocations.start()
-  const generation = await createGeneration(config, shared)
-  try {
-    return ask(config, request, generation.proxy, options)
-  } finally {
-    shared.revocations.stop()
-    await generation.close()
-    await store.close()
-  }
-}
-
-function ask(
-  config: GatewayConfig,
-  request: ExplainedRequest,
-  proxy: ReverseProxy,
-  options: ExplainOptions
-): Explanation {
+export function explainRequest(deps: ExplainDeps, request: ExplainedRequest): Explanation {
+  const { config, proxy, names } = deps
   const { method, target: url, from } = request
   const hasHost = request.rawHeaders.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
   const rawHeaders = hasHost ? [...request.rawHeaders] : ['Host', 'localhost', ...request.rawHeaders]
   const peers = createPeers(config.server.trustedProxies)
   const connection = new ClientConnection(canonicalAddress(from), config.server.tls !== null)
   const { limits } = config.server
-  const names = createHeaderNames(namesOfRoutes(config.routes))
   const admit = createAdmit({
     limits,
     names,
@@ -152,7 +120,7 @@ function ask(
   const fixed = config.upstreams.find(({ name }) => name === route?.upstream)?.headers ?? {}
   const place = (one: RouteConfig) => {
     const index = config.routes.findIndex((route) => isSameRoute(route, one))
-    return describeRoute(config.routes[index] ?? one, index, options)
+    return describeRoute(config.routes[index] ?? one, deps.placeOf(index))
   }
   const covering = config.routes
     .filter(({ path }) => covers(path, target.path))
@@ -162,7 +130,7 @@ function ask(
     route: route && place(route),
     why: whyRoute(route, match.kind === 'guarded' ? match.route : null, error, covering),
     alsoCovering: covering.filter((other) => !isSameRoute(other, route)).map(place),
-    auth: authOf(admitted, decision, options),
+    auth: authOf(admitted, decision, deps),
     outcome: head !== null ? 'forwarded' : error === null ? 'own' : 'refused',
     answer: error && answerOf(error),
     upstream: head &&
@@ -199,12 +167,12 @@ function whyRoute(
 function authOf(
   { method, target, headers, record }: AdmittedRequest,
   decision: Decision,
-  { isSecretKnown }: ExplainOptions
+  { isSecretKnown, knowsSessions }: ExplainDeps
 ): Explanation['auth'] {
   const { route } = decision
   const principal = decision.error === null ? decision.principal : null
   const notes: string[] = []
-  if (principal !== null) notes.push('whether the session was ended is not known here')
+  if (principal !== null && !knowsSessions) notes.push('whether the session was ended is not known here')
   if (record.reason === 'token_missing' && route !== null) {
     const name = { wxgate: 'X-OpenId', cloudrun: 'X-WX-OPENID', wafer: 'X-WX-Skey' }[route.identity.headers]
     notes.push(
@@ -237,10 +205,6 @@ function answerOf({ status, code, detail }: ApiError) {
   return { status, code, detail }
 }
 
-function describeRoute(
-  { path, methods, upstream, auth }: RouteConfig,
-  index: number,
-  { file, routeLines }: ExplainOptions
-): ExplainedRoute {
-  return { path, methods, place: `${file}:${routeLines[index]}`, upstream, auth }
+function describeRoute({ path, methods, upstream, auth }: RouteConfig, place: string): ExplainedRoute {
+  return { path, methods, place, upstream, auth }
 }

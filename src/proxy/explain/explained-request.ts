@@ -1,8 +1,8 @@
-/** The request of `wxgate explain`, and the refusals of Node's parser, which only the parser
+/** An explained request, and the refusals of Node's parser, which only the parser
  *  makes. */
 import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
-import type { ApiError } from '../errors.ts'
-import { toClientError } from '../http/answer/parse-errors.ts'
+import type { ApiError } from '../../errors.ts'
+import { toClientError } from '../../http/answer/parse-errors.ts'
 
 export interface ExplainedRequest {
   readonly method: string
