@@ -35,13 +35,12 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
 
   async function reloadOnce(): Promise<void> {
     const loaded = load()
-    for (const warning of loaded.warnings) {
-      log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
-    }
+    const warnings = loaded.warnings.map(formatProblem)
+    for (const problem of warnings) log.warn({ problem }, 'the configuration has a warning')
     if (!loaded.ok) {
       const problems = loaded.problems.map(formatProblem)
       log.error({ problems }, 'the changed configuration is not valid; the one before stays in force')
-      gateway.parts.metrics.reloadDone(false)
+      gateway.parts.history.reloaded({ isSuccessful: false, problems })
       return
     }
     try {
@@ -53,12 +52,13 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
         files.use([file, ...config.secretFiles])
       }
       inForce = text
+      gateway.parts.history.taken({ routeLines: loaded.routeLines, warnings })
       log.info({ routes: loaded.config.routes.length }, 'the configuration was reloaded')
-      gateway.parts.metrics.reloadDone(true)
+      gateway.parts.history.reloaded({ isSuccessful: true, problems: [] })
     } catch (error) {
       const reason = error instanceof NeedsRestart ? error.message : 'it could not be put into force'
       log.error({ err: error, reason }, 'the changed configuration was not taken over; the one before stays in force')
-      gateway.parts.metrics.reloadDone(false)
+      gateway.parts.history.reloaded({ isSuccessful: false, problems: [reason] })
     }
   }
 

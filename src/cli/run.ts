@@ -53,7 +53,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     const config = complete(loaded.config)
     const count = config.server.workers === 'auto' ? availableParallelism() : config.server.workers
     if (count > 1 && !link) return await startWorkers(config, warnings, count, io)
-    const source = { file: resolve(io.cwd, name), load: () => loadConfigFrom(values, io), complete }
+    const file = resolve(io.cwd, name)
+    const source = { file, routeLines: loaded.routeLines, load: () => loadConfigFrom(values, io), complete }
     const running = await start({ config, warnings, source, io, link })
     return await running.untilStopped()
   } catch (error) {

@@ -32,6 +32,8 @@ export interface StartOptions {
 export interface ConfigSource {
   /** Absolute path. */
   readonly file: string
+  /** Lines of the routes of the configuration; empty in a worker, which gets it without its text. */
+  readonly routeLines: readonly number[]
   readonly load: () => LoadResult
   /** Fills in what loading leaves open. */
   readonly complete: (config: GatewayConfig) => GatewayConfig
@@ -55,7 +57,8 @@ interface Closable {
 export async function start(options: StartOptions): Promise<RunningGateway> {
   const { config, source, io, link = null } = options
   const { log, output } = openLog(config.logging, io.log)
-  logWarnings(log, options.warnings ?? [])
+  const warnings = options.warnings ?? []
+  logWarnings(log, warnings)
   const accessLog = createAccessLog(config.logging, output, io.log.isTerminal)
   const shared = link ? io.env[SANDBOX_VARIABLE] : undefined
   const sandbox = shared === undefined ? await startSandbox(config, log) : null
@@ -74,6 +77,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     version: version(),
     wechatUrl: sandboxUrl ?? config.wechat.apiBase,
     checksApps: sandboxUrl === null,
+    ...(source ? { source: { ...source, warnings: warnings.map(formatProblem) } } : {}),
     ...(link ? { groupMetrics: link.groupMetrics, isWorker: platform() === 'linux' } : {})
   })
   const urls = await listen(gateway, config)

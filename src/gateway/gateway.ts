@@ -7,8 +7,9 @@ import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
 import { loadTls } from '../http/tls-files.ts'
 import { startDeliveries } from './deliveries.ts'
-import { createGeneration, type Parts } from './generation.ts'
+import { createGeneration, type Generation, type Parts } from './generation.ts'
 import { createShared, type GatewayDependencies } from './shared.ts'
+import type { InForce } from './status-parts.ts'
 
 export interface Gateway {
   readonly parts: Parts
@@ -50,6 +51,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   const { limits, tls } = first.server
   let config = first
   let generation = await createGeneration(first, shared)
+  shared.nowInForce(inForceOf(generation))
   const retired = new Set<Promise<void>>()
   revocations.mendWith((end) => generation.mend(end))
   let isClosed = false
@@ -109,6 +111,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
         edge: await edge.listen(config.server.host, config.server.port, isShared),
         service: await service.listen(config.service.host, config.service.port, isShared)
       }
+      shared.listening(addresses)
       appChecks.use(config.apps)
       members.start()
       startDeliveries(generation.deliveries)
@@ -131,6 +134,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       const before = generation
       generation = await createGeneration(next, shared)
       config = next
+      shared.nowInForce(inForceOf(generation))
       metrics.configured(next)
       shared.probeWith(next)
       appChecks.use(next.apps)
@@ -144,6 +148,10 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     },
     close: () => closeAll(0)
   }
+}
+
+function inForceOf({ parts: { config, platforms }, explain }: Generation): InForce {
+  return { config, platforms, explain }
 }
 
 /** The changed keys that are only read at the start. */

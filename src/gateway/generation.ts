@@ -12,6 +12,8 @@ import type { Authenticator } from '../identity/authenticator.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { createCatchAll } from '../proxy/catch-all.ts'
+import type { ExplainedRequest } from '../proxy/explain/explained-request.ts'
+import { type Explanation, explainRequest } from '../proxy/explain/explanation.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
 import { createRouteLoad, type RouteLoad } from '../routing/concurrency.ts'
 import { createRateLimiter } from '../routing/rate-limiter.ts'
@@ -32,7 +34,7 @@ import { borrowWxapiLimits } from './wxapi-parts.ts'
 
 /** Parts in force that commands, observers and tests may ask. */
 export interface Parts
-  extends Pick<Shared, 'lifecycle' | 'metrics'>,
+  extends Pick<Shared, 'lifecycle' | 'metrics' | 'history'>,
     Pick<IdentityParts, 'accessTokens' | 'users' | 'sessions' | 'sessionKeys'> {
   readonly platforms: Platforms
   readonly config: GatewayConfig
@@ -44,6 +46,8 @@ export interface Generation {
   /** Repairs the records behind an end that the store lost. */
   readonly mend: SessionEnding['mend']
   readonly proxy: ReverseProxy
+  /** Decides about a request without serving it. */
+  explain(request: ExplainedRequest): Explanation
   readonly authenticator: Authenticator
   /** They start when the generation comes into force. */
   readonly deliveries: readonly Delivery[]
@@ -98,6 +102,10 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     parts: { ...shared, ...identity, platforms, config, upstreams },
     mend: identity.sessionEnding.mend,
     proxy,
+    explain(request) {
+      const placeOf = (index: number) => shared.history.placeOf(index) ?? `routes[${index}]`
+      return explainRequest({ config, proxy, names, placeOf, isSecretKnown: true, knowsSessions: true }, request)
+    },
     authenticator: identity.authenticator,
     deliveries: [...deliveries.push.values(), ...deliveries.pay.values()],
     edge: createEdgeHandler({

@@ -21,7 +21,9 @@ import { createMembers, type Members } from '../upstream/members.ts'
 import { createPools, type Pools } from '../upstream/pools.ts'
 import { createLookup } from '../upstream/resolver.ts'
 import { type AppChecks, createAppChecks } from './app-checks.ts'
+import { type ConfigFile, type ConfigHistory, createConfigHistory } from './config-history.ts'
 import { type Borrower, createLender } from './lender.ts'
+import { createStatusParts, type StatusParts } from './status-parts.ts'
 
 export interface GatewayDependencies {
   /** Default: the hosts file and the name servers of the machine. */
@@ -42,12 +44,15 @@ export interface GatewayDependencies {
   readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
   /** True: asks WeChat about the credentials of each app. */
   readonly checksApps?: boolean
+  /** Absent for a configuration without a file. */
+  readonly source?: ConfigFile
 }
 
 /** Of all calls to WeChat together. */
 const MAX_HELD_BYTES = 128 * 1024 * 1024
 
-export interface Shared extends GatewayDependencies {
+export interface Shared extends GatewayDependencies, StatusParts {
+  readonly history: ConfigHistory
   /** Counts failures; see {@link StoreWatch}. */
   readonly store: Store
   readonly storeWatch: StoreWatch
@@ -100,7 +105,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     revocations: () => revocations.size
   })
   metrics.configured(config)
-  const observers: readonly RecordObserver[] = [accessLog, metrics]
+  const history = createConfigHistory({ clock, source: dependencies.source ?? null, onReload: metrics.reloadDone })
   const guard = createGuard(log)
   const lookup = dependencies.lookup ?? createLookup({ clock })
   const optionsOf = ({ wechat: { timeout: timeoutMs, fallbackBase, proxy } }: GatewayConfig): ProbeOptions => {
@@ -112,10 +117,17 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     clock,
     log
   })
+  const { version, groupMetrics } = dependencies
+  const isWorker = groupMetrics !== undefined
+  const watched = { lifecycle, revocations, storeWatch, metrics, members, appChecks, history }
+  const statusParts = createStatusParts({ version, isWorker, clock, log, ...watched })
+  const observers: readonly RecordObserver[] = [accessLog, metrics, statusParts.recentFailures]
   return {
     ...dependencies,
     store,
     storeWatch,
+    ...statusParts,
+    history,
     lifecycle,
     revocations,
     metrics,

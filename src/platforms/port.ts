@@ -12,8 +12,18 @@ export interface Platform extends Capabilities {
   readonly ownsFormerKeys: boolean
   /** Exchanges a login code. Never repeats the call once the code may be spent. */
   login(app: PlatformApp, code: string): Promise<LoginExchange>
+  /** The state of the app's API token in this process, for an operator. */
+  apiToken(appId: string): ApiTokenState
   /** Call it after the last call has settled. */
   close(): Promise<void>
+}
+
+/** `none`: not needed so far; `refused`: the platform gave none at the last attempt. Times are
+ *  milliseconds since the epoch. */
+export interface ApiTokenState {
+  readonly state: 'none' | 'held' | 'refused'
+  readonly fetchedAt: number | null
+  readonly expiresAt: number | null
 }
 
 export interface Capabilities {

@@ -11,6 +11,8 @@ import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addDeadEvents, addRetryDeadEvent, type DeadEventsDeps } from './dead-events.ts'
 import { addDocuments } from './documents.ts'
+import { addExplain, type ExplainDeps } from './explain.ts'
+import { addFailureIdentity, addFailures, type FailuresDeps } from './failures.ts'
 import { addHostCheck } from './host-check.ts'
 import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
 import { addMetrics, type MetricsDeps } from './metrics.ts'
@@ -19,6 +21,8 @@ import { addPayParams, addPayRequest, type PayDeps } from './pay.ts'
 import { addForCallers, addForScope, SCHEMES } from './scopes.ts'
 import { addCheckSession, addResetSession, type SessionKeyDeps } from './session-keys.ts'
 import { addSign, type SignDeps } from './sign.ts'
+import { addStatusEvents, type StatusEventsDeps } from './status/events.ts'
+import { addStatus, type StatusDeps } from './status/status.ts'
 import { addUsers, addUsersById } from './users.ts'
 import { addVerify, type VerifyDeps } from './verify.ts'
 import { addWaferAuth, type WaferAuthDeps } from './wafer-auth.ts'
@@ -34,6 +38,10 @@ export type ServiceDeps = HealthDeps &
   KickDeps &
   PayDeps &
   DeadEventsDeps &
+  StatusDeps &
+  StatusEventsDeps &
+  FailuresDeps &
+  ExplainDeps &
   WxapiDeps & {
     readonly config: Pick<GatewayConfig, 'server' | 'service'>
     readonly platforms: Pick<Platforms, 'has'>
@@ -67,6 +75,7 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
   const app = await createEndpoints({ log, uriLimit: config.server.limits.uri, document: DOCUMENT })
   addAudit(app, log)
   app.decorateRequest('caller', null)
+  app.decorateRequest('isEntitled', null)
   const document = () => app.swagger()
   // Load balancers and proxies send the Host of their clients.
   addHealth(app, deps)
@@ -109,6 +118,11 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
       addKickSession(scope, deps)
       addDeadEvents(scope, deps)
       addRetryDeadEvent(scope, deps)
+      addStatus(scope, deps)
+      addStatusEvents(scope, deps)
+      addFailures(scope, deps)
+      addFailureIdentity(scope, deps)
+      addExplain(scope, deps)
     })
   })
   if (!platforms.has('egress')) return

@@ -25,6 +25,15 @@ export interface Counters {
   readonly bounds: readonly number[]
 }
 
+export interface QueueDepth {
+  readonly waiting: number
+  readonly bytes: number
+  readonly dead: number
+}
+
+/** Message push and notices of the pay API, by appid. */
+export type QueueDepths = Readonly<Record<'push' | 'pay', ReadonlyMap<string, QueueDepth>>>
+
 interface Readable {
   get(): Promise<{ readonly values: readonly { readonly labels: object; readonly value: number }[] }>
 }

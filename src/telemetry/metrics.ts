@@ -1,13 +1,11 @@
 /** Prometheus metrics. Series with known labels start at 0: `increase()` and `rate()` do not count
  *  the event that creates a series. */
-import { Counter, Gauge, Registry } from 'prom-client'
+import { Counter, Registry } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
-
-import { type Counters, samplesOf } from './counters.ts'
-
+import { type Counters, type QueueDepth, type QueueDepths, samplesOf } from './counters.ts'
 import { createLaneMetrics } from './lane-metrics.ts'
-
 import { collectProcessMetrics } from './process-metrics.ts'
+import { createQueueMetrics } from './queue-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
 import { addStateMetrics, createCertificateMetric, type MeasuredState } from './state-metrics.ts'
 import { addUpstreamMetrics, type MeasuredUpstreams } from './upstream-metrics.ts'
@@ -67,12 +65,12 @@ export interface Metrics {
   refreshDone(outcome: RefreshOutcome): void
   securityEvent(kind: SecurityEvent): void
   pushDone(appId: string, result: PushResult): void
-  pushDepth(appId: string, depth: { readonly waiting: number; readonly bytes: number; readonly dead: number }): void
+  pushDepth(appId: string, depth: QueueDepth): void
   payCalled(appId: string, result: PayResult): void
   payNoticeDone(appId: string, result: PushResult): void
   /** A notice was not signed by the pay API, or not for this app. */
   payNoticeRefused(appId: string): void
-  payDepth(appId: string, depth: { readonly waiting: number; readonly bytes: number; readonly dead: number }): void
+  payDepth(appId: string, depth: QueueDepth): void
   /** A backend's call to WeChat's API ended.
    *  @param errcode Of WeChat's answer; null for none. */
   wxapiDone(appId: string, caller: string, result: WxapiResult, errcode: number | null): void
@@ -86,6 +84,8 @@ export interface Metrics {
   /** Starts the series of the apps and routes of a configuration at 0. */
   configured(config: KnownLabels): void
   counters(): Promise<Counters>
+  /** Depths of the queues as last reported. */
+  depths(): QueueDepths
   /** Prometheus text exposition format 0.0.4. */
   text(): Promise<string>
   /** Used to add up the metrics of several workers. */
@@ -118,8 +118,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registry.registerMetric(requests.metric)
   requests.init(NO_ROUTE)
   const events = createEventCounters(registry, options.storeOperations)
-  const push = createEventMetrics(registry, 'push', 'Events of message push')
-  const pay = createEventMetrics(registry, 'pay', 'Notices of the pay API')
+  const push = createQueueMetrics(registry, 'push', 'Events of message push')
+  const pay = createQueueMetrics(registry, 'pay', 'Notices of the pay API')
   const payCalls = createPayCalls(registry)
   const wxapi = createWxapiMetrics(registry, options.errcodes)
   const lanes = createLaneMetrics(registry, options.laneReasons)
@@ -168,6 +168,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       requests: requests.measured(),
       bounds: requests.bounds
     }),
+    depths: () => ({ push: push.depths, pay: pay.depths }),
     text: () => registry.metrics(),
     json: () => registry.getMetricsAsJSON(),
     contentType: registry.contentType
@@ -192,38 +193,4 @@ function createEventCounters(registry: Registry, storeOperations: readonly strin
 function createPayCalls(registry: Registry) {
   const help = 'Calls of the pay API by app and result'
   return new Counter({ name: 'wxgate_pay_calls_total', help, labelNames: ['app', 'result'], registers: [registry] })
-}
-
-/** Metrics of a durable queue for each app.
- *  @param subject Its events, at the start of a sentence. */
-function createEventMetrics(registry: Registry, name: 'push' | 'pay', subject: string) {
-  const registers = [registry]
-  /** Every worker reports the depth of the shared store. */
-  const gauge = (rest: string, help: string) =>
-    new Gauge({ name: `wxgate_${name}_${rest}`, help, registers, labelNames: ['app'], aggregator: 'max' as const })
-  const waitingEvents = gauge('waiting_events', `${subject} that wait for delivery, by app`)
-  const waitingBytes = gauge('waiting_bytes', `${subject} that wait for delivery: their size, by app`)
-  const deadEvents = gauge('dead_events', `${subject} that were given up, by app`)
-  const events = new Counter({
-    name: `wxgate_${name}_events_total`,
-    help: `${subject} by app and result`,
-    labelNames: ['app', 'result'],
-    registers
-  })
-  return {
-    events,
-    /** Starts the series of an app at 0, and changes none that exists. */
-    init(app: string, results: readonly string[]): void {
-      for (const result of results) events.inc({ app, result }, 0)
-      for (const gauge of [waitingEvents, waitingBytes, deadEvents]) gauge.inc({ app }, 0)
-    },
-    setDepth(
-      app: string,
-      { waiting, bytes, dead }: { readonly waiting: number; readonly bytes: number; readonly dead: number }
-    ): void {
-      waitingEvents.set({ app }, waiting)
-      waitingBytes.set({ app }, bytes)
-      deadEvents.set({ app }, dead)
-    }
-  }
 }

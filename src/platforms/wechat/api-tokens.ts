@@ -5,7 +5,7 @@ import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { PlatformApp } from '../port.ts'
+import type { ApiTokenState, PlatformApp } from '../port.ts'
 import { isTokenRejected, readErrcode, refusal } from './errcodes.ts'
 import { createSharedToken, type SharedToken, type StoredToken, type TokenSealer } from './shared-token.ts'
 import { type Transport, unavailable } from './transport.ts'
@@ -35,6 +35,7 @@ export interface ApiTokens {
     call: (token: string, deadline: number) => Promise<T>,
     options?: { isRejected?: (answer: T) => boolean; deadline?: number }
   ): Promise<T>
+  state(appId: string): ApiTokenState
 }
 
 export interface ApiTokensOptions {
@@ -177,6 +178,12 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
   return {
     get,
     invalidate,
+    state(appId) {
+      const { held = null, refusal: refused = null } = states.get(appId) ?? {}
+      if (held === null || held.expiresAt <= clock.now())
+        return { state: refused === null ? 'none' : 'refused', fetchedAt: null, expiresAt: null }
+      return { state: 'held', fetchedAt: held.fetchedAt, expiresAt: held.expiresAt }
+    },
 
     async withAccessToken(app, call, { isRejected = isTokenRejected, deadline = transport.deadline() } = {}) {
       const token = await get(app, deadline)

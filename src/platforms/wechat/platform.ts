@@ -35,6 +35,7 @@ export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {
     channel: { userKeys: client.userKeys },
     push: { checkUrl: checkPushUrl, read: readPush, reply: replyToPush },
     pay,
+    apiToken: client.apiTokens.state,
     async close() {
       await Promise.allSettled([client.close(), egress.close(), pay.close()])
     }

@@ -1,5 +1,6 @@
 /** The apps of GET /v1/status: credentials, access token, limits and answers of WeChat. */
 import type { AppConfig } from '../../config/config.ts'
+import type { ApiTokenState } from '../../platforms/port.ts'
 import { type Static, Type } from '../../schema.ts'
 import { Count, closed, Flag, Milliseconds, orNull, Text, Time, timeOf, word } from './terms.ts'
 
@@ -41,14 +42,6 @@ export const App = closed(
 )
 
 export type AppStatus = Static<typeof App>
-
-/** An access token of an app as a process holds it. */
-export interface ApiTokenState {
-  readonly state: 'none' | 'held' | 'refused'
-  /** Milliseconds since the epoch. */
-  readonly fetchedAt: number | null
-  readonly expiresAt: number | null
-}
 
 export interface AppFacts {
   readonly credentials: string | undefined

@@ -1,7 +1,7 @@
 /** The queues of GET /v1/status: message push and notices of the pay API. */
 import type { AppConfig } from '../../config/config.ts'
 import { type Static, Type } from '../../schema.ts'
-import { type Counters, sumBy } from '../../telemetry/counters.ts'
+import { type Counters, type QueueDepth, type QueueDepths, sumBy } from '../../telemetry/counters.ts'
 import { Count, closed, Text, word } from './terms.ts'
 
 export const Queue = closed(
@@ -19,16 +19,7 @@ export const Queue = closed(
 
 export type QueueStatus = Static<typeof Queue>
 
-interface Depth {
-  readonly waiting: number
-  readonly bytes: number
-  readonly dead: number
-}
-
-/** As last read from the store, by appid. */
-export type QueueDepths = Readonly<Record<'push' | 'pay', ReadonlyMap<string, Depth>>>
-
-const EMPTY: Depth = { waiting: 0, bytes: 0, dead: 0 }
+const EMPTY: QueueDepth = { waiting: 0, bytes: 0, dead: 0 }
 
 export function describeQueues(
   apps: readonly AppConfig[],

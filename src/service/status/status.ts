@@ -2,13 +2,14 @@
 import type { FastifyInstance } from 'fastify'
 import type { GatewayConfig } from '../../config/config.ts'
 import { withProblems } from '../../http/endpoints/openapi.ts'
+import type { ApiTokenState } from '../../platforms/port.ts'
 import { type Static, Type } from '../../schema.ts'
-import { type Counters, sumBy } from '../../telemetry/counters.ts'
+import { type Counters, type QueueDepths, sumBy } from '../../telemetry/counters.ts'
 import type { MeasuredUpstreams } from '../../telemetry/upstream-metrics.ts'
-import { type ApiTokenState, App, describeApp } from './apps.ts'
+import { App, describeApp } from './apps.ts'
 import { Certificate, describeCertificates } from './certificates.ts'
 import { Configuration, type ConfigurationHistory, describeConfiguration } from './configuration.ts'
-import { describeQueues, Queue, type QueueDepths } from './queues.ts'
+import { describeQueues, Queue } from './queues.ts'
 import { countRequests, createRequestCounts } from './request-counts.ts'
 import { describeRoute, RequestCounts, Route } from './routes.ts'
 import { Count, closed, Flag, orNull, Text, Time, timeOf, word } from './terms.ts'
@@ -70,8 +71,8 @@ export interface StatusDeps {
     now(): number
     config(): GatewayConfig
     history(): ConfigurationHistory
-    /** Lines of the routes in the file. */
-    routeLines(): readonly number[]
+    /** Place of a route in the file, by its index. */
+    placeOf(index: number): string | null
     listeners(): readonly Static<typeof Listener>[]
     readiness(): StatusAnswer['readiness']
     counters(): Promise<Counters>
@@ -104,11 +105,7 @@ export function addStatus(app: FastifyInstance, { status }: StatusDeps): void {
 async function describe(status: StatusDeps['status']): Promise<StatusAnswer> {
   const [config, now, counters, history] = [status.config(), status.now(), await status.counters(), status.history()]
   const counts = createRequestCounts(counters)
-  const [lines, credentials] = [status.routeLines(), status.credentials()]
-  const placeOf = (index: number) => {
-    const line = lines[index]
-    return history.file === null || line === undefined ? null : `${history.file}:${line}`
-  }
+  const credentials = status.credentials()
   return {
     version: status.version,
     node: process.version,
@@ -122,7 +119,7 @@ async function describe(status: StatusDeps['status']): Promise<StatusAnswer> {
     configuration: describeConfiguration(config, history),
     listeners: [...status.listeners()],
     requests: countRequests(counters.requests, counters.bounds),
-    routes: config.routes.map((route, index) => describeRoute(route, placeOf(index), counts.of(route.path))),
+    routes: config.routes.map((route, index) => describeRoute(route, status.placeOf(index), counts.of(route.path))),
     upstreams: describeUpstreams(status.upstreams(), status.upstreamStates(), config.upstreams),
     apps: config.apps.map((app) =>
       describeApp(app, {
