@@ -286,7 +286,9 @@ test('every answer of the service listener matches its document', async (t) => {
   t.match(await bound.clone().json(), { phone: { number: phoneNumberOf('alice') } })
   t.equal(await check('GET', users, bound), null)
   await expect(404, 'GET', users, `/v1/users/${APPID}/oNobodyAtAll`)
+  await expect(200, 'GET', '/v1/sessions/{sid}', `/v1/sessions/${claims.sid}`)
   await expect(204, 'DELETE', '/v1/sessions/{sid}', `/v1/sessions/${claims.sid}`)
+  await expect(404, 'GET', '/v1/sessions/{sid}', `/v1/sessions/${claims.sid}`)
   await expect(404, 'DELETE', '/v1/sessions/{sid}', `/v1/sessions/${claims.sid}`)
   await expect(204, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/${openid}/sessions`)
   await expect(404, 'DELETE', `${users}/sessions`, `/v1/users/${APPID}/oNobodyAtAll/sessions`)
@@ -294,6 +296,16 @@ test('every answer of the service listener matches its document', async (t) => {
   await expect(200, 'GET', dead, dead)
   await expect(400, 'GET', dead, `${dead}?limit=0`)
   await expect(404, 'POST', `${dead}/{id}/retry`, `${dead}/push.${APPID}.1/retry`)
+  await gateway.call('/api/x')
+  await expect(200, 'GET', '/v1/status', '/v1/status')
+  await expect(403, 'GET', '/v1/status/events', '/v1/status/events', undefined, 'pay-only-token-0123456789')
+  await expect(200, 'GET', '/v1/failures', '/v1/failures?kind=refused')
+  const [failure] = ((await (await send('GET', '/v1/failures')).json()) as { failures: { id: string }[] }).failures
+  const identity = '/v1/failures/{id}/identity'
+  await expect(200, 'POST', identity, `/v1/failures/${failure?.id}/identity`)
+  await expect(404, 'POST', identity, '/v1/failures/0/identity')
+  await expect(200, 'POST', '/v1/explain', '/v1/explain', { method: 'GET', path: '/api/x' })
+  await expect(400, 'POST', '/v1/explain', '/v1/explain', {})
   const byId = '/v1/users/{id}'
   await expect(200, 'GET', byId, `/v1/users/${claims.sub}`)
   await expect(404, 'GET', byId, '/v1/users/u_unknown')
@@ -329,11 +341,10 @@ test('docs/service-api.md names every operation below /v1 and /wxapi with its sc
   const described = Object.entries(document.paths)
     .filter(([path]) => /^\/(?:v1|wxapi)\//.test(path))
     .flatMap(([path, operations]) => {
-      const methods = path.startsWith('/wxapi')
-        ? ['ANY']
-        : Object.keys(operations).map((method) => method.toUpperCase())
-      const scope = Object.values(operations)[0]?.tags?.[0]
-      return methods.map((method) => `${method} ${path} ${scope}`)
+      const rows = Object.entries(operations).map(([method, { tags }]) => {
+        return `${path.startsWith('/wxapi') ? 'ANY' : method.toUpperCase()} ${path} ${tags?.[0]}`
+      })
+      return [...new Set(rows)]
     })
   const text = page('service-api.md')
   const named = [...text.matchAll(/^\| `([A-Z]+ \/(?:v1|wxapi)\/\S+)` \| (\w+) \|/gm)].map(

@@ -1,11 +1,11 @@
 /** DELETE /v1/users/{appid}/{openid}/sessions, /v1/users/{u_…}/sessions and /v1/sessions/{sid}:
  *  end sessions, on every instance within a second. */
 import type { FastifyInstance } from 'fastify'
-import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Sessions } from '../identity/sessions.ts'
 import { type Static, Type } from '../schema.ts'
+import { SessionPath, UNKNOWN_SESSION } from './session.ts'
 import { expectApp, findAccounts, findUser, mayAskAbout, type SubjectDeps } from './subject.ts'
 import { UNKNOWN_ID, UNKNOWN_USER, UserIdPath, UserPath } from './users.ts'
 
@@ -14,11 +14,7 @@ export interface KickDeps extends SubjectDeps {
   readonly sessionEnding: SessionEnding
 }
 
-const SessionPath = Type.Object({
-  sid: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'As in the header X-Session-Id.' })
-})
 const NoContent = Type.Null({ description: 'Ended.' })
-const UNKNOWN_SESSION = new ApiError('not_found', 'There is no such session, or it has ended already.')
 const RESPONSE = withProblems({ 204: NoContent }, ['not_found', 'store_unavailable'])
 
 export function addKickUser(app: FastifyInstance, deps: KickDeps): void {

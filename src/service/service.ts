@@ -11,18 +11,16 @@ import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
 import { addDeadEvents, addRetryDeadEvent, type DeadEventsDeps } from './dead-events.ts'
 import { addDocuments } from './documents.ts'
-import { addExplain, type ExplainDeps } from './explain.ts'
-import { addFailureIdentity, addFailures, type FailuresDeps } from './failures.ts'
 import { addHostCheck } from './host-check.ts'
 import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
 import { addMetrics, type MetricsDeps } from './metrics.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
+import { addOverview, type OverviewDeps } from './overview.ts'
 import { addPayParams, addPayRequest, type PayDeps } from './pay.ts'
 import { addForCallers, addForScope, SCHEMES } from './scopes.ts'
+import { addSession, type SessionDeps } from './session.ts'
 import { addCheckSession, addResetSession, type SessionKeyDeps } from './session-keys.ts'
 import { addSign, type SignDeps } from './sign.ts'
-import { addStatusEvents, type StatusEventsDeps } from './status/events.ts'
-import { addStatus, type StatusDeps } from './status/status.ts'
 import { addUsers, addUsersById } from './users.ts'
 import { addVerify, type VerifyDeps } from './verify.ts'
 import { addWaferAuth, type WaferAuthDeps } from './wafer-auth.ts'
@@ -38,10 +36,8 @@ export type ServiceDeps = HealthDeps &
   KickDeps &
   PayDeps &
   DeadEventsDeps &
-  StatusDeps &
-  StatusEventsDeps &
-  FailuresDeps &
-  ExplainDeps &
+  SessionDeps &
+  OverviewDeps &
   WxapiDeps & {
     readonly config: Pick<GatewayConfig, 'server' | 'service'>
     readonly platforms: Pick<Platforms, 'has'>
@@ -64,7 +60,7 @@ const DOCUMENT = {
   tags: {
     session: 'Data, signatures and session_key of a user.',
     pay: 'Payments.',
-    admin: 'End sessions; look at events that were given up.',
+    admin: 'The state of the gateway; end sessions; look at events that were given up.',
     wxapi: 'The API of WeChat.',
     operation: 'For load balancers, proxies and monitoring.'
   }
@@ -106,6 +102,7 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
       }
       addUsers(scope, deps)
       addUsersById(scope, deps)
+      addSession(scope, deps)
     })
     addForScope(v1, 'pay', (scope) => {
       if (!platforms.has('pay')) return
@@ -118,11 +115,7 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
       addKickSession(scope, deps)
       addDeadEvents(scope, deps)
       addRetryDeadEvent(scope, deps)
-      addStatus(scope, deps)
-      addStatusEvents(scope, deps)
-      addFailures(scope, deps)
-      addFailureIdentity(scope, deps)
-      addExplain(scope, deps)
+      addOverview(scope, deps)
     })
   })
   if (!platforms.has('egress')) return
