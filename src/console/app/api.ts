@@ -15,6 +15,7 @@ export class CallFailed extends Error {
   }
 }
 
+/** Paths are relative to the address of the console. */
 export interface Api {
   get<T>(path: string): Promise<T>
   /** @returns Null for an answer without a body. */
@@ -22,12 +23,13 @@ export interface Api {
 }
 
 export interface ApiDeps {
-  readonly csrf: () => string
+  /** The CSRF token of the session. */
+  readonly csrf: string
   /** Called for 401: the session of the console has ended. */
   readonly onSignedOut: () => void
 }
 
-export const CSRF_HEADER = 'x-csrf-token'
+const CSRF_HEADER = 'x-csrf-token'
 
 export function createApi({ csrf, onSignedOut }: ApiDeps): Api {
   const send = async <T>(path: string, init: RequestInit): Promise<T> => {
@@ -43,7 +45,7 @@ export function createApi({ csrf, onSignedOut }: ApiDeps): Api {
     act: (method, path, body) =>
       send(path, {
         method,
-        headers: { [CSRF_HEADER]: csrf(), ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: { [CSRF_HEADER]: csrf, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) })
       })
   }

@@ -55,7 +55,7 @@ function Console({ session, onEnd }: { session: Session; onEnd: (reason: 'none' 
   const { page, query } = usePlace()
   const [message, setMessage] = useState('')
   const api = useMemo(
-    () => createApi({ csrf: () => session.csrf, onSignedOut: () => onEnd('ended') }),
+    () => createApi({ csrf: session.csrf_token, onSignedOut: () => onEnd('ended') }),
     [session, onEnd]
   )
   const state = useConsoleState(api, setMessage)
@@ -68,7 +68,7 @@ function Console({ session, onEnd }: { session: Session; onEnd: (reason: 'none' 
   const Content = PAGE_CONTENT[page]
   return (
     <ConsoleContext.Provider value={state}>
-      <Shell page={page} message={message} onSignOut={leave}>
+      <Shell page={page} name={session.name} message={message} onSignOut={leave}>
         <Content query={query} />
       </Shell>
     </ConsoleContext.Provider>

@@ -34,7 +34,7 @@ export function useConsoleState(api: Api, announce: (message: string) => void): 
 
   const refresh = useCallback(() => {
     // A failure leaves the former status in place. The stream shows that the connection is lost.
-    api.get<StatusAnswer>('/v1/status').then(setStatus, () => {})
+    api.get<StatusAnswer>('v1/status').then(setStatus, () => {})
   }, [api])
 
   useEffect(

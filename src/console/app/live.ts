@@ -10,7 +10,7 @@ interface LiveDeps {
   readonly onRefused: () => void
 }
 
-const STREAM = '/v1/status/events'
+const STREAM = 'v1/status/events'
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 15_000
 

@@ -2,10 +2,12 @@
 import { type Api, ask } from './api.ts'
 
 export interface Session {
-  readonly csrf: string
+  /** Name of the service token. */
+  readonly name: string
+  readonly csrf_token: string
 }
 
-const SESSION = '/console/session'
+const SESSION = 'session'
 
 /** The session of the cookie, or null. */
 export function currentSession(): Promise<Session | null> {

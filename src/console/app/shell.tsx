@@ -11,12 +11,14 @@ import { hrefOf, PAGES, type Page } from './router.ts'
 
 interface ShellProps {
   readonly page: Page
+  /** Name of the service token. */
+  readonly name: string
   readonly message: string
   readonly onSignOut: () => void
   readonly children: ComponentChildren
 }
 
-export function Shell({ page, message, onSignOut, children }: ShellProps) {
+export function Shell({ page, name, message, onSignOut, children }: ShellProps) {
   const { text } = useLocale()
   const heading = useRef<HTMLHeadingElement>(null)
   const isFirst = useRef(true)
@@ -32,7 +34,7 @@ export function Shell({ page, message, onSignOut, children }: ShellProps) {
       <a class="skip" href="#content">
         {text.skip}
       </a>
-      <Side page={page} onSignOut={onSignOut} />
+      <Side page={page} name={name} onSignOut={onSignOut} />
       <main class="main" id="content" tabIndex={-1}>
         <header class="head">
           <h1 ref={heading} tabIndex={-1}>
@@ -49,7 +51,7 @@ export function Shell({ page, message, onSignOut, children }: ShellProps) {
   )
 }
 
-function Side({ page, onSignOut }: Pick<ShellProps, 'page' | 'onSignOut'>) {
+function Side({ page, name: signedInAs, onSignOut }: Pick<ShellProps, 'page' | 'name' | 'onSignOut'>) {
   const { text } = useLocale()
   const { status } = useConsole()
   const [isOpen, setOpen] = useState(false)
@@ -85,7 +87,7 @@ function Side({ page, onSignOut }: Pick<ShellProps, 'page' | 'onSignOut'>) {
       </nav>
       <div class="side-foot">
         <LanguageSwitch />
-        <button type="button" class="button plain" onClick={onSignOut}>
+        <button type="button" class="button plain" onClick={onSignOut} title={signedInAs}>
           <Icon name="out" />
           {text.signIn.signOut}
         </button>

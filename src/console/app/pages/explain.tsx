@@ -22,7 +22,7 @@ export function Explain() {
   const submit = (event: Event) => {
     event.preventDefault()
     const lines = headers.split('\n').filter((line) => line.trim() !== '')
-    call.run(() => api.act<Explanation>('POST', '/v1/explain', { method, path, headers: lines }))
+    call.run(() => api.act<Explanation>('POST', 'v1/explain', { method, path, headers: lines }))
   }
   return (
     <Panel title={text.explain.title}>

@@ -60,13 +60,13 @@ function DeadEvents() {
   const read = (before: DeadPage | null) =>
     list.run(async () => {
       const after = before?.next ? `?after=${encodeURIComponent(before.next)}` : ''
-      const page = await api.get<DeadPage>(`/v1/push/dead${after}`)
+      const page = await api.get<DeadPage>(`v1/push/dead${after}`)
       return { ...page, events: [...(before?.events ?? []), ...page.events] }
     })
   useEffect(() => read(null), [api])
   const onRetry = (id: string) =>
     retry.run(async () => {
-      await api.act('POST', `/v1/push/dead/${encodeURIComponent(id)}/retry`)
+      await api.act('POST', `v1/push/dead/${encodeURIComponent(id)}/retry`)
       setRetried((before) => new Set([...before, id]))
       announce(text.queues.retried)
       refresh()
@@ -120,7 +120,7 @@ function useDeadColumns(onRetry: (id: string) => void): Column<DeadEvent>[] {
     { label: queues.received, isTight: true, cell: ({ received }) => format.time(received) },
     { label: queues.died, isTight: true, cell: ({ died }) => format.time(died) },
     {
-      label: queues.action,
+      label: text.common.action,
       isTight: true,
       cell: ({ id }) => (
         <button type="button" class="button small" onClick={() => onRetry(id)}>

@@ -8,12 +8,13 @@ import { useCall } from '../parts/call.ts'
 import { SelectField, TextField } from '../parts/fields.tsx'
 import { Badge, type Column, Failure, Loading, Panel, Table } from '../parts/parts.tsx'
 
-const REFRESH_MS = 3000
 const KINDS = ['all', 'refused', 'failed'] as const
 
 export function Recent() {
   const { text } = useLocale()
-  const { api } = useConsole()
+  const { api, samples } = useConsole()
+  // The list is read again when the stream tells of a new entry.
+  const newest = samples.at(-1)?.newest_failure
   const [kind, setKind] = useState<string>('all')
   const [filter, setFilter] = useState('')
   const [identities, setIdentities] = useState<Readonly<Record<string, Identity>>>({})
@@ -21,17 +22,11 @@ export function Recent() {
   const reveal = useCall<void>()
   useEffect(() => {
     const query = kind === 'all' ? '' : `?kind=${kind}`
-    const read = () => {
-      if (document.visibilityState === 'hidden') return
-      list.run(async () => (await api.get<{ failures: FailureStatus[] }>(`/v1/failures${query}`)).failures)
-    }
-    read()
-    const timer = setInterval(read, REFRESH_MS)
-    return () => clearInterval(timer)
-  }, [api, kind])
+    list.run(async () => (await api.get<{ failures: FailureStatus[] }>(`v1/failures${query}`)).failures)
+  }, [api, kind, newest])
   const onReveal = (id: string) =>
     reveal.run(async () => {
-      const identity = await api.act<Identity>('POST', `/v1/failures/${id}/identity`)
+      const identity = await api.act<Identity>('POST', `v1/failures/${id}/identity`)
       setIdentities((before) => ({ ...before, [id]: identity }))
     })
   const columns = useColumns(identities, onReveal)

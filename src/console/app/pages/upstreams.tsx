@@ -1,7 +1,7 @@
 /** Upstreams: state, load and latency of every target. */
 import { useConsole } from '../console-state.ts'
 import { useLocale } from '../i18n/locale.ts'
-import type { TargetStatus, UpstreamStatus } from '../model.ts'
+import type { LiveTarget, TargetStatus, UpstreamStatus } from '../model.ts'
 import { Badge, type Column, Loading, Meter, Table, type Tone } from '../parts/parts.tsx'
 
 const TONES = {
@@ -16,16 +16,26 @@ const TONES = {
 
 export function Upstreams() {
   const { text } = useLocale()
-  const { status } = useConsole()
+  const { status, samples } = useConsole()
+  const live = samples.at(-1)?.targets ?? []
   if (status === null) return <Loading />
   return (
     <div class="stack">
       {status.upstreams.length === 0 && <p class="empty">{text.upstreams.empty}</p>}
       {status.upstreams.map((upstream) => (
-        <UpstreamPanel key={upstream.name} upstream={upstream} />
+        <UpstreamPanel key={upstream.name} upstream={withLive(upstream, live)} />
       ))}
     </div>
   )
+}
+
+/** The load and the state of the latest second. */
+function withLive(upstream: UpstreamStatus, live: readonly LiveTarget[]): UpstreamStatus {
+  const targets = upstream.targets.map((target) => {
+    const now = live.find((one) => one.upstream === upstream.name && one.target === target.target)
+    return now === undefined ? target : { ...target, state: now.state, in_flight: now.in_flight, waiting: now.waiting }
+  })
+  return { ...upstream, targets }
 }
 
 function UpstreamPanel({ upstream }: { upstream: UpstreamStatus }) {
