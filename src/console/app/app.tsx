@@ -8,7 +8,7 @@ import { PAGE_CONTENT } from './pages/pages.ts'
 import { SignIn } from './pages/sign-in.tsx'
 import { LanguageContext } from './parts/language-switch.tsx'
 import { usePlace } from './router.ts'
-import { currentSession, type Session, signInByLink, signOut, takeLink } from './session.ts'
+import { currentSession, forgetSession, type Session, signIn, signOut, takeLink } from './session.ts'
 import { Shell } from './shell.tsx'
 
 /** The session is unknown, absent with the reason, or there. */
@@ -31,7 +31,10 @@ export function App() {
     setLocale(createLocale(language))
   }
   const enter = (session: Session) => setAccess({ kind: 'present', session })
-  const end = useCallback((reason: 'none' | 'ended') => setAccess({ kind: 'absent', reason }), [])
+  const end = useCallback((reason: 'none' | 'ended') => {
+    forgetSession()
+    setAccess({ kind: 'absent', reason })
+  }, [])
   return (
     <LanguageContext.Provider value={choose}>
       <LocaleContext.Provider value={locale}>
@@ -44,7 +47,8 @@ export function App() {
 
 async function start(): Promise<Access> {
   const link = takeLink()
-  const session = link === null ? await currentSession() : await signInByLink(link)
+  const entered = link === null ? null : await signIn({ link }).catch(() => null)
+  const session = entered ?? (await currentSession())
   if (session !== null) return { kind: 'present', session }
   return { kind: 'absent', reason: link === null ? 'none' : 'link' }
 }

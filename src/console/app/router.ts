@@ -20,6 +20,8 @@ export interface Place {
   readonly query: URLSearchParams
 }
 
+export type PageProps = Pick<Place, 'query'>
+
 export const hrefOf = (page: Page, query: Readonly<Record<string, string>> = {}) => {
   const search = new URLSearchParams(query).toString()
   return `#/${page}${search === '' ? '' : `?${search}`}`

@@ -1,5 +1,6 @@
 /** The session of the console: a cookie that scripts cannot read, and the CSRF token for actions. */
 import { type Api, ask } from './api.ts'
+import { readStored, store } from './storage.ts'
 
 export interface Session {
   /** Name of the service token. */
@@ -9,18 +10,31 @@ export interface Session {
 
 const SESSION = 'session'
 
+/** Present after a sign-in. Scripts cannot see the cookie, and a call without a session would be an
+ *  error in the browser's console. */
+const MARK = 'wxgate.session'
+
 /** The session of the cookie, or null. */
-export function currentSession(): Promise<Session | null> {
-  return ask<Session>(SESSION, {}).catch(() => null)
+export async function currentSession(): Promise<Session | null> {
+  if (readStored(MARK) === null) return null
+  return ask<Session>(SESSION, {}).catch(() => {
+    forgetSession()
+    return null
+  })
 }
 
-export function signIn(token: string): Promise<Session> {
-  return ask<Session>(SESSION, post({ token }))
+export function forgetSession(): void {
+  store(MARK, null)
 }
 
-/** Null when the link was used before or is too old. */
-export function signInByLink(link: string): Promise<Session | null> {
-  return ask<Session>(SESSION, post({ link })).catch(() => null)
+export async function signIn(credential: { readonly token: string } | { readonly link: string }): Promise<Session> {
+  const session = await ask<Session>(SESSION, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(credential)
+  })
+  store(MARK, '1')
+  return session
 }
 
 export async function signOut(api: Api): Promise<void> {
@@ -34,9 +48,3 @@ export function takeLink(): string | null {
   if (link !== null) history.replaceState(null, '', location.pathname)
   return link
 }
-
-const post = (body: object): RequestInit => ({
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: JSON.stringify(body)
-})

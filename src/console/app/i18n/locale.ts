@@ -1,6 +1,7 @@
 /** The language of the console: the browser's, or the one chosen before. */
 import { createContext } from 'preact'
 import { useContext } from 'preact/hooks'
+import { readStored, store } from '../storage.ts'
 import { createFormat, type Format } from '../format.ts'
 import { en, type Texts } from './en.ts'
 import type { Language } from './language.ts'
@@ -15,7 +16,7 @@ export interface Locale {
 const KEY = 'wxgate.language'
 
 export function preferredLanguage(): Language {
-  const wanted = [readChoice(), ...navigator.languages]
+  const wanted = [readStored(KEY), ...navigator.languages]
   for (const tag of wanted) {
     if (tag?.startsWith('zh')) return 'zh-CN'
     if (tag?.startsWith('en')) return 'en'
@@ -23,21 +24,7 @@ export function preferredLanguage(): Language {
   return 'en'
 }
 
-export function rememberLanguage(language: Language): void {
-  try {
-    localStorage.setItem(KEY, language)
-  } catch {
-    // The browser keeps nothing: the choice holds for this page.
-  }
-}
-
-function readChoice(): string | null {
-  try {
-    return localStorage.getItem(KEY)
-  } catch {
-    return null
-  }
-}
+export const rememberLanguage = (language: Language) => store(KEY, language)
 
 export function createLocale(language: Language): Locale {
   return { language, text: language === 'en' ? en : zhCN, format: createFormat(language) }

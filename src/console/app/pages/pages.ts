@@ -1,6 +1,6 @@
 /** The content of every page. */
 import type { FunctionComponent } from 'preact'
-import type { Page } from '../router.ts'
+import type { Page, PageProps } from '../router.ts'
 import { Apps } from './apps.tsx'
 import { Certificates } from './certificates.tsx'
 import { Configuration } from './configuration.tsx'
@@ -11,10 +11,6 @@ import { Routes } from './routes.tsx'
 import { TryIt } from './try-it.tsx'
 import { Upstreams } from './upstreams.tsx'
 import { Users } from './users.tsx'
-
-export interface PageProps {
-  readonly query: URLSearchParams
-}
 
 export const PAGE_CONTENT: Readonly<Record<Page, FunctionComponent<PageProps>>> = {
   overview: Overview,

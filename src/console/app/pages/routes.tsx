@@ -51,7 +51,7 @@ function useColumns(): Column<RouteStatus>[] {
     },
     { label: routes.upstream, cell: ({ upstream }) => upstream },
     { label: routes.apps, cell: ({ apps }) => (apps === null ? common.all : apps.join(' ')) },
-    { label: routes.policy, cell: (route) => <Chips of={policyOf(route, text, format)} /> },
+    { label: routes.policy, isLong: true, cell: (route) => <Chips of={policyOf(route, text, format)} /> },
     { label: routes.traffic, isNumber: true, cell: ({ counts }) => format.count(counts.requests) },
     { label: routes.errors, isNumber: true, cell: ({ counts }) => format.count(counts.errors) },
     {

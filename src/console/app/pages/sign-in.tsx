@@ -24,7 +24,7 @@ export function SignIn({ reason, onSession }: SignInProps) {
   }, [text])
   const submit = (event: Event) => {
     event.preventDefault()
-    call.run(async () => onSession(await signIn(token.trim())))
+    call.run(async () => onSession(await signIn({ token: token.trim() })))
   }
   const isRefused = call.error instanceof CallFailed && [401, 403].includes(call.error.status)
   return (

@@ -30,12 +30,7 @@ export function TryIt() {
       <form class="panel panel-body stack" onSubmit={submit}>
         <small>{text.try.hint}</small>
         <div class="fields">
-          <SelectField
-            label={text.try.person}
-            value={form.user}
-            onValue={(user) => set({ user })}
-            options={PEOPLE}
-          />
+          <SelectField label={text.try.person} value={form.user} onValue={(user) => set({ user })} options={PEOPLE} />
           <SelectField
             label={text.try.app}
             value={appid}

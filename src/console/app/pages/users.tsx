@@ -6,8 +6,8 @@ import { useLocale } from '../i18n/locale.ts'
 import { useCall } from '../parts/call.ts'
 import { SelectField, TextField } from '../parts/fields.tsx'
 import { Failure, Note, Panel } from '../parts/parts.tsx'
+import type { PageProps } from '../router.ts'
 import { type FoundUser, findUser } from '../user-search.ts'
-import type { PageProps } from './pages.ts'
 import { UserPanels } from './user-panels.tsx'
 
 export function Users({ query }: PageProps) {
