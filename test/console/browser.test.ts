@@ -173,7 +173,9 @@ if (world !== null) {
     await page.until(`document.querySelector('.tile-value')?.textContent.includes('/s')`)
     const shifts = await page.read<number>(SHIFTS)
     t.ok(shifts < 0.01, String(shifts))
-    t.comment(`first paint after ${await page.read('performance.getEntriesByName("first-contentful-paint")[0].startTime')} ms`)
+    t.comment(
+      `first paint after ${await page.read('performance.getEntriesByName("first-contentful-paint")[0].startTime')} ms`
+    )
   })
 
   test('the end of the session leads to the page for signing in', async (t) => {
@@ -187,8 +189,13 @@ if (world !== null) {
 
 interface Numbers {
   readonly requests: { readonly requests: number }
-  readonly routes: readonly { readonly path: string; readonly counts: { readonly requests: number; readonly errors: number } }[]
-  readonly upstreams: readonly { readonly targets: readonly { readonly target: string; readonly tries: Record<string, number> }[] }[]
+  readonly routes: readonly {
+    readonly path: string
+    readonly counts: { readonly requests: number; readonly errors: number }
+  }[]
+  readonly upstreams: readonly {
+    readonly targets: readonly { readonly target: string; readonly tries: Record<string, number> }[]
+  }[]
 }
 
 const SHIFTS = `new Promise((resolve) => {

@@ -46,14 +46,24 @@ export async function buildConsole(t: Test): Promise<ConsoleWorld | null> {
           push: { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events' }
         }
       ],
-      upstreams: { ...(base.upstreams as object), unused: { targets: [{ url: 'https://127.0.0.1:1' }], tls: { ca: { file: certFile } } } }
+      upstreams: {
+        ...(base.upstreams as object),
+        unused: { targets: [{ url: 'https://127.0.0.1:1' }], tls: { ca: { file: certFile } } }
+      }
     }
   })
   const login = await gateway.login('alice')
   const openId = gateway.sandbox.state.people.person(APPID, 'alice').openId
   const accessToken = login.access_token
   const traffic = async () => {
-    const paths = ['/api/one', '/api/two', '/api/failing', '/public', '/nowhere', `/nowhere/${encodeURIComponent(MARKUP)}`]
+    const paths = [
+      '/api/one',
+      '/api/two',
+      '/api/failing',
+      '/public',
+      '/nowhere',
+      `/nowhere/${encodeURIComponent(MARKUP)}`
+    ]
     for (const path of paths) {
       const response = await gateway.call(path, { token: accessToken, headers: { 'user-agent': MARKUP } })
       await response.arrayBuffer()
@@ -86,4 +96,3 @@ export async function signIn(page: BrowserPage, token = SERVICE_TOKEN): Promise<
   await page.press('Enter')
   await page.until(`document.querySelector('.tile, [role=alert]')`)
 }
-

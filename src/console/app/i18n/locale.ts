@@ -1,8 +1,8 @@
 /** The language of the console: the browser's, or the one chosen before. */
 import { createContext } from 'preact'
 import { useContext } from 'preact/hooks'
-import { readStored, store } from '../storage.ts'
 import { createFormat, type Format } from '../format.ts'
+import { readStored, store } from '../storage.ts'
 import { en, type Texts } from './en.ts'
 import type { Language } from './language.ts'
 import { zhCN } from './zh-cn.ts'
