@@ -1,9 +1,10 @@
 /** Writes the generated files: config/gateway.schema.json and docs/configuration.md from the
- *  schema, docs/openapi from the endpoints, the score card of docs/security.md from the corpus of
- *  the self-test. With --check it writes nothing and fails when a file is stale. */
+ *  schema, docs/openapi and deploy/http from the endpoints, the score card of docs/security.md
+ *  from the corpus of the self-test. With --check it writes nothing and fails when a file is stale. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { publishedSchema } from '../src/config/published-schema.ts'
 import { configurationReference } from './configuration-reference.ts'
+import { httpRequests } from './http-requests.ts'
 import { openApiDocuments } from './openapi-documents.ts'
 import { withScoreCard } from './score-card.ts'
 
@@ -18,6 +19,7 @@ const files = {
   'docs/configuration.md': configurationReference(example),
   'docs/openapi/edge.json': openApi.edge,
   'docs/openapi/service.json': openApi.service,
+  'deploy/http/wxgate.http': httpRequests(openApi.edge, openApi.service),
   'docs/security.md': withScoreCard(readFileSync(new URL('docs/security.md', root), 'utf8'))
 }
 

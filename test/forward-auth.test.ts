@@ -1,11 +1,13 @@
-/** The forward-auth samples of examples/proxies, run as they are (only addresses are replaced)
+/** The forward-auth samples of deploy/proxies, run as they are (only addresses are replaced)
  *  by real proxies. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { IDENTITY_HEADERS, OPEN_DATA_HEADER } from '../src/http/headers/header-names.ts'
 import { startEchoSocket } from './support/echo-socket.ts'
 import { APPID, buildTestGateway } from './support/gateway.ts'
 import { freePort } from './support/process.ts'
-import { sample, startCaddy, startNginxWith } from './support/proxies.ts'
+import { createFolder, sample, startCaddy, startHaproxy, startNginxWith } from './support/proxies.ts'
 import { openClient } from './support/raw-client.ts'
 import { until } from './support/until.ts'
 import { startUpstream, type TestUpstream } from './support/upstream.ts'
@@ -33,6 +35,18 @@ const PROXIES: Readonly<Record<string, (t: Test, ports: Ports) => Promise<number
     const port = await freePort()
     const file = sample('Caddyfile', { ...addresses(ports), ':8080 {': `http://:${port} {\n\tbind 127.0.0.1` })
     return (await startCaddy(t, file, port)) ? port : null
+  },
+  async 'HAProxy with Lua'(t, ports) {
+    const port = await freePort()
+    const script = join(createFolder(t), 'wxgate-auth.lua')
+    writeFileSync(script, sample('wxgate-auth.lua', { '127.0.0.1:9090': `127.0.0.1:${ports.service}` }))
+    const file = sample('haproxy-forward-auth.cfg', {
+      '127.0.0.1:8081': `127.0.0.1:${ports.edge}`,
+      '127.0.0.1:3000': `127.0.0.1:${ports.backend}`,
+      'bind :8080': `bind 127.0.0.1:${port}`,
+      '/etc/haproxy/wxgate-auth.lua': script
+    })
+    return (await startHaproxy(t, file, port)) ? port : null
   }
 }
 

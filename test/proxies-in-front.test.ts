@@ -1,4 +1,4 @@
-/** Runs the samples of examples/proxies that stand in front of the edge unchanged (except
+/** Runs the samples of deploy/proxies that stand in front of the edge unchanged (except
  *  addresses, ports and certificates), with real traffic. */
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:https'
@@ -165,7 +165,7 @@ for (const [name, start] of Object.entries(PROXIES)) {
   })
 }
 
-test('a page shows whole files of examples/proxies', (t) => {
+test('a page shows whole files of deploy/proxies', (t) => {
   const shown = new Map<string, string[]>()
   for (const page of [
     'docs/operations.md',
@@ -174,13 +174,14 @@ test('a page shows whole files of examples/proxies', (t) => {
     'docs/forward-auth.zh-CN.md'
   ]) {
     for (const { text } of blocksOf(readDocument(page))) {
-      const [, file] = /^# examples\/proxies\/([\w.-]+)/.exec(text) ?? []
+      const [, file] = /^(?:#|--) deploy\/proxies\/([\w.-]+)/.exec(text) ?? []
       if (file === undefined) continue
       t.equal(text, sample(file), `${page}: ${file}`)
       shown.set(file, [...(shown.get(file) ?? []), page])
     }
   }
-  t.same([...shown.keys()].sort(), ['Caddyfile', 'haproxy.cfg', 'nginx-forward-auth.conf', 'nginx.conf'])
+  const files = ['Caddyfile', 'haproxy-forward-auth.cfg', 'haproxy.cfg', 'nginx-forward-auth.conf', 'nginx.conf']
+  t.same([...shown.keys()].sort(), [...files, 'traefik.yml', 'wxgate-auth.lua'])
   t.same(shown.get('nginx.conf'), ['docs/operations.md', 'docs/operations.zh-CN.md'])
   t.end()
 })

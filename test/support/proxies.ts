@@ -1,4 +1,4 @@
-/** nginx, Caddy and HAProxy as separate processes, with the files of examples/proxies. */
+/** nginx, Caddy and HAProxy as separate processes, with the files of deploy/proxies. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,9 +10,9 @@ import { findProgram, startProgram } from './programs.ts'
 /** Replacements for addresses, ports and paths of a sample. */
 export type Replacements = Readonly<Record<string, string>>
 
-/** A file of examples/proxies; every replacement must be in it. */
+/** A file of deploy/proxies; every replacement must be in it. */
 export function sample(name: string, replacements: Replacements = {}): string {
-  let text = readFileSync(join(ROOT, 'examples/proxies', name), 'utf8')
+  let text = readFileSync(join(ROOT, 'deploy/proxies', name), 'utf8')
   for (const [from, to] of Object.entries(replacements)) {
     if (!text.includes(from)) throw new Error(`${name} does not hold ${from}`)
     text = text.replaceAll(from, to)

@@ -68,7 +68,7 @@ test('100 reloads of a changed upstream and changed routes under load: no reques
   t.same(Object.keys(await load.stop()), ['ok'])
 })
 
-/** Health checks faster than in examples/proxies; retries as HAProxy has them by default. */
+/** Health checks faster than in deploy/proxies; retries as HAProxy has them by default. */
 const haproxyConfig = (port: number, gateways: readonly number[]) => `defaults
   mode http
   timeout connect 5s
