@@ -82,12 +82,13 @@ export class Connection implements ReaderOwner, UpstreamConnection {
     return !this.#socket.destroyed
   }
 
-  /** Needs an idle or a new connection. */
-  send(request: UpstreamRequest, handler: ResponseHandler): void {
+  /** Needs an idle or a new connection.
+   *  @param now Monotonic milliseconds. */
+  send(request: UpstreamRequest, handler: ResponseHandler, now: number): void {
     this.#request = request
     this.#handler = handler
-    if (this.#isReady) this.#write()
-    else this.#timer.start(this.#owner.connectTimeoutMs, request.deadlineAt)
+    if (this.#isReady) this.#write(now)
+    else this.#timer.start(this.#owner.connectTimeoutMs, request.deadlineAt, now)
   }
 
   abort(handler: ResponseHandler): void {
@@ -140,15 +141,15 @@ export class Connection implements ReaderOwner, UpstreamConnection {
   #onReady(): void {
     if (this.#isClosed) return
     this.#isReady = true
-    if (this.#handler !== null) this.#write()
+    if (this.#handler !== null) this.#write(this.#owner.clock.monotonic())
   }
 
-  #write(): void {
+  #write(now: number): void {
     const request = this.#request
     const handler = this.#handler
     if (request === null || handler === null) return
     this.#reader.expect(request.method, this.#upgrade !== null)
-    this.#timer.start(request.responseTimeoutMs, request.deadlineAt)
+    this.#timer.start(request.responseTimeoutMs, request.deadlineAt, now)
     try {
       this.#writer.write(request, this.#upgrade !== null)
       handler.onSent(this)

@@ -63,15 +63,16 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Returns null when Node refuses to open a connection: the handler gets the error later. */
   send(request: UpstreamRequest, handler: ResponseHandler): UpstreamConnection | null {
-    const connection = this.#takeIdle() ?? this.#connect(handler, null)
-    connection?.send(request, handler)
+    const now = this.clock.monotonic()
+    const connection = this.#takeIdle(now) ?? this.#connect(handler, null)
+    connection?.send(request, handler, now)
     return connection
   }
 
   /** Sends a WebSocket handshake on a connection of its own. */
   upgrade(request: UpstreamRequest, handler: UpgradeHandler): UpstreamConnection | null {
     const connection = this.#connect(handler, handler)
-    connection?.send(request, handler)
+    connection?.send(request, handler, this.clock.monotonic())
     return connection
   }
 
@@ -107,11 +108,11 @@ export class ConnectionPool implements ConnectionOwner {
     if (index >= 0) this.#idle.splice(index, 1)
   }
 
-  #takeIdle(): Connection | null {
+  #takeIdle(now: number): Connection | null {
     for (;;) {
       const connection = this.#idle.pop()
       if (connection === undefined) return null
-      if (connection.isOpen && connection.usableUntil > this.clock.monotonic()) return connection
+      if (connection.isOpen && connection.usableUntil > now) return connection
       connection.destroy()
     }
   }
