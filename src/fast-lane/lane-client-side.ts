@@ -131,9 +131,7 @@ export class LaneClientSide implements ClientSide {
     if (this.#hasEnded || this.destroyed) return
     this.#hasEnded = true
     this.#writeEnd(this.#hasBody ? chunk : null)
-    this.#close()
-    if (this.#connection.socket.writableNeedDrain) this.#connection.onSlow()
-    else this.onOver()
+    this.#finish()
   }
 
   abort(): void {
@@ -205,8 +203,14 @@ export class LaneClientSide implements ClientSide {
     this.#formatHead(status, headers)
     this.#hasEnded = true
     this.#writeEnd(this.#hasBody && bytes.length > 0 ? bytes : null)
+    this.#finish()
+  }
+
+  /** The next request waits until the client has read the response. */
+  #finish(): void {
     this.#close()
-    this.onOver()
+    if (this.#connection.socket.writableNeedDrain) this.#connection.onSlow()
+    else this.onOver()
   }
 
   #formatHead(status: number, headers: readonly string[]): void {
