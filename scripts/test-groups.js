@@ -4,6 +4,9 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
 const FILES_OF_A_GROUP = 8
+/** Tests of forwarding and of attacks, which run a second time with the fast lane off. */
+const BOTH_LANES =
+  /^(?:attack-(?:corpus|framing|headers|paths|upstream)|forwarding|selftest|upstream-headers|round-trips|access-log|time-limits|route-[a-z-]+|channel|field\/bytes|upstream\/hostile-upstream)\.test\.ts$/
 /** A folder that git does not know, from which two folders up is the root. */
 const FOLDER = '.cache/test-groups'
 
@@ -16,12 +19,22 @@ export function writeTestGroups() {
   rmSync(FOLDER, { recursive: true, force: true })
   mkdirSync(FOLDER, { recursive: true })
   const paths = []
-  for (let index = 0; index < files.length; index += FILES_OF_A_GROUP) {
-    const group = files.slice(index, index + FILES_OF_A_GROUP)
+  const write = (group, name, first) => {
     const number = String(paths.length + 1).padStart(2, '0')
-    const path = `${FOLDER}/${number}-${basename(group[0], '.test.ts')}.test.js`
-    writeFileSync(path, group.map((file) => `import '../../test/${file}'\n`).join(''))
+    const path = `${FOLDER}/${number}-${name}.test.js`
+    writeFileSync(path, first + group.map((file) => `import '../../test/${file}'\n`).join(''))
     paths.push(path)
   }
+  for (const group of inGroups(files)) write(group, basename(group[0], '.test.ts'), '')
+  for (const group of inGroups(files.filter((file) => BOTH_LANES.test(file)))) {
+    write(group, `general-lane-${basename(group[0], '.test.ts')}`, "import '../../scripts/general-lane.js'\n")
+  }
   return paths
+}
+
+function inGroups(files) {
+  const groups = []
+  for (let index = 0; index < files.length; index += FILES_OF_A_GROUP)
+    groups.push(files.slice(index, index + FILES_OF_A_GROUP))
+  return groups
 }

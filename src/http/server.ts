@@ -8,7 +8,7 @@ import { ApiError } from '../errors.ts'
 import { Refusal } from './admit.ts'
 import { createParseErrorAnswer } from './answer/parse-error-answer.ts'
 import { type ClientError, maxHeadSize, NOT_HTTP, toClientError } from './answer/parse-errors.ts'
-import { sendProblem, writeProblem } from './answer/send-problem.ts'
+import { sendProblem } from './answer/send-problem.ts'
 import { closeServer } from './close-server.ts'
 import type { ConnectionRoom } from './connection-room.ts'
 import { type ClientConnection, type ConnectionLimits, OVERLOADED, watchConnections } from './connections.ts'
@@ -19,10 +19,11 @@ import { putLaneInFront } from './lane-in-front.ts'
 import { type Address, listen } from './listen.ts'
 import { isHealthPath } from './path/own-paths.ts'
 import { answerPlainHttp } from './plain-on-tls.ts'
-import { CLIENT_CLOSED_REQUEST, type RequestRecord } from './record.ts'
+import { CLIENT_CLOSED_REQUEST } from './record.ts'
 import { type AdmittedRequest, GatewayRequest } from './request.ts'
 import type { TlsFiles } from './tls-files.ts'
 import { createTraceIds } from './trace-ids.ts'
+import { createUpgrades } from './upgrades.ts'
 import { isWebSocketHandshake } from './websocket-handshake.ts'
 
 export interface ServerLimits extends ConnectionLimits {
@@ -75,7 +76,6 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
   const { limits, tls, guard, createLane, onGeneralRequest } = options
   let { handler } = options
   const newIds = createTraceIds()
-  const upgraded = new Set<Duplex>()
   /** The last request whose upgrade was declined. */
   let declined: IncomingMessage | null = null
   let active = 0
@@ -133,6 +133,12 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     }
     lane = putLaneInFront({ createLane, ...surroundings })
   }
+
+  const upgrades = createUpgrades({
+    guard,
+    handler: () => handler,
+    admit: (req) => admit(req, connections.of(req.socket))
+  })
 
   function onRequest(message: IncomingMessage, res: ServerResponse): void {
     const req = message as GatewayRequest
@@ -213,42 +219,12 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     else begin(next.req as GatewayRequest, next, client)
   }
 
-  function onUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const owner = handler
-    let record: RequestRecord | null = null
-    active++
-    owner.enter()
-    upgraded.add(socket)
-    socket.on('error', () => socket.destroy())
-    const onEnd = (status: number) => {
-      if (!upgraded.delete(socket)) return
-      active--
-      record?.finished(status)
-      owner.leave()
-    }
-    const refuseUpgrade = (error: ApiError) => {
-      record?.refused(error.code)
-      writeProblem(socket, error, record?.requestId ?? '')
-      onEnd(error.status)
-    }
-    try {
-      const admission = admit(req, connections.of(req.socket))
-      record = admission.record
-      if (admission instanceof Refusal) refuseUpgrade(admission.error)
-      else {
-        owner.upgrade?.(admission, socket, head, onEnd)
-      }
-    } catch (error) {
-      refuseUpgrade(guard.toApiError(error, record))
-    }
-  }
-
   server.on('request', onRequest)
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     ;(req as GatewayRequest).continueWhenRead(res)
     onRequest(req, res)
   })
-  server.on('upgrade', onUpgrade)
+  server.on('upgrade', upgrades.add)
   server.on('clientError', (error: ClientError, socket: Socket) => {
     const problem = toClientError(error, limits.uri)
     if (problem === null) socket.destroy()
@@ -261,7 +237,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
 
   const gateway: GatewayServer = {
     get active() {
-      return active + (lane?.active ?? 0)
+      return active + upgrades.sockets.size + (lane?.active ?? 0)
     },
     get connections() {
       return connections.size
@@ -276,7 +252,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
         server.closeAllConnections()
         lane?.close()
       }
-      const open = { active: () => gateway.active, connections: () => connections.size, upgraded, closeAll }
+      const open = { active: () => gateway.active, connections: () => connections.size, upgraded: upgrades.sockets, closeAll }
       await closeServer(server, timeoutMs, open)
     }
   }

@@ -98,6 +98,9 @@ export function defaultConfig(upstream: string): Record<string, unknown> {
   }
 }
 
+/** True for a run of the tests with the fast lane off (scripts/test-groups.js). */
+const isGeneralLane = process.env.WXGATE_TEST_LANE === 'general'
+
 /** Reads a configuration as `wxgate run` would; ports 1 and 2 become free ones. */
 export function readTestConfig(config: Record<string, unknown>): GatewayConfig {
   const loaded = loadConfig({
@@ -109,7 +112,8 @@ export function readTestConfig(config: Record<string, unknown>): GatewayConfig {
   })
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'))
   const { server, service } = loaded.config
-  return { ...loaded.config, server: { ...server, port: 0 }, service: { ...service, port: 0 } }
+  const fastLane = server.fastLane && !isGeneralLane
+  return { ...loaded.config, server: { ...server, fastLane, port: 0 }, service: { ...service, port: 0 } }
 }
 
 export async function buildTestGateway(
