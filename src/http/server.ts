@@ -252,7 +252,12 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
         server.closeAllConnections()
         lane?.close()
       }
-      const open = { active: () => gateway.active, connections: () => connections.size, upgraded: upgrades.sockets, closeAll }
+      const open = {
+        active: () => gateway.active,
+        connections: () => connections.size,
+        upgraded: upgrades.sockets,
+        closeAll
+      }
       await closeServer(server, timeoutMs, open)
     }
   }
