@@ -44,7 +44,7 @@ test('every npm script in a document is a script of package.json', (t) => {
 test('the documented fields of the access log are its fields', async (t) => {
   // The line of a failure has every field.
   const upstream = await startUpstream(t, (_req, res) => res.writeHead(500).end())
-  const gateway = await buildTestGateway(t, upstream.url)
+  const gateway = await buildTestGateway(t, upstream.url, { config: { logging: { format: 'json', userAgent: true } } })
   const { access_token: token } = await gateway.login('alice')
   await gateway.call('/api/x', { token })
   const line = gateway.lines.find((entry) => entry.includes('"path":"/api/x"')) ?? '{}'

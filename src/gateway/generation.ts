@@ -109,7 +109,11 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     authenticator: identity.authenticator,
     deliveries: [...deliveries.push.values(), ...deliveries.pay.values()],
     edge: createEdgeHandler({
-      admit: createAdmit({ limits, names, peers, observer, allowsRawPercent: true }),
+      admit: createAdmit({
+        ...{ limits, names, peers, observer },
+        allowsRawPercent: true,
+        recordsClient: config.logging.userAgent
+      }),
       peers,
       own: own.edge.routing,
       forward,

@@ -6,7 +6,7 @@ import { type RequestHeaders, readRequestHeaders } from './headers/request-heade
 import type { Peer, Peers } from './network.ts'
 import { type CanonicalPath, canonicalPath, NEEDS_RAW_PERCENT, PathRefusal } from './path/canonical-path.ts'
 import { isOwnInDisguise, isOwnPath, SERVER_AS_A_WHOLE } from './path/own-paths.ts'
-import { type RecordObserver, RequestRecord } from './record.ts'
+import { type ClientDescription, type RecordObserver, RequestRecord } from './record.ts'
 import type { AdmittedRequest } from './request.ts'
 import { createTraceIds } from './trace-ids.ts'
 
@@ -46,6 +46,8 @@ export interface AdmitOptions {
   readonly allowsRawPercent?: boolean
   /** Collect the removed headers with their reasons. */
   readonly explain?: boolean
+  /** Record User-Agent and Referer. */
+  readonly recordsClient?: boolean
 }
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
@@ -59,7 +61,7 @@ const NOT_UTF8 = new ApiError('bad_path', 'The percent-encoded bytes of the path
 const LONGEST_LOGGED_PATH = 300
 
 export function createAdmit(options: AdmitOptions): Admit {
-  const { limits, names, peers, observer, allowsRawPercent = false, explain = false } = options
+  const { limits, names, peers, observer, allowsRawPercent = false, explain = false, recordsClient = false } = options
   const nextIds = createTraceIds()
 
   function readHeaders({ httpVersion, rawHeaders }: RequestHead, urlLength: number, peer: Peer) {
@@ -87,12 +89,23 @@ export function createAdmit(options: AdmitOptions): Admit {
       method,
       path: target instanceof ApiError ? safePath(url) : target.path,
       clientAddress: told === null ? peer.address : peers.clientAddress(peer, told.forwardedFor),
+      client: recordsClient ? describeClient(head.rawHeaders) : null,
       observer
     })
     if (headers instanceof ApiError) return new Refusal(record, headers)
     if (target instanceof ApiError) return new Refusal(record, target)
     return { method, target, headers, peer, record }
   }
+}
+
+function describeClient(rawHeaders: readonly string[]): ClientDescription {
+  const read = (name: string) => {
+    for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+      if (rawHeaders[index]?.toLowerCase() === name) return rawHeaders[index + 1] ?? ''
+    }
+    return ''
+  }
+  return { userAgent: read('user-agent'), referer: read('referer') }
 }
 
 /** Reads a target at or below `prefix` as `prefix` itself with its query; null for any other. */

@@ -15,6 +15,12 @@ export interface RecordedPrincipal {
   readonly userId: string
 }
 
+/** Headers by which a client describes itself, as received; empty when they are missing. */
+export interface ClientDescription {
+  readonly userAgent: string
+  readonly referer: string
+}
+
 export interface RecordObserver {
   /** Called once per request, after the last byte of the answer or when the client has
    *  disconnected. */
@@ -39,6 +45,8 @@ export interface RecordInit {
   readonly path: string
   /** The client itself when a trusted proxy stands between. */
   readonly clientAddress: string
+  /** Null: not recorded. */
+  readonly client: ClientDescription | null
   readonly observer: RecordObserver
 }
 
@@ -49,6 +57,7 @@ export class RequestRecord {
   readonly startedAt: number
   readonly path: string
   readonly clientAddress: string
+  readonly client: ClientDescription | null
   readonly #observer: RecordObserver
   #method: string
   #route: RecordedRoute | null = null
@@ -70,6 +79,7 @@ export class RequestRecord {
     this.#method = init.method
     this.path = init.path
     this.clientAddress = init.clientAddress
+    this.client = init.client
     this.#observer = init.observer
   }
 

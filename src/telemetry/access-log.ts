@@ -1,4 +1,6 @@
-/** Writes one line per request: request, decision, reason, duration. No query, header or token. */
+/** Writes one line per request: request, decision, reason, duration. No query and no token; no
+ *  header but User-Agent and Referer, if they were asked for. */
+import { clientText, quotedText, refererText } from './client-text.ts'
 import type { Output } from './output.ts'
 
 /** A finished request. */
@@ -21,6 +23,8 @@ export interface LoggedRequest {
   readonly bytes: number
   readonly status: number
   readonly ms: number
+  /** Null: not recorded. */
+  readonly client: { readonly userAgent: string; readonly referer: string } | null
 }
 
 export interface AccessLog {
@@ -32,6 +36,8 @@ export interface AccessLogOptions {
   readonly access: boolean
   /** Null: pretty on a terminal, else json. */
   readonly format: 'json' | 'pretty' | 'combined' | null
+  /** Share of the successes that get a line, from 0 to 1. */
+  readonly sample: number
 }
 
 /** One line for the log. */
@@ -45,13 +51,16 @@ const WARN = 40
 export function createAccessLog(
   options: AccessLogOptions,
   output: Pick<Output, 'write'>,
-  isTerminal: boolean
+  isTerminal: boolean,
+  random: () => number = Math.random
 ): AccessLog {
   if (!options.access || options.level === 'silent') return { finished() {} }
   const formats = { json: createJsonFormat(), pretty: formatPretty, combined: formatCombined }
   const format: Format = formats[options.format ?? (isTerminal ? 'pretty' : 'json')]
+  const { sample } = options
   return {
     finished(request) {
+      if (sample < 1 && isSuccess(request) && random() >= sample) return
       const { path } = request
       output.write(format(request, path.length > LONGEST_PATH ? path.slice(0, LONGEST_PATH) : path))
     }
@@ -87,6 +96,7 @@ function createJsonFormat(): Format {
     if (request.tries > 0 && hasFailed) line += `,"target":"${request.target}","tries":${request.tries}`
     line += `${request.isGranted ? GRANTED : REFUSED}${request.reason}","client":"${request.clientAddress}`
     if (principal !== null) line += `","app":"${principal.appId}","user":"${principal.userId}`
+    if (request.client !== null) line += describedClient(request.client)
     return `${line}","request_id":"${request.requestId}"}\n`
   }
 }
@@ -107,6 +117,16 @@ function hundredths(ms: number): string {
   return `${whole}${FRACTIONS[rounded - whole * 100]}`
 }
 
+/** Ends within a text, as the line before and after it does. */
+function describedClient({ userAgent, referer }: NonNullable<LoggedRequest['client']>): string {
+  const [agent, place] = [clientText(userAgent), refererText(referer)].map((text) => JSON.stringify(text).slice(0, -1))
+  return `","user_agent":${agent}","referer":${place}`
+}
+
+function isSuccess(request: LoggedRequest): boolean {
+  return request.isGranted && request.status < 400 && !isFailure(request)
+}
+
 /** The gateway or the upstream failed. Such a line names the target, which no client learns. */
 function isFailure({ status, reason }: LoggedRequest): boolean {
   return status >= 500 || reason.startsWith('upstream_')
@@ -121,10 +141,15 @@ function formatPretty(request: LoggedRequest, path: string): string {
   return `[${time}] ${status} ${method} ${path} → ${route?.upstream ?? 'wxgate'}${tried} ${ms.toFixed(1)}ms ${granted}: ${reason}${who}\n`
 }
 
-/** The Combined Log Format of Apache httpd, without the headers that clients choose. */
-function formatCombined({ clientAddress, principal, method, status, bytes }: LoggedRequest, path: string): string {
+/** The Combined Log Format of Apache httpd. */
+function formatCombined(
+  { clientAddress, principal, method, status, bytes, client }: LoggedRequest,
+  path: string
+): string {
   // Thu, 26 Nov 2026 02:46:09 GMT
   const [, day, month, year, clock] = new Date().toUTCString().split(' ')
   const time = `${day}/${month}/${year}:${clock} +0000`
-  return `${clientAddress} - ${principal?.userId ?? '-'} [${time}] "${method} ${path} HTTP/1.1" ${status} ${bytes || '-'} "-" "-"\n`
+  const referer = quotedText(refererText(client?.referer ?? ''))
+  const agent = quotedText(clientText(client?.userAgent ?? ''))
+  return `${clientAddress} - ${principal?.userId ?? '-'} [${time}] "${method} ${path} HTTP/1.1" ${status} ${bytes || '-'} ${referer} ${agent}\n`
 }

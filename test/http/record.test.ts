@@ -19,6 +19,7 @@ function createRecord() {
     startedAt: performance.now(),
     method: 'GET',
     path: '/api/x',
+    client: null,
     clientAddress: '192.0.2.1',
     observer: { finished: (one) => void finished.push(one) }
   })

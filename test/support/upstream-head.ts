@@ -31,6 +31,7 @@ export function headersFor(
     startedAt: 0,
     method: 'GET',
     path: '/',
+    client: null,
     clientAddress: peer.address,
     observer: { finished() {} }
   })
