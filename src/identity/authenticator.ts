@@ -11,25 +11,31 @@ const UNTRUSTED = new ApiError(
   { retryAfter: 5 }
 )
 
+/** The sender of a request; null without a credential; an error for a credential that is not
+ *  accepted. */
+export type Sender = Principal | ApiError | null
+
 export interface Authenticator {
-  /** The sender; null without a credential; an error for a credential that is not accepted. */
-  authenticate(authorization: string | undefined): Principal | ApiError | null
-  /** True when authenticate() verifies no signature: without a credential, or with one seen
-   *  before. */
-  remembers(authorization: string | undefined): boolean
+  authenticate(authorization: string | undefined): Sender
+  /** The answer of authenticate() from memory; undefined when a signature must be checked. */
+  recall(authorization: string | undefined): Sender | undefined
 }
 
 export function createAuthenticator(tokens: AccessTokens, revocations: Revocations): Authenticator {
+  /** The token proves whom it was issued to; only the feed knows whether its session still lives. A
+   *  revocation read before the feed was lost stays valid. */
+  function judge(verdict: Principal | ApiError): Principal | ApiError {
+    if (verdict instanceof ApiError) return verdict
+    if (revocations.isRevoked(verdict)) return REVOKED
+    return revocations.isTrusted ? verdict : UNTRUSTED
+  }
+
   return {
-    authenticate(authorization) {
+    authenticate: (authorization) => (authorization === undefined ? null : judge(tokens.verify(authorization))),
+    recall(authorization) {
       if (authorization === undefined) return null
-      const principal = tokens.verify(authorization)
-      if (principal instanceof ApiError) return principal
-      // The token proves whom it was issued to; only the feed knows whether its session still
-      // lives. A revocation read before the feed was lost stays valid.
-      if (revocations.isRevoked(principal)) return REVOKED
-      return revocations.isTrusted ? principal : UNTRUSTED
-    },
-    remembers: (authorization) => authorization === undefined || tokens.recall(authorization) !== undefined
+      const known = tokens.recall(authorization)
+      return known === undefined ? undefined : judge(known)
+    }
   }
 }

@@ -12,7 +12,7 @@ import { networkKey } from '../http/network.ts'
 import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import { CLIENT_LEFT, type UnverifiedQueue } from '../http/unverified-queue.ts'
-import type { Authenticator } from '../identity/authenticator.ts'
+import type { Authenticator, Sender } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { WaferKeys } from '../identity/wafer-keys.ts'
@@ -67,8 +67,8 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   const responseHeaders = createResponseHeaders()
   const flusher = createFlusher()
 
-  function decide(admitted: AdmittedRequest): Decision<PlannedRoute> {
-    const decision = withVariant(withoutLoop(authorize(admitted)))
+  function decide(admitted: AdmittedRequest, known?: Sender): Decision<PlannedRoute> {
+    const decision = withVariant(withoutLoop(authorize(admitted, known)))
     const { record, method } = decision.request
     if (method !== admitted.method) record.actsAs(method)
     if (decision.error === null) record.granted(decision.reason, decision.route, decision.principal)
@@ -157,8 +157,9 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
     },
 
     handle(request, client) {
-      if (authenticator.remembers(request.headers.authorization)) {
-        const decision = decide(request)
+      const known = authenticator.recall(request.headers.authorization)
+      if (known !== undefined) {
+        const decision = decide(request, known)
         if (decision.error === null) serve(decision, client)
         else unverified.add(client, () => refuse(decision, client))
         return
@@ -210,7 +211,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
         })
       }
       const start = () => void join().catch((error: unknown) => refuse(guard.toApiError(error, record)))
-      if (authenticator.remembers(request.headers.authorization)) start()
+      if (authenticator.recall(request.headers.authorization) !== undefined) start()
       else unverified.add(socket, start)
     }
   }

@@ -3,7 +3,7 @@ import type { RouteConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { BODY_TOO_LARGE } from '../http/body/request-body.ts'
 import type { AdmittedRequest } from '../http/request.ts'
-import type { Authenticator } from '../identity/authenticator.ts'
+import type { Authenticator, Sender } from '../identity/authenticator.ts'
 import type { Principal } from '../identity/principal.ts'
 import { type Cors, type PreflightQuestion, preflightQuestion } from './cors.ts'
 import type { Gate } from './gate.ts'
@@ -54,7 +54,9 @@ export interface Refused<R> {
 
 type RouteMatch<R> = Match<R> & { kind: 'route' }
 
-export type Authorize<R extends RouteConfig> = (request: AdmittedRequest) => Decision<R>
+/** @param known The sender where he was recalled; undefined: the token is verified when a route
+ *  asks for it. */
+export type Authorize<R extends RouteConfig> = (request: AdmittedRequest, known?: Sender) => Decision<R>
 
 const NO_ROUTE = new ApiError('no_route', 'No route of this gateway matches the path.')
 const TOKEN_MISSING = new ApiError(
@@ -70,7 +72,7 @@ const MISSING_CLAIM = new ApiError('forbidden', 'The user does not have a claim 
 
 export function createAuthorize<R extends GuardedRoute>(
   routes: readonly R[],
-  authenticator: Authenticator
+  authenticator: Pick<Authenticator, 'authenticate'>
 ): Authorize<R> {
   const table = createRouteTable(routes)
   const override = createMethodOverride(routes, table)
@@ -89,7 +91,7 @@ export function createAuthorize<R extends GuardedRoute>(
     return { error: null, route, principal: null, reason: 'preflight', match, request, headers }
   }
 
-  return (admitted) => {
+  return (admitted, known) => {
     const question = hasCors ? preflightQuestion(admitted) : null
     const answer = question === null ? null : answerPreflight(admitted, question)
     if (answer !== null) return answer
@@ -102,7 +104,7 @@ export function createAuthorize<R extends GuardedRoute>(
     const { gate } = route.plan
     const refusal = gate === null ? null : gate(request.record.clientAddress, false)
     if (refusal !== null) return { error: refusal, route, match, request }
-    const decision = grant(request, match, authenticator)
+    const decision = grant(request, match, authenticator, known)
     const { contentLength } = request.headers
     const isTooLarge = contentLength !== null && contentLength > route.bodyLimit
     return isTooLarge && decision.error === null ? { error: BODY_TOO_LARGE, route, match, request } : decision
@@ -112,11 +114,12 @@ export function createAuthorize<R extends GuardedRoute>(
 function grant<R extends RouteConfig>(
   request: AdmittedRequest,
   match: RouteMatch<R>,
-  authenticator: Authenticator
+  authenticator: Pick<Authenticator, 'authenticate'>,
+  known: Sender | undefined
 ): Granted<R> | Refused<R> {
   const { route } = match
   if (route.auth === 'public') return { error: null, route, principal: null, reason: 'public', match, request }
-  const sender = authenticator.authenticate(request.headers.authorization)
+  const sender = known === undefined ? authenticator.authenticate(request.headers.authorization) : known
   if (sender === null) {
     if (route.auth === 'optional') return { error: null, route, principal: null, reason: 'anonymous', match, request }
     return { error: TOKEN_MISSING, route, match, request }

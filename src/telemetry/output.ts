@@ -27,7 +27,8 @@ export interface Output {
 
 /** Takes batches of whole lines. */
 interface Sink {
-  write(text: string): void
+  /** @param lines Belong to the sink. */
+  write(lines: Buffer): void
   flush(): Promise<void>
 }
 
@@ -36,19 +37,25 @@ interface SinkEvents {
   written(): void
 }
 
-/** Longest wait of a line (milliseconds), and the number of characters that end the wait early. */
+/** Longest wait of a line (milliseconds), and the bytes that end the wait early. */
 const FLUSH_INTERVAL = 100
 const BATCH = 64 * 1024
+/** Up to this size a batch is copied, and its memory takes the next one. */
+const SMALL_BATCH = 8 * 1024
+/** Of one UTF-16 unit in UTF-8. */
+const MAX_UNIT_BYTES = 3
 /** Largest backlog for a reader that has stopped reading (bytes). Lines beyond it are lost. */
 const MAX_BACKLOG = 16 * 1024 * 1024
 /** Time for the last lines at the end of the process (milliseconds). */
 const LAST_CHANCE = 1_000
 const NEWLINE = 0x0a
+const LINE_BREAK = Buffer.from('\n')
 
 export function createOutput(target: LogTarget): Output {
   let lostLines = 0
   let allLostLines = 0
-  let batch = ''
+  let batch = Buffer.allocUnsafeSlow(BATCH)
+  let used = 0
   const listeners: ((lostLines: number) => void)[] = []
   const sink = openSink(target, {
     lost(lines) {
@@ -63,16 +70,23 @@ export function createOutput(target: LogTarget): Output {
     }
   })
   const writeBatch = () => {
-    if (batch === '') return
-    const lines = batch
-    batch = ''
-    sink.write(lines)
+    if (used === 0) return
+    const lines = batch.subarray(0, used)
+    used = 0
+    if (lines.length <= SMALL_BATCH) sink.write(Buffer.from(lines))
+    else {
+      batch = Buffer.allocUnsafeSlow(BATCH)
+      sink.write(lines)
+    }
   }
   setInterval(writeBatch, FLUSH_INTERVAL).unref()
   return {
+    // A line becomes bytes at once: the parts that it was joined from are still in the caches.
     write(line) {
-      batch += line
-      if (batch.length >= BATCH) writeBatch()
+      const mostBytes = line.length * MAX_UNIT_BYTES
+      if (mostBytes > BATCH - used) writeBatch()
+      if (mostBytes > BATCH) sink.write(Buffer.from(line))
+      else used += batch.write(line, used)
     },
     flush() {
       writeBatch()
@@ -107,9 +121,9 @@ function openPipe(fd: number, events: SinkEvents): Sink | null {
 /** For pipes and sockets, which libuv writes without blocking. */
 function streamSink(stream: Writable, events: SinkEvents): Sink {
   return {
-    write(text) {
-      if (stream.destroyed || stream.writableLength >= MAX_BACKLOG) return events.lost(countLines(Buffer.from(text)))
-      stream.write(text, (error) => {
+    write(lines) {
+      if (stream.destroyed || stream.writableLength >= MAX_BACKLOG) return events.lost(countLines(lines))
+      stream.write(lines, (error) => {
         if (!error) events.written()
       })
     },
@@ -125,7 +139,8 @@ function streamSink(stream: Writable, events: SinkEvents): Sink {
 
 /** For files and terminals: one write at a time, on a thread. */
 function openFile(fd: number, events: SinkEvents): Sink {
-  let pending = ''
+  const pending: Buffer[] = []
+  let pendingBytes = 0
   let isWriting = false
   /** The last write ended within a line, so the next one starts with a line break. */
   let isTorn = false
@@ -133,14 +148,14 @@ function openFile(fd: number, events: SinkEvents): Sink {
 
   function writePending(): void {
     if (isWriting) return
-    if (pending === '') {
+    const lines = pending.shift()
+    if (lines === undefined) {
       for (const resolve of idle.splice(0)) resolve()
       return
     }
-    const bytes = Buffer.from(isTorn ? `\n${pending}` : pending)
-    pending = ''
+    pendingBytes -= lines.length
     isWriting = true
-    writeFrom(bytes, 0)
+    writeFrom(isTorn ? Buffer.concat([LINE_BREAK, lines]) : lines, 0)
   }
 
   function writeFrom(bytes: Buffer, start: number): void {
@@ -159,9 +174,10 @@ function openFile(fd: number, events: SinkEvents): Sink {
   }
 
   return {
-    write(text) {
-      if (pending.length >= MAX_BACKLOG) return events.lost(countLines(Buffer.from(text)))
-      pending += text
+    write(lines) {
+      if (pendingBytes >= MAX_BACKLOG) return events.lost(countLines(lines))
+      pending.push(lines)
+      pendingBytes += lines.length
       writePending()
     },
     flush() {
