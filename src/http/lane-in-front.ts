@@ -35,7 +35,9 @@ export function putLaneInFront(options: LaneInFrontOptions): Lane {
     errorOf,
     handOver(socket, client, bytes, reason) {
       client.laneReason = reason
-      socket.unshift(bytes)
+      // One chunk: Node's parser reads new bytes below the stream, also while the stream holds more.
+      const held: Buffer | null = socket.read()
+      socket.unshift(held === null ? bytes : Buffer.concat([bytes, held]))
       serveByNode.call(server, socket)
       socket.resume()
     },

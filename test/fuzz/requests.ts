@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { Recogniser } from '../../src/fast-lane/recogniser.ts'
 import { differenceFromLlhttp } from '../support/request-reading.ts'
 import { bytes, type Fuzzer } from './fuzzer.ts'
+import { createRandom, type Random } from './random.ts'
 
 export interface RequestInput {
   /** Latin-1: one character, one byte. */
@@ -184,20 +185,6 @@ function faultOf(recogniser: Pick<Recogniser, 'recognise'>, text: string, random
 }
 
 const show = (result: unknown) => JSON.stringify(result)
-
-/** A number below `limit`. */
-type Random = (limit: number) => number
-
-/** The same numbers for the same seed. */
-function createRandom(seed: number): Random {
-  let state = seed | 0
-  return (limit) => {
-    state = (state + 0x9e3779b9) | 0
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad)
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
-    return ((mixed ^ (mixed >>> 15)) >>> 0) % limit
-  }
-}
 
 /** One or two changes at any place. */
 function mutate(text: string, random: Random): string {
