@@ -8,6 +8,7 @@ import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { describeConsole } from './console-address.ts'
 import type { ProcessIo } from './io.ts'
 import { describeStartError } from './listen-errors.ts'
 import { type RunningGateway, start } from './start.ts'
@@ -97,7 +98,7 @@ function welcome(config: GatewayConfig, running: RunningGateway, orders: string)
   return `
   gateway          ${edgeUrl}
   service listener ${serviceUrl}   (for backends and operators)
-  WeChat           ${sandboxUrl ?? config.wechat.apiBase}${sandboxUrl === null ? '' : '   (the sandbox)'}
+${describeConsole(running)}  WeChat           ${sandboxUrl ?? config.wechat.apiBase}${sandboxUrl === null ? '' : '   (the sandbox)'}
   orders service   ${orders}   (sees X-OpenId, never a WeChat credential)
 
 Log in as alice; then log in and list her orders:

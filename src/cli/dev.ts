@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { newSecret } from '../config/generated-secret.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
 import type { Problem } from '../config/problem.ts'
+import { describeConsole } from './console-address.ts'
 import type { ProcessIo } from './io.ts'
 import { describeStartError } from './listen-errors.ts'
 import { readPort } from './ports.ts'
@@ -101,13 +102,14 @@ function describeProblem({ path, message, hint }: Problem): string {
   return `${flag} ${message}${hint === undefined ? '' : ` (${hint})`}`
 }
 
-function welcome({ to, path }: DevOptions, { edgeUrl, serviceUrl, sandboxUrl }: RunningGateway): string {
+function welcome({ to, path }: DevOptions, running: RunningGateway): string {
+  const { edgeUrl, serviceUrl, sandboxUrl } = running
   return `
   gateway          ${edgeUrl}
   ${path.padEnd(16)} ${to}   (your backend; sees X-OpenId)
   WeChat           ${sandboxUrl}   (the sandbox)
   service listener ${serviceUrl}   (for backends and operators)
-
+${describeConsole(running)}
 Log in as alice; then log in and call your backend:
 
 ${tryIt({ edgeUrl, path, apps: [{ appId: APPID }], isSandbox: true })}

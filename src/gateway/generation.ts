@@ -21,6 +21,7 @@ import { createServiceHandler } from '../service/handler.ts'
 import { createService } from '../service/service.ts'
 import type { Delivery } from '../upstream/delivery.ts'
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts'
+import { createConsole } from './console-parts.ts'
 import { borrowIdentity, type IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
 import { borrowLogin, type LoginParts } from './login-parts.ts'
@@ -34,7 +35,7 @@ import { borrowWxapiLimits } from './wxapi-parts.ts'
 
 /** Parts in force that commands, observers and tests may ask. */
 export interface Parts
-  extends Pick<Shared, 'lifecycle' | 'metrics' | 'history'>,
+  extends Pick<Shared, 'lifecycle' | 'metrics' | 'history' | 'consoleLinks'>,
     Pick<IdentityParts, 'accessTokens' | 'users' | 'sessions' | 'sessionKeys'> {
   readonly platforms: Platforms
   readonly config: GatewayConfig
@@ -88,7 +89,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     pay: await borrowPayDeliveries(config, shared, borrower, upstreams)
   }
   const parts = { ...identity, platforms, ...entry, upstreams }
-  const own = await borrowEndpoints(config, shared, borrower, parts, deliveries)
+  const own = await borrowEndpoints(config, shared, borrower, { ...parts, keyRing }, deliveries)
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
   const { lifecycle, unverified, observer } = shared
@@ -183,7 +184,7 @@ async function borrowEndpoints(
   config: GatewayConfig,
   shared: Shared,
   borrower: Borrower,
-  { upstreams, ...parts }: EndpointParts & { readonly upstreams: Upstreams },
+  { upstreams, keyRing, ...parts }: EndpointParts & { readonly upstreams: Upstreams; readonly keyRing: KeyRing },
   deliveries: Readonly<Record<'push' | 'pay', ReadonlyMap<string, Delivery>>>
 ) {
   const { borrow } = borrower
@@ -214,7 +215,7 @@ async function borrowEndpoints(
   const deps = { ...shared, ...parts, ...asked, config, deadEvents, prefetchUsers, wxapiLimits }
   const edge = await borrow('edge', dependsOn, () => createEdge(deps))
   const service = await borrow('service', [...dependsOn, edge], () =>
-    createService({ ...deps, edgeDocument: edge.document })
+    createService({ ...deps, edgeDocument: edge.document, addConsole: createConsole(config, keyRing, deps) })
   )
   return { edge, service }
 }

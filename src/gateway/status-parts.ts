@@ -2,6 +2,7 @@
  *  force. */
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
+import { createConsoleLinks } from '../console/links.ts'
 import { ApiError } from '../errors.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { Address } from '../http/listen.ts'
@@ -68,6 +69,9 @@ export function createStatusParts(deps: StatusPartsDeps) {
   return {
     recentFailures,
     statusStreams,
+    consoleLinks: createConsoleLinks(clock),
+    /** Where this process reaches its own edge. Null until it listens. */
+    edgeAddress: () => ownAddress(listeners.find(({ name }) => name === 'edge')),
     status: createStatus(deps, current, () => listeners),
     explain: (request: ExplainedRequest) => current().explain(request),
     /** Call it when a generation comes into force. */
@@ -120,4 +124,10 @@ function createStatus(
     },
     revocations: () => revocations.size
   }
+}
+
+function ownAddress(listener: Address | undefined): Address | null {
+  if (listener === undefined) return null
+  const { host, port } = listener
+  return { host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port }
 }

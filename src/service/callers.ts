@@ -18,6 +18,8 @@ export interface Callers {
    *  @param schemes `basic` also takes name and token of the caller as user and password (RFC 7617),
    *  which many HTTP clients send for a URL that holds them. */
   identify(authorization: string | undefined, schemes: Schemes): Caller | ApiError
+  /** By name. The fingerprint changes with the token and does not reveal it. */
+  find(name: string): { readonly caller: Caller; readonly fingerprint: string } | null
 }
 
 export type Schemes = 'bearer' | 'basic'
@@ -43,6 +45,10 @@ export function createCallers(tokens: ServiceConfig['tokens']): Callers {
       for (const { digest: expected, caller } of known) if (timingSafeEqual(digest, expected)) found = caller
       const isOther = !(found instanceof ApiError) && sent.name !== null && sent.name !== found.name
       return isOther ? INVALID : found
+    },
+    find(name) {
+      const found = known.find(({ caller }) => caller.name === name)
+      return found ? { caller: found.caller, fingerprint: found.digest.toString('base64url') } : null
     }
   }
 }

@@ -51,11 +51,12 @@ export function addExplain(app: FastifyInstance, { explain }: ExplainDeps): void
     const { method, path: target, headers = [], from = DEFAULT_FROM } = request.body
     if (isIP(from) === 0) throw NO_ADDRESS
     reply.header('cache-control', 'no-store')
-    return explain({ method, target, rawHeaders: headers.flatMap(readHeader), from })
+    return explain({ method, target, rawHeaders: headers.flatMap(readHeaderLine), from })
   })
 }
 
-function readHeader(line: string): [string, string] {
+/** Name and value of a line. */
+export function readHeaderLine(line: string): [string, string] {
   const colon = line.indexOf(':')
   if (colon < 0) throw NO_HEADER
   return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t]+$/g, '')]

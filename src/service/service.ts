@@ -9,19 +9,15 @@ import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
-import { addDeadEvents, addRetryDeadEvent, type DeadEventsDeps } from './dead-events.ts'
 import { addDocuments } from './documents.ts'
 import { addHostCheck } from './host-check.ts'
-import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
 import { addMetrics, type MetricsDeps } from './metrics.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
-import { addOverview, type OverviewDeps } from './overview.ts'
+import { addAdminCalls, addLookUps, type OperatorDeps } from './operator-calls.ts'
 import { addPayParams, addPayRequest, type PayDeps } from './pay.ts'
 import { addForCallers, addForScope, SCHEMES } from './scopes.ts'
-import { addSession, type SessionDeps } from './session.ts'
 import { addCheckSession, addResetSession, type SessionKeyDeps } from './session-keys.ts'
 import { addSign, type SignDeps } from './sign.ts'
-import { addUsers, addUsersById } from './users.ts'
 import { addVerify, type VerifyDeps } from './verify.ts'
 import { addWaferAuth, type WaferAuthDeps } from './wafer-auth.ts'
 import { addWxapi, type WxapiDeps } from './wxapi.ts'
@@ -33,17 +29,16 @@ export type ServiceDeps = HealthDeps &
   OpenDataDeps &
   SignDeps &
   SessionKeyDeps &
-  KickDeps &
   PayDeps &
-  DeadEventsDeps &
-  SessionDeps &
-  OverviewDeps &
+  OperatorDeps &
   WxapiDeps & {
     readonly config: Pick<GatewayConfig, 'server' | 'service'>
     readonly platforms: Pick<Platforms, 'has'>
     readonly log: ErrorLog & AuditLog
     /** The OpenAPI document of the edge. */
     readonly edgeDocument: () => object
+    /** Registers the web console. Null without one. */
+    readonly addConsole: ((scope: FastifyInstance) => void) | null
   }
 
 export interface Service {
@@ -82,6 +77,7 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
     addMetrics(scope, deps)
     addWaferAuth(scope, deps)
     addCalls(scope, deps)
+    deps.addConsole?.(scope)
   })
   await app.ready()
   return { routing: app.routing, document }
@@ -100,9 +96,7 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
         addCheckSession(scope, deps)
         addResetSession(scope, deps)
       }
-      addUsers(scope, deps)
-      addUsersById(scope, deps)
-      addSession(scope, deps)
+      addLookUps(scope, deps)
     })
     addForScope(v1, 'pay', (scope) => {
       if (!platforms.has('pay')) return
@@ -110,12 +104,7 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
       addPayRequest(scope, deps)
     })
     addForScope(v1, 'admin', (scope) => {
-      addKickUser(scope, deps)
-      addKickUserById(scope, deps)
-      addKickSession(scope, deps)
-      addDeadEvents(scope, deps)
-      addRetryDeadEvent(scope, deps)
-      addOverview(scope, deps)
+      addAdminCalls(scope, deps)
     })
   })
   if (!platforms.has('egress')) return

@@ -13,7 +13,7 @@ import {
   reportRepeats,
   warnUnlessAllowed
 } from '../section.ts'
-import { host, hostName, mapping, matching, port, secret, section, someOf, text, wxapiLimit } from '../terms.ts'
+import { flag, host, hostName, mapping, matching, port, secret, section, someOf, text, wxapiLimit } from '../terms.ts'
 import { type AppsDraft, appId, reportUnknownApps, resolveWxapiLimit } from './apps.ts'
 import type { ServerDraft } from './server.ts'
 
@@ -55,7 +55,8 @@ export const service = section(
         'Further accepted Host names. Loopback names, `host` and the address of the connection are always accepted.',
       default: [],
       maxItems: 1024
-    })
+    }),
+    console: flag('Serve the web console at `/console/`, for tokens with the scope admin.', true)
   }
 )
 
@@ -120,7 +121,7 @@ function checkNarrowing(draft: ServiceDraft & AppsDraft, { report }: RuleContext
   }
 }
 
-export function resolveService({ host, port, tokens, hosts }: Static<typeof service>) {
+export function resolveService({ host, port, tokens, hosts, console }: Static<typeof service>) {
   return {
     host,
     port,
@@ -131,6 +132,7 @@ export function resolveService({ host, port, tokens, hosts }: Static<typeof serv
       wxapi,
       wxapiLimit: resolveWxapiLimit(wxapiLimit)
     })),
-    hosts
+    hosts,
+    console
   }
 }
