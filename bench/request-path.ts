@@ -128,7 +128,8 @@ async function serve(requests: number): Promise<void> {
   for (let done = 0; done < requests; done += CONNECTIONS) {
     // A read gives the socket a buffer of its own.
     for (const client of clients) client.read(Buffer.from(REQUEST))
-    if (dialled.length < CONNECTIONS) await new Promise((resolve) => setImmediate(resolve))
+    // New connections open in the next turn.
+    if (done === 0) await new Promise((resolve) => setImmediate(resolve))
     for (const upstream of dialled) upstream.read(ANSWER)
     await new Promise((resolve) => setImmediate(resolve))
   }

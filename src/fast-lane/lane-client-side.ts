@@ -6,6 +6,7 @@ import { ONE_WRITE_BYTES, writeBody } from '../http/answer/write-body.ts'
 import { type BodyLimits, RequestBody } from '../http/body/request-body.ts'
 import type { ClientSide, Drained, UnderWay } from '../http/client-side.ts'
 import { CLIENT_CLOSED_REQUEST, type RequestRecord } from '../http/record.ts'
+import { latin1 } from '../http/wire/latin1.ts'
 import type { LaneBody } from './lane-body.ts'
 import type { OrdinaryHead } from './recogniser.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -227,7 +228,7 @@ export class LaneClientSide implements ClientSide {
   /** The head and a part of the body, one character for each byte. */
   #withHead(chunk: Buffer, after: string): string {
     const size = this.#isChunked ? `${chunk.length.toString(16)}\r\n` : ''
-    const text = this.#head + size + chunk.toString('latin1') + after
+    const text = this.#head + size + latin1(chunk, 0, chunk.length) + after
     this.#head = ''
     return text
   }

@@ -3,6 +3,7 @@
  *  every other request. */
 import type { RequestHead } from '../http/admit.ts'
 import { FieldLines } from '../http/wire/field-lines.ts'
+import { latin1 } from '../http/wire/latin1.ts'
 
 export interface OrdinaryHead extends RequestHead {
   readonly method: string
@@ -80,7 +81,7 @@ export class Recogniser {
     lines.clear()
     const bodyStart = lines.scan(chunk, from, at, limit)
     if (bodyStart < 0) return lines.fault === null ? 'incomplete' : 'field'
-    const text = chunk.toString('latin1', from, bodyStart)
+    const text = latin1(chunk, from, bodyStart)
     const rawHeaders = new Array<string>(lines.count * 2)
     const reason = this.#readFields(text, rawHeaders)
     if (reason !== null) return reason

@@ -1,4 +1,4 @@
-/** Everything that one proxied request needs. */
+/** Everything that proxied requests need: the parts that all share, and one request. */
 import type { Clock } from '../clock.ts'
 import type { ClientSide } from '../http/client-side.ts'
 import type { Guard } from '../http/guard.ts'
@@ -10,17 +10,20 @@ import type { LiveConnections } from './live-connections.ts'
 import type { PlannedRoute } from './plan.ts'
 import type { UpstreamHead } from './upstream-head.ts'
 
-export interface ExchangeOptions {
-  readonly client: ClientSide
-  readonly request: AdmittedRequest
-  readonly route: PlannedRoute
-  readonly head: UpstreamHead
+export interface ExchangeParts {
   readonly responseHeaders: ResponseHeaders
   readonly flusher: Flusher
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly clock: Clock
   readonly guard: Pick<Guard, 'toApiError'>
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
+}
+
+export interface ExchangedRequest {
+  readonly client: ClientSide
+  readonly request: AdmittedRequest
+  readonly route: PlannedRoute
+  readonly head: UpstreamHead
   /** `balance: hash` keeps requests with the same key on one target. */
   readonly balanceKey: string | null
 }

@@ -8,7 +8,7 @@ import type { ResponseHandler, UpstreamConnection } from '../upstream/connection
 import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { Target } from '../upstream/target.ts'
 import { createOpenBody } from './event-stream.ts'
-import type { ExchangeOptions } from './exchange-options.ts'
+import type { ExchangedRequest, ExchangeParts } from './exchange-options.ts'
 import type { OpenBody } from './open-body.ts'
 import { deadlineOf } from './plan.ts'
 import { buildResponseHead } from './response-head.ts'
@@ -20,7 +20,8 @@ const EARLY_HINTS = 103
 const ASK_ANOTHER = new Error('another target is asked')
 
 export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
-  readonly #options: ExchangeOptions
+  readonly #parts: ExchangeParts
+  readonly #exchanged: ExchangedRequest
   readonly #lease: Lease
   readonly #deadlineAt: number
   #connection: UpstreamConnection | null = null
@@ -37,11 +38,12 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   /** Null until the response continues after its first bytes. */
   #open: OpenBody | null = null
 
-  constructor(options: ExchangeOptions) {
-    const { route, balanceKey: key, request, head, client, clock } = options
-    this.#options = options
+  constructor(parts: ExchangeParts, exchanged: ExchangedRequest) {
+    const { route, balanceKey: key, request, head, client } = exchanged
+    this.#parts = parts
+    this.#exchanged = exchanged
     const isReplayable = head.bodyLength === 0
-    const deadlineAt = deadlineOf(route, clock)
+    const deadlineAt = deadlineOf(route, parts.clock)
     this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable, deadlineAt })
     this.#deadlineAt = deadlineAt
     client.endsWith(this)
@@ -66,7 +68,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   }
 
   onTarget(target: Target): void {
-    const { head, client, request, route } = this.#options
+    const { head, client, request, route } = this.#exchanged
     this.#wasSent = false
     request.record.attempted(target.host)
     const isChanged = this.#ownBody !== null || this.#answer !== null
@@ -89,7 +91,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
 
   /** Replaces the start. */
   refuse(error: ApiError): void {
-    this.#options.request.record.refused(error.code)
+    this.#exchanged.request.record.refused(error.code)
     this.#fail(error)
   }
 
@@ -99,18 +101,18 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
 
   onInformational(status: number, raw: string[]): void {
     if (status !== EARLY_HINTS) return
-    const hints = buildResponseHead(raw, status, this.#options)
-    if (hints !== null) this.#options.client.hint(hints)
+    const hints = buildResponseHead(raw, status, this.#parts.responseHeaders, this.#exchanged)
+    if (hints !== null) this.#exchanged.client.hint(hints)
   }
 
   onHead(status: number, raw: string[]): void {
     if (this.#lease.answered(status)) throw ASK_ANOTHER
-    this.#options.request.record.answered()
-    const head = buildResponseHead(raw, status, this.#options)
+    this.#exchanged.request.record.answered()
+    const head = buildResponseHead(raw, status, this.#parts.responseHeaders, this.#exchanged)
     if (head === null) throw INVALID_RESPONSE
     this.#head = head
     this.#status = status
-    this.#options.flusher.add(this)
+    this.#parts.flusher.add(this)
   }
 
   onData(chunk: Buffer, isBorrowed: boolean): boolean {
@@ -128,7 +130,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     this.#settle()
     this.#lease.done()
     if (this.#head !== null) this.#writeHead()
-    this.#options.client.end(this.#firstChunk)
+    this.#exchanged.client.end(this.#firstChunk)
     this.#isOver = true
   }
 
@@ -141,7 +143,8 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
 
   /** Called by the flusher: writes the head and a first chunk. */
   flush(): void {
-    const { client, clock, live, route } = this.#options
+    const { client, route } = this.#exchanged
+    const { clock, live } = this.#parts
     if (this.#head === null || this.#isOver || client.destroyed) return
     const idleMs = route.plan.upstream.config.timeouts.idle
     const deps = { client, drained: this, clock, live, idleMs }
@@ -188,15 +191,15 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   }
 
   #toApiError(error: unknown): ApiError {
-    const { guard, request } = this.#options
-    return isOwnFault(error) ? guard.toApiError(error, request.record) : toUpstreamError(error, this.#wasSent)
+    const { record } = this.#exchanged.request
+    return isOwnFault(error) ? this.#parts.guard.toApiError(error, record) : toUpstreamError(error, this.#wasSent)
   }
 
   #writeHead(): void {
-    const { client, lifecycle } = this.#options
+    const { client } = this.#exchanged
     const head = this.#head ?? []
     this.#head = null
-    if (lifecycle.isDraining) client.last()
+    if (this.#parts.lifecycle.isDraining) client.last()
     client.head(this.#status, head)
   }
 
@@ -204,7 +207,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   #endStream(): void {
     if (this.#isOver) return
     this.#abandon()
-    this.#options.client.end(null)
+    this.#exchanged.client.end(null)
   }
 
   /** The connection serves other requests from now on. */
@@ -217,7 +220,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   #fail(error: ApiError, cause = ''): void {
     if (this.#isOver) return
     this.#isOver = true
-    const { client, request } = this.#options
+    const { client, request } = this.#exchanged
     const { record } = request
     this.#body?.destroy()
     if (client.hasBegun) {

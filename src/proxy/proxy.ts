@@ -65,7 +65,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   const authorize = createAuthorize(deps.routes.map(createPlanner(deps)), authenticator)
   const buildHead = createUpstreamHead({ revocations, waferKeys, loopId })
   const responseHeaders = createResponseHeaders()
-  const flusher = createFlusher()
+  const exchangeParts = { responseHeaders, flusher: createFlusher(), lifecycle, clock, guard, live }
 
   function decide(admitted: AdmittedRequest, known?: Sender): Decision<PlannedRoute> {
     const decision = withVariant(withoutLoop(authorize(admitted, known)))
@@ -101,19 +101,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   function forward({ route, principal, request }: Granted<PlannedRoute>, client: ClientSide): void {
     const head = buildHead(request, route, principal)
     const balanceKey = principal === null ? null : principal.openId
-    const exchange = new Exchange({
-      client,
-      request,
-      route,
-      head,
-      responseHeaders,
-      flusher,
-      lifecycle,
-      clock,
-      guard,
-      live,
-      balanceKey
-    })
+    const exchange = new Exchange(exchangeParts, { client, request, route, head, balanceKey })
     const { limiter, bodies, concurrency } = route.plan
     if (limiter === null && concurrency === null && !isTransformed(bodies, head)) exchange.start()
     else

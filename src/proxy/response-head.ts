@@ -4,10 +4,10 @@ import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { PlannedRoute } from './plan.ts'
 
-export interface ResponseHeadDeps {
+/** The request that is answered. */
+export interface AnsweredRequest {
   readonly request: AdmittedRequest
   readonly route: PlannedRoute
-  readonly responseHeaders: ResponseHeaders
 }
 
 /** Gives name and value in turns; null when the upstream's head contradicts itself.
@@ -15,7 +15,8 @@ export interface ResponseHeadDeps {
 export function buildResponseHead(
   raw: readonly string[],
   status: number,
-  { request, route, responseHeaders }: ResponseHeadDeps
+  responseHeaders: ResponseHeaders,
+  { request, route }: AnsweredRequest
 ): string[] | null {
   const head = responseHeaders.build(raw, status, route.responseHeaders)
   if (head === null) return null

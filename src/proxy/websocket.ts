@@ -114,7 +114,7 @@ class Handshake implements UpgradeHandler, Asker {
   onUpgrade(raw: string[], upstreamSocket: Socket, rest: Buffer): void {
     const { socket } = this.#options
     this.#connection = null
-    const headers = buildResponseHead(raw, 101, this.#options)
+    const headers = buildResponseHead(raw, 101, this.#options.responseHeaders, this.#options)
     upstreamSocket.on('error', () => {})
     if (headers === null || !isWebSocket(raw)) throw INVALID_RESPONSE
     // The client left in this moment.
@@ -147,7 +147,7 @@ class Handshake implements UpgradeHandler, Asker {
 
   onHead(status: number, raw: string[]): void {
     const { route, socket, clock } = this.#options
-    const headers = buildResponseHead(raw, status, this.#options)
+    const headers = buildResponseHead(raw, status, this.#options.responseHeaders, this.#options)
     if (headers === null) throw INVALID_RESPONSE
     this.#answer(status)
     this.#early.stop()

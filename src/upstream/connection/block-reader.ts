@@ -1,5 +1,6 @@
 /** Finds the end of a block of field lines over several reads: a head, or trailers. */
 import { type FieldFault, FieldLines } from '../../http/wire/field-lines.ts'
+import { latin1 } from '../../http/wire/latin1.ts'
 import { ResponseFault, type ResponseFaultCode } from './response-fault.ts'
 import { scanStatusLine } from './status-line.ts'
 
@@ -66,7 +67,7 @@ export class BlockReader {
     const end = Math.min(chunk.length, from + this.#maxBytes)
     const next = this.#scan(chunk, from, from, end)
     if (next >= 0) {
-      this.text = chunk.toString('latin1', from, next)
+      this.text = latin1(chunk, from, next)
       return next
     }
     this.#lineStart = ~next - from
