@@ -10,8 +10,10 @@ export class ResponseHead {
   /** The connection ends after this response. */
   isLast = false
   readonly #keepAlive: string
+  #second = -1
+  /** Lines of most responses, for one second. */
   #date = ''
-  #dateOfSecond = -1
+  #dateAndKeepAlive = ''
 
   constructor(keepAliveTimeoutMs: number) {
     this.#keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveTimeoutMs / 1000)}\r\n`
@@ -19,8 +21,7 @@ export class ResponseHead {
 
   /** Throws for a head that would read as more lines than written. */
   format(status: number, headers: readonly string[], hasBody: boolean, closes: boolean): void {
-    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
-    let lines = 2 + headers.length / 2
+    let text = status === 200 ? OK : `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`
     let hasDate = false
     let hasConnection = false
     let hasLength = false
@@ -31,37 +32,37 @@ export class ResponseHead {
       text += `${name}: ${value}\r\n`
       const { length } = name
       if (length === 4) hasDate ||= name.toLowerCase() === 'date'
-      else if (length === 14) hasLength ||= name.toLowerCase() === 'content-length'
+      else if (length === 14) hasLength ||= name === 'content-length' || name.toLowerCase() === 'content-length'
       else if (length === 10 && name.toLowerCase() === 'connection') {
         hasConnection = true
         this.isLast = /\bclose\b/i.test(value)
       }
     }
-    if (!hasDate) {
-      text += this.#dateLine()
-      lines++
-    }
-    if (!hasConnection) {
-      text += closes ? 'Connection: close\r\n' : this.#keepAlive
-      lines += closes ? 1 : 2
-    }
+    const checkedLength = text.length
     this.isChunked = hasBody && !hasLength
-    if (this.isChunked) {
-      text += 'Transfer-Encoding: chunked\r\n'
-      lines++
-    }
-    text += '\r\n'
-    if (countLines(text) !== lines) throw new Error('a response head holds a line end')
+    text += this.#ownLines(hasDate, hasConnection, closes) + (this.isChunked ? CHUNKED : END)
+    if (countLines(text, checkedLength) !== 1 + headers.length / 2) throw new Error('a response head holds a line end')
     this.text = text
   }
 
-  #dateLine(): string {
+  #ownLines(hasDate: boolean, hasConnection: boolean, closes: boolean): string {
+    if (!hasDate) this.#renewDate()
+    const date = hasDate ? '' : this.#date
+    if (hasConnection) return date
+    if (closes) return `${date}Connection: close\r\n`
+    return hasDate ? this.#keepAlive : this.#dateAndKeepAlive
+  }
+
+  #renewDate(): void {
     const now = Date.now()
     const second = Math.floor(now / 1000)
-    if (second !== this.#dateOfSecond) {
-      this.#dateOfSecond = second
-      this.#date = `Date: ${new Date(now).toUTCString()}\r\n`
-    }
-    return this.#date
+    if (second === this.#second) return
+    this.#second = second
+    this.#date = `Date: ${new Date(now).toUTCString()}\r\n`
+    this.#dateAndKeepAlive = this.#date + this.#keepAlive
   }
 }
+
+const OK = `HTTP/1.1 200 ${STATUS_CODES[200]}\r\n`
+const END = '\r\n'
+const CHUNKED = `Transfer-Encoding: chunked\r\n${END}`
