@@ -92,7 +92,7 @@ type Headers = readonly (readonly [name: string, value: string])[]
 
 /** A login at the sandbox and a request through the gateway. */
 export interface SandboxCall {
-  readonly login: { readonly status: number; readonly body: unknown }
+  readonly login: { readonly status: number; readonly body: string }
   /** Null when the login failed. */
   readonly answer: {
     readonly status: number

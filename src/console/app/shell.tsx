@@ -2,7 +2,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { useConsole } from './console-state.ts'
-import { NONE } from './format.ts'
 import { useLocale } from './i18n/locale.ts'
 import { Icon, Logo } from './icons.tsx'
 import { LanguageSwitch } from './parts/language-switch.tsx'
@@ -106,13 +105,17 @@ function HeadFacts() {
   const { status, connection } = useConsole()
   return (
     <div class="head-facts">
-      <span>
-        {text.head.version} {status?.version ?? NONE}
-      </span>
-      <span>
-        {text.head.uptime} {status === null ? NONE : format.duration(status.uptime_seconds * 1000)}
-      </span>
-      <span role="status">
+      {status !== null && (
+        <>
+          <span class="uptime">
+            {text.head.uptime} {format.duration(status.uptime_seconds * 1000)}
+          </span>
+          <span>
+            {text.head.version} {status.version}
+          </span>
+        </>
+      )}
+      <span class="connection" role="status">
         <Badge tone={TONES[connection]}>{text.live[connection]}</Badge>
       </span>
     </div>

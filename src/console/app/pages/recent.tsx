@@ -7,6 +7,7 @@ import type { FailureStatus, Identity } from '../model.ts'
 import { useCall } from '../parts/call.ts'
 import { SelectField, TextField } from '../parts/fields.tsx'
 import { Badge, type Column, Failure, Loading, Panel, Table } from '../parts/parts.tsx'
+import { hrefOf } from '../router.ts'
 
 const KINDS = ['all', 'refused', 'failed'] as const
 
@@ -130,7 +131,7 @@ function IdentityCell({ failure, identity, onReveal }: IdentityCellProps) {
   return (
     <>
       <div class="row">
-        {user ?? NONE}
+        {identity?.user ? <a href={hrefOf('users', { id: identity.user })}>{identity.user}</a> : (user ?? NONE)}
         {identity === undefined && (
           <button
             type="button"

@@ -56,7 +56,7 @@ function useColumns(): Column<RouteStatus>[] {
     { label: routes.errors, isNumber: true, cell: ({ counts }) => format.count(counts.errors) },
     {
       label: routes.latency,
-      isNumber: true,
+      isPair: true,
       cell: ({ counts }) => `${format.milliseconds(counts.p50_ms)} / ${format.milliseconds(counts.p99_ms)}`
     }
   ]

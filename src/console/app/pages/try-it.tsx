@@ -73,11 +73,11 @@ function Result({ call: { login, answer, received } }: { call: SandboxCall }) {
     <div class="two">
       <div class="stack">
         <Panel title={text.try.login} aside={<Badge tone={toneOf(login.status)}>{login.status}</Badge>}>
-          <pre class="code">{JSON.stringify(login.body, null, 2)}</pre>
+          <pre class="code">{indented(login.body)}</pre>
         </Panel>
         {answer !== null && (
           <Panel title={text.try.answer} aside={<Badge tone={toneOf(answer.status)}>{answer.status}</Badge>}>
-            <pre class="code">{`${linesOf(answer.headers)}\n\n${answer.body}`}</pre>
+            <pre class="code">{`${linesOf(answer.headers)}\n\n${indented(answer.body)}`}</pre>
             {answer.is_truncated && <small>{text.try.truncated}</small>}
           </Panel>
         )}
@@ -91,6 +91,15 @@ function Result({ call: { login, answer, received } }: { call: SandboxCall }) {
       </Panel>
     </div>
   )
+}
+
+/** JSON on several lines; another text as it is. */
+function indented(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2)
+  } catch {
+    return text
+  }
 }
 
 const linesOf = (headers: readonly (readonly [string, string])[]) =>

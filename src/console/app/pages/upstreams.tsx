@@ -92,7 +92,7 @@ function useColumns(most: number): Column<TargetStatus>[] {
     },
     {
       label: upstreams.latency,
-      isNumber: true,
+      isPair: true,
       cell: ({ p50_ms, p99_ms }) => `${format.milliseconds(p50_ms)} / ${format.milliseconds(p99_ms)}`
     },
     { label: upstreams.tries, isNumber: true, cell: ({ tries }) => format.count(sum(Object.values(tries))) },
@@ -101,7 +101,7 @@ function useColumns(most: number): Column<TargetStatus>[] {
       label: upstreams.connections,
       isNumber: true,
       cell: ({ busy_connections, idle_connections }) =>
-        upstreams.connectionsOf(format.count(busy_connections), format.count(idle_connections))
+        `${format.count(busy_connections)} / ${format.count(idle_connections)}`
     },
     { label: upstreams.ejections, isNumber: true, cell: ({ ejections }) => format.count(ejections) },
     {

@@ -33,6 +33,8 @@ export function Panel({ title, aside, isFlush = false, children }: PanelProps) {
 export interface Column<Row> {
   readonly label: string
   readonly isNumber?: boolean
+  /** Two numbers. */
+  readonly isPair?: boolean
   readonly isTight?: boolean
   /** Free text that may break anywhere, such as a path. */
   readonly isLong?: boolean
@@ -49,8 +51,8 @@ interface TableProps<Row> {
 
 export function Table<Row>({ label, columns, rows, keyOf, empty }: TableProps<Row>) {
   if (rows.length === 0) return <p class="empty">{empty}</p>
-  const classOf = ({ isNumber, isTight, isLong }: Column<Row>) =>
-    isNumber ? 'number' : isTight ? 'tight' : isLong ? 'long' : ''
+  const classOf = ({ isNumber, isPair, isTight, isLong }: Column<Row>) =>
+    isPair ? 'number pair' : isNumber ? 'number' : isTight ? 'tight' : isLong ? 'long' : ''
   return (
     <div class="scroll">
       <table class="cards" aria-label={label}>

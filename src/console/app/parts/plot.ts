@@ -63,7 +63,7 @@ function optionsOf(element: HTMLElement, width: number, options: PlotOptions): u
     cursor: { y: false, drag: { x: false, y: false }, sync: { key: SYNC }, points: { size: 7 } },
     scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] } },
     axes: [
-      { ...axis, size: 26, space: 90, grid: { show: false }, values: (_plot, seconds) => seconds.map(options.clock) },
+      { ...axis, size: 26, space: 62, grid: { show: false }, values: (_plot, seconds) => seconds.map(options.clock) },
       {
         ...axis,
         size: 58,

@@ -1,0 +1,237 @@
+/** The web console in Chromium, on a running gateway. */
+import { t as tap, test } from 'tap'
+import type { BrowserPage } from '../support/browser.ts'
+import { buildConsole, MARKUP, openConsole, signIn } from '../support/console.ts'
+import { APP_SECRET, APPID, SECRET, SERVICE_TOKEN } from '../support/gateway.ts'
+import { PUSH_KEY, PUSH_TOKEN } from '../support/push.ts'
+
+const world = await buildConsole(tap)
+
+/** Names of the pages in the navigation, and a text that only this page has. */
+const PAGES = {
+  overview: ['Overview', '概览', 'memory'],
+  routes: ['Routes', '路由', '/maybe'],
+  upstreams: ['Upstreams', '上游', 'roundRobin'],
+  apps: ['Apps', '小程序', APPID],
+  users: ['Users', '用户', 'openid'],
+  recent: ['Recent', '近期异常', 'no_route'],
+  queues: ['Queues', '队列', 'canary_event'],
+  configuration: ['Configuration', '配置', 'loginLimit'],
+  certificates: ['Certificates', '证书', 'upstreams.unused.tls.ca'],
+  try: ['Try it', '试一试', 'alice']
+} as const
+
+if (world !== null) {
+  const { gateway, browser, accessToken, userId, openId, certificate, traffic } = world
+  const english = await openConsole(world, { language: 'en' })
+  const to = (page: BrowserPage, name: keyof typeof PAGES) => visit(page, `#/${name}`, PAGES[name][0])
+
+  test('a service token without the scope admin is refused, with the reason', async (t) => {
+    const page = await browser.open({ language: 'en' })
+    await page.go(`${gateway.serviceUrl}/console/`)
+    await signIn(page, 'no-such-token-0123456789')
+    t.match(await page.text(), 'It needs the scope admin.')
+    t.equal(await page.read('document.querySelectorAll("nav").length'), 0)
+  })
+
+  test('every page shows its data in English and in Chinese, on a screen and on a phone', async (t) => {
+    const chinese = await openConsole(world, { language: 'zh-CN', scheme: 'dark' })
+    for (const [page, column] of [
+      [english, 0],
+      [chinese, 1]
+    ] as const) {
+      for (const [name, names] of Object.entries(PAGES)) {
+        await visit(page, `#/${name}`, names[column])
+        await page.until(`document.querySelector('main').textContent.includes(${JSON.stringify(names[2])})`)
+        for (const width of [1280, 360]) {
+          await page.resize(width, 800)
+          t.ok(await page.read('document.documentElement.scrollWidth <= innerWidth'), `${name} at ${width}`)
+        }
+        await page.resize(1280, 860)
+      }
+      t.same(page.problems, [])
+    }
+    t.equal(await chinese.read('document.documentElement.lang'), 'zh-CN')
+    t.not(await background(chinese), await background(english), 'the colours follow prefers-color-scheme')
+  })
+
+  test('the language can be switched, and stays', async (t) => {
+    const page = await openConsole(world, { language: 'en' })
+    await click(page, '[lang=zh-CN]')
+    await page.until(`document.querySelector('h1').textContent === '概览'`)
+    await page.go(`${gateway.serviceUrl}/console/`)
+    await page.until(`document.querySelector('h1')?.textContent === '概览'`)
+    t.equal(await page.read('document.documentElement.lang'), 'zh-CN')
+  })
+
+  test('the numbers are those of the gateway', async (t) => {
+    await traffic()
+    const status = await (await gateway.service('/v1/status', { token: SERVICE_TOKEN })).json()
+    const { requests, routes, upstreams } = status as Numbers
+    await to(english, 'overview')
+    await english.until(`document.querySelector('.tiles').textContent.includes('${requests.requests} in total')`)
+    await english.until(`document.querySelectorAll('.u-wrap canvas').length === 4`)
+    await to(english, 'routes')
+    for (const { path, counts } of routes) {
+      t.same(await cells(english, path, [6, 7]), [String(counts.requests), String(counts.errors)], path)
+    }
+    await to(english, 'upstreams')
+    const [target] = upstreams[0]?.targets ?? []
+    const tries = Object.values(target?.tries ?? {}).reduce((total, count) => total + count, 0)
+    t.equal((await cells(english, target?.target ?? '', [4]))[0], String(tries))
+  })
+
+  test('a text of a client is text, never markup, and its identity is masked until an audited click', async (t) => {
+    await to(english, 'recent')
+    await english.until(`document.body.textContent.includes('onerror')`)
+    t.match(await english.text(), decodeURIComponent(encodeURIComponent(MARKUP)).slice(0, 10))
+    t.equal(await english.read('document.querySelectorAll("main img").length'), 0)
+    t.not(await english.read('document.title'), '1')
+    t.notMatch(await english.text(), userId)
+    await click(english, 'tr:has(code) .button.small', 'failing')
+    await english.until(`document.body.textContent.includes('${userId}')`)
+    t.match(gateway.lines.join(''), /"audit".*identity|identity.*"audit"/)
+  })
+
+  test('the explain box gives the decision of the gateway', async (t) => {
+    await to(english, 'routes')
+    await fill(english, 'form input', '/api/orders/7')
+    await click(english, 'form .primary')
+    await english.until(`document.querySelector('.result')`)
+    t.match(await english.text(), '401 token_missing')
+  })
+
+  test('a user is found by openid and by user id; ending the sessions ends the token', async (t) => {
+    for (const id of [openId, userId]) {
+      await to(english, 'overview')
+      await to(english, 'users')
+      await fill(english, 'form input', id)
+      await click(english, 'form .primary')
+      await english.until(`document.querySelector('main').textContent.includes('${openId}')`)
+      t.match(await english.text(), userId)
+    }
+    await english.until(`document.querySelectorAll('td .danger').length > 0`)
+    t.equal((await gateway.call('/api/one', { token: accessToken })).status, 200)
+    await click(english, '.panel-head .danger')
+    await click(english, 'dialog .danger')
+    await english.until(`document.body.textContent.includes('This user has no live session.')`)
+    t.equal((await gateway.call('/api/one', { token: accessToken })).status, 401)
+  })
+
+  test('a dead event is delivered again', async (t) => {
+    await to(english, 'queues')
+    await click(english, 'td .button.small')
+    await english.until(`document.body.textContent.includes('The event will be delivered again.')`)
+    t.match(gateway.lines.join(''), 'retry')
+  })
+
+  test('the configuration in force has no secret, and certificates have their name', async (t) => {
+    await to(english, 'configuration')
+    await english.until(`document.querySelector('pre')`)
+    const text = await english.text()
+    t.match(text, 'loginLimit')
+    for (const secret of [SECRET, APP_SECRET, SERVICE_TOKEN, PUSH_TOKEN, PUSH_KEY]) t.notMatch(text, secret)
+    await to(english, 'certificates')
+    await english.until(`document.body.textContent.includes('CN=${certificate}')`)
+  })
+
+  test('Try it logs in at the sandbox and shows the request that the backend received', async (t) => {
+    await to(english, 'try')
+    await fill(english, 'form input', '/api/one')
+    await click(english, 'form .primary')
+    await english.until(`document.body.textContent.includes('Request that the backend received')`)
+    t.match(await english.text(), new RegExp(`X-OpenId: ${openId}`, 'i'))
+  })
+
+  test('the keyboard reaches the content by a skip link, and every page, with a visible focus', async (t) => {
+    const page = await openConsole(world, { language: 'en' })
+    await page.press('Tab')
+    t.equal(await page.read('document.activeElement.className'), 'skip')
+    await page.press('Tab')
+    t.equal(await page.read('document.activeElement.closest("nav") !== null'), true)
+    t.not(await page.read('getComputedStyle(document.activeElement).outlineStyle'), 'none')
+    await page.press('Tab')
+    await page.press('Enter')
+    await page.until(`document.querySelector('h1').textContent === 'Routes'`)
+    t.equal(await page.read('document.activeElement.tagName'), 'H1')
+    t.same(page.problems, [])
+  })
+
+  test('a hidden page follows no stream, a visible one does', async (t) => {
+    const page = await openConsole(world, { language: 'en' })
+    await page.until(`document.querySelector('.head-facts').textContent.includes('Live')`)
+    await setVisibility(page, 'hidden')
+    await page.until(`document.querySelector('.head-facts').textContent.includes('Paused')`)
+    await setVisibility(page, 'visible')
+    await page.until(`document.querySelector('.head-facts').textContent.includes('Live')`)
+    t.same(page.problems, [])
+  })
+
+  test('nothing moves while a page loads', async (t) => {
+    const page = await openConsole(world, { language: 'en' })
+    await page.go(`${gateway.serviceUrl}/console/`)
+    await page.until(`document.querySelector('.tile-value')?.textContent.includes('/s')`)
+    const shifts = await page.read<number>(SHIFTS)
+    t.ok(shifts < 0.01, String(shifts))
+    t.comment(
+      `first paint after ${await page.read('performance.getEntriesByName("first-contentful-paint")[0].startTime')} ms`
+    )
+  })
+
+  test('the end of the session leads to the page for signing in', async (t) => {
+    const page = await openConsole(world, { language: 'en' })
+    await page.send('Network.clearBrowserCookies')
+    await visit(page, '#/recent', 'Recent').catch(() => {})
+    await page.until(`document.querySelector('#token')`)
+    t.match(await page.text(), 'Your session has ended.')
+  })
+}
+
+interface Numbers {
+  readonly requests: { readonly requests: number }
+  readonly routes: readonly {
+    readonly path: string
+    readonly counts: { readonly requests: number; readonly errors: number }
+  }[]
+  readonly upstreams: readonly {
+    readonly targets: readonly { readonly target: string; readonly tries: Record<string, number> }[]
+  }[]
+}
+
+const SHIFTS = `new Promise((resolve) => {
+  const observer = new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
+  observer.observe({ type: 'layout-shift', buffered: true })
+  setTimeout(() => resolve(0), 200)
+})`
+
+async function visit(page: BrowserPage, fragment: string, title: string): Promise<void> {
+  await page.read(`location.hash = '${fragment}'`)
+  await page.until(`document.querySelector('h1')?.textContent === '${title}'`)
+}
+
+/** Texts of some cells of the row that starts with this text. */
+async function cells(page: BrowserPage, first: string, columns: readonly number[]): Promise<string[]> {
+  const row = `[...document.querySelectorAll('tbody tr')].find((row) => row.querySelector('code').textContent === '${first}')`
+  await page.until(row)
+  return page.read(`${JSON.stringify(columns)}.map((column) => ${row}.cells[column].innerText)`)
+}
+
+/** @param inRow A text in the row of the element. */
+async function click(page: BrowserPage, selector: string, inRow = ''): Promise<void> {
+  const element = `[...document.querySelectorAll(${JSON.stringify(selector)})].find((one) => (one.closest('tr')?.textContent ?? '').includes('${inRow}'))`
+  await page.until(element)
+  await page.read(`${element}.click()`)
+}
+
+async function fill(page: BrowserPage, selector: string, text: string): Promise<void> {
+  await page.until(`document.querySelector('${selector}')`)
+  await page.read(`document.querySelector('${selector}').select()`)
+  await page.type(text)
+  await page.until(`document.querySelector('${selector}').value === '${text}'`)
+}
+
+const background = (page: BrowserPage) => page.read('getComputedStyle(document.body).backgroundColor')
+
+const setVisibility = (page: BrowserPage, state: 'hidden' | 'visible') =>
+  page.read(`(Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true }),
+    document.dispatchEvent(new Event('visibilitychange')))`)
