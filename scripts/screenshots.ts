@@ -23,21 +23,26 @@ const t = { teardown: (fn: () => unknown) => void cleanups.unshift(fn) }
 async function startTarget(ms: number, failures: number): Promise<string> {
   const target = await startUpstream(t, (_req, res) => {
     const status = Math.random() < failures ? 503 : 200
-    setTimeout(() => res.writeHead(status).end('{}'), ms * (0.6 + Math.random() ** 6 * 8))
+    setTimeout(() => res.writeHead(status).end('{}'), ms * (0.5 + Math.random() ** 5 * 5))
   })
   return target.url
 }
 
 async function start(): Promise<GatewayProcess> {
-  const [first, second, chat] = [await startTarget(4, 0.002), await startTarget(5, 0.002), await startTarget(2, 0)]
-  const broken = await startTarget(9, 1)
+  const [first, second, chat] = [await startTarget(24, 0.01), await startTarget(28, 0.01), await startTarget(14, 0)]
+  const broken = await startTarget(40, 1)
   const outliers = { failures: 5, ejectFor: '5m' }
   return startGatewayProcess(t, first, {
     config: {
       apps: [{ appid: APPID, name: 'shop', secret: 'sandbox' }],
       upstreams: {
-        orders: { targets: [first, second, broken].map((url) => ({ url })), balance: 'leastRequests', outliers },
-        chat: { targets: [{ url: chat }], balance: 'hash' }
+        orders: {
+          targets: [first, second, broken].map((url) => ({ url })),
+          balance: 'leastRequests',
+          outliers,
+          circuitBreaker: {}
+        },
+        chat: { targets: [{ url: chat }], balance: 'hash', circuitBreaker: {} }
       },
       routes: [
         { path: '/api/orders', upstream: 'orders', rateLimit: { max: 6000, window: '1m', by: 'user' } },
@@ -64,7 +69,7 @@ async function sendTraffic({ url }: GatewayProcess, token: string, until: number
     const path = paths[turn % paths.length] ?? '/'
     const headers = turn % 97 === 0 ? {} : { authorization: `Bearer ${token}` }
     void fetch(url + path, { headers }).then((response) => response.arrayBuffer())
-    if (turn % 29 === 0) void logIn(url, PEOPLE[turn % PEOPLE.length] ?? 'alice')
+    if (turn % 7 === 0) void logIn(url, PEOPLE[turn % PEOPLE.length] ?? 'alice')
     await delay(16 + 8 * Math.sin(turn / 260) + Math.random() * 6)
   }
 }

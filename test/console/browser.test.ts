@@ -24,14 +24,31 @@ const PAGES = {
 if (world !== null) {
   const { gateway, browser, accessToken, userId, openId, certificate, traffic } = world
   const english = await openConsole(world, { language: 'en' })
+  /** True when the audit log has a line of the call, with the name of the service token. */
+  const hasAudit = (endpoint: string) =>
+    gateway.lines.some((line) => line.includes(`"endpoint":"${endpoint}"`) && line.includes('"caller":"test"'))
+  const reload = async () => {
+    await english.go(`${gateway.serviceUrl}/console/`)
+    await english.until(`document.querySelector('.tile')`)
+    return english
+  }
   const to = (page: BrowserPage, name: keyof typeof PAGES) => visit(page, `#/${name}`, PAGES[name][0])
 
-  test('a service token without the scope admin is refused, with the reason', async (t) => {
+  test('a wrong service token is refused with the reason, a right one is let in, and a chosen language stays', async (t) => {
     const page = await browser.open({ language: 'en' })
     await page.go(`${gateway.serviceUrl}/console/`)
     await signIn(page, 'no-such-token-0123456789')
     t.match(await page.text(), 'It needs the scope admin.')
     t.equal(await page.read('document.querySelectorAll("nav").length'), 0)
+    await page.read(`document.querySelector('#token').select()`)
+    await page.type(SERVICE_TOKEN)
+    await page.press('Enter')
+    await page.until(`document.querySelector('.tile')`)
+    await click(page, '[lang=zh-CN]')
+    await page.until(`document.querySelector('h1').textContent === '概览'`)
+    await page.go(`${gateway.serviceUrl}/console/`)
+    await page.until(`document.querySelector('h1')?.textContent === '概览'`)
+    t.equal(await page.read('document.documentElement.lang'), 'zh-CN')
   })
 
   test('every page shows its data in English and in Chinese, on a screen and on a phone', async (t) => {
@@ -55,15 +72,6 @@ if (world !== null) {
     t.not(await background(chinese), await background(english), 'the colours follow prefers-color-scheme')
   })
 
-  test('the language can be switched, and stays', async (t) => {
-    const page = await openConsole(world, { language: 'en' })
-    await click(page, '[lang=zh-CN]')
-    await page.until(`document.querySelector('h1').textContent === '概览'`)
-    await page.go(`${gateway.serviceUrl}/console/`)
-    await page.until(`document.querySelector('h1')?.textContent === '概览'`)
-    t.equal(await page.read('document.documentElement.lang'), 'zh-CN')
-  })
-
   test('the numbers are those of the gateway', async (t) => {
     await traffic()
     const status = await (await gateway.service('/v1/status', { token: SERVICE_TOKEN })).json()
@@ -84,13 +92,13 @@ if (world !== null) {
   test('a text of a client is text, never markup, and its identity is masked until an audited click', async (t) => {
     await to(english, 'recent')
     await english.until(`document.body.textContent.includes('onerror')`)
-    t.match(await english.text(), decodeURIComponent(encodeURIComponent(MARKUP)).slice(0, 10))
+    t.match(await english.text(), MARKUP)
     t.equal(await english.read('document.querySelectorAll("main img").length'), 0)
     t.not(await english.read('document.title'), '1')
     t.notMatch(await english.text(), userId)
     await click(english, 'tr:has(code) .button.small', 'failing')
     await english.until(`document.body.textContent.includes('${userId}')`)
-    t.match(gateway.lines.join(''), /"audit".*identity|identity.*"audit"/)
+    t.ok(hasAudit('POST /console/v1/failures/:id/identity'))
   })
 
   test('the explain box gives the decision of the gateway', async (t) => {
@@ -122,7 +130,7 @@ if (world !== null) {
     await to(english, 'queues')
     await click(english, 'td .button.small')
     await english.until(`document.body.textContent.includes('The event will be delivered again.')`)
-    t.match(gateway.lines.join(''), 'retry')
+    t.ok(hasAudit('POST /console/v1/push/dead/:id/retry'))
   })
 
   test('the configuration in force has no secret, and certificates have their name', async (t) => {
@@ -144,7 +152,7 @@ if (world !== null) {
   })
 
   test('the keyboard reaches the content by a skip link, and every page, with a visible focus', async (t) => {
-    const page = await openConsole(world, { language: 'en' })
+    const page = await reload()
     await page.press('Tab')
     t.equal(await page.read('document.activeElement.className'), 'skip')
     await page.press('Tab')
@@ -158,7 +166,7 @@ if (world !== null) {
   })
 
   test('a hidden page follows no stream, a visible one does', async (t) => {
-    const page = await openConsole(world, { language: 'en' })
+    const page = await reload()
     await page.until(`document.querySelector('.head-facts').textContent.includes('Live')`)
     await setVisibility(page, 'hidden')
     await page.until(`document.querySelector('.head-facts').textContent.includes('Paused')`)
@@ -168,8 +176,7 @@ if (world !== null) {
   })
 
   test('nothing moves while a page loads', async (t) => {
-    const page = await openConsole(world, { language: 'en' })
-    await page.go(`${gateway.serviceUrl}/console/`)
+    const page = await reload()
     await page.until(`document.querySelector('.tile-value')?.textContent.includes('/s')`)
     const shifts = await page.read<number>(SHIFTS)
     t.ok(shifts < 0.01, String(shifts))
@@ -179,9 +186,9 @@ if (world !== null) {
   })
 
   test('the end of the session leads to the page for signing in', async (t) => {
-    const page = await openConsole(world, { language: 'en' })
+    const page = await reload()
     await page.send('Network.clearBrowserCookies')
-    await visit(page, '#/recent', 'Recent').catch(() => {})
+    await page.read(`location.hash = '#/recent'`)
     await page.until(`document.querySelector('#token')`)
     t.match(await page.text(), 'Your session has ended.')
   })

@@ -20,6 +20,9 @@ const FLAGS = [
   '--remote-debugging-port=0'
 ]
 
+/** Guards against hanging and measures no speed. */
+const LONGEST_WAIT_MS = 20_000
+
 export interface PageOptions {
   readonly language: 'en' | 'zh-CN'
   readonly width?: number
@@ -104,7 +107,7 @@ function createPage(send: BrowserPage['send'], problems: string[], hosts: Set<st
       // Another fragment alone does not load a document.
       await send('Page.navigate', { url: 'about:blank' })
       await send('Page.navigate', { url })
-      await page.until('document.readyState === "complete"')
+      await until(() => page.read<boolean>(`document.readyState === 'complete' && location.href !== 'about:blank'`))
     },
     async read<T>(expression: string) {
       const answer = await send<{ result: { value?: T }; exceptionDetails?: object }>('Runtime.evaluate', {
@@ -115,13 +118,10 @@ function createPage(send: BrowserPage['send'], problems: string[], hosts: Set<st
       if (answer.exceptionDetails) throw new Error(`${expression}: ${JSON.stringify(answer.exceptionDetails)}`)
       return answer.result.value as T
     },
-    until: (expression) =>
-      until(async () => {
-        const isSo = await page.read<boolean>(`Boolean(${expression})`)
-        return isSo
-      }).catch(async (error: Error) => {
-        throw new Error(`${expression}: ${error.message}; the page shows ${await page.text()}`)
-      }),
+    async until(expression) {
+      const isSo = await page.read<boolean>(waitFor(expression))
+      if (!isSo) throw new Error(`still not so: ${expression}; the page shows ${await page.text()}`)
+    },
     text: () => page.read('document.body.innerText'),
     async press(key) {
       const { code, text } = KEYS[key]
@@ -138,6 +138,19 @@ function createPage(send: BrowserPage['send'], problems: string[], hosts: Set<st
     }
   }
   return page
+}
+
+/** Looks 50 times a second, in the page. */
+function waitFor(expression: string): string {
+  return `new Promise((resolve) => {
+    const end = performance.now() + ${LONGEST_WAIT_MS}
+    const look = () => {
+      if (${expression}) resolve(true)
+      else if (performance.now() > end) resolve(false)
+      else setTimeout(look, 20)
+    }
+    look()
+  })`
 }
 
 const KEYS = {
