@@ -25,13 +25,16 @@ export interface Api {
 export interface ApiDeps {
   /** The CSRF token of the session. */
   readonly csrf: string
+  /** Asks for it again: another tab may have signed in. */
+  readonly currentCsrf: () => Promise<string>
   /** Called for 401: the session of the console has ended. */
   readonly onSignedOut: () => void
 }
 
 const CSRF_HEADER = 'x-csrf-token'
 
-export function createApi({ csrf, onSignedOut }: ApiDeps): Api {
+export function createApi({ csrf: firstCsrf, currentCsrf, onSignedOut }: ApiDeps): Api {
+  let csrf = firstCsrf
   const send = async <T>(path: string, init: RequestInit): Promise<T> => {
     try {
       return await ask<T>(path, init)
@@ -42,13 +45,23 @@ export function createApi({ csrf, onSignedOut }: ApiDeps): Api {
   }
   return {
     get: (path) => send(path, {}),
-    act: (method, path, body) =>
-      send(path, {
-        method,
-        headers: { [CSRF_HEADER]: csrf, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) })
-      })
+    async act<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
+      try {
+        return await send<T>(path, actionOf(method, csrf, body))
+      } catch (error) {
+        if (!(error instanceof CallFailed) || error.status !== 403) throw error
+        const current = await currentCsrf()
+        if (current === csrf) throw error
+        csrf = current
+        return send<T>(path, actionOf(method, csrf, body))
+      }
+    }
   }
+}
+
+function actionOf(method: string, csrf: string, body: unknown): RequestInit {
+  if (body === undefined) return { method, headers: { [CSRF_HEADER]: csrf } }
+  return { method, headers: { [CSRF_HEADER]: csrf, 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
 export async function ask<T>(path: string, init: RequestInit): Promise<T> {

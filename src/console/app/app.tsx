@@ -8,7 +8,7 @@ import { PAGE_CONTENT } from './pages/pages.ts'
 import { SignIn } from './pages/sign-in.tsx'
 import { LanguageContext } from './parts/language-switch.tsx'
 import { usePlace } from './router.ts'
-import { currentSession, forgetSession, type Session, signIn, signOut, takeLink } from './session.ts'
+import { currentCsrf, currentSession, forgetSession, type Session, signIn, signOut, takeLink } from './session.ts'
 import { Shell } from './shell.tsx'
 
 /** The session is unknown, absent with the reason, or there. */
@@ -59,7 +59,7 @@ function Console({ session, onEnd }: { session: Session; onEnd: (reason: 'none' 
   const { page, query } = usePlace()
   const [message, setMessage] = useState('')
   const api = useMemo(
-    () => createApi({ csrf: session.csrf_token, onSignedOut: () => onEnd('ended') }),
+    () => createApi({ csrf: session.csrf_token, currentCsrf, onSignedOut: () => onEnd('ended') }),
     [session, onEnd]
   )
   const state = useConsoleState(api, setMessage)

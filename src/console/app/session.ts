@@ -23,6 +23,11 @@ export async function currentSession(): Promise<Session | null> {
   })
 }
 
+/** The CSRF token of the cookie. Empty without a session. */
+export async function currentCsrf(): Promise<string> {
+  return (await currentSession())?.csrf_token ?? ''
+}
+
 export function forgetSession(): void {
   store(MARK, null)
 }
