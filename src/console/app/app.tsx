@@ -59,7 +59,7 @@ function Console({ session, onEnd }: { session: Session; onEnd: (reason: 'none' 
   const { page, query } = usePlace()
   const [message, setMessage] = useState('')
   const api = useMemo(
-    () => createApi({ csrf: session.csrf_token, currentCsrf, onSignedOut: () => onEnd('ended') }),
+    () => createApi({ csrf: session.csrf, currentCsrf, onSignedOut: () => onEnd('ended') }),
     [session, onEnd]
   )
   const state = useConsoleState(api, setMessage)

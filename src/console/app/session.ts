@@ -5,7 +5,7 @@ import { readStored, store } from './storage.ts'
 export interface Session {
   /** Name of the service token. */
   readonly name: string
-  readonly csrf_token: string
+  readonly csrf: string
 }
 
 const SESSION = 'session'
@@ -25,7 +25,7 @@ export async function currentSession(): Promise<Session | null> {
 
 /** The CSRF token of the cookie. Empty without a session. */
 export async function currentCsrf(): Promise<string> {
-  return (await currentSession())?.csrf_token ?? ''
+  return (await currentSession())?.csrf ?? ''
 }
 
 export function forgetSession(): void {

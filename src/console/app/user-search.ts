@@ -43,7 +43,8 @@ async function findById(api: Api, id: string, wanted: LiveSession | null): Promi
 }
 
 async function sessionsOf(api: Api, userId: string): Promise<readonly LiveSession[]> {
-  const { sessions } = await api.get<{ sessions: readonly LiveSession[] }>(`v1/users/${pathOf(userId)}/sessions`)
+  const path = `v1/users/${pathOf(userId)}/sessions`
+  const { sessions } = await api.get<{ sessions: readonly LiveSession[] }>(path).catch(() => ({ sessions: [] }))
   return sessions
 }
 
