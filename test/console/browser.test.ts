@@ -22,7 +22,7 @@ const PAGES = {
 } as const
 
 if (world !== null) {
-  const { gateway, browser, accessToken, userId, openId, certificate, traffic } = world
+  const { gateway, browser, accessToken, userId, openId, sessionId, certificate, traffic } = world
   const english = await openConsole(world, { language: 'en' })
   /** True when the audit log has a line of the call, with the name of the service token. */
   const hasAudit = (endpoint: string) =>
@@ -112,8 +112,8 @@ if (world !== null) {
     t.match(await english.text(), '401 token_missing')
   })
 
-  test('a user is found by openid and by user id; ending the sessions ends the token', async (t) => {
-    for (const id of [openId, userId]) {
+  test('a user is found by openid, user id and session id; ending the session ends its token', async (t) => {
+    for (const id of [openId, userId, sessionId]) {
       await to(english, 'overview')
       await to(english, 'users')
       await fill(english, 'form input', id)
@@ -123,7 +123,7 @@ if (world !== null) {
     }
     await english.until(`document.querySelectorAll('td .danger').length > 0`)
     t.equal((await gateway.call('/api/one', { token: accessToken })).status, 200)
-    await click(english, '.panel-head .danger')
+    await click(english, 'td .danger')
     await click(english, 'dialog .danger')
     await english.until(`document.body.textContent.includes('This user has no live session.')`)
     t.equal((await gateway.call('/api/one', { token: accessToken })).status, 401)

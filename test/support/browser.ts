@@ -36,7 +36,7 @@ export interface Browser {
 }
 
 export interface BrowserPage {
-  /** Errors in the console, exceptions, violations of the policy, and requests to another host. */
+  /** Since the document was loaded: errors in the console, exceptions, violations of the policy, and requests to another host. */
   readonly problems: readonly string[]
   go(url: string): Promise<void>
   /** The value of an expression of the page, which is JSON. */
@@ -104,6 +104,7 @@ function createPage(send: BrowserPage['send'], problems: string[], hosts: Set<st
     send,
     async go(url) {
       hosts.add(new URL(url).host)
+      problems.length = 0
       // Another fragment alone does not load a document.
       await send('Page.navigate', { url: 'about:blank' })
       await send('Page.navigate', { url })

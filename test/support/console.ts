@@ -17,6 +17,7 @@ export interface ConsoleWorld {
   readonly accessToken: string
   readonly userId: string
   readonly openId: string
+  readonly sessionId: string
   /** Name in the certificate of the configuration. */
   readonly certificate: string
   /** Sends requests that are answered, refused and failed. */
@@ -63,12 +64,13 @@ export async function buildConsole(t: Test): Promise<ConsoleWorld | null> {
     await gateway.raw(`GET /nowhere/${MARKUP} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
   }
   await traffic()
+  const sessionId = String(upstream.seen[0]?.headers['x-session-id'])
   const event = { ToUserName: 'gh_1', FromUserName: openId, CreateTime: 1, MsgType: 'event', Event: 'canary_event' }
   const push = pushRequest(APPID, event)
   await gateway.call(push.path, { method: 'POST', body: push.body })
   await until(async () => (await gateway.store.queue.depth(`push:${APPID}`)).dead === 1)
   const browser = await startBrowser(t, file)
-  return { gateway, browser, accessToken, userId: login.user.id, openId, certificate, traffic }
+  return { gateway, browser, accessToken, userId: login.user.id, openId, sessionId, certificate, traffic }
 }
 
 /** A page on which the console has let in the service token of the tests. */
