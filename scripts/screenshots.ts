@@ -13,8 +13,9 @@ import { startUpstream } from '../test/support/upstream.ts'
 const IMAGES = join(import.meta.dirname, '../docs/images')
 const LANGUAGES = ['en', 'zh-CN'] as const
 const SIZE = { width: 1200, height: 800 }
-const TRAFFIC_MS = 100_000
-const PEOPLE = ['alice', 'bob', 'carol', 'dave']
+const TRAFFIC_MS = 90_000
+/** More than log in within `repeatWindow`. */
+const PEOPLE = 400
 
 const cleanups: (() => unknown)[] = []
 const t = { teardown: (fn: () => unknown) => void cleanups.unshift(fn) }
@@ -67,14 +68,14 @@ async function logIn(url: string, name: string) {
 }
 
 /** At most some tens of requests a second, in waves. */
-async function sendTraffic({ url }: GatewayProcess, token: string, until: number): Promise<void> {
+async function sendTraffic({ url }: GatewayProcess, token: string, end: AbortSignal): Promise<void> {
   const paths = ['/api/orders', '/api/orders/17', '/api/products', '/api/chat/rooms', '/api/chat/rooms', '/api/coupons']
-  for (let turn = 0; performance.now() < until; turn++) {
+  for (let turn = 0; !end.aborted; turn++) {
     const path = paths[turn % paths.length] ?? '/'
     const headers = turn % 97 === 0 ? {} : { authorization: `Bearer ${token}` }
     void fetch(url + path, { headers }).then((response) => response.arrayBuffer())
-    if (turn % 7 === 0) void logIn(url, PEOPLE[turn % PEOPLE.length] ?? 'alice')
-    await delay(16 + 8 * Math.sin(turn / 260) + Math.random() * 6)
+    if (turn % 7 === 0) void logIn(url, `person${turn % PEOPLE}`)
+    await delay(12 + 6 * Math.sin(turn / 260) + Math.random() * 4)
   }
 }
 
@@ -97,7 +98,9 @@ async function main(): Promise<void> {
       return { language, page }
     })
   )
-  await sendTraffic(gateway, access_token, performance.now() + TRAFFIC_MS)
+  const end = new AbortController()
+  const traffic = sendTraffic(gateway, access_token, end.signal)
+  await delay(TRAFFIC_MS)
   mkdirSync(IMAGES, { recursive: true })
   for (const { language, page } of pages) {
     await save(page, `overview.${language}`)
@@ -108,6 +111,8 @@ async function main(): Promise<void> {
     await page.until(`document.querySelectorAll('td .danger').length > 0`)
     await save(page, `users.${language}`)
   }
+  end.abort()
+  await traffic
 }
 
 try {
