@@ -104,3 +104,18 @@ test('logins are limited per address before WeChat, and one sender does not use 
   t.same(statuses, [200, 200, 429, 429])
   t.equal(gateway.sandbox.state.calls.list('/sns/jscode2session').length, 2, `WeChat is not asked again for ${APPID}`)
 })
+
+test('a client sees its limit in every answer of the route, the refusal included', async (t) => {
+  const upstream = await startUpstream(t, (_req, res) => res.writeHead(200, { ratelimit: '"backend";r=5;t=9' }).end())
+  const clock = createTestClock(Date.UTC(2026, 0, 1))
+  clock.advance(12_500)
+  const gateway = await buildTestGateway(t, upstream.url, { config: limited('ip'), clock })
+  const seen = []
+  for (let index = 0; index < 4; index++) {
+    const { status, headers } = await gateway.call('/api/x')
+    seen.push(`${status} ${headers.get('ratelimit')}`)
+    t.equal(headers.get('ratelimit-policy'), '"wxgate";q=3;w=60')
+  }
+  t.same(seen, [...[2, 1, 0].map((left) => `200 "backend";r=5;t=9, "wxgate";r=${left};t=48`), '429 "wxgate";r=0;t=48'])
+  t.equal((await gateway.call('/')).headers.get('ratelimit'), null)
+})

@@ -4,6 +4,7 @@ import type { GatewayConfig } from '../config/config.ts'
 import { createEndpoints } from '../http/endpoints/app.ts'
 import type { ErrorLog } from '../http/endpoints/errors.ts'
 import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
+import { addRoot } from '../http/endpoints/root.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { ACCESS_TOKEN, type AuthenticatedDeps, addAuthenticated } from './authenticated.ts'
 import { addKeys, type KeysDeps } from './keys.ts'
@@ -56,6 +57,7 @@ const DOCUMENT = {
 export async function createEdge(deps: EdgeDeps): Promise<Edge> {
   const app = await createEndpoints({ log: deps.log, uriLimit: deps.config.server.limits.uri, document: DOCUMENT })
   addHealth(app, deps)
+  addRoot(app, { about: 'The edge of an auth gateway for WeChat mini-programs. No route covers this path.' })
   addKeys(app, deps)
   addLogin(app, deps)
   addRefresh(app, deps)

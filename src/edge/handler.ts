@@ -20,6 +20,8 @@ export interface EdgeHandlerDeps {
   readonly own: Routing
   /** Serves every other path. */
   readonly forward: Routing
+  /** No route covers "/", so the path is an own one. */
+  readonly ownsRoot: boolean
   readonly proxy: Pick<ReverseProxy, 'handle' | 'upgrade'>
   readonly lifecycle: Pick<Lifecycle, 'isDraining'>
   readonly unverified: UnverifiedQueue
@@ -33,7 +35,11 @@ const NO_UPGRADE = new ApiError('invalid_request', 'The own endpoints of the gat
 const TOO_SLOW = new ApiError('request_timeout', 'The request body took longer than server.limits.bodyIdleTimeout.')
 
 export function createEdgeHandler(deps: EdgeHandlerDeps): Handler {
-  const { own, forward, proxy, lifecycle, unverified, bodyTimeout, underWay } = deps
+  const { own, forward, ownsRoot, proxy, lifecycle, unverified, bodyTimeout, underWay } = deps
+
+  function isOwn(path: string): boolean {
+    return isOwnPath(path) || (ownsRoot && path === '/')
+  }
 
   function serveOwn({ target, headers, record }: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void {
     record.granted('own', null, null)
@@ -62,16 +68,16 @@ export function createEdgeHandler(deps: EdgeHandlerDeps): Handler {
     peers: deps.peers,
     serve(request, req, res) {
       const { target } = request
-      if (target === SERVER_AS_A_WHOLE || isOwnPath(target.path)) serveOwn(request, req, res)
+      if (target === SERVER_AS_A_WHOLE || isOwn(target.path)) serveOwn(request, req, res)
       else forward(req, res)
     },
     ordinary: {
-      accepts: ({ target }) => !isOwnPath(target.path),
+      accepts: ({ target }) => !isOwn(target.path),
       serve: (request, client) => proxy.handle(request, client)
     },
     upgrade(request, socket, head, onEnd) {
       const { target, record } = request
-      if (!isOwnPath(target.path)) {
+      if (!isOwn(target.path)) {
         proxy.upgrade(request, socket, head, onEnd)
         return
       }

@@ -17,7 +17,7 @@ const MAX_ANSWER_BYTES = 256 * 1024
 
 /** The data of one app. */
 export interface PrefetchSource {
-  readonly limiter: { hit(key: string): Promise<void> }
+  readonly limiter: { hit(key: string): Promise<unknown> }
   /** Rejects with a CallFailure. */
   ask(call: {
     readonly headers: Readonly<Record<string, string>>

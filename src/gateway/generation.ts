@@ -94,11 +94,11 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
 
   const { lifecycle, unverified, observer } = shared
   const { limits, trustedProxies } = config.server
+  const { userAgent } = config.logging
   const underWay = createUnderWay()
   const peers = await borrow('peers', [trustedProxies], () => createPeers(trustedProxies))
   const injected = namesOfRoutes(config.routes)
   const names = await borrow('header-names', [injected], () => createHeaderNames(injected))
-  const noObserver = { finished() {} }
   return {
     parts: { ...shared, ...identity, platforms, config, upstreams },
     mend: identity.sessionEnding.mend,
@@ -110,14 +110,11 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     authenticator: identity.authenticator,
     deliveries: [...deliveries.push.values(), ...deliveries.pay.values()],
     edge: createEdgeHandler({
-      admit: createAdmit({
-        ...{ limits, names, peers, observer },
-        allowsRawPercent: true,
-        recordsClient: config.logging.userAgent
-      }),
+      admit: createAdmit({ limits, names, peers, observer, recordsClient: userAgent, allowsRawPercent: true }),
       peers,
       own: own.edge.routing,
       forward,
+      ownsRoot: !config.routes.some(({ path }) => path === '/'),
       proxy,
       lifecycle,
       unverified,
@@ -125,7 +122,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
       underWay
     }),
     service: createServiceHandler({
-      admit: createAdmit({ limits, names, peers, observer: noObserver, opaque: '/auth/verify' }),
+      admit: createAdmit({ limits, names, peers, observer: { finished() {} }, opaque: '/auth/verify' }),
       peers,
       routing: own.service.routing,
       underWay
@@ -150,15 +147,17 @@ async function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Bo
   const { clock, revocations, live, lifecycle, unverified, guard, heldBodies } = shared
   const { keyRing, authenticator, upstreams, openData, channelKeys, waferKeys } = needs
   const { routes } = config
-  const { bodyIdleTimeout } = config.server.limits
+  const { limits, serverTiming } = config.server
+  const { bodyIdleTimeout } = limits
   const loads = await borrowLoads(routes, borrow)
   const identity = [authenticator, openData, channelKeys, waferKeys]
-  return borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout], () =>
+  return borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout, serverTiming], () =>
     createProxy({
       clock,
       routes,
       loopId: loopIdOf(config, keyRing),
       bodyIdleTimeout,
+      serverTiming,
       authenticator,
       revocations,
       live,

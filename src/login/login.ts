@@ -30,7 +30,7 @@ export interface LoginAnswer extends Grant {
 export interface LoginDeps {
   readonly apps: readonly PlatformApp[]
   readonly codes: LoginCodes
-  readonly limiter: { hit(key: string): Promise<void> }
+  readonly limiter: { hit(key: string): Promise<unknown> }
   readonly limitBy: 'app' | 'ip'
   readonly exchange: (app: PlatformApp, code: string) => Promise<LoginExchange>
   readonly users: Pick<Users, 'recordLogin' | 'find'>

@@ -17,6 +17,8 @@ export interface ExchangeParts {
   readonly clock: Clock
   readonly guard: Pick<Guard, 'toApiError'>
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
+  /** Adds Server-Timing to the answer. */
+  readonly serverTiming: boolean
 }
 
 export interface ExchangedRequest {

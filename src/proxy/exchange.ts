@@ -12,6 +12,7 @@ import type { ExchangedRequest, ExchangeParts } from './exchange-options.ts'
 import type { OpenBody } from './open-body.ts'
 import { deadlineOf } from './plan.ts'
 import { buildResponseHead } from './response-head.ts'
+import { timing } from './server-timing.ts'
 import { type AnswerTransform, type TransformedExchange, UNCHANGED_BODIES } from './transforms/transform.ts'
 
 /** RFC 8297. */
@@ -29,6 +30,10 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   #handler: ResponseHandler = this
   #wasSent = false
   #head: string[] | null = null
+  /** Headers beside those of the upstream, name and value in turns. Set them before `start`. */
+  addedHeaders: readonly string[] = []
+  /** Of `performance.now()`, at the start of the last try; only for Server-Timing. */
+  #askedAt = 0
   #status = 0
   #firstChunk: Buffer | null = null
   #isOver = false
@@ -70,6 +75,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   onTarget(target: Target): void {
     const { head, client, request, route } = this.#exchanged
     this.#wasSent = false
+    if (this.#parts.serverTiming) this.#askedAt = performance.now()
     request.record.attempted(target.host)
     const isChanged = this.#ownBody !== null || this.#answer !== null
     const body = head.bodyLength === 0 || isChanged ? null : client.openBody(route.plan.bodyLimits)
@@ -199,7 +205,10 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     const { client } = this.#exchanged
     const head = this.#head ?? []
     this.#head = null
-    if (this.#parts.lifecycle.isDraining) client.last()
+    const { lifecycle, serverTiming } = this.#parts
+    if (this.addedHeaders.length > 0) head.push(...this.addedHeaders)
+    if (serverTiming) head.push('Server-Timing', timing(this.#exchanged.request.record, this.#askedAt))
+    if (lifecycle.isDraining) client.last()
     client.head(this.#status, head)
   }
 

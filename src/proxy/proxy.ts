@@ -24,6 +24,7 @@ import {
   type Refused,
   WRONG_ORIGIN
 } from '../routing/authorize.ts'
+import { rateLimitHeaders } from '../routing/rate-limit-headers.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
 import type { LiveConnections } from './live-connections.ts'
@@ -58,14 +59,17 @@ export interface ProxyDeps extends PlannerDeps {
   readonly waferKeys: Pick<WaferKeys, 'headers'>
   readonly unverified: UnverifiedQueue
   readonly guard: Guard
+  /** Answers of upstreams get Server-Timing. */
+  readonly serverTiming: boolean
 }
 
 export function createProxy(deps: ProxyDeps): ReverseProxy {
-  const { clock, loopId, authenticator, revocations, waferKeys, live, lifecycle, unverified, guard } = deps
+  const { clock, loopId, authenticator, revocations, waferKeys, live, lifecycle, unverified, guard, serverTiming } =
+    deps
   const authorize = createAuthorize(deps.routes.map(createPlanner(deps)), authenticator)
   const buildHead = createUpstreamHead({ revocations, waferKeys, loopId })
   const responseHeaders = createResponseHeaders()
-  const exchangeParts = { responseHeaders, flusher: createFlusher(), lifecycle, clock, guard, live }
+  const exchangeParts = { responseHeaders, flusher: createFlusher(), lifecycle, clock, guard, live, serverTiming }
 
   function decide(admitted: AdmittedRequest, known?: Sender): Decision<PlannedRoute> {
     const decision = withVariant(withoutLoop(authorize(admitted, known)))
@@ -119,7 +123,10 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
   ): Promise<void> {
     const { limiter, concurrency, bodies, bodyLimits: limits, upstream } = route.plan
     try {
-      if (limiter !== null) await limiter.hit(limitKey(route, request, principal))
+      if (limiter !== null) {
+        const headers = Object.entries(rateLimitHeaders(await limiter.hit(limitKey(route, request, principal)))).flat()
+        exchange.addedHeaders = headers
+      }
       // The client may have disconnected while its count was read.
       const isCounted = concurrency !== null && !client.destroyed
       const refusal = isCounted ? concurrency.enter((leave) => client.onceClosed(leave)) : null

@@ -5,13 +5,14 @@ import type { Clock } from '../clock.ts'
 import { ApiError, StoreError } from '../errors.ts'
 import { flatCopy } from '../http/flat-text.ts'
 import type { Store } from '../store/port.ts'
+import { type Quota, rateLimitHeaders } from './rate-limit-headers.ts'
 
 const REMEMBERED = 50_000
 
 export interface RateLimiter {
   /** Counts one request; throws rate_limited above the limit. Without a working store it throws
    *  StoreError, or counts in this process when `isLenient`. */
-  hit(key: string): Promise<void>
+  hit(key: string): Promise<Quota>
 }
 
 export interface RateLimiterOptions {
@@ -31,8 +32,10 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const blocked = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 })
 
   function refuse(until: number): never {
+    const resetsIn = until - clock.now()
     throw new ApiError('rate_limited', 'Too many requests. Wait as long as Retry-After says.', {
-      retryAfter: (until - clock.now()) / 1000
+      retryAfter: resetsIn / 1000,
+      headers: rateLimitHeaders({ max, window, remaining: 0, resetsIn })
     })
   }
 
@@ -57,7 +60,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const slot = Math.floor(now / window)
       const end = (slot + 1) * window
       const counted = await count(`limit:${name}:${key}:${slot}`, Math.max(1, end - now))
-      if (counted <= max) return
+      if (counted <= max) return { max, window, remaining: max - counted, resetsIn: end - now }
       blocked.set(flatCopy(key), end)
       refuse(end)
     }

@@ -6,6 +6,7 @@ import { createEndpoints } from '../http/endpoints/app.ts'
 import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
 import type { ErrorLog } from '../http/endpoints/errors.ts'
 import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
+import { addRoot } from '../http/endpoints/root.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type AuditLog, addAudit } from './audit.ts'
 import { createCallers } from './callers.ts'
@@ -73,6 +74,11 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
   addVerify(app, deps)
   app.register(async (scope) => {
     addHostCheck(scope, config.service)
+    addRoot(scope, {
+      about: 'The service listener of an auth gateway for WeChat mini-programs: for backends and operators.',
+      openapi: '/openapi/service.json',
+      metrics: '/metrics'
+    })
     addDocuments(scope, { edge: deps.edgeDocument, service: document })
     addMetrics(scope, deps)
     addWaferAuth(scope, deps)

@@ -13,14 +13,14 @@ export interface WxapiLimitsOptions {
   readonly tokens: readonly Pick<ServiceConfig['tokens'][number], 'name' | 'wxapiLimit'>[]
   readonly apps: readonly Pick<AppConfig, 'appId' | 'wxapiLimit'>[]
   /** @param name Keeps the counters of different limits apart. */
-  createRateLimiter(name: string, limit: NonNullable<WxapiLimit['rateLimit']>): { hit(key: string): Promise<void> }
+  createRateLimiter(name: string, limit: NonNullable<WxapiLimit['rateLimit']>): { hit(key: string): Promise<unknown> }
 }
 
 interface Limit {
   /** Calls under way, by key. */
   readonly underWay: Map<string, number>
   readonly concurrency: number
-  readonly limiter: { hit(key: string): Promise<void> } | null
+  readonly limiter: { hit(key: string): Promise<unknown> } | null
 }
 
 const BUSY_CALLER = new ApiError('overloaded', 'This service token has too many calls to WeChat under way.')

@@ -125,9 +125,12 @@ test('every request of the .http file has an endpoint', async (t) => {
     )
     if (url.includes('/wxapi/')) continue
     const response = await fetch(url, { method, headers, ...(body.trim() === '' ? {} : { body }) })
-    const { code } = (await response.json().catch(() => ({}))) as { code?: string }
+    const isProblem = response.headers.get('content-type')?.startsWith('application/problem+json')
+    const { code } = isProblem ? ((await response.json()) as { code: string }) : { code: 'none' }
+    // An event stream has no end.
+    if (!isProblem) await response.body?.cancel()
     t.notOk(
-      ['no_route', 'method_not_allowed', 'internal_error', 'token_missing'].includes(String(code)),
+      ['no_route', 'method_not_allowed', 'internal_error', 'token_missing'].includes(code),
       `${method} ${url}: ${code}`
     )
   }

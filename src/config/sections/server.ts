@@ -7,7 +7,7 @@ import type { Path } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { readSecretFile } from '../secret-file.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
-import { duration, fileReference, host, integer, mapping, oneOf, port, section, size } from '../terms.ts'
+import { duration, fileReference, flag, host, integer, mapping, oneOf, port, section, size } from '../terms.ts'
 import { bytes, milliseconds } from '../units.ts'
 
 const limits = section('Limits of a request and a connection.', {
@@ -51,6 +51,10 @@ export const server = section('The public edge.', {
       'Ordinary requests of the proxy skip the general HTTP server, which costs half the CPU. `false` serves every request by the general one.',
     default: true
   }),
+  serverTiming: flag(
+    'Answers of backends get the header `Server-Timing` with the time in the gateway and in the backend. Everybody can read it.',
+    false
+  ),
   drain: section('The time between a signal to stop and the end.', {
     delay: duration(
       'Requests are still served while `/readyz` already answers 503, so that load balancers can remove the instance.',
@@ -118,6 +122,7 @@ export function resolveServer(written: Static<typeof server>, directory: string)
     workers: written.workers,
     trustedProxies: written.trustedProxies,
     fastLane: written.fastLane,
+    serverTiming: written.serverTiming,
     /** Absolute paths: the listener reads the files again when they change. */
     tls:
       tls === undefined
