@@ -2,13 +2,18 @@
  *  prepared bytes and only finds the end of each answer, so that it costs much less than the
  *  subject. */
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 
 export interface LoadOptions {
   readonly port: number
+  /** Any certificate is accepted. */
+  readonly isTls?: boolean
   /** Prepared requests; the connections take them in turns. */
   readonly requests: readonly Buffer[]
   readonly connections: number
   readonly durationMs: number
+  /** Called when all connections are open, before the first request. */
+  readonly onConnected?: () => void
   /** The body of a correct answer. Any other answer counts as an error. */
   readonly expectedBody: string
 }
@@ -34,20 +39,36 @@ export function getRequest(path: string, token: string | undefined): Buffer {
   )
 }
 
+/** A POST of JSON. */
+export function postRequest(path: string, token: string | undefined, body: string): Buffer {
+  const head = getRequest(path, token).toString('latin1').replace('GET ', 'POST ').slice(0, -2)
+  return Buffer.from(`${head}Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+}
+
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const { port, requests, connections, durationMs } = options
+  const { port, requests, connections, durationMs, isTls = false } = options
   const expected = Buffer.from(options.expectedBody)
   const latencies: number[] = []
   let errors = 0
   let firstError: string | undefined
   let next = 0
   const sockets: Socket[] = []
-  const start = performance.now()
-  const end = start + durationMs
+  const waiting: (() => void)[] = []
+  let start = performance.now()
+  let end = start + durationMs
+
+  function onConnected(send: () => void): void {
+    if (waiting.push(send) < connections) return
+    options.onConnected?.()
+    start = performance.now()
+    end = start + durationMs
+    for (const begin of waiting) begin()
+  }
 
   function drive(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      const target = { port, host: '127.0.0.1', noDelay: true }
+      const socket: Socket = isTls ? connectTls({ ...target, rejectUnauthorized: false }) : connect(target)
       let sentAt = 0
       let pending: Buffer | undefined
 
@@ -64,7 +85,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       }
 
       sockets.push(socket)
-      socket.on('connect', send)
+      socket.on(isTls ? 'secureConnect' : 'connect', () => onConnected(send))
       socket.on('data', (chunk: Buffer) => {
         const data = pending === undefined ? chunk : Buffer.concat([pending, chunk])
         const isRight = startsWith(data, OK) && endsWith(data, expected)

@@ -7,13 +7,14 @@
  *  Variables: BENCH_NODE=PATH adds wxgate and the stock composition under a second Node (npm
  *  brings 24, the image runs 26). BENCH_BASELINE=FOLDER adds `wxgate-before`, another checkout with
  *  its node_modules. */
-import { truncateSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { getRequest, type LoadResult, runLoad } from './load.ts'
+import { getRequest } from './load.ts'
 import { type LoginFigures, measureLogin } from './login.ts'
-import { machineCpuMicros, pinMyself, temporaryFolder, versionOf } from './processes.ts'
+import { type Asked, load, measure } from './measure.ts'
+import { pinMyself, temporaryFolder, versionOf } from './processes.ts'
 import { figuresTable, markdown, type Report, targetsHold, targetsTable } from './report.ts'
 import { type Cell, median, type Sample } from './statistics.ts'
 import { type Running, type Subject, subjects } from './subjects.ts'
@@ -25,9 +26,6 @@ const LOAD_CORE = 1
 const PATH = '/api/orders'
 /** Long enough for a JIT on one core: a cold subject would make the others look better. */
 const WARM_UP_MS = 3000
-const SETTLE_MS = 50
-/** Not measured: the caches of the core still hold the previous subject. */
-const LEAD_IN_MS = 200
 /** Share of a core; the kernel's own threads stay below it. */
 const DISTURBED = 0.1
 
@@ -107,17 +105,8 @@ async function checkIdentity({ port, tokens }: Running): Promise<void> {
   if (openid === null || authorization) throw new Error(`it sends upstream ${body}`)
 }
 
-async function load(turn: Turn, milliseconds: number): Promise<LoadResult> {
-  const { running, requests, subject } = turn
-  const result = await runLoad({
-    port: running.port,
-    requests,
-    connections,
-    durationMs: milliseconds,
-    expectedBody: UPSTREAM_BODY
-  })
-  if (result.errors > 0) throw new Error(`${subject.name} gave ${result.errors} wrong answers: ${result.firstError}`)
-  return result
+function askedOf({ running, requests, subject }: Turn): Asked {
+  return { name: subject.name, running, requests, connections, expectedBody: UPSTREAM_BODY }
 }
 
 /** Removes subjects that fail under the load, so that the others are measured. */
@@ -125,34 +114,12 @@ async function warmUp(turns: Turn[]): Promise<void> {
   for (const turn of [...turns]) {
     if (!turns.includes(turn)) continue
     try {
-      await load(turn, WARM_UP_MS)
+      await load(askedOf(turn), WARM_UP_MS)
     } catch (error) {
       note(`${turn.subject.name} was left out: ${messageOf(error)}`)
       for (const other of turns.filter(({ running }) => running === turn.running)) turns.splice(turns.indexOf(other), 1)
       await turn.running.process.stop()
     }
-  }
-}
-
-async function measure(turn: Turn): Promise<Sample> {
-  if (turn.running.logFile !== undefined) truncateSync(turn.running.logFile)
-  await load(turn, LEAD_IN_MS)
-  const ownBefore = process.cpuUsage()
-  const machineBefore = machineCpuMicros()
-  const cpuBefore = turn.running.process.cpuMicros()
-  const { requests, seconds, p50, p99 } = await load(turn, durationMs)
-  // Work that follows the answers, such as writing the log.
-  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
-  const cpu = turn.running.process.cpuMicros() - cpuBefore
-  const own = process.cpuUsage(ownBefore)
-  const others = machineCpuMicros() - machineBefore - cpu - own.user - own.system
-  return {
-    cpuMicrosPerRequest: cpu / requests,
-    requestsPerSecond: requests / seconds,
-    p50,
-    p99,
-    busy: cpu / 1e6 / seconds,
-    disturbance: Math.max(0, others / 1e6 / seconds)
   }
 }
 
@@ -180,7 +147,7 @@ async function main(): Promise<number> {
       say(`round ${round} of ${rounds}`)
       // In alternating order, so that no subject is always first.
       for (const turn of round % 2 === 1 ? turns : turns.toReversed()) {
-        const sample = await measure(turn)
+        const sample = await measure(askedOf(turn), durationMs)
         turn.samples.push(sample)
         say(
           `  ${label(turn)}  ${sample.cpuMicrosPerRequest.toFixed(1).padStart(6)} µs  ${sample.requestsPerSecond.toFixed(0).padStart(6)}/s`

@@ -1,10 +1,10 @@
 /** The measured programs. Every subject proxies GET /api/orders to the same upstream and has
  *  the core to itself; those that check tokens send X-OpenId upstream. */
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort, type Process, startProcess, versionOf, waitUntilUp } from './processes.ts'
 import { logIn, signTokens } from './tokens.ts'
-import { APP_ID, type Build, OWN_BUILD, startWxgate } from './wxgate.ts'
+import { APP_ID, type Build, OWN_BUILD, startWxgate, type TlsFiles } from './wxgate.ts'
 
 export interface Surroundings {
   readonly core: number
@@ -12,10 +12,12 @@ export interface Surroundings {
   readonly folder: string
   /** Number of different tokens in the second measurement of a subject. */
   readonly tokenCount: number
+  readonly tls?: TlsFiles
 }
 
 export interface Running {
   readonly port: number
+  readonly isTls?: boolean
   readonly process: Process
   /** Empty for a plain proxy. */
   readonly tokens: readonly string[]
@@ -39,12 +41,13 @@ const SECRET = 'another-secret-of-the-benchmark-known-to-everybody'
  *  all of them. */
 const wxgateTokens = new Map<string, readonly string[]>()
 
-export function wxgate(name: string, accessLog: boolean, build: Build = OWN_BUILD): Subject {
+/** @param routes In the file. */
+export function wxgate(name: string, accessLog: boolean, build: Build = OWN_BUILD, routes = 1): Subject {
   const code = build.root === OWN_BUILD.root ? '' : `; another version, from ${BASELINE_VARIABLE}`
   return {
     name,
     auth: `access token from /auth/login; access log ${accessLog ? 'to a file' : 'off'}${code}`,
-    async start({ core, upstreamPort, folder, tokenCount }) {
+    async start({ core, upstreamPort, folder, tokenCount, tls }) {
       // Versions of wxgate do not share a database.
       const home = build.root === OWN_BUILD.root ? folder : join(folder, name)
       mkdirSync(home, { recursive: true })
@@ -55,12 +58,14 @@ export function wxgate(name: string, accessLog: boolean, build: Build = OWN_BUIL
         name,
         upstreamPort,
         accessLog,
-        apiBase: 'sandbox'
+        apiBase: 'sandbox',
+        routes,
+        ...(tls === undefined ? {} : { tls })
       })
       try {
         const tokens = wxgateTokens.get(build.root) ?? (await logIn(started.port, APP_ID, tokenCount))
         wxgateTokens.set(build.root, tokens)
-        return { ...started, tokens }
+        return { ...started, tokens, isTls: tls !== undefined }
       } catch (error) {
         await started.process.stop()
         throw error
@@ -69,11 +74,11 @@ export function wxgate(name: string, accessLog: boolean, build: Build = OWN_BUIL
   }
 }
 
-function stock(name: string, log: boolean, node = process.execPath): Subject {
+export function stock(name: string, log: boolean, node = process.execPath): Subject {
   return {
     name,
     auth: `HS256; request log ${log ? 'to a file' : 'off'}`,
-    async start({ core, upstreamPort, folder, tokenCount }) {
+    async start({ core, upstreamPort, folder, tokenCount, tls }) {
       const port = await freePort()
       const logFile = join(folder, `${name}.log`)
       const stdout = openSync(logFile, 'a')
@@ -85,18 +90,26 @@ function stock(name: string, log: boolean, node = process.execPath): Subject {
           PORT: String(port),
           UPSTREAM: `http://127.0.0.1:${upstreamPort}`,
           SECRET,
-          LOG: log ? '1' : '0'
+          LOG: log ? '1' : '0',
+          ...(tls === undefined ? {} : { CERT: tls.certFile, KEY: tls.keyFile })
         }
       })
       closeSync(stdout)
-      return await up({ port, process: child, tokens: signTokens(SECRET, tokenCount), logFile })
+      return await up({
+        port,
+        process: child,
+        tokens: signTokens(SECRET, tokenCount),
+        logFile,
+        isTls: tls !== undefined
+      })
     }
   }
 }
 
 async function up(running: Running): Promise<Running> {
   try {
-    await waitUntilUp(`http://127.0.0.1:${running.port}/api/orders`, running.process, 5000)
+    const scheme = running.isTls ? 'https' : 'http'
+    await waitUntilUp(`${scheme}://127.0.0.1:${running.port}/api/orders`, running.process, 5000)
     return running
   } catch (error) {
     await running.process.stop()
@@ -107,9 +120,11 @@ async function up(running: Running): Promise<Running> {
 export const haproxy: Subject = {
   name: REFERENCE,
   auth: 'jwt_verify HS256, expiry checked; no log',
-  async start({ core, upstreamPort, folder, tokenCount }) {
+  async start({ core, upstreamPort, folder, tokenCount, tls }) {
     const port = await freePort()
-    const file = join(folder, 'haproxy.cfg')
+    const file = join(folder, `haproxy-${port}.cfg`)
+    const pem = join(folder, `haproxy-${port}.pem`)
+    if (tls !== undefined) writeFileSync(pem, readFileSync(tls.certFile, 'utf8') + readFileSync(tls.keyFile, 'utf8'))
     writeFileSync(
       file,
       `global
@@ -122,7 +137,7 @@ defaults
   timeout server 30s
   http-reuse always
 frontend edge
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${tls === undefined ? '' : ` ssl crt ${pem}`}
   http-request set-var(txn.bearer) http_auth_bearer
   http-request set-var(txn.alg) var(txn.bearer),jwt_header_query('$.alg')
   http-request set-var(txn.exp) var(txn.bearer),jwt_payload_query('$.exp','int')
@@ -138,7 +153,7 @@ backend orders
 `
     )
     const child = startProcess('haproxy', ['-db', '-f', file], { core })
-    return await up({ port, process: child, tokens: signTokens(SECRET, tokenCount) })
+    return await up({ port, process: child, tokens: signTokens(SECRET, tokenCount), isTls: tls !== undefined })
   }
 }
 
@@ -146,9 +161,10 @@ backend orders
 export const nginx = (directives = ''): Subject => ({
   name: 'nginx',
   auth: null,
-  async start({ core, upstreamPort, folder }) {
+  async start({ core, upstreamPort, folder, tls }) {
     const port = await freePort()
-    const home = join(folder, 'nginx')
+    const home = join(folder, `nginx-${port}`)
+    const certificate = tls && `ssl_certificate ${tls.certFile}; ssl_certificate_key ${tls.keyFile};`
     mkdirSync(home)
     const file = join(home, 'nginx.conf')
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -165,31 +181,33 @@ http {
 ${temporary.map((name) => `  ${name}_temp_path ${home}/${name};`).join('\n')}
   upstream orders { server 127.0.0.1:${upstreamPort}; keepalive 128; keepalive_requests 1000000000; }
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port}${certificate === undefined ? '' : ' ssl'};
+    ${certificate ?? ''}
     location / { proxy_pass http://orders; proxy_http_version 1.1; proxy_set_header Connection ""; ${directives} }
   }
 }
 `
     )
     const child = startProcess('nginx', ['-p', home, '-c', file], { core })
-    return await up({ port, process: child, tokens: [] })
+    return await up({ port, process: child, tokens: [], isTls: tls !== undefined })
   }
 })
 
-const caddy: Subject = {
+export const caddy: Subject = {
   name: 'caddy',
   auth: null,
-  async start({ core, upstreamPort, folder }) {
+  async start({ core, upstreamPort, folder, tls }) {
     const port = await freePort()
-    const file = join(folder, 'Caddyfile')
+    const file = join(folder, `Caddyfile-${port}`)
     writeFileSync(
       file,
       `{
   admin off
   auto_https off
 }
-http://:${port} {
+${tls === undefined ? 'http' : 'https'}://:${port} {
   bind 127.0.0.1
+  ${tls === undefined ? '' : `tls ${tls.certFile} ${tls.keyFile}`}
   reverse_proxy 127.0.0.1:${upstreamPort}
 }
 `
@@ -198,7 +216,7 @@ http://:${port} {
       core,
       env: { GOMAXPROCS: '1', XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
     })
-    return await up({ port, process: child, tokens: [] })
+    return await up({ port, process: child, tokens: [], isTls: tls !== undefined })
   }
 }
 
@@ -207,16 +225,21 @@ const NODE_VARIABLE = 'BENCH_NODE'
 /** The folder of another version of wxgate, with its node_modules. It runs under the Node of the benchmark. */
 const BASELINE_VARIABLE = 'BENCH_BASELINE'
 
+/** Subjects that run under {@link NODE_VARIABLE} too. */
+export function underSecondNode(env: NodeJS.ProcessEnv): Subject[] {
+  const { [NODE_VARIABLE]: node } = env
+  if (node === undefined) return []
+  const version = versionOf(node, '--version')
+  if (version === undefined) throw new Error(`${NODE_VARIABLE} is no Node that runs: ${node}`)
+  const suffix = `node${/\d+/.exec(version)?.[0]}`
+  return [wxgate(`wxgate-${suffix}`, true, { root: OWN_BUILD.root, node }), stock(`stock-${suffix}`, false, node)]
+}
+
 function furtherSubjects(env: NodeJS.ProcessEnv): Subject[] {
-  const { [NODE_VARIABLE]: node, [BASELINE_VARIABLE]: baseline } = env
-  const version = node === undefined ? undefined : versionOf(node, '--version')
-  if (node !== undefined && version === undefined) throw new Error(`${NODE_VARIABLE} is no Node that runs: ${node}`)
-  const suffix = `node${/\d+/.exec(version ?? '')?.[0]}`
+  const { [BASELINE_VARIABLE]: baseline } = env
   return [
     ...(baseline === undefined ? [] : [wxgate(BEFORE, true, { root: baseline, node: process.execPath })]),
-    ...(node === undefined
-      ? []
-      : [wxgate(`wxgate-${suffix}`, true, { root: OWN_BUILD.root, node }), stock(`stock-${suffix}`, false, node)])
+    ...underSecondNode(env)
   ]
 }
 

@@ -5,9 +5,15 @@ import { createServer, type Socket } from 'node:net'
 
 export const UPSTREAM_BODY = '{"orders":[{"id":1,"product_id":"tea-250","create_time":1790000000}]}'
 export const ECHO_PATH = '/api/orders/echo'
+/** Answered with 4 KB of JSON. */
+export const LARGE_PATH = '/api/orders/large'
+export const LARGE_BODY = JSON.stringify({ orders: UPSTREAM_BODY.repeat(60) })
+  .slice(0, 4_094)
+  .concat('"}')
 const TOKEN_PATH = '/cgi-bin/stable_token'
 
 const ANSWER = answer(UPSTREAM_BODY)
+const LARGE = answer(LARGE_BODY)
 /** WeChat's answer to a request for an access token. */
 const TOKEN = answer('{"access_token":"token-of-the-benchmark","expires_in":7200}')
 const HEAD_END = Buffer.from('\r\n\r\n')
@@ -31,9 +37,9 @@ export async function startUpstream(): Promise<Upstream> {
       let data = rest === undefined ? chunk : Buffer.concat([rest, chunk])
       // A body counts as the start of the next head, which changes nothing.
       for (let end = data.indexOf(HEAD_END); end !== -1; end = data.indexOf(HEAD_END)) {
-        const isToken = data.indexOf(TOKEN_PATH) !== -1
         if (data.indexOf(ECHO_PATH) !== -1) socket.write(echo(data.toString('latin1', 0, end)))
-        else socket.write(isToken ? TOKEN : ANSWER)
+        else if (data.indexOf(LARGE_PATH) !== -1) socket.write(LARGE)
+        else socket.write(data.indexOf(TOKEN_PATH) !== -1 ? TOKEN : ANSWER)
         data = data.subarray(end + HEAD_END.length)
       }
       rest = data.length === 0 ? undefined : data

@@ -18,6 +18,12 @@ export interface Build {
 
 export const OWN_BUILD: Build = { root: ROOT, node: process.execPath }
 
+/** Paths of PEM files. */
+export interface TlsFiles {
+  readonly certFile: string
+  readonly keyFile: string
+}
+
 export interface WxgateOptions {
   /** Default: this checkout under the Node of the benchmark. */
   readonly build?: Build
@@ -32,6 +38,9 @@ export interface WxgateOptions {
   readonly apiBase: string
   /** Default: a SQLite database in the folder. */
   readonly store?: string
+  readonly tls?: TlsFiles
+  /** Routes in the file, of which one is asked. Default: 1. */
+  readonly routes?: number
   /** `apps[].push`; its upstream is `orders`. */
   readonly push?: Readonly<Record<string, unknown>>
 }
@@ -46,7 +55,7 @@ export interface RunningWxgate {
 }
 
 export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate> {
-  const { folder, name, build = OWN_BUILD } = options
+  const { folder, name, build = OWN_BUILD, tls, routes = 1 } = options
   const [port, servicePort] = [await freePort(), await freePort()]
   const config = {
     version: 1,
@@ -55,7 +64,8 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
       host: '127.0.0.1',
       port,
       drain: { delay: '10ms', timeout: '1s' },
-      loginLimit: { max: 1_000_000, window: '1m' }
+      loginLimit: { max: 1_000_000, window: '1m' },
+      ...(tls === undefined ? {} : { tls: { cert: { file: tls.certFile }, key: { file: tls.keyFile } } })
     },
     service: {
       host: '127.0.0.1',
@@ -68,7 +78,10 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
     store: options.store ?? `sqlite:${join(folder, 'wxgate.db')}`,
     logging: { level: 'info', access: options.accessLog, format: 'json' },
     upstreams: { orders: { targets: [{ url: `http://127.0.0.1:${options.upstreamPort}` }] } },
-    routes: [{ path: '/api/orders', upstream: 'orders' }]
+    routes: [
+      { path: '/api/orders', upstream: 'orders' },
+      ...Array.from({ length: routes - 1 }, (_, n) => ({ path: `/other/${n}`, upstream: 'orders' }))
+    ]
   }
   const configFile = join(folder, `${name}.yaml`)
   // JSON is YAML.
@@ -83,7 +96,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
   })
   closeSync(log)
   try {
-    await waitUntilUp(`http://127.0.0.1:${port}/readyz`, child, 10_000, 200)
+    await waitUntilUp(`${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}/readyz`, child, 30_000, 200)
   } catch (error) {
     await child.stop()
     throw error
