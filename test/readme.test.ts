@@ -210,7 +210,8 @@ test('both languages have the same parts, in the same order', (t) => {
     headingsOf(english).map(({ level }) => level)
   )
   t.same(shape(chinese), shape(english))
-  const targets = (readme: string) => new Set(linksOf(readme).map((link) => link.replace('.zh-CN.md', '.md')))
+  const targets = (readme: string) =>
+    new Set(linksOf(readme).map((link) => link.replace('.zh-CN.md', '.md').replace('.zh-CN.png', '.en.png')))
   t.same(targets(chinese), targets(english))
   t.end()
 })
