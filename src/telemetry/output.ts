@@ -27,7 +27,7 @@ export interface Output {
 
 /** Takes batches of whole lines. */
 interface Sink {
-  /** @param lines Belong to the sink. */
+  /** @param lines Belong to the sink until it has released them. */
   write(lines: Buffer): void
   flush(): Promise<void>
 }
@@ -35,13 +35,16 @@ interface Sink {
 interface SinkEvents {
   lost(lines: number): void
   written(): void
+  released(lines: Buffer): void
 }
 
 /** Longest wait of a line (milliseconds), and the bytes that end the wait early. */
 const FLUSH_INTERVAL = 100
 const BATCH = 64 * 1024
-/** Up to this size a batch is copied, and its memory takes the next one. */
-const SMALL_BATCH = 8 * 1024
+/** Up to this size the lines of a batch are copied: a backlog of small batches takes little memory. */
+const SMALL_BATCH = 16 * 1024
+/** Batches that wait for lines. New memory for each would cost more than the lines in it. */
+const MAX_SPARE = 4
 /** Of one UTF-16 unit in UTF-8. */
 const MAX_UNIT_BYTES = 3
 /** Largest backlog for a reader that has stopped reading (bytes). Lines beyond it are lost. */
@@ -54,7 +57,9 @@ const LINE_BREAK = Buffer.from('\n')
 export function createOutput(target: LogTarget): Output {
   let lostLines = 0
   let allLostLines = 0
-  let batch = Buffer.allocUnsafeSlow(BATCH)
+  const spare: Buffer[] = []
+  const batches = new WeakSet<ArrayBufferLike>()
+  let batch = newBatch()
   let used = 0
   const listeners: ((lostLines: number) => void)[] = []
   const sink = openSink(target, {
@@ -67,15 +72,25 @@ export function createOutput(target: LogTarget): Output {
       const lines = lostLines
       lostLines = 0
       for (const listener of listeners) listener(lines)
+    },
+    released({ buffer }) {
+      if (batches.has(buffer) && spare.length < MAX_SPARE) spare.push(Buffer.from(buffer))
     }
   })
+
+  function newBatch(): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(BATCH)
+    batches.add(bytes.buffer)
+    return bytes
+  }
+
   const writeBatch = () => {
     if (used === 0) return
     const lines = batch.subarray(0, used)
     used = 0
     if (lines.length <= SMALL_BATCH) sink.write(Buffer.from(lines))
     else {
-      batch = Buffer.allocUnsafeSlow(BATCH)
+      batch = spare.pop() ?? newBatch()
       sink.write(lines)
     }
   }
@@ -122,8 +137,13 @@ function openPipe(fd: number, events: SinkEvents): Sink | null {
 function streamSink(stream: Writable, events: SinkEvents): Sink {
   return {
     write(lines) {
-      if (stream.destroyed || stream.writableLength >= MAX_BACKLOG) return events.lost(countLines(lines))
+      if (stream.destroyed || stream.writableLength >= MAX_BACKLOG) {
+        events.lost(countLines(lines))
+        events.released(lines)
+        return
+      }
       stream.write(lines, (error) => {
+        events.released(lines)
         if (!error) events.written()
       })
     },
@@ -141,21 +161,20 @@ function streamSink(stream: Writable, events: SinkEvents): Sink {
 function openFile(fd: number, events: SinkEvents): Sink {
   const pending: Buffer[] = []
   let pendingBytes = 0
-  let isWriting = false
+  let writing: Buffer | null = null
   /** The last write ended within a line, so the next one starts with a line break. */
   let isTorn = false
   const idle: (() => void)[] = []
 
   function writePending(): void {
-    if (isWriting) return
-    const lines = pending.shift()
-    if (lines === undefined) {
+    if (writing !== null) return
+    writing = pending.shift() ?? null
+    if (writing === null) {
       for (const resolve of idle.splice(0)) resolve()
       return
     }
-    pendingBytes -= lines.length
-    isWriting = true
-    writeFrom(isTorn ? Buffer.concat([LINE_BREAK, lines]) : lines, 0)
+    pendingBytes -= writing.length
+    writeFrom(isTorn ? Buffer.concat([LINE_BREAK, writing]) : writing, 0)
   }
 
   function writeFrom(bytes: Buffer, start: number): void {
@@ -168,14 +187,19 @@ function openFile(fd: number, events: SinkEvents): Sink {
       // The newline that ends a torn line is no line of its own.
       if (error) events.lost(countLines(bytes.subarray(isTorn ? Math.max(end, 1) : end)))
       else events.written()
-      isWriting = false
+      if (writing !== null) events.released(writing)
+      writing = null
       writePending()
     })
   }
 
   return {
     write(lines) {
-      if (pendingBytes >= MAX_BACKLOG) return events.lost(countLines(lines))
+      if (pendingBytes >= MAX_BACKLOG) {
+        events.lost(countLines(lines))
+        events.released(lines)
+        return
+      }
       pending.push(lines)
       pendingBytes += lines.length
       writePending()
