@@ -12,7 +12,7 @@ const POST = request('POST', '/admin', 'Authorization: Bearer {token}\r\nContent
 const LAST = request('GET', '/last', 'Connection: close\r\n')
 
 async function compare(t: Test, { fast, general }: Lanes, parts: readonly string[], label: string): Promise<void> {
-  const [one, other] = [await effectOf(fast, parts), await effectOf(general, parts)]
+  const [one, other] = await Promise.all([effectOf(fast, parts), effectOf(general, parts)])
   if (JSON.stringify(one) === JSON.stringify(other)) t.pass(label)
   else t.same(one, other, label)
 }
@@ -38,7 +38,7 @@ test('no request behind a malformed one is served on one lane only', async (t) =
     if (family !== 'framing') continue
     const [first = '', ...rest] = parts
     const bytes = [GET + POST + first, ...rest]
-    const [one, other] = [await effectOf(fast, bytes), await effectOf(general, bytes)]
+    const [one, other] = await Promise.all([effectOf(fast, bytes), effectOf(general, bytes)])
     // The general lane may have read the rest of a refused request, which then ends no connection.
     t.same(one.seen, other.seen.slice(0, one.seen.length), id)
     t.match(one.seen.map(({ head }) => head.split(' ', 2)[1]).slice(0, 2), ['/before', '/admin'], id)

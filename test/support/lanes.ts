@@ -43,6 +43,8 @@ export interface Effect {
   readonly text: string
   /** Requests that the backend received. */
   readonly seen: readonly Received[]
+  /** Lines of the access log, without times and ids. */
+  readonly log: readonly object[]
 }
 
 export interface LanesOptions extends TestGatewayOptions {
@@ -173,6 +175,7 @@ function takeBody(request: Received, text: string): string {
 export async function effectOf(side: Side, parts: readonly string[]): Promise<Effect> {
   const { gateway, backend, token } = side
   const from = backend.received.length
+  const firstLine = gateway.lines.length
   const { port, config } = gateway
   const socket = config.server.tls
     ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
@@ -201,10 +204,17 @@ export async function effectOf(side: Side, parts: readonly string[]): Promise<Ef
   }
   await until(() => isOver)
   socket.destroy()
+  await until(() => gateway.gateway.active === 0)
   return {
     text: withoutIds(token === '' ? text : text.replaceAll(token, '{token}')),
-    seen: backend.received.slice(from).map(plainOf)
+    seen: backend.received.slice(from).map(plainOf),
+    log: gateway.lines.slice(firstLine).flatMap(plainLineOf)
   }
+}
+
+function plainLineOf(line: string): object[] {
+  const { time, ms, upstream_ms, request_id, target, ...rest } = JSON.parse(line) as Record<string, unknown>
+  return rest.msg === 'request' ? [rest] : []
 }
 
 /** Complete final responses. */
