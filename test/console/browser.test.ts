@@ -60,6 +60,7 @@ if (world !== null) {
       for (const [name, names] of Object.entries(PAGES)) {
         await visit(page, `#/${name}`, names[column])
         await page.until(`document.querySelector('main').textContent.includes(${JSON.stringify(names[2])})`)
+        t.same(await page.read(NAMELESS), [], `${name}: every control has a name`)
         for (const width of [1280, 360]) {
           await page.resize(width, 800)
           t.ok(await page.read('document.documentElement.scrollWidth <= innerWidth'), `${name} at ${width}`)
@@ -188,6 +189,19 @@ if (world !== null) {
     )
   })
 
+  test('a one-time link signs in once, and leaves the address', async (t) => {
+    const page = await browser.open({ language: 'en' })
+    const link = `${gateway.serviceUrl}/console/#link=${gateway.gateway.parts.consoleLinks.create()}`
+    await page.go(link)
+    await page.until(`document.querySelector('.tile')`)
+    t.equal(await page.read('location.hash'), '')
+    t.same(page.problems, [])
+    await page.send('Network.clearBrowserCookies')
+    await page.go(link)
+    await page.until(`document.querySelector('#token')`)
+    t.match(await page.text(), 'This link was used before')
+  })
+
   test('the end of the session leads to the page for signing in', async (t) => {
     const page = await reload()
     await page.send('Network.clearBrowserCookies')
@@ -207,6 +221,11 @@ interface Numbers {
     readonly targets: readonly { readonly target: string; readonly tries: Record<string, number> }[]
   }[]
 }
+
+/** Controls without a label or a text of their own. */
+const NAMELESS = `[...document.querySelectorAll('a, button, input, select, textarea, progress, table, nav')].filter(
+  (one) => !(one.labels?.[0]?.textContent || one.getAttribute('aria-label') || one.textContent.trim())
+).map((one) => one.outerHTML)`
 
 const SHIFTS = `new Promise((resolve) => {
   const observer = new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
