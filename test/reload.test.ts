@@ -4,6 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { createLender } from '../src/gateway/lender.ts'
+import type { StatusAnswer } from '../src/service/status/status.ts'
 import { APPID, buildTestGateway, defaultConfig, readTestConfig } from './support/gateway.ts'
 import { freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
 import { openClient, type RawClient } from './support/raw-client.ts'
@@ -15,13 +16,15 @@ const withRoutes = (upstream: string, ...paths: string[]) => ({
   routes: paths.map((path) => ({ path, upstream: 'app', auth: 'public' }))
 })
 
+const OPERATOR = 'operator-token-0123456789'
+
 async function startGateway(t: Test, workers = 1) {
   const upstream = await startUpstream(t)
   const [port, servicePort] = [await freePort(), await freePort()]
   const config = (...paths: string[]) => ({
     ...withRoutes(upstream.url, ...paths),
     server: { host: '127.0.0.1', port, workers, drain: { delay: '10ms', timeout: '1s' } },
-    service: { host: '127.0.0.1', port: servicePort },
+    service: { host: '127.0.0.1', port: servicePort, tokens: [{ name: 'a', token: OPERATOR, scopes: ['admin'] }] },
     store: 'sqlite:./state.db'
   })
   const { folder, file } = writeConfig(t, config('/one'))
@@ -32,7 +35,22 @@ async function startGateway(t: Test, workers = 1) {
     /wxgate_config_last_reload_successful (\d)/.exec(
       await (await fetch(`http://127.0.0.1:${servicePort}/metrics`)).text()
     )?.[1]
-  return { child, output, exited, url, folder, file, config, metric, write: (text: unknown) => write(file, text) }
+  const status = async () => {
+    const headers = { authorization: `Bearer ${OPERATOR}` }
+    return (await (await fetch(`http://127.0.0.1:${servicePort}/v1/status`, { headers })).json()) as StatusAnswer
+  }
+  return {
+    child,
+    output,
+    exited,
+    url,
+    folder,
+    file,
+    config,
+    metric,
+    status,
+    write: (text: unknown) => write(file, text)
+  }
 }
 
 function write(file: string, content: unknown): void {
@@ -52,6 +70,16 @@ test('a changed file is applied by itself, and an invalid one leaves the last va
   await until(async () => (await gateway.metric()) === '0')
   t.equal(await statusOf(`${url}/two`), 200, 'half a file changes nothing')
   await until(() => gateway.output().includes('not valid; the one before stays in force'))
+  const broken = await gateway.status()
+  t.match(broken.configuration, { file: gateway.file, last_reload: { is_successful: false, problems: [/yaml:2/] } })
+  t.same(
+    broken.routes.map(({ path, place }) => [path, place]),
+    [
+      ['/one', 'gateway.yaml:1'],
+      ['/two', 'gateway.yaml:1']
+    ],
+    'the status shows the configuration in force'
+  )
 
   // As vim and Kubernetes do: another file replaces the path, which may be absent for a moment.
   const next = join(gateway.folder, 'next.yaml')
@@ -64,6 +92,9 @@ test('a changed file is applied by itself, and an invalid one leaves the last va
   t.equal(await untilStatus(`${url}/three`, 200), 200)
   t.equal(await statusOf(`${url}/two`), 404, 'a removed route is gone')
   t.equal(await gateway.metric(), '1')
+  const mended = await gateway.status()
+  t.match(mended.configuration.last_reload, { is_successful: true, problems: [] })
+  t.ok(mended.configuration.read_at > broken.configuration.read_at)
 
   const dated = join(gateway.folder, 'dated.yaml')
   write(dated, gateway.config('/dated'))
