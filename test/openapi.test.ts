@@ -310,6 +310,10 @@ test('every answer of the service listener matches its document', async (t) => {
   const byId = '/v1/users/{id}'
   await expect(200, 'GET', byId, `/v1/users/${claims.sub}`)
   await expect(404, 'GET', byId, '/v1/users/u_unknown')
+  await expect(200, 'GET', `${byId}/sessions`, `/v1/users/${claims.sub}/sessions`)
+  await expect(404, 'GET', `${byId}/sessions`, '/v1/users/u_unknown/sessions')
+  await expect(200, 'GET', `${users}/sessions`, `/v1/users/${APPID}/${openid}/sessions`)
+  await expect(404, 'GET', `${users}/sessions`, `/v1/users/${APPID}/oNobodyAtAll/sessions`)
   await expect(204, 'DELETE', `${byId}/sessions`, `/v1/users/${claims.sub}/sessions`)
   await expect(404, 'DELETE', `${byId}/sessions`, '/v1/users/u_unknown/sessions')
   const wxapi = '/wxapi/{appid}/{path}'

@@ -24,7 +24,7 @@ export interface Session {
   readonly attempt?: string | null
 }
 
-export type NewSession = Pick<Session, 'appId' | 'openId' | 'unionId' | 'userId' | 'epoch' | 'claims'>
+export type NewSession = Pick<Session, 'id' | 'appId' | 'openId' | 'unionId' | 'userId' | 'epoch' | 'claims'>
 
 export type EndReason = 'logout' | 'kick' | 'reuse'
 
@@ -79,6 +79,10 @@ export interface SessionsOptions {
   readonly repeatWindow: number
 }
 
+export function newSessionId(): string {
+  return randomBytes(16).toString('base64url')
+}
+
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, clock, refreshTtl, refreshMaxTtl, repeatWindow } = options
   const keyOf = (id: string) => `session:${id}`
@@ -117,9 +121,8 @@ export function createSessions(options: SessionsOptions): Sessions {
   return {
     async begin(subject) {
       const now = clock.now()
-      const id = randomBytes(16).toString('base64url')
-      const session: Session = { id, ...subject, generation: 0, issuedAt: now, endsAt: now + refreshMaxTtl }
-      await store.set(keyOf(id), JSON.stringify(session), ttlOf(session))
+      const session: Session = { ...subject, generation: 0, issuedAt: now, endsAt: now + refreshMaxTtl }
+      await store.set(keyOf(session.id), JSON.stringify(session), ttlOf(session))
       return session
     },
 

@@ -19,6 +19,8 @@ export interface UserRecord {
   readonly indexed?: boolean
   /** When the user last revoked the authorization. */
   readonly revoked_at?: number
+  /** Ids of the sessions of the latest logins, the newest last. */
+  readonly sessions?: readonly string[]
 }
 
 /** As it was read, under both keys. */

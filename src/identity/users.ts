@@ -9,6 +9,7 @@ import type { Store } from '../store/port.ts'
 import { type Account, createAccounts } from './accounts.ts'
 import type { UserStatus } from './principal.ts'
 import type { RecordKeys } from './record-keys.ts'
+import { newSessionId } from './sessions.ts'
 import { createUnions, type FoundUnion, idsOf } from './unions.ts'
 import { createUserRecords, type FoundUser, type UserRecord } from './user-records.ts'
 
@@ -24,6 +25,8 @@ export interface User {
   readonly lastLogin: number
   /** When the user last revoked the authorization; null if never. A later login leaves it. */
   readonly revokedAt: number | null
+  /** Ids of the sessions of the latest logins, the newest last; they may have ended. */
+  readonly sessionIds: readonly string[]
 }
 
 export interface UserPhone {
@@ -39,6 +42,8 @@ export interface RecordedLogin {
   readonly linkedIds: readonly string[]
   /** True for the one login at which the user turned out to have other ids. */
   readonly isLinked: boolean
+  /** For the session that this login begins. */
+  readonly sessionId: string
 }
 
 export interface Users {
@@ -68,6 +73,9 @@ export interface UsersDeps {
   readonly keys: RecordKeys
 }
 
+/** Sessions of one account whose ids are kept. */
+const KEPT_SESSIONS = 10
+
 export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
   const records = createUserRecords({ store, keys })
   const unions = createUnions({ store, keys })
@@ -86,7 +94,8 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
       phone: openPhone(record.phone, contextOf(appId, openId)),
       firstLogin: record.first_login,
       lastLogin: record.last_login,
-      revokedAt: record.revoked_at ?? null
+      revokedAt: record.revoked_at ?? null,
+      sessionIds: record.sessions ?? []
     }
   }
 
@@ -125,10 +134,10 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
   /** Null when another login made the record first. The index is written beside the record, so
    *  the record does not yet say that it is indexed. */
   async function create(
-    account: Account & { readonly unionId: string | null; readonly epoch: number },
+    account: Account & { readonly unionId: string | null; readonly epoch: number; readonly sessionId: string },
     foundUnion: FoundUnion | undefined
   ): Promise<RecordedLogin | null> {
-    const { appId, openId, unionId, epoch } = account
+    const { appId, openId, unionId, epoch, sessionId } = account
     const ownId = `u_${randomBytes(15).toString('base64url')}`
     const maker = `${appId}:${openId}`
     const union = unionId === null ? null : await unions.claim(appId, unionId, { id: ownId, maker }, foundUnion)
@@ -141,7 +150,8 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
       unionid: unionId,
       phone: null,
       first_login: now,
-      last_login: now
+      last_login: now,
+      sessions: [sessionId]
     }
     const [isFirst] = await Promise.all([
       records.create(appId, openId, record),
@@ -149,12 +159,13 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
     ])
     if (!isFirst) return null
     const isNew = union === null || union.maker === maker
-    return { user: toUser(appId, openId, record), isNew, linkedIds: others(union?.ids ?? [], id), isLinked: false }
+    const linkedIds = others(union?.ids ?? [], id)
+    return { user: toUser(appId, openId, record), isNew, linkedIds, isLinked: false, sessionId }
   }
 
   /** The id of a user stays when the unionid comes after the first login; accounts made later
    *  get the id of the union. */
-  async function join(user: User, foundUnion: FoundUnion | undefined): Promise<RecordedLogin> {
+  async function join(user: User, foundUnion: FoundUnion | undefined): Promise<Omit<RecordedLogin, 'sessionId'>> {
     const { id, appId, openId, unionId } = user
     if (unionId === null) return { user, isNew: false, linkedIds: [], isLinked: false }
     const { ids, isLinked } = await unions.join(appId, unionId, { id, maker: `${appId}:${openId}` }, foundUnion)
@@ -164,10 +175,12 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
   return {
     async recordLogin(appId, openId, unionId, minEpoch = 0) {
       const now = clock.now()
+      const sessionId = newSessionId()
       const note = (record: UserRecord): UserRecord => {
         const phone = resealPhone(record.phone, contextOf(appId, openId))
         const epoch = Math.max(record.epoch, minEpoch)
-        return { ...record, epoch, unionid: unionId ?? record.unionid, phone, last_login: now }
+        const sessions = [...(record.sessions ?? []), sessionId].slice(-KEPT_SESSIONS)
+        return { ...record, epoch, unionid: unionId ?? record.unionid, phone, last_login: now, sessions }
       }
       // Both reads in parallel save a first login one round trip.
       const [found, foundUnion] = await Promise.all([
@@ -175,12 +188,12 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
         unionId === null ? undefined : unions.find(appId, unionId)
       ])
       if (found.record === null) {
-        const created = await create({ appId, openId, unionId, epoch: minEpoch }, foundUnion)
+        const created = await create({ appId, openId, unionId, epoch: minEpoch, sessionId }, foundUnion)
         if (created !== null) return created
       }
       const user = await update(appId, openId, note, found.record === null ? undefined : found)
       if (user === null) throw new StoreError('a user record vanished')
-      return join(user, found.record === null ? undefined : foundUnion)
+      return { ...(await join(user, found.record === null ? undefined : foundUnion)), sessionId }
     },
 
     async find(appId, openId) {

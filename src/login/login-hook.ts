@@ -29,7 +29,7 @@ export interface LoginHook {
 /** The part of the hook's answer that a login uses. */
 export type HookVerdict = Pick<HookAnswer, 'claims' | 'profile'>
 
-export interface HookedLogin extends RecordedLogin {
+export interface HookedLogin extends Omit<RecordedLogin, 'sessionId'> {
   readonly app: { readonly appId: string }
   /** For the service's own log. */
   readonly requestId: string

@@ -150,7 +150,7 @@ export function createLogin(deps: LoginDeps): Login {
     const user = hook === null ? recorded.user : await users.find(appId, openId)
     if (user === null) throw new StoreError('a user record vanished')
     const { id: userId, unionId, epoch, status } = user
-    const session = await sessions.begin({ appId, openId, unionId, userId, epoch, claims })
+    const session = await sessions.begin({ id: recorded.sessionId, appId, openId, unionId, userId, epoch, claims })
     return { session, status, isNew: recorded.isNew, profile }
   }
 

@@ -4,7 +4,7 @@ import { addDeadEvents, addRetryDeadEvent, type DeadEventsDeps } from './dead-ev
 import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
 import { addOverview, type OverviewDeps } from './overview.ts'
 import { addForScope } from './scopes.ts'
-import { addSession, type SessionDeps } from './session.ts'
+import { addSession, addUserSessions, addUserSessionsById, type SessionDeps } from './session.ts'
 import type { SubjectDeps } from './subject.ts'
 import { addUsers, addUsersById } from './users.ts'
 
@@ -22,6 +22,8 @@ export function addLookUps(scope: FastifyInstance, deps: LookUpDeps): void {
   addUsers(scope, deps)
   addUsersById(scope, deps)
   addSession(scope, deps)
+  addUserSessions(scope, deps)
+  addUserSessionsById(scope, deps)
 }
 
 export function addAdminCalls(scope: FastifyInstance, deps: AdminDeps): void {

@@ -184,6 +184,37 @@ test('the status tells the truth and no secret', async (t) => {
   })
 })
 
+interface Sessions {
+  readonly sessions: readonly { readonly id: string; readonly appid: string; readonly refreshes: number }[]
+}
+
+test('the live sessions of a user are those of the latest ten logins that have not ended', async (t) => {
+  const gateway = await build(t)
+  const list = async (path: string) =>
+    (await json<Sessions>(await gateway.service(path, { token: SERVICE_TOKEN }))).sessions
+  const { user } = await gateway.login('alice')
+  const byOpenId = `/v1/users/${APPID}/${gateway.sandbox.state.people.person(APPID, 'alice').openId}/sessions`
+  const byId = `/v1/users/${user.id}/sessions`
+  t.equal((await list(byId)).length, 1)
+  for (let count = 0; count < 11; count++) {
+    const code = gateway.sandbox.state.codes.mint({ kind: 'login', name: 'alice', appId: APPID })
+    const login = { method: 'POST', body: JSON.stringify({ code }) }
+    t.equal((await gateway.call('/auth/login', login)).status, 200)
+  }
+  const [latest, ...older] = await list(byId)
+  t.equal(older.length, 9)
+  t.same(await list(byOpenId), await list(byId))
+  const session = await json<object>(await gateway.service(`/v1/sessions/${latest?.id}`, { token: SERVICE_TOKEN }))
+  t.match(session, { id: latest?.id, appid: APPID, user: user.id, refreshes: 0 })
+  await gateway.service(`/v1/sessions/${latest?.id}`, { method: 'DELETE', token: SERVICE_TOKEN })
+  t.equal((await list(byId)).length, 9)
+  t.equal((await gateway.service(`/v1/sessions/${latest?.id}`, { token: SERVICE_TOKEN })).status, 404)
+  await gateway.service(byId, { method: 'DELETE', token: SERVICE_TOKEN })
+  t.same(await list(byId), [])
+  t.equal((await gateway.service(`/v1/sessions/${older[0]?.id}`, { token: SERVICE_TOKEN })).status, 404)
+  t.equal((await gateway.service('/v1/users/u_unknown/sessions', { token: SERVICE_TOKEN })).status, 404)
+})
+
 interface Sample {
   readonly requests: number
   readonly errors: number
