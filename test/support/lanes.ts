@@ -213,7 +213,7 @@ export async function effectOf(side: Side, parts: readonly string[]): Promise<Ef
 }
 
 function plainLineOf(line: string): object[] {
-  const { time, ms, upstream_ms, request_id, target, ...rest } = JSON.parse(line) as Record<string, unknown>
+  const { time, ms, upstream_ms, request_id, target, user, ...rest } = JSON.parse(line) as Record<string, unknown>
   return rest.msg === 'request' ? [rest] : []
 }
 
