@@ -71,9 +71,12 @@ function decide(lower: string): Fate {
 
 const NOT_NOMINATED = new Set(['', 'close', 'keep-alive', 'upgrade', 'content-length', 'content-type'])
 
+/** @param connection Values of Connection, each with a comma in front. */
 function nominatedBy(connection: string): Set<string> | null {
-  const names = connection
-    .toLowerCase()
+  const lower = connection.toLowerCase()
+  // Nearly every server sends one word.
+  if (NOT_NOMINATED.has(lower.slice(1))) return null
+  const names = lower
     .split(',')
     .map((token) => token.trim())
     .filter((token) => !NOT_NOMINATED.has(token))
