@@ -53,6 +53,7 @@ const Event = Type.Object(
   },
   { additionalProperties: false }
 )
+export type DeadEventStatus = Static<typeof Event>
 const Answer = Type.Object(
   { events: Type.Array(Event), next: Type.Union([Id, Type.Null()], { description: '`after` for the next answer.' }) },
   { additionalProperties: false, description: 'The oldest first, by mini-program.' }

@@ -44,12 +44,16 @@ const Failure = closed(
   'A request that was refused or failed.'
 )
 
+export type FailureStatus = Static<typeof Failure>
+
 const Answer = closed({ failures: Type.Array(Failure) }, 'The newest first; at most 200 of each kind are kept.')
 
 const Identity = closed(
   { client: Text, app: orNull(Text), user: orNull(Text, 'As in X-User-Id.') },
   'The identity without a mask. The call is in the audit log.'
 )
+
+export type FailureIdentity = Static<typeof Identity>
 
 const Params = Type.Object({ id: Id })
 const UNKNOWN = new ApiError('not_found', 'No recent refusal or failure has this id.')

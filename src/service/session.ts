@@ -35,6 +35,8 @@ export const LiveSession = closed(
   'A session that has not ended.'
 )
 
+export type LiveSessionStatus = Static<typeof LiveSession>
+
 export function addSession(app: FastifyInstance, deps: SessionDeps): void {
   const schema = {
     operationId: 'getSession',

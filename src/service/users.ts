@@ -45,6 +45,9 @@ const AnswerById = Type.Object(
   { additionalProperties: false, description: 'The user.' }
 )
 
+export type UserRecord = Static<typeof Answer>
+export type UserByIdRecord = Static<typeof AnswerById>
+
 /** @param accounts At least one, all with the same id. */
 async function describe(
   { users }: Pick<SubjectDeps, 'users'>,

@@ -120,9 +120,9 @@ if (world !== null) {
       await fill(english, 'form input', id)
       await click(english, 'form .primary')
       await english.until(`document.querySelector('main').textContent.includes('${openId}')`)
+      await english.until(`document.querySelectorAll('td .danger').length === 1`)
       t.match(await english.text(), userId)
     }
-    await english.until(`document.querySelectorAll('td .danger').length > 0`)
     t.equal((await gateway.call('/api/one', { token: accessToken })).status, 200)
     await click(english, 'td .danger')
     await click(english, 'dialog .danger')

@@ -1,13 +1,20 @@
 /** The answers of the service listener that the console shows. */
 import type { TargetStatus } from '../../service/status/upstreams.ts'
+import type { UserByIdRecord } from '../../service/users.ts'
 
 export type { ExplainedRoute, Explanation } from '../../proxy/explain/explanation.ts'
+export type { DeadEventStatus as DeadEvent } from '../../service/dead-events.ts'
+export type { FailureIdentity as Identity, FailureStatus } from '../../service/failures.ts'
+export type { LiveSessionStatus as LiveSession } from '../../service/session.ts'
 export type { AppStatus } from '../../service/status/apps.ts'
 export type { CertificateStatus } from '../../service/status/certificates.ts'
 export type { QueueStatus } from '../../service/status/queues.ts'
 export type { RouteStatus } from '../../service/status/routes.ts'
 export type { StatusAnswer } from '../../service/status/status.ts'
 export type { TargetStatus, UpstreamStatus } from '../../service/status/upstreams.ts'
+export type { UserByIdRecord, UserRecord } from '../../service/users.ts'
+
+export type Account = UserByIdRecord['accounts'][number]
 
 /** An event of the stream: the counts since the one before it. */
 export interface Sample {
@@ -28,64 +35,6 @@ export interface Sample {
 
 export interface LiveTarget extends Pick<TargetStatus, 'target' | 'state' | 'in_flight' | 'waiting'> {
   readonly upstream: string
-}
-
-export interface FailureStatus {
-  readonly id: string
-  readonly kind: 'refused' | 'failed'
-  readonly time: string
-  readonly method: string
-  readonly path: string
-  readonly route: string | null
-  readonly status: number
-  readonly reason: string
-  readonly cause: string | null
-  readonly duration_ms: number
-  readonly target: string | null
-  readonly tries: number
-  readonly client: string
-  readonly app: string | null
-  readonly user: string | null
-  readonly request_id: string
-}
-
-export type Identity = Pick<FailureStatus, 'client' | 'app' | 'user'>
-
-export interface DeadEvent {
-  readonly id: string
-  readonly appid: string
-  readonly openid: string | null
-  readonly event_id: string | null
-  readonly body: string
-  readonly reason: string
-  readonly received: string
-  readonly died: string
-}
-
-export interface Account {
-  readonly appid: string
-  readonly openid: string
-}
-
-export interface UserRecord {
-  readonly id: string
-  readonly status: 'anonymous' | 'bound'
-  readonly unionid: string | null
-  readonly linked_ids: readonly string[]
-  readonly phone: { readonly number: string; readonly country_code: string } | null
-  readonly first_login: string
-  readonly last_login: string
-  readonly authorization_revoked_at: string | null
-}
-
-export interface LiveSession {
-  readonly id: string
-  readonly appid: string
-  readonly openid: string
-  readonly user: string
-  readonly refreshed_at: string
-  readonly ends_at: string
-  readonly refreshes: number
 }
 
 type Headers = readonly (readonly [name: string, value: string])[]

@@ -1,6 +1,6 @@
 /** Finds a user by an openid, a user id or a session id. */
 import type { Api } from './api.ts'
-import type { Account, LiveSession, UserRecord } from './model.ts'
+import type { Account, LiveSession, UserByIdRecord, UserRecord } from './model.ts'
 
 export interface FoundUser {
   readonly user: UserRecord
@@ -25,27 +25,19 @@ export async function findUser(api: Api, text: string, appId: string): Promise<F
   }
   const path = `v1/users/${pathOf(appId, text)}`
   const user = await api.get<UserRecord>(path)
-  const sessions = await sessionsOf(api, user.id)
-  return {
-    user,
-    accounts: [{ appid: appId, openid: text }],
-    sessions: sessions.filter(({ appid, openid }) => appid === appId && openid === text),
-    path
-  }
+  return { user, accounts: [{ appid: appId, openid: text }], sessions: await sessionsOf(api, path), path }
 }
 
 /** @param wanted A session that is shown first. */
 async function findById(api: Api, id: string, wanted: LiveSession | null): Promise<FoundUser> {
   const path = `v1/users/${pathOf(id)}`
-  const { accounts, ...user } = await api.get<UserRecord & { accounts: readonly Account[] }>(path)
-  const others = (await sessionsOf(api, id)).filter((session) => session.id !== wanted?.id)
+  const { accounts, ...user } = await api.get<UserByIdRecord>(path)
+  const others = (await sessionsOf(api, path)).filter((session) => session.id !== wanted?.id)
   return { user, accounts, sessions: wanted === null ? others : [wanted, ...others], path }
 }
 
-async function sessionsOf(api: Api, userId: string): Promise<readonly LiveSession[]> {
-  const path = `v1/users/${pathOf(userId)}/sessions`
-  const { sessions } = await api.get<{ sessions: readonly LiveSession[] }>(path).catch(() => ({ sessions: [] }))
-  return sessions
+async function sessionsOf(api: Api, path: string): Promise<readonly LiveSession[]> {
+  return (await api.get<{ sessions: readonly LiveSession[] }>(`${path}/sessions`)).sessions
 }
 
 export async function endAllSessions(api: Api, { path }: FoundUser): Promise<void> {
