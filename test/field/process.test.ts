@@ -20,7 +20,7 @@ async function configure(t: Test, upstream: TestUpstream, workers = 1) {
     service: { host: '127.0.0.1', port: servicePort },
     ...(workers > 1 ? { store: 'sqlite:./state.db' } : {})
   })
-  return { folder, file, url: `http://127.0.0.1:${port}` }
+  return { folder, file, url: `http://127.0.0.1:${port}`, serviceUrl: `http://127.0.0.1:${servicePort}` }
 }
 
 const call = (url: string, path = '/public/x') =>
@@ -28,7 +28,7 @@ const call = (url: string, path = '/public/x') =>
 
 test('a log on a full disk loses lines, tells how many once there is space, and joins no two lines', async (t) => {
   const upstream = await startUpstream(t)
-  const { folder, file, url } = await configure(t, upstream)
+  const { folder, file, url, serviceUrl } = await configure(t, upstream)
   const log = join(folder, 'log')
   // A limit of the file size stands for the disk: the kernel writes up to it and no further, and sends a signal.
   const ignore = join(folder, 'ignore.mjs')
@@ -56,6 +56,7 @@ test('a log on a full disk loses lines, tells how many once there is space, and 
     await request()
     return lines().some((line) => line.includes('log lines were lost'))
   })
+  const metrics = await call(serviceUrl, '/metrics')
   gateway.child.kill('SIGTERM')
   t.equal(await gateway.exited, 0)
 
@@ -67,6 +68,7 @@ test('a log on a full disk loses lines, tells how many once there is space, and 
   const lost = entries.reduce((sum, { lines = 0 }) => sum + lines, 0)
   const written = entries.filter(({ path }) => path?.startsWith('/public/')).length
   t.ok(lost > 0)
+  t.match(metrics, `wxgate_log_lost_lines_total ${lost}\n`)
   t.equal(lost + written, calls, 'each request is in the log or counted as lost')
   t.equal(entries.at(-1)?.msg, 'stopped')
 })
