@@ -10,6 +10,12 @@ const begun = (path: string, length = 10) => request('POST', path, `Content-Leng
 const REST = `12345678${LAST}`
 const MANY_BYTES = 'b'.repeat(90_000)
 
+const WEBSOCKET = request(
+  'GET',
+  '/answer-websocket',
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+)
+
 type Cases = Readonly<Record<string, readonly string[]>>
 
 async function compare(t: Test, { fast, general }: Lanes, cases: Cases): Promise<void> {
@@ -88,6 +94,7 @@ test('an end of the client and stray bytes have the same effect on both lanes', 
 test('requests that only the general lane serves get its answers', async (t) => {
   const lanes = await startLanes(t)
   await compare(t, lanes, {
+    'a WebSocket behind a request': [GET, '{answer}', `${WEBSOCKET}\x88\x80\0\0\0\0`],
     'own paths': [request('GET', '/livez') + GET + request('GET', '/healthz') + LAST],
     'an own path in disguise': [request('GET', '/%6civez') + LAST],
     'no Host': [`GET /a HTTP/1.1\r\n\r\n${LAST}`],

@@ -87,7 +87,7 @@ export const answerPlainly: Answer = ({ head, body }, socket) => {
   const framed = `Content-Length: ${text.length}\r\n\r\n${line.startsWith('HEAD') ? '' : text}`
   const [, kind = ''] = /\/answer-([a-z0-9]+)/.exec(path) ?? []
   socket.write(RESPONSES[kind]?.(text) ?? `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n${framed}`, 'latin1')
-  if (kind === 'close') socket.end()
+  if (kind === 'close' || kind === 'websocket') socket.end()
 }
 
 const RESPONSES: Readonly<Record<string, (text: string) => string>> = {
@@ -107,6 +107,9 @@ const RESPONSES: Readonly<Record<string, (text: string) => string>> = {
   big: () => `HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n${'b'.repeat(200_000)}`,
   bigchunks: () =>
     `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${`4e20\r\n${'c'.repeat(20_000)}\r\n`.repeat(10)}0\r\n\r\n`,
+  // Answers the key of RFC 6455, section 1.3, and closes.
+  websocket: () =>
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x88\x00',
   broken: () => 'HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n'
 }
 
