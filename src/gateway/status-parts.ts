@@ -114,6 +114,8 @@ function createStatus(
     upstreamStates: members.states,
     credentials: appChecks.states,
     apiToken: (appId) => current().platforms.of(appId).apiToken(appId),
+    payCertificates: ({ appId, pay }) =>
+      pay === null ? [] : (current().platforms.of(appId).pay?.certificates(pay) ?? []),
     store() {
       const age = revocations.age()
       return {

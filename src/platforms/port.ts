@@ -275,7 +275,18 @@ export interface PayNotice {
   readonly json: string
 }
 
+/** A certificate that the platform published. Times are milliseconds since the epoch. */
+export interface PlatformCertificateState {
+  readonly serial: string
+  readonly subject: string
+  readonly issuer: string
+  readonly from: number
+  readonly to: number
+}
+
 export interface PayCapability {
+  /** Those that were fetched so far, for an operator. */
+  certificates(merchant: PayMerchant): readonly PlatformCertificateState[]
   params(appId: string, merchant: PayMerchant, prepayId: string, signType: PaySignType): Promise<PayParams>
   /** Decides whether a backend may call this target. */
   judge(target: string): PayTarget

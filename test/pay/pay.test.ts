@@ -25,6 +25,7 @@ import { startUpstream, type TestUpstream } from '../support/upstream.ts'
 
 const RSA = generateRsa()
 const NARROW_TOKEN = 'token-for-another-app-0123456789'
+const OPERATOR_TOKEN = 'operator-token-0123456789'
 const SESSION_TOKEN = 'token-without-the-scope-0123456789'
 
 interface World {
@@ -54,7 +55,8 @@ async function build(t: Test, pay: Record<string, unknown> = {}, options: TestGa
   const tokens = [
     { name: 'test', token: SERVICE_TOKEN, scopes: ['pay'] },
     { name: 'narrow', token: NARROW_TOKEN, scopes: ['pay'], apps: [OTHER_APPID] },
-    { name: 'session', token: SESSION_TOKEN, scopes: ['session'] }
+    { name: 'session', token: SESSION_TOKEN, scopes: ['session'] },
+    { name: 'operator', token: OPERATOR_TOKEN, scopes: ['admin'] }
   ]
   const service = { host: '127.0.0.1', port: 2, tokens }
   const { config, ...rest } = options
@@ -127,6 +129,11 @@ test('a user pays: the order is signed, so are the arguments of wx.requestPaymen
   const query = await pay('request', { appid: APPID, method: 'GET', path: target })
   t.match(await query.json(), { trade_state: 'SUCCESS', amount: { total: 100 } })
   t.equal(calls('/v3/certificates'), 1, 'certificates are fetched once')
+  const status = await (await gateway.service('/v1/status', { token: OPERATOR_TOKEN })).json()
+  t.match(status, {
+    certificates: [{ use: `apps.${APPID}.pay`, subject: /CN=/, state: 'ok' }],
+    queues: [{ kind: 'pay', results: { delivered: 1 } }]
+  })
 })
 
 test('a refund is notified after its payment; closing an order has an answer without a body', async (t) => {

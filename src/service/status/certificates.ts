@@ -1,7 +1,8 @@
 /** The certificates of GET /v1/status: those of the edge, of upstreams and of the pay API. */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { GatewayConfig } from '../../config/config.ts'
+import type { AppConfig, GatewayConfig } from '../../config/config.ts'
+import type { PlatformCertificateState } from '../../platforms/port.ts'
 import { type Static, Type } from '../../schema.ts'
 import { closed, Text, Time, timeOf, word } from './terms.ts'
 
@@ -24,9 +25,11 @@ export type CertificateStatus = Static<typeof Certificate>
 const EXPIRING_MS = 14 * 86_400_000
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/** @param now Milliseconds since the epoch. */
+/** @param fetchedOf Certificates of the pay API that the gateway fetched for an app.
+ *  @param now Milliseconds since the epoch. */
 export function describeCertificates(
   { server, upstreams, apps }: Pick<GatewayConfig, 'server' | 'upstreams' | 'apps'>,
+  fetchedOf: (app: AppConfig) => readonly PlatformCertificateState[],
   now: number
 ): CertificateStatus[] {
   const texts: (readonly [string, string])[] = []
@@ -40,7 +43,10 @@ export function describeCertificates(
     for (const { publicKey } of apiSignature?.platformKeys ?? [])
       texts.push([`apps.${appId}.apiSignature.platformKeys`, publicKey])
   }
-  return texts.flatMap(([use, pem]) => readAll(pem).map((certificate) => describe(use, certificate, now)))
+  return [
+    ...texts.flatMap(([use, pem]) => readAll(pem).map((certificate) => describe(use, certificate, now))),
+    ...apps.flatMap((app) => fetchedOf(app).map((one) => describe(`apps.${app.appId}.pay`, one, now)))
+  ]
 }
 
 /** The listener reads the file again while the gateway runs. */
@@ -53,22 +59,24 @@ function textOf(file: string): string {
 }
 
 /** Empty for a public key. */
-function readAll(pem: string): X509Certificate[] {
+function readAll(pem: string): PlatformCertificateState[] {
   try {
-    return (pem.match(BLOCK) ?? []).map((block) => new X509Certificate(block))
+    return (pem.match(BLOCK) ?? []).map((block) => {
+      const { subject, issuer, serialNumber, validFrom, validTo } = new X509Certificate(block)
+      return { subject, issuer, serial: serialNumber, from: Date.parse(validFrom), to: Date.parse(validTo) }
+    })
   } catch {
     return []
   }
 }
 
-function describe(use: string, certificate: X509Certificate, now: number): CertificateStatus {
-  const { subject, issuer, serialNumber, validFrom, validTo } = certificate
-  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)]
+function describe(use: string, certificate: PlatformCertificateState, now: number): CertificateStatus {
+  const { subject, issuer, serial, from, to } = certificate
   return {
     use,
     subject: oneLine(subject),
     issuer: oneLine(issuer),
-    serial: serialNumber,
+    serial,
     valid_from: timeOf(from),
     valid_to: timeOf(to),
     state: now < from ? 'not_yet_valid' : now >= to ? 'expired' : to - now < EXPIRING_MS ? 'expiring' : 'ok'

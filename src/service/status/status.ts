@@ -1,8 +1,8 @@
 /** GET /v1/status: the state of this process, its configuration and everything behind it. */
 import type { FastifyInstance } from 'fastify'
-import type { GatewayConfig } from '../../config/config.ts'
+import type { AppConfig, GatewayConfig } from '../../config/config.ts'
 import { withProblems } from '../../http/endpoints/openapi.ts'
-import type { ApiTokenState } from '../../platforms/port.ts'
+import type { ApiTokenState, PlatformCertificateState } from '../../platforms/port.ts'
 import { type Static, Type } from '../../schema.ts'
 import { type Counters, type QueueDepths, sumBy } from '../../telemetry/counters.ts'
 import type { MeasuredUpstreams } from '../../telemetry/upstream-metrics.ts'
@@ -83,6 +83,8 @@ export interface StatusDeps {
     /** By appid, of the check of the AppSecret. */
     credentials(): Readonly<Record<string, string>>
     apiToken(appId: string): ApiTokenState
+    /** Certificates of the pay API that the gateway fetched for the app. */
+    payCertificates(app: AppConfig): readonly PlatformCertificateState[]
     store(): Omit<StatusAnswer['store'], 'errors' | 'kind'>
     revocations(): number
   }
@@ -135,7 +137,7 @@ async function describe(status: StatusDeps['status']): Promise<StatusAnswer> {
     store: { kind: kindOf(config.store), ...status.store(), errors: sumBy(counters.storeErrors, 'operation') },
     revocations: status.revocations(),
     queues: describeQueues(config.apps, status.depths(), counters),
-    certificates: describeCertificates(config, now)
+    certificates: describeCertificates(config, status.payCertificates, now)
   }
 }
 

@@ -67,6 +67,7 @@ export function createPay(options: PayOptions): PayCapability & { close(): Promi
     },
 
     judge: judgeTarget,
+    certificates: keys.certificates,
 
     async request(merchant, call): Promise<PayAnswer> {
       // Comes first, so that nothing is sent whose answer cannot be verified.

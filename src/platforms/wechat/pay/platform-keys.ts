@@ -4,7 +4,7 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { Clock } from '../../../clock.ts'
 import { ApiError } from '../../../errors.ts'
-import type { PayMerchant } from '../../port.ts'
+import type { PayMerchant, PlatformCertificateState } from '../../port.ts'
 import { decryptResource } from './resource.ts'
 
 /** WeChat Pay asks for a look at least every 12 hours, and announces a new certificate a day before
@@ -28,13 +28,12 @@ export interface PlatformKeys {
   find(merchant: PayMerchant, serial: string): Promise<KeyObject | null>
   /** Throws an ApiError when no answer could be verified. */
   prepare(merchant: PayMerchant): Promise<void>
+  /** Those that were fetched so far. */
+  certificates(merchant: PayMerchant): readonly PlatformCertificateState[]
 }
 
-interface PlatformCertificate {
+interface PlatformCertificate extends Omit<PlatformCertificateState, 'serial'> {
   readonly key: KeyObject
-  /** Milliseconds since the epoch. */
-  readonly from: number
-  readonly to: number
 }
 
 interface Held {
@@ -122,6 +121,11 @@ export function createPlatformKeys({ fetchCertificates, clock, log }: PlatformKe
       const isUsable = () => [...state.certificates.keys()].some((serial) => valid(state, serial) !== null)
       if (!isUsable()) await refresh(merchant)
       if (!isUsable()) throw state.error ?? NONE_VALID
+    },
+
+    certificates({ mchId }) {
+      const known = held.get(mchId)?.certificates ?? new Map<string, PlatformCertificate>()
+      return [...known].map(([serial, { key: _, ...certificate }]) => ({ serial, ...certificate }))
     }
   }
 }
@@ -145,8 +149,9 @@ export function readCertificates(answer: unknown, apiV3Key: string): Map<string,
       const sealed = typeof entry === 'object' && entry !== null && 'encrypt_certificate' in entry ? entry : null
       const pem = decryptResource(sealed?.encrypt_certificate, apiV3Key)
       if (pem === null) throw UNREADABLE
-      const { serialNumber, publicKey, validFrom, validTo } = new X509Certificate(pem)
-      return [serialNumber.toUpperCase(), { key: publicKey, from: Date.parse(validFrom), to: Date.parse(validTo) }]
+      const { serialNumber, publicKey, subject, issuer, validFrom, validTo } = new X509Certificate(pem)
+      const life = { from: Date.parse(validFrom), to: Date.parse(validTo) }
+      return [serialNumber.toUpperCase(), { key: publicKey, subject, issuer, ...life }]
     })
   )
 }
