@@ -7,6 +7,7 @@ import { createSpellings } from '../src/http/headers/spellings.ts'
 import type { Principal } from '../src/identity/principal.ts'
 import { createTokenMemory } from '../src/identity/tokens/token-memory.ts'
 import { createRateLimiter } from '../src/routing/rate-limiter.ts'
+import { createRecentFailures } from '../src/telemetry/recent-failures.ts'
 import { Framing } from '../src/upstream/connection/framing.ts'
 import { createFakeClock } from './support/clock.ts'
 
@@ -61,6 +62,19 @@ const limiter = createRateLimiter({
   window: 60_000
 })
 
+const failures = createRecentFailures(() => 0)
+const failure = {
+  method: 'GET',
+  route: null,
+  principal: null,
+  reason: 'token_invalid',
+  isGranted: false,
+  target: '',
+  tries: 0,
+  status: 401,
+  ms: 1
+}
+
 const caches: Readonly<Record<string, (text: string, n: number) => unknown>> = {
   'verified tokens': (text) => memory.verified(text, principal),
   'refused tokens': (text) => {
@@ -69,6 +83,7 @@ const caches: Readonly<Record<string, (text: string, n: number) => unknown>> = {
   },
   'spellings of header names': (text) => spelling(text),
   'the Keep-Alive of a connection': (text, n) => framings[n]?.note('Keep-Alive', text),
+  'recent failures': (text) => failures.finished({ ...failure, requestId: text, path: text, clientAddress: text }),
   'clients above a limit': (text) => limiter.hit(text).catch(() => {})
 }
 

@@ -1,6 +1,6 @@
 /** Builds the head of the request to the upstream: strip first, inject last. HTTP and WebSocket
  *  use it. */
-import { flatCopy } from '../http/flat-text.ts'
+import { flatCopy } from '../flat-text.ts'
 import { formatLines, type OwnLines, readLines } from '../http/headers/header-lines.ts'
 import { isHost } from '../http/headers/request-headers.ts'
 import type { CanonicalPath } from '../http/path/canonical-path.ts'

@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../clock.ts'
 import { ApiError, StoreError } from '../errors.ts'
-import { flatCopy } from '../http/flat-text.ts'
+import { flatCopy } from '../flat-text.ts'
 import type { Store } from '../store/port.ts'
 import { type Quota, rateLimitHeaders } from './rate-limit-headers.ts'
 

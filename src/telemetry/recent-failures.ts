@@ -1,5 +1,6 @@
 /** The latest refusals and failures, in memory. Two rings: a flood of refusals does not push out a
  *  failure of the gateway or of an upstream. No query, header or token. */
+import { flatCopy } from '../flat-text.ts'
 
 /** A finished request. */
 export interface ObservedRequest {
@@ -69,7 +70,7 @@ export function createRecentFailures(now: () => number): RecentFailures {
       kind,
       at: now(),
       method: request.method,
-      path: request.path.slice(0, LONGEST_PATH),
+      path: flatCopy(request.path.slice(0, LONGEST_PATH)),
       route: route === null ? null : route.path,
       status: request.status,
       reason: colon < 0 ? reason : reason.slice(0, colon),
@@ -78,10 +79,10 @@ export function createRecentFailures(now: () => number): RecentFailures {
       upstream: route === null ? null : route.upstream,
       target: target === '' ? null : target,
       tries: request.tries,
-      clientAddress: request.clientAddress,
+      clientAddress: flatCopy(request.clientAddress),
       appId: principal === null ? null : principal.appId,
       userId: principal === null ? null : principal.userId,
-      requestId: request.requestId
+      requestId: flatCopy(request.requestId)
     }
     ring.push(entry)
     // Twice the room, then half is dropped: cheaper than a shift with each entry.

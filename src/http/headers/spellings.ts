@@ -1,5 +1,5 @@
 /** Remembers a decision about header names, once per spelling. */
-import { flatCopy } from '../flat-text.ts'
+import { flatCopy } from '../../flat-text.ts'
 
 /** A power of two. Names with the same place replace each other. */
 const PLACES = 1_024

@@ -1,7 +1,7 @@
 /** Remembers the verdict about an access token: verified ones, and those that were refused twice. */
 import { LRUCache } from 'lru-cache'
 import type { ApiError } from '../../errors.ts'
-import { flatCopy } from '../../http/flat-text.ts'
+import { flatCopy } from '../../flat-text.ts'
 import type { Principal } from '../principal.ts'
 
 const VERIFIED_TOKENS = 30_000

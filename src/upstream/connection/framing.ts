@@ -1,5 +1,5 @@
 /** Reads the fields that delimit a response and decide about its connection (RFC 9112, 6 and 9). */
-import { flatCopy } from '../../http/flat-text.ts'
+import { flatCopy } from '../../flat-text.ts'
 import { ResponseFault } from './response-fault.ts'
 
 const ZERO = 0x30
