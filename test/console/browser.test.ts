@@ -1,11 +1,9 @@
 /** The web console in Chromium, on a running gateway. */
-import { t as tap, test } from 'tap'
+import { type Test, t as tap, test } from 'tap'
 import type { BrowserPage } from '../support/browser.ts'
-import { buildConsole, MARKUP, openConsole, signIn } from '../support/console.ts'
+import { buildConsole, type ConsoleWorld, MARKUP, openConsole, signIn } from '../support/console.ts'
 import { APP_SECRET, APPID, SECRET, SERVICE_TOKEN } from '../support/gateway.ts'
 import { PUSH_KEY, PUSH_TOKEN } from '../support/push.ts'
-
-const world = await buildConsole(tap)
 
 /** Names of the pages in the navigation, and a text that only this page has. */
 const PAGES = {
@@ -21,20 +19,48 @@ const PAGES = {
   try: ['Try it', '试一试', 'alice']
 } as const
 
-if (world !== null) {
-  const { gateway, browser, accessToken, userId, openId, sessionId, certificate, traffic } = world
-  const english = await openConsole(world, { language: 'en' })
+interface Shared extends ConsoleWorld {
+  readonly english: BrowserPage
+  /** Loads the English page again. */
+  reload(): Promise<BrowserPage>
+  to(page: keyof typeof PAGES): Promise<void>
   /** True when the audit log has a line of the call, with the name of the service token. */
-  const hasAudit = (endpoint: string) =>
-    gateway.lines.some((line) => line.includes(`"endpoint":"${endpoint}"`) && line.includes('"caller":"test"'))
-  const reload = async () => {
-    await english.go(`${gateway.serviceUrl}/console/`)
-    await english.until(`document.querySelector('.tile')`)
-    return english
-  }
-  const to = (page: BrowserPage, name: keyof typeof PAGES) => visit(page, `#/${name}`, PAGES[name][0])
+  hasAudit(endpoint: string): boolean
+}
 
-  test('a wrong service token is refused with the reason, a right one is let in, and a chosen language stays', async (t) => {
+/** One gateway and one browser for all tests, from the first one on. */
+let shared: Promise<Shared | null> | null = null
+
+async function build(): Promise<Shared | null> {
+  const world = await buildConsole(tap)
+  if (world === null) return null
+  const { gateway } = world
+  const english = await openConsole(world, { language: 'en' })
+  return {
+    ...world,
+    english,
+    async reload() {
+      await english.go(`${gateway.serviceUrl}/console/`)
+      await english.until(`document.querySelector('.tile')`)
+      return english
+    },
+    to: (page) => visit(english, `#/${page}`, PAGES[page][0]),
+    hasAudit: (endpoint) =>
+      gateway.lines.some((line) => line.includes(`"endpoint":"${endpoint}"`) && line.includes('"caller":"test"'))
+  }
+}
+
+function consoleTest(title: string, run: (t: Test, shared: Shared) => Promise<void>): void {
+  test(title, async (t) => {
+    shared ??= build()
+    const there = await shared
+    if (there !== null) await run(t, there)
+  })
+}
+
+consoleTest(
+  'a wrong service token is refused with the reason, a right one is let in, and a chosen language stays',
+  async (t, { gateway, browser }) => {
     const page = await browser.open({ language: 'en' })
     await page.go(`${gateway.serviceUrl}/console/`)
     await signIn(page, 'no-such-token-0123456789')
@@ -49,49 +75,53 @@ if (world !== null) {
     await page.go(`${gateway.serviceUrl}/console/`)
     await page.until(`document.querySelector('h1')?.textContent === '概览'`)
     t.equal(await page.read('document.documentElement.lang'), 'zh-CN')
-  })
+  }
+)
 
-  test('every page shows its data in English and in Chinese, on a screen and on a phone', async (t) => {
-    const chinese = await openConsole(world, { language: 'zh-CN', scheme: 'dark' })
-    for (const [page, column] of [
-      [english, 0],
-      [chinese, 1]
-    ] as const) {
-      for (const [name, names] of Object.entries(PAGES)) {
-        await visit(page, `#/${name}`, names[column])
-        await page.until(`document.querySelector('main').textContent.includes(${JSON.stringify(names[2])})`)
-        t.same(await page.read(NAMELESS), [], `${name}: every control has a name`)
-        for (const width of [1280, 360]) {
-          await page.resize(width, 800)
-          t.ok(await page.read('document.documentElement.scrollWidth <= innerWidth'), `${name} at ${width}`)
-        }
-        await page.resize(1280, 860)
+consoleTest('every page shows its data in English and in Chinese, on a screen and on a phone', async (t, shared) => {
+  const { english } = shared
+  const chinese = await openConsole(shared, { language: 'zh-CN', scheme: 'dark' })
+  for (const [page, column] of [
+    [english, 0],
+    [chinese, 1]
+  ] as const) {
+    for (const [name, names] of Object.entries(PAGES)) {
+      await visit(page, `#/${name}`, names[column])
+      await page.until(`document.querySelector('main').textContent.includes(${JSON.stringify(names[2])})`)
+      t.same(await page.read(NAMELESS), [], `${name}: every control has a name`)
+      for (const width of [1280, 360]) {
+        await page.resize(width, 800)
+        t.ok(await page.read('document.documentElement.scrollWidth <= innerWidth'), `${name} at ${width}`)
       }
-      t.same(page.problems, [])
+      await page.resize(1280, 860)
     }
-    t.equal(await chinese.read('document.documentElement.lang'), 'zh-CN')
-    t.not(await background(chinese), await background(english), 'the colours follow prefers-color-scheme')
-  })
+    t.same(page.problems, [])
+  }
+  t.equal(await chinese.read('document.documentElement.lang'), 'zh-CN')
+  t.not(await background(chinese), await background(english), 'the colours follow prefers-color-scheme')
+})
 
-  test('the numbers are those of the gateway', async (t) => {
-    await traffic()
-    const status = await (await gateway.service('/v1/status', { token: SERVICE_TOKEN })).json()
-    const { requests, routes, upstreams } = status as Numbers
-    await to(english, 'overview')
-    await english.until(`document.querySelector('.tiles').textContent.includes('${requests.requests} in total')`)
-    await english.until(`document.querySelectorAll('.u-wrap canvas').length === 4`)
-    await to(english, 'routes')
-    for (const { path, counts } of routes) {
-      t.same(await cells(english, path, [6, 7]), [String(counts.requests), String(counts.errors)], path)
-    }
-    await to(english, 'upstreams')
-    const [target] = upstreams[0]?.targets ?? []
-    const tries = Object.values(target?.tries ?? {}).reduce((total, count) => total + count, 0)
-    t.equal((await cells(english, target?.target ?? '', [4]))[0], String(tries))
-  })
+consoleTest('the numbers are those of the gateway', async (t, { gateway, traffic, english, to }) => {
+  await traffic()
+  const status = await (await gateway.service('/v1/status', { token: SERVICE_TOKEN })).json()
+  const { requests, routes, upstreams } = status as Numbers
+  await to('overview')
+  await english.until(`document.querySelector('.tiles').textContent.includes('${requests.requests} in total')`)
+  await english.until(`document.querySelectorAll('.u-wrap canvas').length === 4`)
+  await to('routes')
+  for (const { path, counts } of routes) {
+    t.same(await cells(english, path, [6, 7]), [String(counts.requests), String(counts.errors)], path)
+  }
+  await to('upstreams')
+  const [target] = upstreams[0]?.targets ?? []
+  const tries = Object.values(target?.tries ?? {}).reduce((total, count) => total + count, 0)
+  t.equal((await cells(english, target?.target ?? '', [4]))[0], String(tries))
+})
 
-  test('a text of a client is text, never markup, and its identity is masked until an audited click', async (t) => {
-    await to(english, 'recent')
+consoleTest(
+  'a text of a client is text, never markup, and its identity is masked until an audited click',
+  async (t, { userId, english, to, hasAudit }) => {
+    await to('recent')
     await english.until(`document.body.textContent.includes('onerror')`)
     t.match(await english.text(), MARKUP)
     t.equal(await english.read('document.querySelectorAll("main img").length'), 0)
@@ -100,23 +130,26 @@ if (world !== null) {
     await click(english, 'tr:has(code) .button.small', 'failing')
     await english.until(`document.body.textContent.includes('${userId}')`)
     t.ok(hasAudit('POST /console/v1/failures/:id/identity'))
-  })
+  }
+)
 
-  test('the explain box gives the decision of the gateway', async (t) => {
-    // Another tab signs in: the cookie is a new one, and the page learns its CSRF token.
-    await english.read(`fetch('session', { method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ token: '${SERVICE_TOKEN}' }) }).then(({ status }) => status)`)
-    await to(english, 'routes')
-    await fill(english, 'form input', '/api/orders/7')
-    await click(english, 'form .primary')
-    await english.until(`document.querySelector('.result')`)
-    t.match(await english.text(), '401 token_missing')
-  })
+consoleTest('the explain box gives the decision of the gateway', async (t, { english, to }) => {
+  // Another tab signs in: the cookie is a new one, and the page learns its CSRF token.
+  await english.read(`fetch('session', { method: 'POST', headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token: '${SERVICE_TOKEN}' }) }).then(({ status }) => status)`)
+  await to('routes')
+  await fill(english, 'form input', '/api/orders/7')
+  await click(english, 'form .primary')
+  await english.until(`document.querySelector('.result')`)
+  t.match(await english.text(), '401 token_missing')
+})
 
-  test('a user is found by openid, user id and session id; ending the session ends its token', async (t) => {
+consoleTest(
+  'a user is found by openid, user id and session id; ending the session ends its token',
+  async (t, { gateway, accessToken, userId, openId, sessionId, english, to }) => {
     for (const id of [openId, userId, sessionId]) {
-      await to(english, 'overview')
-      await to(english, 'users')
+      await to('overview')
+      await to('users')
       await fill(english, 'form input', id)
       await click(english, 'form .primary')
       await english.until(`document.querySelector('main').textContent.includes('${openId}')`)
@@ -128,34 +161,43 @@ if (world !== null) {
     await click(english, 'dialog .danger')
     await english.until(`document.body.textContent.includes('This user has no live session.')`)
     t.equal((await gateway.call('/api/one', { token: accessToken })).status, 401)
-  })
+  }
+)
 
-  test('a dead event is delivered again', async (t) => {
-    await to(english, 'queues')
-    await click(english, 'td .button.small')
-    await english.until(`document.body.textContent.includes('The event will be delivered again.')`)
-    t.ok(hasAudit('POST /console/v1/push/dead/:id/retry'))
-  })
+consoleTest('a dead event is delivered again', async (t, { english, to, hasAudit }) => {
+  await to('queues')
+  await click(english, 'td .button.small')
+  await english.until(`document.body.textContent.includes('The event will be delivered again.')`)
+  t.ok(hasAudit('POST /console/v1/push/dead/:id/retry'))
+})
 
-  test('the configuration in force has no secret, and certificates have their name', async (t) => {
-    await to(english, 'configuration')
+consoleTest(
+  'the configuration in force has no secret, and certificates have their name',
+  async (t, { certificate, english, to }) => {
+    await to('configuration')
     await english.until(`document.querySelector('pre')`)
     const text = await english.text()
     t.match(text, 'loginLimit')
     for (const secret of [SECRET, APP_SECRET, SERVICE_TOKEN, PUSH_TOKEN, PUSH_KEY]) t.notMatch(text, secret)
-    await to(english, 'certificates')
+    await to('certificates')
     await english.until(`document.body.textContent.includes('CN=${certificate}')`)
-  })
+  }
+)
 
-  test('Try it logs in at the sandbox and shows the request that the backend received', async (t) => {
-    await to(english, 'try')
+consoleTest(
+  'Try it logs in at the sandbox and shows the request that the backend received',
+  async (t, { openId, english, to }) => {
+    await to('try')
     await fill(english, 'form input', '/api/one')
     await click(english, 'form .primary')
     await english.until(`document.body.textContent.includes('Request that the backend received')`)
     t.match(await english.text(), new RegExp(`X-OpenId: ${openId}`, 'i'))
-  })
+  }
+)
 
-  test('the keyboard reaches the content by a skip link, and every page, with a visible focus', async (t) => {
+consoleTest(
+  'the keyboard reaches the content by a skip link, and every page, with a visible focus',
+  async (t, { reload }) => {
     const page = await reload()
     await page.press('Tab')
     t.equal(await page.read('document.activeElement.className'), 'skip')
@@ -167,49 +209,49 @@ if (world !== null) {
     await page.until(`document.querySelector('h1').textContent === 'Routes'`)
     t.equal(await page.read('document.activeElement.tagName'), 'H1')
     t.same(page.problems, [])
-  })
+  }
+)
 
-  test('a hidden page follows no stream, a visible one does', async (t) => {
-    const page = await reload()
-    await page.until(`document.querySelector('.head-facts').textContent.includes('Live')`)
-    await setVisibility(page, 'hidden')
-    await page.until(`document.querySelector('.head-facts').textContent.includes('Paused')`)
-    await setVisibility(page, 'visible')
-    await page.until(`document.querySelector('.head-facts').textContent.includes('Live')`)
-    t.same(page.problems, [])
-  })
+consoleTest('a hidden page follows no stream, a visible one does', async (t, { reload }) => {
+  const page = await reload()
+  await page.until(`document.querySelector('.head-facts').textContent.includes('Live')`)
+  await setVisibility(page, 'hidden')
+  await page.until(`document.querySelector('.head-facts').textContent.includes('Paused')`)
+  await setVisibility(page, 'visible')
+  await page.until(`document.querySelector('.head-facts').textContent.includes('Live')`)
+  t.same(page.problems, [])
+})
 
-  test('nothing moves while a page loads', async (t) => {
-    const page = await reload()
-    await page.until(`document.querySelector('.tile-value')?.textContent.includes('/s')`)
-    const shifts = await page.read<number>(SHIFTS)
-    t.ok(shifts < 0.01, String(shifts))
-    t.comment(
-      `first paint after ${await page.read('performance.getEntriesByName("first-contentful-paint")[0].startTime')} ms`
-    )
-  })
+consoleTest('nothing moves while a page loads', async (t, { reload }) => {
+  const page = await reload()
+  await page.until(`document.querySelector('.tile-value')?.textContent.includes('/s')`)
+  const shifts = await page.read<number>(SHIFTS)
+  t.ok(shifts < 0.01, String(shifts))
+  t.comment(
+    `first paint after ${await page.read('performance.getEntriesByName("first-contentful-paint")[0].startTime')} ms`
+  )
+})
 
-  test('a one-time link signs in once, and leaves the address', async (t) => {
-    const page = await browser.open({ language: 'en' })
-    const link = `${gateway.serviceUrl}/console/#link=${gateway.gateway.parts.consoleLinks.create()}`
-    await page.go(link)
-    await page.until(`document.querySelector('.tile')`)
-    t.equal(await page.read('location.hash'), '')
-    t.same(page.problems, [])
-    await page.send('Network.clearBrowserCookies')
-    await page.go(link)
-    await page.until(`document.querySelector('#token')`)
-    t.match(await page.text(), 'This link was used before')
-  })
+consoleTest('a one-time link signs in once, and leaves the address', async (t, { gateway, browser }) => {
+  const page = await browser.open({ language: 'en' })
+  const link = `${gateway.serviceUrl}/console/#link=${gateway.gateway.parts.consoleLinks.create()}`
+  await page.go(link)
+  await page.until(`document.querySelector('.tile')`)
+  t.equal(await page.read('location.hash'), '')
+  t.same(page.problems, [])
+  await page.send('Network.clearBrowserCookies')
+  await page.go(link)
+  await page.until(`document.querySelector('#token')`)
+  t.match(await page.text(), 'This link was used before')
+})
 
-  test('the end of the session leads to the page for signing in', async (t) => {
-    const page = await reload()
-    await page.send('Network.clearBrowserCookies')
-    await page.read(`location.hash = '#/recent'`)
-    await page.until(`document.querySelector('#token')`)
-    t.match(await page.text(), 'Your session has ended.')
-  })
-}
+consoleTest('the end of the session leads to the page for signing in', async (t, { reload }) => {
+  const page = await reload()
+  await page.send('Network.clearBrowserCookies')
+  await page.read(`location.hash = '#/recent'`)
+  await page.until(`document.querySelector('#token')`)
+  t.match(await page.text(), 'Your session has ended.')
+})
 
 interface Numbers {
   readonly requests: { readonly requests: number }
