@@ -2,22 +2,20 @@
 import { type Test, t as tap, test } from 'tap'
 import type { BrowserPage } from '../support/browser.ts'
 import { buildConsole, type ConsoleWorld, MARKUP, openConsole, signIn } from '../support/console.ts'
-import { APP_SECRET, APPID, SECRET, SERVICE_TOKEN } from '../support/gateway.ts'
+import {
+  background,
+  cells,
+  click,
+  fill,
+  NAMELESS,
+  type Numbers,
+  PAGES,
+  SHIFTS,
+  setVisibility,
+  visit
+} from '../support/console-page.ts'
+import { APP_SECRET, SECRET, SERVICE_TOKEN } from '../support/gateway.ts'
 import { PUSH_KEY, PUSH_TOKEN } from '../support/push.ts'
-
-/** Names of the pages in the navigation, and a text that only this page has. */
-const PAGES = {
-  overview: ['Overview', '概览', 'memory'],
-  routes: ['Routes', '路由', '/maybe'],
-  upstreams: ['Upstreams', '上游', 'roundRobin'],
-  apps: ['Apps', '小程序', APPID],
-  users: ['Users', '用户', 'openid'],
-  recent: ['Recent', '近期异常', 'no_route'],
-  queues: ['Queues', '队列', 'canary_event'],
-  configuration: ['Configuration', '配置', 'loginLimit'],
-  certificates: ['Certificates', '证书', 'upstreams.unused.tls.ca'],
-  try: ['Try it', '试一试', 'alice']
-} as const
 
 interface Shared extends ConsoleWorld {
   readonly english: BrowserPage
@@ -252,57 +250,3 @@ consoleTest('the end of the session leads to the page for signing in', async (t,
   await page.until(`document.querySelector('#token')`)
   t.match(await page.text(), 'Your session has ended.')
 })
-
-interface Numbers {
-  readonly requests: { readonly requests: number }
-  readonly routes: readonly {
-    readonly path: string
-    readonly counts: { readonly requests: number; readonly errors: number }
-  }[]
-  readonly upstreams: readonly {
-    readonly targets: readonly { readonly target: string; readonly tries: Record<string, number> }[]
-  }[]
-}
-
-/** Controls without a label or a text of their own. */
-const NAMELESS = `[...document.querySelectorAll('a, button, input, select, textarea, progress, table, nav')].filter(
-  (one) => !(one.labels?.[0]?.textContent || one.getAttribute('aria-label') || one.textContent.trim())
-).map((one) => one.outerHTML)`
-
-const SHIFTS = `new Promise((resolve) => {
-  const observer = new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
-  observer.observe({ type: 'layout-shift', buffered: true })
-  setTimeout(() => resolve(0), 200)
-})`
-
-async function visit(page: BrowserPage, fragment: string, title: string): Promise<void> {
-  await page.read(`location.hash = '${fragment}'`)
-  await page.until(`document.querySelector('h1')?.textContent === '${title}'`)
-}
-
-/** Texts of some cells of the row that starts with this text. */
-async function cells(page: BrowserPage, first: string, columns: readonly number[]): Promise<string[]> {
-  const row = `[...document.querySelectorAll('tbody tr')].find((row) => row.querySelector('code').textContent === '${first}')`
-  await page.until(row)
-  return page.read(`${JSON.stringify(columns)}.map((column) => ${row}.cells[column].innerText)`)
-}
-
-/** @param inRow A text in the row of the element. */
-async function click(page: BrowserPage, selector: string, inRow = ''): Promise<void> {
-  const element = `[...document.querySelectorAll(${JSON.stringify(selector)})].find((one) => (one.closest('tr')?.textContent ?? '').includes('${inRow}'))`
-  await page.until(element)
-  await page.read(`${element}.click()`)
-}
-
-async function fill(page: BrowserPage, selector: string, text: string): Promise<void> {
-  await page.until(`document.querySelector('${selector}')`)
-  await page.read(`document.querySelector('${selector}').select()`)
-  await page.type(text)
-  await page.until(`document.querySelector('${selector}').value === '${text}'`)
-}
-
-const background = (page: BrowserPage) => page.read('getComputedStyle(document.body).backgroundColor')
-
-const setVisibility = (page: BrowserPage, state: 'hidden' | 'visible') =>
-  page.read(`(Object.defineProperty(document, 'visibilityState', { value: '${state}', configurable: true }),
-    document.dispatchEvent(new Event('visibilitychange')))`)
