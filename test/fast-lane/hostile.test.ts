@@ -3,8 +3,9 @@
 import type { Socket } from 'node:net'
 import { type Test, test } from 'tap'
 import { readTestConfig } from '../support/gateway.ts'
-import { type Answer, answerPlainly, effectOf, type Lanes, type Side, startLanes } from '../support/lanes.ts'
+import { effectOf, type Lanes, type Side, startLanes } from '../support/lanes.ts'
 import { openClient } from '../support/raw-client.ts'
+import { type Answer, answerPlainly } from '../support/recording-backend.ts'
 import { until } from '../support/until.ts'
 
 const request = (method: string, path: string, lines = '', body = '') =>

@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { test } from 'tap'
 import { readChunks } from '../../src/selftest/wire.ts'
 import { createRandom, type Random } from '../fuzz/random.ts'
-import { type Received, type Side, startLanes } from '../support/lanes.ts'
+import { type Side, startLanes } from '../support/lanes.ts'
+import type { Received } from '../support/recording-backend.ts'
 import { until } from '../support/until.ts'
 
 interface Sent {
