@@ -73,14 +73,14 @@ test('a path without an endpoint is 404 and another method 405, whatever the bod
     ['GET', '/v1/open-data', 405, 'POST'],
     ['PUT', '/v1/sign', 405, 'POST'],
     ['POST', `/v1/users/${APPID}/oSomebody`, 405, 'GET, HEAD'],
-    ['GET', '/v1/sessions/abcdef', 405, 'DELETE'],
+    ['PUT', '/v1/sessions/abcdef', 405, 'DELETE, GET, HEAD'],
     ['POST', '/metrics', 405, 'GET, HEAD'],
     ['POST', '/livez', 405, 'GET, HEAD'],
     ['POST', '/v1/nothing', 404, null],
     ['DELETE', `/v1/users/${APPID}/oSomebody`, 405, 'GET, HEAD'],
     ['DELETE', `/v1/users/${APPID}/oSomebody/sessions/x`, 404, null],
     ['POST', '/v1/sign/', 404, null],
-    ['POST', '/', 404, null]
+    ['POST', '/', 405, 'GET, HEAD']
   ] as const
   for (const [method, path, status, allow] of rows) {
     for (const body of method === 'GET' ? [undefined] : [undefined, '{', 'x'.repeat(300_000)]) {
