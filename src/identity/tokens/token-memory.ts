@@ -11,8 +11,8 @@ const SEEN_ONCE = 4_096
 /** Characters at the end of a token that identify it: the signature and some of the payload. */
 const TELLING = 64
 
-/** Places in front of the verified tokens, 2^RECENT_BITS. */
-const RECENT_BITS = 14
+/** Places in front of the verified tokens, 2^RECENT_BITS: more than tokens, so that few share one. */
+const RECENT_BITS = 16
 /** Characters at the end of a token that choose its place: a part of the signature. */
 const PLACING = 8
 const FNV_PRIME = 0x01000193
