@@ -113,6 +113,7 @@ const lane = createFastLane({ clock, onRequest: shared.metrics.fastRequest })({
   handOver: (_socket, _client, _bytes, reason) => {
     throw new Error(`handed over: ${reason}`)
   },
+  open() {},
   refuse() {},
   errorOf: (code) => {
     throw new Error(code)

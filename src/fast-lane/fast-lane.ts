@@ -3,7 +3,8 @@
 import type { Clock } from '../clock.ts'
 import type { CreateLane } from '../http/lane.ts'
 import { Deadlines } from './deadlines.ts'
-import { LaneConnection, type LaneParts } from './lane-connection.ts'
+import { LaneConnection } from './lane-connection.ts'
+import type { HeldConnection, LaneParts } from './lane-parts.ts'
 import { Recogniser } from './recogniser.ts'
 import { ResponseHead } from './response-head.ts'
 
@@ -26,7 +27,7 @@ export function createFastLane({ clock, onRequest }: FastLaneDeps): CreateLane {
   return (server) => {
     const { headersTimeout, keepAliveTimeout } = server.limits
     const turnMs = Math.min(headersTimeout, keepAliveTimeout) / TURNS
-    const connections = new Set<LaneConnection>()
+    const connections = new Set<HeldConnection>()
     let active = 0
     const parts: LaneParts = {
       server,

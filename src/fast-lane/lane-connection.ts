@@ -3,47 +3,20 @@ import type { Socket } from 'node:net'
 import { Refusal } from '../http/admit.ts'
 import type { ClientConnection } from '../http/connections.ts'
 import type { Handler } from '../http/handler.ts'
-import type { LaneServer } from '../http/lane.ts'
 import type { AdmittedRequest } from '../http/request.ts'
-import type { Deadline, Deadlines } from './deadlines.ts'
+import type { Deadline } from './deadlines.ts'
+import { type GeneralOwner, GeneralRequests } from './general-requests.ts'
+import { type HandOverReason, reasonAgainst } from './hand-over.ts'
 import { type BodyConnection, LaneBody } from './lane-body.ts'
 import { type ArrivedBody, type ClientConnectionSide, LaneClientSide } from './lane-client-side.ts'
-import type { NotOrdinary, OrdinaryHead, Recogniser } from './recogniser.ts'
+import type { LaneParts } from './lane-parts.ts'
+import type { OrdinaryHead } from './recogniser.ts'
 import type { ResponseHead } from './response-head.ts'
-
-/** Everything that the connections of a lane share. */
-export interface LaneParts {
-  readonly server: LaneServer
-  readonly recogniser: Recogniser
-  readonly head: ResponseHead
-  readonly deadlines: Deadlines
-  onRequest(): void
-  onRequestEnd(): void
-  /** The lane holds the connection no more. */
-  onLeft(connection: LaneConnection): void
-}
-
-/** The words of a metric: parts of a head that the recogniser leaves to the general lane, then the
- *  results of admission. */
-export const HAND_OVER_REASONS = [
-  'incomplete',
-  'method',
-  'target',
-  'version',
-  'field',
-  'framing',
-  'connection',
-  'upgrade',
-  'expect',
-  'refused',
-  'own_path'
-] as const satisfies readonly (NotOrdinary | 'refused' | 'own_path')[]
-type HandOverReason = (typeof HAND_OVER_REASONS)[number]
 
 /** Node's server keeps an idle connection this much longer than it announces (milliseconds). */
 const KEEP_ALIVE_MARGIN = 1_000
 
-export class LaneConnection implements Deadline, BodyConnection, ClientConnectionSide {
+export class LaneConnection implements Deadline, BodyConnection, ClientConnectionSide, GeneralOwner {
   deadlineAt = Number.POSITIVE_INFINITY
   lookAt = 0
   readonly socket: Socket
@@ -52,8 +25,11 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   #request: LaneClientSide | null = null
   #handler: Handler | null = null
   #body: LaneBody | null = null
+  readonly #general: GeneralRequests
   /** Bytes of the request's body that have not arrived. */
   #bodyLeft = 0
+  /** They belong to a request of the general lane. Otherwise they are dropped without a `#body`. */
+  #isGeneralBody = false
   /** Bytes that were read and not used, from `#restAt`. */
   #rest: Buffer | null = null
   #restAt = 0
@@ -67,6 +43,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     this.socket = socket
     this.#client = client
     this.#parts = parts
+    this.#general = new GeneralRequests(socket, client, parts.server, this)
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
@@ -85,7 +62,11 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
 
   /** Between two requests. */
   get isIdle(): boolean {
-    return this.#hasServed && this.#request === null
+    return this.#hasServed && this.#isFree
+  }
+
+  get #isFree(): boolean {
+    return this.#request === null && !this.#general.isUnderWay
   }
 
   onDeadline(): void {
@@ -105,16 +86,33 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   }
 
   onRequestEnd(): void {
-    const { server, deadlines } = this.#parts
     this.#request = null
     this.#body = null
     this.#parts.onRequestEnd()
     this.#handler?.leave()
     this.#handler = null
+    this.#goOn()
+  }
+
+  onAnswered(): void {
+    this.#goOn()
+  }
+
+  onWanted(): void {
+    if (this.#rest === null && this.socket.isPaused()) this.socket.resume()
+  }
+
+  /** A request was answered, on either lane. */
+  #goOn(): void {
     if (this.#isOver || !this.socket.writable) return
-    deadlines.set(this, server.limits.keepAliveTimeout + KEEP_ALIVE_MARGIN)
+    this.#startIdleTime()
     if (this.socket.isPaused()) this.socket.resume()
     if (this.#rest !== null) this.#serve()
+  }
+
+  #startIdleTime(): void {
+    const { server, deadlines } = this.#parts
+    deadlines.set(this, server.limits.keepAliveTimeout + KEEP_ALIVE_MARGIN)
   }
 
   pauseBody(): void {
@@ -136,15 +134,16 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
 
   #takeBody(part: Buffer): void {
     this.#bodyLeft -= part.length
+    if (this.#isFree) this.#startIdleTime()
     if (this.#body !== null) this.#body.add(part, this.#bodyLeft === 0)
-    else this.#parts.deadlines.set(this, this.#parts.server.limits.keepAliveTimeout + KEEP_ALIVE_MARGIN)
+    else if (this.#isGeneralBody && !this.#general.add(part)) this.socket.pause()
   }
 
   /** Bytes of the next request have arrived. */
   #hold(chunk: Buffer): void {
     this.#rest = this.#rest === null ? chunk : Buffer.concat([this.#rest.subarray(this.#restAt), chunk])
     this.#restAt = 0
-    if (this.#request === null) this.#serve()
+    if (this.#isFree) this.#serve()
     // The rest of the requests stays in the kernel until this one is answered.
     else this.socket.pause()
   }
@@ -154,7 +153,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     if (this.#isServing) return
     this.#isServing = true
     try {
-      while (this.#rest !== null && this.#request === null && this.#bodyLeft === 0) this.#serveNext(this.#rest)
+      while (this.#rest !== null && this.#isFree && this.#bodyLeft === 0) this.#serveNext(this.#rest)
     } catch (error) {
       this.#parts.server.guard.failed(this.socket, error)
     }
@@ -171,11 +170,25 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     const handler = server.handler()
     const admission = handler.admit(head, this.#client)
     const reason = reasonAgainst(head, admission, handler)
-    if (admission instanceof Refusal || reason !== null) this.#handOver(bytes, reason ?? 'refused')
+    if (admission instanceof Refusal || reason !== null) this.#passOn(bytes, head, reason ?? 'refused')
     else this.#begin(bytes, head, admission, handler)
   }
 
+  /** Node's server gets this request, and the lane the next one. */
+  #passOn(bytes: Buffer, { bodyStart, contentLength }: OrdinaryHead, reason: HandOverReason): void {
+    const from = this.#restAt
+    const end = bodyStart + contentLength
+    this.#rest = bytes.length > end ? bytes : null
+    this.#restAt = end
+    this.#bodyLeft = Math.max(0, end - bytes.length)
+    this.#isGeneralBody = true
+    this.#hasServed = true
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    if (!this.#general.begin(bytes.subarray(from, end), reason) || this.#rest !== null) this.socket.pause()
+  }
+
   #begin(bytes: Buffer, head: OrdinaryHead, admission: AdmittedRequest, handler: Handler): void {
+    this.#isGeneralBody = false
     const request = new LaneClientSide(this, admission.record, head, this.#readBody(bytes, head))
     this.#request = request
     this.#handler = handler
@@ -206,6 +219,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
 
   #handOver(bytes: Buffer, reason: HandOverReason): void {
     const rest = bytes.subarray(this.#restAt)
+    this.#general.detach()
     this.#leave()
     this.#isOver = true
     this.#rest = null
@@ -235,6 +249,10 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   readonly #onEnd = (): void => {
     const { socket } = this
     if (this.#isOver) return
+    if (this.#general.isUnderWay) {
+      this.#general.end()
+      return
+    }
     if (this.#bodyLeft === 0) {
       socket.end()
       return
@@ -253,6 +271,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     const body = this.#body
     this.#request?.onOver()
     body?.lost()
+    this.#general.destroy()
   }
 
   /** `close` follows. */
@@ -268,16 +287,4 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   readonly #onTimeout = (): void => {
     if (this.socket.writableLength > 0) this.socket.destroy()
   }
-}
-
-/** Null for a request that the lane serves. Otherwise the general lane decides again, and answers. */
-function reasonAgainst(
-  { url }: OrdinaryHead,
-  admission: AdmittedRequest | Refusal,
-  { ordinary }: Handler
-): HandOverReason | null {
-  if (admission instanceof Refusal) return 'refused'
-  const { path, needs } = admission.target
-  if (needs !== 0 || !url.startsWith(path)) return 'target'
-  return ordinary?.accepts(admission) === true ? null : 'own_path'
 }

@@ -2,7 +2,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
-import { HAND_OVER_REASONS } from '../fast-lane/lane-connection.ts'
+import { HAND_OVER_REASONS } from '../fast-lane/hand-over.ts'
 import { type ByteBudget, createByteBudget } from '../http/body/byte-budget.ts'
 import { createGuard, type Guard } from '../http/guard.ts'
 import { createLifecycle, isReady, type Lifecycle } from '../http/lifecycle.ts'

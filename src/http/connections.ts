@@ -33,6 +33,8 @@ export class ClientConnection {
   isSurplus = false
   /** The reason why Node's server, and no lane, serves the next request. */
   laneReason = 'off'
+  /** Called when Node's server has answered a request. */
+  onAnswered: (() => void) | null = null
   #peer: Peer | null = null
   #peers: Peers | null = null
 
@@ -62,6 +64,8 @@ export interface ConnectionLimits {
 export interface Connections {
   /** The connection of a socket that a request or an error came from. */
   of(socket: Duplex): ClientConnection
+  /** Requests from `stream` belong to the connection, too. */
+  join(stream: Duplex, connection: ClientConnection): void
   /** Connections that are open. */
   readonly size: number
 }
@@ -141,6 +145,7 @@ export function watchConnections(options: ConnectionsOptions): Connections {
 
   return {
     of: (socket) => known.get(socket) ?? remember(socket),
+    join: (stream, connection) => void known.set(stream, connection),
     get size() {
       return size
     }

@@ -1,6 +1,7 @@
 /** Puts a lane in front of Node's HTTP server: it gets each accepted socket first. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ApiError } from '../errors.ts'
 import type { AnswerParseError } from './answer/parse-error-answer.ts'
 import type { Connections } from './connections.ts'
@@ -25,7 +26,7 @@ export interface LaneInFrontOptions {
 export function putLaneInFront(options: LaneInFrontOptions): Lane {
   const { server, isTls, createLane, connections, answerParseError, errorOf, limits, guard, handler } = options
   const event = isTls ? 'secureConnection' : 'connection'
-  const [serveByNode] = server.listeners(event) as ((socket: Socket) => void)[]
+  const [serveByNode] = server.listeners(event) as ((socket: Duplex) => void)[]
   if (serveByNode === undefined) throw new Error('the HTTP server takes no connections')
   server.off(event, serveByNode)
   const lane = createLane({
@@ -33,6 +34,10 @@ export function putLaneInFront(options: LaneInFrontOptions): Lane {
     guard,
     handler,
     errorOf,
+    open(stream, client) {
+      connections.join(stream, client)
+      serveByNode.call(server, stream)
+    },
     handOver(socket, client, bytes, reason) {
       client.laneReason = reason
       // One chunk: Node's parser reads new bytes below the stream, also while the stream holds more.

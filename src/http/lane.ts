@@ -1,6 +1,7 @@
 /** The port of a second way for requests: it serves some of them on the accepted socket, before
  *  Node's HTTP server reads it. */
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ApiError } from '../errors.ts'
 import type { ClientConnection } from './connections.ts'
 import type { Guard } from './guard.ts'
@@ -32,6 +33,9 @@ export interface LaneServer {
   readonly guard: Guard
   /** The handler of the next request. */
   handler(): Handler
+  /** Gives a stream to Node's server, which takes it for the connection. `connection.onAnswered` is
+   *  called after each request on it. */
+  open(stream: Duplex, connection: ClientConnection): void
   /** Gives the socket to Node's server, for the rest of the connection.
    *  @param bytes Read and not served.
    *  @param reason A word for the metrics. */

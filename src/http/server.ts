@@ -213,7 +213,10 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     client.response = null
     client.isAnswered = !req.complete
     const next = client.waiting.shift()
-    if (next === undefined) return
+    if (next === undefined) {
+      client.onAnswered?.()
+      return
+    }
     if (client.waiting.length === 0) req.socket.resume()
     if (req.socket.destroyed || req.socket.writableEnded) client.waiting.length = 0
     else begin(next.req as GatewayRequest, next, client)
