@@ -1,5 +1,4 @@
 /** The client's side of a request on the fast lane: writes the response to the socket itself. */
-import type { Socket } from 'node:net'
 import type { ApiError } from '../errors.ts'
 import { type Answer, closeSoon, formatHead, isWorthReading, problemAnswer } from '../http/answer/send-problem.ts'
 import { ONE_WRITE_BYTES, writeBody } from '../http/answer/write-body.ts'
@@ -7,33 +6,15 @@ import { type BodyLimits, RequestBody } from '../http/body/request-body.ts'
 import type { ClientSide, Drained, UnderWay } from '../http/client-side.ts'
 import { CLIENT_CLOSED_REQUEST, type RequestRecord } from '../http/record.ts'
 import { latin1 } from '../http/wire/latin1.ts'
-import type { LaneBody } from './lane-body.ts'
 import type { OrdinaryHead } from './recogniser.ts'
-import type { ResponseHead } from './response-head.ts'
-
-/** The connection of a request. */
-export interface ClientConnectionSide {
-  readonly socket: Socket
-  readonly head: ResponseHead
-  /** A part of the request's body has not arrived. */
-  readonly isReading: boolean
-  /** The client is slower than the response. */
-  onSlow(): void
-  /** Nothing more is read or written for the request. */
-  onRequestEnd(): void
-  /** No further request of the connection is served. */
-  onLast(): void
-}
-
-/** The body of a request: complete, or arriving; null for none. */
-export type ArrivedBody = Buffer | LaneBody | null
+import type { ArrivedBody, RequestConnection } from './request-connection.ts'
 
 const EMPTY = Buffer.alloc(0)
 const LAST_CHUNK = '0\r\n\r\n'
 
 export class LaneClientSide implements ClientSide {
   readonly record: RequestRecord
-  readonly #connection: ClientConnectionSide
+  readonly #connection: RequestConnection
   readonly #body: ArrivedBody
   readonly #contentLength: number
   readonly #isHeadRequest: boolean
@@ -54,7 +35,7 @@ export class LaneClientSide implements ClientSide {
   #hasEnded = false
   #isOver = false
 
-  constructor(connection: ClientConnectionSide, record: RequestRecord, head: OrdinaryHead, body: ArrivedBody) {
+  constructor(connection: RequestConnection, record: RequestRecord, head: OrdinaryHead, body: ArrivedBody) {
     this.record = record
     this.#connection = connection
     this.#body = body

@@ -8,15 +8,18 @@ import type { Deadline } from './deadlines.ts'
 import { type GeneralOwner, GeneralRequests } from './general-requests.ts'
 import { type HandOverReason, reasonAgainst } from './hand-over.ts'
 import { type BodyConnection, LaneBody } from './lane-body.ts'
-import { type ArrivedBody, type ClientConnectionSide, LaneClientSide } from './lane-client-side.ts'
+import { LaneClientSide } from './lane-client-side.ts'
 import type { LaneParts } from './lane-parts.ts'
 import type { OrdinaryHead } from './recogniser.ts'
+import { RequestBytes } from './request-bytes.ts'
+import type { ArrivedBody, RequestConnection } from './request-connection.ts'
 import type { ResponseHead } from './response-head.ts'
+import { SlowClient } from './slow-client.ts'
 
 /** Node's server keeps an idle connection this much longer than it announces (milliseconds). */
 const KEEP_ALIVE_MARGIN = 1_000
 
-export class LaneConnection implements Deadline, BodyConnection, ClientConnectionSide, GeneralOwner {
+export class LaneConnection implements Deadline, BodyConnection, RequestConnection, GeneralOwner {
   deadlineAt = Number.POSITIVE_INFINITY
   lookAt = 0
   readonly socket: Socket
@@ -26,16 +29,13 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   #handler: Handler | null = null
   #body: LaneBody | null = null
   readonly #general: GeneralRequests
-  /** Bytes of the request's body that have not arrived. */
-  #bodyLeft = 0
-  /** They belong to a request of the general lane. Otherwise they are dropped without a `#body`. */
+  readonly #bytes = new RequestBytes()
+  /** The current body belongs to a request of the general lane. Without this and a `#body` it is
+   *  dropped. */
   #isGeneralBody = false
-  /** Bytes that were read and not used, from `#restAt`. */
-  #rest: Buffer | null = null
-  #restAt = 0
+  readonly #slowClient: SlowClient
   #isServing = false
   #hasServed = false
-  #isSlow = false
   /** The last response is written, or the socket belongs to another server. */
   #isOver = false
 
@@ -44,6 +44,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     this.#client = client
     this.#parts = parts
     this.#general = new GeneralRequests(socket, client, parts.server, this)
+    this.#slowClient = new SlowClient(socket, parts.server.limits.writeIdleTimeout)
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
@@ -57,7 +58,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   }
 
   get isReading(): boolean {
-    return this.#bodyLeft > 0
+    return this.#bytes.bodyLeft > 0
   }
 
   /** Between two requests. */
@@ -75,14 +76,12 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   }
 
   onSlow(): void {
-    if (!this.#isSlow) this.socket.on('timeout', this.#onTimeout)
-    this.#isSlow = true
-    this.socket.setTimeout(this.#parts.server.limits.writeIdleTimeout)
+    this.#slowClient.watch()
   }
 
   onLast(): void {
     this.#isOver = true
-    this.#rest = null
+    this.#bytes.unused = null
   }
 
   onRequestEnd(): void {
@@ -91,23 +90,19 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     this.#parts.onRequestEnd()
     this.#handler?.leave()
     this.#handler = null
-    this.#goOn()
-  }
-
-  onAnswered(): void {
-    this.#goOn()
+    this.onAnswered()
   }
 
   onWanted(): void {
-    if (this.#rest === null && this.socket.isPaused()) this.socket.resume()
+    if (this.#bytes.unused === null && this.socket.isPaused()) this.socket.resume()
   }
 
   /** A request was answered, on either lane. */
-  #goOn(): void {
+  onAnswered(): void {
     if (this.#isOver || !this.socket.writable) return
     this.#startIdleTime()
     if (this.socket.isPaused()) this.socket.resume()
-    if (this.#rest !== null) this.#serve()
+    if (this.#bytes.unused !== null) this.#serve()
   }
 
   #startIdleTime(): void {
@@ -125,27 +120,19 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isOver) return
-    if (this.#bodyLeft > 0) {
-      const size = Math.min(chunk.length, this.#bodyLeft)
-      this.#takeBody(size === chunk.length ? chunk : chunk.subarray(0, size))
-      if (size < chunk.length && !this.#isOver) this.#hold(chunk.subarray(size))
-    } else this.#hold(chunk)
-  }
-
-  #takeBody(part: Buffer): void {
-    this.#bodyLeft -= part.length
-    if (this.#isFree) this.#startIdleTime()
-    if (this.#body !== null) this.#body.add(part, this.#bodyLeft === 0)
-    else if (this.#isGeneralBody && !this.#general.add(part)) this.socket.pause()
-  }
-
-  /** Bytes of the next request have arrived. */
-  #hold(chunk: Buffer): void {
-    this.#rest = this.#rest === null ? chunk : Buffer.concat([this.#rest.subarray(this.#restAt), chunk])
-    this.#restAt = 0
+    const bytes = this.#bytes
+    if (bytes.bodyLeft > 0) this.#takeBody(bytes.useBody(chunk))
+    else bytes.add(chunk)
+    if (bytes.unused === null || this.#isOver) return
     if (this.#isFree) this.#serve()
     // The rest of the requests stays in the kernel until this one is answered.
     else this.socket.pause()
+  }
+
+  #takeBody(part: Buffer): void {
+    if (this.#isFree) this.#startIdleTime()
+    if (this.#body !== null) this.#body.add(part, this.#bytes.bodyLeft === 0)
+    else if (this.#isGeneralBody && !this.#general.add(part)) this.socket.pause()
   }
 
   /** A response may end within the call that serves its request: a loop and no recursion. */
@@ -153,7 +140,8 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     if (this.#isServing) return
     this.#isServing = true
     try {
-      while (this.#rest !== null && this.#isFree && this.#bodyLeft === 0) this.#serveNext(this.#rest)
+      const bytes = this.#bytes
+      while (bytes.unused !== null && this.#isFree && bytes.bodyLeft === 0) this.#serveNext(bytes.unused)
     } catch (error) {
       this.#parts.server.guard.failed(this.socket, error)
     }
@@ -162,7 +150,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
 
   #serveNext(bytes: Buffer): void {
     const { server, recogniser } = this.#parts
-    const head = recogniser.recognise(bytes, this.#restAt, bytes.length)
+    const head = recogniser.recognise(bytes, this.#bytes.at, bytes.length)
     if (typeof head === 'string') {
       this.#handOver(bytes, head)
       return
@@ -175,16 +163,12 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   }
 
   /** Node's server gets this request, and the lane the next one. */
-  #passOn(bytes: Buffer, { bodyStart, contentLength }: OrdinaryHead, reason: HandOverReason): void {
-    const from = this.#restAt
-    const end = bodyStart + contentLength
-    this.#rest = bytes.length > end ? bytes : null
-    this.#restAt = end
-    this.#bodyLeft = Math.max(0, end - bytes.length)
+  #passOn(bytes: Buffer, head: OrdinaryHead, reason: HandOverReason): void {
+    const request = bytes.subarray(this.#bytes.at, this.#bytes.use(bytes, head))
     this.#isGeneralBody = true
     this.#hasServed = true
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (!this.#general.begin(bytes.subarray(from, end), reason) || this.#rest !== null) this.socket.pause()
+    if (!this.#general.begin(request, reason) || this.#bytes.unused !== null) this.socket.pause()
   }
 
   #begin(bytes: Buffer, head: OrdinaryHead, admission: AdmittedRequest, handler: Handler): void {
@@ -201,36 +185,30 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     } catch (error) {
       this.#parts.server.guard.failed(request, error)
     }
-    if (this.#rest !== null && this.#request !== null) this.socket.pause()
+    if (this.#bytes.unused !== null && this.#request !== null) this.socket.pause()
   }
 
-  /** Takes the bytes of a request from those that were read. */
-  #readBody(bytes: Buffer, { bodyStart, contentLength }: OrdinaryHead): ArrivedBody {
-    const end = bodyStart + contentLength
-    this.#rest = bytes.length > end ? bytes : null
-    this.#restAt = end
-    if (contentLength === 0) return null
-    if (bytes.length >= end) return bytes.subarray(bodyStart, end)
-    this.#bodyLeft = end - bytes.length
+  #readBody(bytes: Buffer, head: OrdinaryHead): ArrivedBody {
+    const end = this.#bytes.use(bytes, head)
+    if (head.contentLength === 0) return null
+    if (bytes.length >= end) return bytes.subarray(head.bodyStart, end)
     this.#body = new LaneBody(this)
-    if (bytes.length > bodyStart) this.#body.add(bytes.subarray(bodyStart), false)
+    if (bytes.length > head.bodyStart) this.#body.add(bytes.subarray(head.bodyStart), false)
     return this.#body
   }
 
   #handOver(bytes: Buffer, reason: HandOverReason): void {
-    const rest = bytes.subarray(this.#restAt)
+    const rest = bytes.subarray(this.#bytes.at)
     this.#general.detach()
     this.#leave()
-    this.#isOver = true
-    this.#rest = null
+    this.onLast()
     this.socket.pause()
     this.#parts.server.handOver(this.socket, this.#client, rest, reason)
   }
 
   /** Answers bytes that are no request. */
   #refuse(code: string): void {
-    this.#isOver = true
-    this.#rest = null
+    this.onLast()
     this.#parts.server.refuse(this.socket, this.#client, code)
   }
 
@@ -241,7 +219,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
     socket.off('close', this.#onClose)
     socket.off('error', this.#onError)
     socket.off('drain', this.#onDrain)
-    if (this.#isSlow) socket.off('timeout', this.#onTimeout)
+    this.#slowClient.leave()
     this.#parts.deadlines.remove(this)
     this.#parts.onLeft(this)
   }
@@ -253,7 +231,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
       this.#general.end()
       return
     }
-    if (this.#bodyLeft === 0) {
+    if (!this.isReading) {
       socket.end()
       return
     }
@@ -264,8 +242,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   }
 
   readonly #onClose = (): void => {
-    this.#isOver = true
-    this.#rest = null
+    this.onLast()
     this.#parts.deadlines.remove(this)
     this.#parts.onLeft(this)
     const body = this.#body
@@ -280,11 +257,7 @@ export class LaneConnection implements Deadline, BodyConnection, ClientConnectio
   }
 
   readonly #onDrain = (): void => {
-    if (this.#isSlow) this.socket.setTimeout(0)
+    this.#slowClient.rest()
     this.#request?.onDrain()
-  }
-
-  readonly #onTimeout = (): void => {
-    if (this.socket.writableLength > 0) this.socket.destroy()
   }
 }
