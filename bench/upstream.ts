@@ -33,16 +33,23 @@ export async function startUpstream(): Promise<Upstream> {
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket)
     let rest: Buffer | undefined
+    /** Bytes of a body that are still to come. */
+    let bodyLeft = 0
+    const skipBody = (data: Buffer): Buffer => {
+      const skipped = Math.min(bodyLeft, data.length)
+      bodyLeft -= skipped
+      return skipped === 0 ? data : data.subarray(skipped)
+    }
     socket.on('data', (chunk: Buffer) => {
-      let data = rest === undefined ? chunk : Buffer.concat([rest, chunk])
-      // A body counts as the start of the next head, which changes nothing.
+      let data = skipBody(rest === undefined ? chunk : Buffer.concat([rest, chunk]))
       for (let end = data.indexOf(HEAD_END); end !== -1; end = data.indexOf(HEAD_END)) {
         // The target, and some of the headers: the load core must not be the limit.
         const start = data.toString('latin1', 0, 64)
         if (start.includes(ECHO_PATH)) socket.write(echo(data.toString('latin1', 0, end)))
         else if (start.includes(LARGE_PATH)) socket.write(LARGE)
         else socket.write(start.includes(TOKEN_PATH) ? TOKEN : ANSWER)
-        data = data.subarray(end + HEAD_END.length)
+        if (start.startsWith('POST ')) bodyLeft = lengthOf(data.toString('latin1', 0, end))
+        data = skipBody(data.subarray(end + HEAD_END.length))
       }
       rest = data.length === 0 ? undefined : data
     })
@@ -58,6 +65,10 @@ export async function startUpstream(): Promise<Upstream> {
       for (const socket of sockets) socket.destroy()
     }
   }
+}
+
+function lengthOf(head: string): number {
+  return Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0)
 }
 
 function echo(head: string): Buffer {
