@@ -70,7 +70,7 @@ export function createStatusParts(deps: StatusPartsDeps) {
     recentFailures,
     statusStreams,
     consoleLinks: createConsoleLinks(clock),
-    /** Where this process reaches its own edge. Null until it listens. */
+    /** Address of the edge for requests of this process itself; null before it listens. */
     edgeAddress: () => ownAddress(listeners.find(({ name }) => name === 'edge')),
     status: createStatus(deps, current, () => listeners),
     explain: (request: ExplainedRequest) => current().explain(request),

@@ -32,7 +32,14 @@ interface Known {
 
 export function createTokenMemory(): TokenMemory {
   // Keyed by the whole token without the scheme, whose spelling varies.
-  const verified = new LRUCache<string, Known>({ max: VERIFIED_TOKENS })
+  const verified = new LRUCache<string, Known>({
+    max: VERIFIED_TOKENS,
+    // A place must not keep a token that the cache has given up.
+    dispose(known) {
+      const place = placeOf(known.token)
+      if (recent[place] === known) recent[place] = undefined
+    }
+  })
   const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
   /** The token found last for each place. Comparing two tokens costs a tenth of hashing one. */
   const recent = new Array<Known | undefined>(2 ** RECENT_BITS).fill(undefined)
@@ -50,7 +57,7 @@ export function createTokenMemory(): TokenMemory {
 
   return {
     find(token) {
-      const place = hashOfEnd(token, PLACING) >>> (32 - RECENT_BITS)
+      const place = placeOf(token)
       const last = recent[place]
       if (last !== undefined && last.token === token) return last.principal
       const known = verified.get(token)
@@ -75,4 +82,8 @@ function hashOfEnd(text: string, characters: number): number {
     hash = Math.imul(hash ^ text.charCodeAt(index), FNV_PRIME)
   }
   return hash >>> 0
+}
+
+function placeOf(token: string): number {
+  return hashOfEnd(token, PLACING) >>> (32 - RECENT_BITS)
 }

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AppConfig, GatewayConfig } from '../../config/config.ts'
-import type { PlatformCertificateState } from '../../platforms/port.ts'
+import type { PlatformCertificateState } from '../../platforms/pay-port.ts'
 import { type Static, Type } from '../../schema.ts'
 import { closed, Text, Time, timeOf, word } from './terms.ts'
 

@@ -1,6 +1,6 @@
 /** Reads a notice of the pay API: signature, time, encryption and addressee.
  *  https://pay.weixin.qq.com/doc/v3/merchant/4012791861 */
-import type { PayMerchant, PayNotice } from '../../port.ts'
+import type { PayMerchant, PayNotice } from '../../pay-port.ts'
 import { decryptResource } from './resource.ts'
 
 /** Members that name the merchant and the mini-program: of a payment, of a partner, of a combined

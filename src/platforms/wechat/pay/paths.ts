@@ -2,7 +2,7 @@
 import { canonicalPath, PathRefusal } from '../../../http/path/canonical-path.ts'
 import { foldCase } from '../../../http/path/lenient-reading.ts'
 import { covers } from '../../../http/path/prefix.ts'
-import type { PayTarget } from '../../port.ts'
+import type { PayTarget } from '../../pay-port.ts'
 
 /** Platform certificates: the gateway fetches them itself. */
 const CERTIFICATES = ['/v3/certificates', '/v3/global/certificates']

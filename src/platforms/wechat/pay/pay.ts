@@ -2,7 +2,7 @@
  *  its notices. */
 import { ApiError } from '../../../errors.ts'
 import type { Log } from '../../../telemetry/log.ts'
-import type { PayAnswer, PayCapability, PayMerchant, PayParams } from '../../port.ts'
+import type { PayAnswer, PayCapability, PayMerchant, PayParams } from '../../pay-port.ts'
 import type { SentAnswer } from '../send-once.ts'
 import { createPayApi, type PayApiOptions, pathOf } from './api.ts'
 import { parseObject } from './json-object.ts'

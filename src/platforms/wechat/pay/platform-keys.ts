@@ -4,7 +4,7 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { Clock } from '../../../clock.ts'
 import { ApiError } from '../../../errors.ts'
-import type { PayMerchant, PlatformCertificateState } from '../../port.ts'
+import type { PayMerchant, PlatformCertificateState } from '../../pay-port.ts'
 import { decryptResource } from './resource.ts'
 
 /** WeChat Pay asks for a look at least every 12 hours, and announces a new certificate a day before

@@ -1,7 +1,7 @@
 /** Asks the pay API whether a merchant's keys work, by one signed call for the platform
  *  certificates. https://pay.weixin.qq.com/doc/v3/merchant/4012551764 */
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import type { PayMerchant } from '../../port.ts'
+import type { PayMerchant } from '../../pay-port.ts'
 import { type SentAnswer, TransportFailure } from '../send-once.ts'
 import { createPayApi, type PayApiOptions } from './api.ts'
 import { parseObject } from './json-object.ts'

@@ -1,7 +1,7 @@
 /** Signatures of WeChat Pay: those of the merchant, and those of the pay API.
  *  https://pay.weixin.qq.com/doc/v3/merchant/4012365342 */
 import { createHash, createHmac, type KeyObject, sign, verify } from 'node:crypto'
-import type { PaySignType } from '../../port.ts'
+import type { PaySignType } from '../../pay-port.ts'
 
 /** SHA256withRSA with the padding of PKCS#1 v1.5. */
 const ALGORITHM = 'RSA-SHA256'
