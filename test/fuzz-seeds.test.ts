@@ -4,6 +4,7 @@ import { test } from 'tap'
 import { Recogniser } from '../src/fast-lane/recogniser.ts'
 import { readRequestHeaders } from '../src/http/headers/request-headers.ts'
 import { canonicalPath, PathRefusal } from '../src/http/path/canonical-path.ts'
+import { readProxyHeader } from '../src/http/proxy-protocol/proxy-header.ts'
 import { decryptOpenData } from '../src/platforms/wechat/open-data-cipher.ts'
 import { FUZZERS } from './fuzz/all.ts'
 import { faultOf, runCampaign } from './fuzz/campaign.ts'
@@ -11,6 +12,7 @@ import type { Fuzzer } from './fuzz/fuzzer.ts'
 import { createHeaderFuzzer } from './fuzz/headers.ts'
 import { createOpenDataFuzzer } from './fuzz/open-data.ts'
 import { createPathFuzzer } from './fuzz/paths.ts'
+import { createProxyHeaderFuzzer } from './fuzz/proxy-headers.ts'
 import { createRequestFuzzer } from './fuzz/requests.ts'
 import { createResponseFuzzer } from './fuzz/responses.ts'
 import { SEEDS } from './fuzz/seeds.ts'
@@ -98,6 +100,19 @@ test('a recogniser that takes a NBSP for a blank, or a bare LF for a line end, i
     }
     t.match(await findingOf(createRequestFuzzer(careless)), /llhttp/)
   }
+})
+
+test('a reader of PROXY headers that takes a byte too many, or waits for ever, is found', async (t) => {
+  const greedy = createProxyHeaderFuzzer((bytes) => {
+    const reading = readProxyHeader(bytes)
+    return typeof reading === 'string' ? reading : { ...reading, length: reading.length + 1 }
+  })
+  t.match(await findingOf(greedy), /bytes were read/)
+  const patient = createProxyHeaderFuzzer((bytes) => {
+    const reading = readProxyHeader(bytes)
+    return reading === 'invalid' ? 'incomplete' : reading
+  })
+  t.match(await findingOf(patient), /^waits for more than 107 bytes/)
 })
 
 test('a throw is a finding, and its seed and path lead to the same input again', async (t) => {

@@ -22,6 +22,10 @@ const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, wr
     ['listen address bind addr listenAddress', `write server: ${shapes.server}`],
     ['ssl https certificate certificates sslCertificate certFile keyFile', `write tls: ${shapes['server.tls']}`],
     ['trustProxy trustedIps realIp setRealIpFrom forwardedHeaders proxies', 'write trustedProxies: [10.0.0.0/8]'],
+    [
+      'acceptProxy acceptProxyProtocol proxyProtocolV2 sendProxy useProxyProtocol',
+      `write proxyProtocol: ${shapes['server.proxyProtocol']}`
+    ],
     ['workerProcesses processes cluster threads', 'write workers: auto'],
     ['clientMaxBodySize maxBodySize bodyLimit bodySize maxRequestSize', 'write limits: { body: 10mb }'],
     ['timeout timeouts readTimeout clientHeaderTimeout', 'write limits: { headersTimeout: 15s, bodyIdleTimeout: 60s }'],

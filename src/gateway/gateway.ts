@@ -6,6 +6,8 @@ import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
 import { loadTls } from '../http/tls-files.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import { startDeliveries } from './deliveries.ts'
 import { createGeneration, type Generation, type Parts } from './generation.ts'
 import { createShared, type GatewayDependencies } from './shared.ts'
@@ -67,6 +69,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     onSurplus: throttled(() =>
       log.warn({ descriptors }, 'client connections are refused: too few descriptors (ulimit -n)')
     ),
+    onProxyHeaderRefused: reportProxyHeaders(log, metrics),
     onParseError: metrics.parseErrorAnswered,
     createLane: first.server.fastLane ? createFastLane({ clock: shared.clock, onRequest: metrics.fastRequest }) : null,
     onGeneralRequest: metrics.generalRequest
@@ -176,6 +179,19 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
 
 /** Milliseconds between two log lines about refused connections. */
 const REPORT_INTERVAL = 10_000
+
+/** Counts connections that were closed for their PROXY header, and logs some. */
+function reportProxyHeaders(log: Pick<Log, 'warn'>, metrics: Pick<Metrics, 'proxyHeaderRefused'>) {
+  let newest = ''
+  const warn = throttled(() =>
+    log.warn({ peer: newest }, 'a peer in server.proxyProtocol sent no valid PROXY header: its connection was closed')
+  )
+  return (peer: string) => {
+    newest = peer
+    metrics.proxyHeaderRefused()
+    warn()
+  }
+}
 
 /** Calls `report` at most once in {@link REPORT_INTERVAL}. */
 function throttled(report: () => void): () => void {

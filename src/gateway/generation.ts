@@ -93,10 +93,11 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
   const { lifecycle, unverified, observer } = shared
-  const { limits, trustedProxies } = config.server
+  const { limits, trustedProxies: trusted, proxyProtocol } = config.server
   const { userAgent } = config.logging
   const underWay = createUnderWay()
-  const peers = await borrow('peers', [trustedProxies], () => createPeers(trustedProxies))
+  const peers = await borrow('peers', [trusted, proxyProtocol], () => createPeers({ trusted, proxyProtocol }))
+  const servicePeers = await borrow('service-peers', [trusted], () => createPeers({ trusted }))
   const injected = namesOfRoutes(config.routes)
   const names = await borrow('header-names', [injected], () => createHeaderNames(injected))
   return {
@@ -122,8 +123,8 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
       underWay
     }),
     service: createServiceHandler({
-      admit: createAdmit({ limits, names, peers, observer: { finished() {} }, opaque: '/auth/verify' }),
-      peers,
+      admit: createAdmit({ limits, names, peers: servicePeers, observer: { finished() {} }, opaque: '/auth/verify' }),
+      peers: servicePeers,
       routing: own.service.routing,
       underWay
     }),

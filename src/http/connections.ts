@@ -15,7 +15,7 @@ export const OVERLOADED = new ApiError(
 )
 
 /** One connection of a client. Its address is read at once: a socket that the client has left
- *  has none. */
+ *  has none. A proxy that speaks the PROXY protocol announces another one. */
 export class ClientConnection {
   /** Canonical. */
   readonly address: string
@@ -82,6 +82,8 @@ export interface ConnectionsOptions {
   readonly peers: () => Peers
   /** A TLS socket cannot carry an answer before the handshake. */
   readonly isTls: boolean
+  /** The client that a proxy announced; null for the peer itself. */
+  readonly announced: (socket: Duplex) => { readonly address: string; readonly isTls: boolean } | null
 }
 
 /** Watches the connections of a server that is not listening yet. */
@@ -92,7 +94,8 @@ export function watchConnections(options: ConnectionsOptions): Connections {
   let size = 0
 
   function remember(socket: Duplex & { remoteAddress?: string | undefined }): ClientConnection {
-    const connection = new ClientConnection(canonicalAddress(socket.remoteAddress ?? ''), isTls)
+    const client = options.announced(socket) ?? { address: canonicalAddress(socket.remoteAddress ?? ''), isTls: false }
+    const connection = new ClientConnection(client.address, isTls || client.isTls)
     connection.isSurplus = room !== undefined && size > room.served
     known.set(socket, connection)
     return connection

@@ -8,7 +8,7 @@ import type { Guard } from './guard.ts'
 import type { Handler } from './handler.ts'
 
 export interface Lane {
-  /** Takes over a socket on which nothing was read. */
+  /** Takes over a socket from which no listener reads. Bytes that have arrived lie in its buffer. */
   accept(socket: Socket, connection: ClientConnection): void
   /** Running requests. */
   readonly active: number

@@ -10,6 +10,9 @@ export interface Peer {
 }
 
 export interface Peers {
+  /** True for a peer that must begin with a PROXY header.
+   *  @param address Canonical. */
+  speaksProxyProtocol(address: string): boolean
   of(connection: { readonly address: string; readonly isTls: boolean }): Peer
   /** The client's address: the rightmost element of X-Forwarded-For that is not a trusted
    *  proxy; the peer's address when an element is not an address. Empty elements do not count (RFC
@@ -17,11 +20,17 @@ export interface Peers {
   clientAddress(peer: Peer, forwardedFor: string | undefined): string
 }
 
-/** @param trusted CIDRs or addresses. */
-export function createPeers(trusted: readonly string[]): Peers {
+/** CIDRs or addresses. */
+export interface PeerRanges {
+  readonly trusted: readonly string[]
+  readonly proxyProtocol?: readonly string[]
+}
+
+export function createPeers({ trusted, proxyProtocol = [] }: PeerRanges): Peers {
   const isTrusted = createAddressSet(trusted)
 
   return {
+    speaksProxyProtocol: createAddressSet(proxyProtocol),
     of: ({ address, isTls }) => ({ address, isTrusted: isTrusted(address), proto: isTls ? 'https' : 'http' }),
     clientAddress(peer, forwardedFor) {
       if (forwardedFor === undefined) return peer.address

@@ -19,6 +19,7 @@ import { putLaneInFront } from './lane-in-front.ts'
 import { type Address, listen } from './listen.ts'
 import { isHealthPath } from './path/own-paths.ts'
 import { answerPlainHttp } from './plain-on-tls.ts'
+import { createProxyProtocol } from './proxy-protocol/proxy-protocol.ts'
 import { CLIENT_CLOSED_REQUEST } from './record.ts'
 import { type AdmittedRequest, GatewayRequest } from './request.ts'
 import type { TlsFiles } from './tls-files.ts'
@@ -46,6 +47,8 @@ export interface ServerOptions {
   readonly room?: ConnectionRoom
   /** Called for each connection beyond the room. */
   readonly onSurplus?: () => void
+  /** Called for each connection that was closed because its peer sent no valid PROXY header. */
+  readonly onProxyHeaderRefused?: (peer: string) => void
   /** Called for each error that was written outside a response. */
   readonly onParseError: (status: number) => void
   /** Null: Node's HTTP server reads every request. */
@@ -113,7 +116,13 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     if (lane?.closeIdle() !== true) server.closeIdleConnections()
   }
   const peers = () => handler.peers
-  const connections = watchConnections({ server, closeIdle, limits, room, onSurplus, peers, isTls })
+  const proxyProtocol = createProxyProtocol({
+    timeoutMs: limits.headersTimeout,
+    isRequiredOf: (address) => handler.peers.speaksProxyProtocol(address),
+    onRefused: options.onProxyHeaderRefused ?? (() => {})
+  })
+  const announced = proxyProtocol.clientOf
+  const connections = watchConnections({ server, closeIdle, limits, room, onSurplus, peers, isTls, announced })
   const answerParseError = createParseErrorAnswer({
     newRequestId: () => newIds().slice(0, 32),
     onWritten: (error) => options.onParseError(error.status)
@@ -133,6 +142,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     }
     lane = putLaneInFront({ createLane, ...surroundings })
   }
+  proxyProtocol.putInFront(server)
 
   const upgrades = createUpgrades({
     guard,
@@ -252,12 +262,13 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     async close(timeoutMs) {
       tls?.stop()
       const closeAll = () => {
+        proxyProtocol.close()
         server.closeAllConnections()
         lane?.close()
       }
       const open = {
         active: () => gateway.active,
-        connections: () => connections.size,
+        connections: () => connections.size + proxyProtocol.waiting,
         upgraded: upgrades.sockets,
         closeAll
       }

@@ -1,5 +1,5 @@
-/** Metrics of the two ways through the edge: requests by lane. Counted in plain numbers, which a
- *  scrape reads. */
+/** Metrics of the connections and the two ways through the edge. Requests are counted in plain
+ *  numbers, which a scrape reads. */
 import { Counter, type Registry } from 'prom-client'
 
 /** Reasons of the server itself: the fast lane is off, the connection was handed over earlier, or it
@@ -30,7 +30,13 @@ export function createLaneMetrics(registry: Registry, reasons: readonly string[]
       for (const [reason, count] of general) this.inc({ reason }, count)
     }
   })
+  const refused = new Counter({
+    name: 'wxgate_proxy_protocol_errors_total',
+    help: 'Connections closed because a peer in server.proxyProtocol sent no valid PROXY header',
+    registers
+  })
   return {
+    proxyHeaderRefused: () => refused.inc(),
     fastRequest(): void {
       fast++
     },

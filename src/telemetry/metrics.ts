@@ -61,6 +61,8 @@ export interface Metrics {
   /** The general HTTP server serves a request of the edge.
    *  @param reason The reason why the fast lane does not. */
   generalRequest(reason: string): void
+  /** A connection was closed because its peer sent no valid PROXY header. */
+  proxyHeaderRefused(): void
   loginDone(appId: string, outcome: LoginOutcome): void
   refreshDone(outcome: RefreshOutcome): void
   securityEvent(kind: SecurityEvent): void

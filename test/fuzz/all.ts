@@ -4,6 +4,7 @@ import type { Fuzzer, Scope } from './fuzzer.ts'
 import { createHeaderFuzzer } from './headers.ts'
 import { createOpenDataFuzzer } from './open-data.ts'
 import { createPathFuzzer } from './paths.ts'
+import { createProxyHeaderFuzzer } from './proxy-headers.ts'
 import { createRequestFuzzer } from './requests.ts'
 import { createResponseFuzzer } from './responses.ts'
 import { createTokenFuzzer } from './tokens.ts'
@@ -18,6 +19,7 @@ export const FUZZERS: Readonly<Record<string, Create>> = {
   tokens: () => createTokenFuzzer() as Promise<Fuzzer<never>>,
   configs: () => createConfigFuzzer() as Fuzzer<never>,
   'open-data': () => createOpenDataFuzzer() as Fuzzer<never>,
+  'proxy-headers': () => createProxyHeaderFuzzer() as Fuzzer<never>,
   requests: () => createRequestFuzzer() as Fuzzer<never>,
   responses: () => createResponseFuzzer() as Fuzzer<never>,
   wechat: (scope) => createWeChatFuzzer(scope) as Promise<Fuzzer<never>>,

@@ -2,6 +2,7 @@
  *  by fuzzer. */
 import type { HeaderInput } from './headers.ts'
 import type { OpenDataInput } from './open-data.ts'
+import type { ProxyHeaderInput } from './proxy-headers.ts'
 import { REQUESTS } from './request-seeds.ts'
 import { RESPONSES } from './response-seeds.ts'
 import type { TokenInput } from './tokens.ts'
@@ -35,6 +36,23 @@ const paths: readonly string[] = [
   '/%E3%80%80/admin',
   '/%ED%A0%80',
   '/admin%'
+]
+
+const PLAIN_HEADER = { source: '192.0.2.7', isLocal: false, hasCrc: false, fields: [], edits: [], tail: 'GET / ' }
+
+const proxyHeaders: readonly ProxyHeaderInput[] = [
+  { ...PLAIN_HEADER, version: 1 },
+  { ...PLAIN_HEADER, version: 1, source: '0:0:0:0:0:ffff:c000:207' },
+  { ...PLAIN_HEADER, version: 1, isLocal: true, edits: [{ at: 0.9, cut: 0, put: ` ${'x'.repeat(91)}` }] },
+  { ...PLAIN_HEADER, version: 1, edits: [{ at: 0.99, cut: 2, put: 'x'.repeat(120) }] },
+  { ...PLAIN_HEADER, version: 1, edits: [{ at: 0.97, cut: 2, put: '\n' }] },
+  { ...PLAIN_HEADER, version: 1, edits: [{ at: 0, cut: 0, put: '\r\n' }] },
+  { ...PLAIN_HEADER, version: 2, hasCrc: true, fields: ['a', ''], tail: '\0'.repeat(40) },
+  { ...PLAIN_HEADER, version: 2, source: 'ffff:0:0:0:0:0:0:1', isLocal: true },
+  // The length: 65,292 bytes.
+  { ...PLAIN_HEADER, version: 2, edits: [{ at: 0.5, cut: 1, put: '\xff' }], tail: 'x'.repeat(5000) },
+  // Family and transport of no version.
+  { ...PLAIN_HEADER, version: 2, edits: [{ at: 0.45, cut: 1, put: '\x41' }] }
 ]
 
 const headers: readonly HeaderInput[] = [
@@ -152,6 +170,7 @@ export const SEEDS: Readonly<Record<string, readonly unknown[]>> = {
   tokens,
   configs,
   'open-data': openData,
+  'proxy-headers': proxyHeaders,
   requests: REQUESTS,
   responses: RESPONSES,
   wechat,

@@ -32,7 +32,7 @@ test('an IPv6 /64 and an IPv4 address are one client each', (t) => {
 })
 
 test('the client is the rightmost address that is not a trusted proxy; empty elements do not count', (t) => {
-  const peers = createPeers(['10.0.0.0/8', '2001:db8:ffff::/48'])
+  const peers = createPeers({ trusted: ['10.0.0.0/8', '2001:db8:ffff::/48'] })
   const proxy = peers.of({ address: '10.0.0.1', isTls: false })
   t.equal(proxy.isTrusted, true)
   const rows: [string | undefined, string][] = [

@@ -40,7 +40,7 @@ export async function startServer(t: Teardown, options: TestServerOptions): Prom
     writeIdleTimeout: 5_000,
     connectionsPerPeer: 100
   }
-  const peers = createPeers(options.trustedProxies ?? [])
+  const peers = createPeers({ trusted: options.trustedProxies ?? [] })
   const server = createGatewayServer({
     limits,
     requestTimeout: 0,

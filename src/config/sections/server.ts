@@ -40,6 +40,12 @@ export const server = section('The public edge.', {
     default: [],
     maxItems: 1024
   }),
+  proxyProtocol: Type.Array(Type.String(), {
+    description:
+      'Addresses and CIDR ranges of load balancers that begin each connection with a PROXY header, version 1 or 2. They must, and no other peer may. The address in the header counts as that of the connection. A range of all addresses is refused.',
+    default: [],
+    maxItems: 1024
+  }),
   tls: Type.Optional(
     mapping('TLS on the edge. Both files are read again when they change.', {
       cert: fileReference('Certificate chain in PEM.'),
@@ -74,7 +80,7 @@ export type ServerDraft = Draft<{ server: Static<typeof server> }>
 export type LimitsConfig = DeepReadonly<ReturnType<typeof resolveServer>>['limits']
 
 export function checkServer(draft: ServerDraft, context: RuleContext): void {
-  checkTrustedProxies(draft, context.report)
+  for (const key of ['trustedProxies', 'proxyProtocol'] as const) checkProxies(draft, key, context.report)
   checkTls(draft, context)
 }
 
@@ -82,10 +88,10 @@ export function checkServer(draft: ServerDraft, context: RuleContext): void {
 const REFUSED_SHARE = 1 / 2
 const DOUBTFUL_SHARE = 1 / 16
 
-function checkTrustedProxies({ server }: ServerDraft, report: Report): void {
-  const path: Path = ['server', 'trustedProxies']
+function checkProxies({ server }: ServerDraft, key: 'trustedProxies' | 'proxyProtocol', report: Report): void {
+  const path: Path = ['server', key]
   const valid: string[] = []
-  for (const [index, range] of entries(server?.trustedProxies)) {
+  for (const [index, range] of entries(server?.[key])) {
     const fault = trustFault(range)
     if (fault === null) valid.push(range)
     else report.error([...path, index], fault)
@@ -121,6 +127,7 @@ export function resolveServer(written: Static<typeof server>, directory: string)
     port: written.port,
     workers: written.workers,
     trustedProxies: written.trustedProxies,
+    proxyProtocol: written.proxyProtocol,
     fastLane: written.fastLane,
     serverTiming: written.serverTiming,
     /** Absolute paths: the listener reads the files again when they change. */

@@ -83,7 +83,7 @@ export function explainRequest(deps: ExplainDeps, request: ExplainedRequest): Ex
   const { method, target: url, from } = request
   const hasHost = request.rawHeaders.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
   const rawHeaders = hasHost ? [...request.rawHeaders] : ['Host', 'localhost', ...request.rawHeaders]
-  const peers = createPeers(config.server.trustedProxies)
+  const peers = createPeers({ trusted: config.server.trustedProxies })
   const connection = new ClientConnection(canonicalAddress(from), config.server.tls !== null)
   const { limits } = config.server
   const admit = createAdmit({
