@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
+import { createDueOrder } from '../src/store/due-order.ts'
 import { createGroupCommit } from '../src/store/group-commit.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
+import { createMemoryQueue } from '../src/store/memory-queue.ts'
 import { openStore } from '../src/store/open.ts'
 import { createTestClock } from './support/clock.ts'
 import { queueRules } from './support/queue-rules.ts'
@@ -157,4 +159,50 @@ test('transactions of one turn share a commit, and fail together', async (t) => 
   fault = null
   t.equal(await transaction((sql) => sql.push('f')), 4)
   t.equal(commits, 3)
+})
+
+test('work of a later turn joins a commit that waits for the file, and never overtakes it', async (t) => {
+  const done: string[] = []
+  let unlock = () => {}
+  const unlocked = new Promise<void>((resolve) => {
+    unlock = resolve
+  })
+  let commits = 0
+  const transaction = createGroupCommit<string[]>(async (work) => {
+    commits += 1
+    await unlocked
+    work(done)
+  })
+  const early = transaction((sql) => sql.push('early'))
+  await delay(5)
+  const later = transaction((sql) => sql.push('later'))
+  await delay(5)
+  unlock()
+  t.same([await early, await later, done, commits], [1, 2, ['early', 'later'], 1])
+})
+
+test('keys of events leave records of the memory store alone, and the oldest ones go first', async (t) => {
+  const clock = createTestClock()
+  const store = createMemoryStore({ clock, log: quietLog(), maxRecords: 3 })
+  for (const key of ['a', 'b', 'c']) await store.set(key, key, HOUR)
+  const options = { leaseMs: HOUR, rememberMs: HOUR, maxEvents: 10, maxBytes: 1000 }
+  for (const key of ['1', '2', '3', '4']) await store.queue.enqueue('q', { key, lane: key, value: '' }, options)
+  t.equal(await store.get('a'), 'a')
+  const small = createMemoryQueue({ clock, expectOpen() {}, maxKeys: 3 })
+  for (const key of ['1', '2', '3', '4']) await small.enqueue('q', { key, lane: key, value: '' }, options)
+  t.same(await Promise.all(['1', '2', '4'].map((key) => small.isKnown('q', key))), [false, true, true])
+})
+
+test('items come in the order of their times, and those of one time in the order of adding', (t) => {
+  const order = createDueOrder<string>()
+  const times = Array.from({ length: 500 }, (_, index) => (index * 7919) % 101)
+  for (const [index, time] of times.entries()) order.add(`${time}:${index}`, time)
+  const expected = times.map((time, index) => ({ item: `${time}:${index}`, due: time })).sort((a, b) => a.due - b.due)
+  const taken = expected.map(() => order.takeDue(100))
+  t.match(taken, expected)
+  order.add('late', 101)
+  t.equal(order.takeDue(100), null)
+  t.match(order.takeDue(101), { item: 'late' })
+  t.equal(order.takeDue(101), null)
+  t.end()
 })

@@ -150,9 +150,10 @@ async function onRevoked(
   openId: string
 ): Promise<void> {
   const { appId } = settings
-  if (await delivery.isKnown(key)) return
-  if (await sessionEnding.endAllSessions(appId, openId, true))
-    log.info({ event: 'authorization_revoked', app: appId }, 'a user revoked the authorization: all sessions ended')
+  await delivery.once(key, async () => {
+    if (await sessionEnding.endAllSessions(appId, openId, true))
+      log.info({ event: 'authorization_revoked', app: appId }, 'a user revoked the authorization: all sessions ended')
+  })
 }
 
 async function deliver(

@@ -1,6 +1,7 @@
 /** The durable queue of one process. It ends with the process, like every record of the memory
  *  store. */
 import type { Clock } from '../clock.ts'
+import { createDueOrder, type DueOrder } from './due-order.ts'
 import { type Claim, type DeadEvent, type DurableQueue, type NewEvent, type Settled, sizeOf } from './queue.ts'
 
 interface MemoryEvent {
@@ -12,6 +13,7 @@ interface MemoryEvent {
 }
 
 interface Lane {
+  readonly name: string
   readonly events: MemoryEvent[]
   due: number
   lease: string
@@ -19,6 +21,8 @@ interface Lane {
 
 interface Queue {
   readonly lanes: Map<string, Lane>
+  /** A lane has an entry for every time at which it was due; the one of its present time counts. */
+  readonly order: DueOrder<Lane>
   readonly dead: Map<string, DeadEvent>
   waiting: number
   bytes: number
@@ -26,30 +30,40 @@ interface Queue {
 
 const NO_LEASE = ''
 
+/** Most keys that are remembered. Above it the oldest one goes. */
+const MAX_KEYS = 100_000
+
 export interface MemoryQueueOptions {
   readonly clock: Pick<Clock, 'monotonic' | 'now'>
-  readonly remember: (key: string, ttl: number) => void
-  readonly isKnown: (key: string) => boolean
+  /** Throws a StoreError once the store is closed. */
+  readonly expectOpen: () => void
+  readonly maxKeys?: number
 }
 
-export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptions): DurableQueue {
+export function createMemoryQueue({ clock, expectOpen, maxKeys = MAX_KEYS }: MemoryQueueOptions): DurableQueue {
   const queues = new Map<string, Queue>()
+  const keys = createKeys(clock, maxKeys)
   let lastId = 0
   let lastLease = 0
 
   function queueOf(name: string): Queue {
     let queue = queues.get(name)
     if (queue === undefined) {
-      queue = { lanes: new Map(), dead: new Map(), waiting: 0, bytes: 0 }
+      queue = { lanes: new Map(), order: createDueOrder(), dead: new Map(), waiting: 0, bytes: 0 }
       queues.set(name, queue)
     }
     return queue
   }
 
-  function lease(lane: Lane, leaseMs: number): Claim | null {
+  function setDue({ order }: Queue, lane: Lane, due: number): void {
+    lane.due = due
+    order.add(lane, due)
+  }
+
+  function lease(queue: Queue, lane: Lane, leaseMs: number): Claim | null {
     const [event] = lane.events
     if (event === undefined) return null
-    lane.due = clock.monotonic() + leaseMs
+    setDue(queue, lane, clock.monotonic() + leaseMs)
     lane.lease = String(++lastLease)
     event.attempts++
     const { id, value, enqueuedAt, attempts: attempt } = event
@@ -63,25 +77,26 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
     return lane !== undefined && lane.lease === claim.lease ? { queue, lane } : null
   }
 
-  function free(queue: Queue, name: string, lane: Lane, due: number): void {
+  function free(queue: Queue, lane: Lane, due: number): void {
     lane.lease = NO_LEASE
-    lane.due = due
-    if (lane.events.length === 0) queue.lanes.delete(name)
+    if (lane.events.length === 0) queue.lanes.delete(lane.name)
+    else setDue(queue, lane, due)
   }
 
   function takeFirst({ queue, lane }: { queue: Queue; lane: Lane }, claim: Claim): Settled {
     lane.events.shift()
     queue.waiting--
     queue.bytes -= sizeOf(claim)
-    free(queue, claim.lane, lane, clock.monotonic())
+    free(queue, lane, clock.monotonic())
     return lane.events.length > 0 ? 'more' : 'empty'
   }
 
   function place(queue: Queue, event: MemoryEvent): Lane {
     let lane = queue.lanes.get(event.lane)
     if (lane === undefined) {
-      lane = { events: [], due: clock.monotonic(), lease: NO_LEASE }
+      lane = { name: event.lane, events: [], due: 0, lease: NO_LEASE }
       queue.lanes.set(event.lane, lane)
+      setDue(queue, lane, clock.monotonic())
     }
     const isNewest = Number(lane.events.at(-1)?.id ?? 0) < Number(event.id)
     const later = isNewest ? -1 : lane.events.findIndex(({ id }) => Number(id) > Number(event.id))
@@ -95,25 +110,31 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
 
   return {
     async enqueue(name, event: NewEvent, { leaseMs, rememberMs, maxEvents, maxBytes }) {
-      const key = `seen:${name}:${event.key}`
-      if (isKnown(key)) return { outcome: 'known' }
+      expectOpen()
+      if (keys.has(keyOf(name, event.key))) return { outcome: 'known' }
       const queue = queueOf(name)
       if (queue.waiting >= maxEvents || queue.bytes + sizeOf(event) > maxBytes) return { outcome: 'full' }
-      remember(key, rememberMs)
+      keys.add(keyOf(name, event.key), rememberMs)
       const id = String(++lastId)
       const isIdle = !queue.lanes.has(event.lane)
       const { lane, value } = event
       const placed = place(queue, { id, lane, value, enqueuedAt: clock.now(), attempts: 0 })
       const isPaused = placed.lease === NO_LEASE && placed.due > clock.monotonic()
-      return { outcome: 'added', id, claim: isIdle ? lease(placed, leaseMs) : null, isPaused }
+      const claim = isIdle && leaseMs !== null ? lease(queue, placed, leaseMs) : null
+      return { outcome: 'added', id, claim, isPaused }
     },
     async claim(name, count, leaseMs) {
-      const now = clock.monotonic()
-      return [...queueOf(name).lanes.values()]
-        .filter(({ due }) => due <= now)
-        .sort((a, b) => a.due - b.due)
-        .slice(0, count)
-        .flatMap((lane) => lease(lane, leaseMs) ?? [])
+      const queue = queueOf(name)
+      const claims: Claim[] = []
+      while (claims.length < count) {
+        const next = queue.order.takeDue(clock.monotonic())
+        if (next === null) break
+        const { item: lane, due } = next
+        if (lane.due !== due || queue.lanes.get(lane.name) !== lane) continue
+        const claim = lease(queue, lane, leaseMs)
+        if (claim !== null) claims.push(claim)
+      }
+      return claims
     },
     async done(name, claim) {
       const found = leased(name, claim)
@@ -121,7 +142,7 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
     },
     async release(name, claim, delayMs) {
       const found = leased(name, claim)
-      if (found !== null) free(found.queue, claim.lane, found.lane, clock.monotonic() + delayMs)
+      if (found !== null) free(found.queue, found.lane, clock.monotonic() + delayMs)
       return found !== null
     },
     async bury(name, claim, reason, keep) {
@@ -131,10 +152,13 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
       const { id, lane, value, enqueuedAt } = claim
       const { dead } = found.queue
       dead.set(id, { id, lane, value, enqueuedAt, diedAt: clock.now(), reason })
-      for (const oldest of [...dead.keys()].slice(0, Math.max(0, dead.size - keep))) dead.delete(oldest)
+      dropOldest(dead, keep)
       return settled
     },
-    isKnown: async (name, key) => isKnown(`seen:${name}:${key}`),
+    async isKnown(name, key) {
+      expectOpen()
+      return keys.has(keyOf(name, key))
+    },
     async dead(name, after, count) {
       return [...queueOf(name).dead.values()]
         .filter(({ id }) => Number(id) > Number(after || 0))
@@ -154,5 +178,37 @@ export function createMemoryQueue({ clock, isKnown, remember }: MemoryQueueOptio
       const { waiting, bytes, dead } = queueOf(name)
       return { waiting, bytes, dead: dead.size }
     }
+  }
+}
+
+const keyOf = (queue: string, key: string) => `${queue}:${key}`
+
+/** Keys of events with the time at which each is forgotten. */
+function createKeys(clock: Pick<Clock, 'now'>, maxKeys: number) {
+  const expiries = new Map<string, number>()
+
+  /** Every key is remembered for the same time, so those in front end first. */
+  function forget(now: number): void {
+    for (const [key, expiry] of expiries) {
+      if (expiry > now) break
+      expiries.delete(key)
+    }
+    dropOldest(expiries, maxKeys)
+  }
+
+  return {
+    has: (key: string) => (expiries.get(key) ?? 0) > clock.now(),
+    add(key: string, ms: number) {
+      expiries.delete(key)
+      expiries.set(key, clock.now() + ms)
+      forget(clock.now())
+    }
+  }
+}
+
+function dropOldest(entries: Map<string, unknown>, keep: number): void {
+  for (const key of entries.keys()) {
+    if (entries.size <= keep) break
+    entries.delete(key)
   }
 }

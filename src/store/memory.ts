@@ -37,8 +37,12 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
   })
   const feed = createMemoryFeed(clock)
 
-  function live(key: string): MemoryRecord | undefined {
+  function expectOpen(): void {
     if (isClosed) throw new StoreError('the store is closed')
+  }
+
+  function live(key: string): MemoryRecord | undefined {
+    expectOpen()
     const record = cache.get(key)
     if (!record || record.expires > clock.now()) return record
     cache.delete(key)
@@ -46,7 +50,7 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
   }
 
   function write(key: string, value: string, ttl: number): void {
-    if (isClosed) throw new StoreError('the store is closed')
+    expectOpen()
     cache.set(key, { value, expires: clock.now() + wholeTtl(ttl) })
   }
 
@@ -80,24 +84,20 @@ export function createMemoryStore({ clock, log, maxRecords = MEMORY_RECORDS }: M
       return count
     },
     async appendFeed(value, ttl) {
-      if (isClosed) throw new StoreError('the store is closed')
+      expectOpen()
       feed.append(value, ttl)
     },
     async readFeed(cursor, limit) {
-      if (isClosed) throw new StoreError('the store is closed')
+      expectOpen()
       return feed.read(cursor, limit)
     },
     async scan(prefix) {
-      if (isClosed) throw new StoreError('the store is closed')
+      expectOpen()
       const now = clock.now()
       const isLive = (key: string) => (cache.peek(key)?.expires ?? 0) > now
       return { keys: [...cache.keys()].filter((key) => key.startsWith(prefix) && isLive(key)), cursor: null }
     },
-    queue: createMemoryQueue({
-      clock,
-      isKnown: (key) => live(key) !== undefined,
-      remember: (key, ttl) => write(key, '', ttl)
-    }),
+    queue: createMemoryQueue({ clock, expectOpen }),
     async close() {
       isClosed = true
       cache.clear()

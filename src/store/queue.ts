@@ -5,7 +5,8 @@
 /** Every operation is atomic, settles within the store's deadline, and throws a StoreError when
  *  the backend fails. */
 export interface DurableQueue {
-  /** Adds an event at the end of its lane, and leases it at once when the lane is idle. */
+  /** Adds an event at the end of its lane, and leases it at once when the lane is idle and `leaseMs`
+   *  is not null. */
   enqueue(queue: string, event: NewEvent, options: EnqueueOptions): Promise<Enqueued>
   /** Leases the oldest event of up to `count` idle lanes, those that have waited longest first. */
   claim(queue: string, count: number, leaseMs: number): Promise<Claim[]>
@@ -33,7 +34,8 @@ export interface NewEvent {
 }
 
 export interface EnqueueOptions {
-  readonly leaseMs: number
+  /** Null: the event waits for a claim. */
+  readonly leaseMs: number | null
   /** Time for which the key of an event is remembered. */
   readonly rememberMs: number
   /** Limits for the events that wait, dead ones not counted. */
@@ -42,8 +44,8 @@ export interface EnqueueOptions {
 }
 
 export type Enqueued =
-  /** `claim` is null while an earlier event of the lane waits or is being delivered; `isPaused`
-   *  is true while that event waits for the end of its delay. */
+  /** `claim` is null without a lease, and while an earlier event of the lane waits or is being
+   *  delivered; `isPaused` is true while that event waits for the end of its delay. */
   | { readonly outcome: 'added'; readonly id: string; readonly claim: Claim | null; readonly isPaused: boolean }
   | { readonly outcome: 'known' | 'full' }
 

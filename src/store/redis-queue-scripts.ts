@@ -37,7 +37,7 @@ end
 `
 
 /** KEYS[7] is the key that remembers the event. ARGV: lane, value, size, most events, most bytes,
- *  ms to remember, ms of the lease, lease. */
+ *  ms to remember, ms of the lease or nothing, lease. */
 export const enqueueEvent = script(`${KEYS}
 if redis.call('EXISTS', KEYS[7]) == 1 then return { 'known' } end
 local totals = redis.call('HMGET', meta, 'waiting', 'bytes')
@@ -53,6 +53,10 @@ local due = redis.call('ZSCORE', lanes, lane)
 if due then
   local isPaused = tonumber(due) > now and redis.call('HEXISTS', leases, lane) == 0
   return { 'added', id, string.format('%d', now), 0, isPaused and 1 or 0 }
+end
+if ARGV[7] == '' then
+  redis.call('ZADD', lanes, now, lane)
+  return { 'added', id, string.format('%d', now), 0, 0 }
 end
 lease(lane, id, ARGV[7], ARGV[8])
 return { 'added', id, string.format('%d', now), 1, 0 }`)

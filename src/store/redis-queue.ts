@@ -48,7 +48,7 @@ export function createRedisQueue({ prefix, run }: RedisQueueOptions): DurableQue
         String(maxEvents),
         String(maxBytes),
         String(rememberMs),
-        String(leaseMs),
+        leaseMs === null ? '' : String(leaseMs),
         lease
       ]
       const seen = [seenKey(queue, event.key)]

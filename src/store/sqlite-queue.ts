@@ -80,11 +80,13 @@ export function createSqliteQueue({ clock, read, write }: SqliteQueueOptions): D
         if (waiting >= maxEvents || bytes + size > maxBytes) return { outcome: 'full' }
         sql.remember.run(key, now + rememberMs)
         const busy = sql.lane.get(queue, lane)
-        const attempts = busy === undefined ? 1 : 0
+        const isLeased = busy === undefined && leaseMs !== null
+        const attempts = isLeased ? 1 : 0
         const id = String(sql.add.run(queue, lane, value, size, now, attempts).lastInsertRowid)
         sql.addDepth.run({ queue, waiting: 1, bytes: size, dead: 0 })
-        if (busy !== undefined)
-          return { outcome: 'added', id, claim: null, isPaused: busy.lease === NO_LEASE && Number(busy.due) > now }
+        if (busy === undefined && !isLeased) sql.setLane.run({ queue, lane, due: now, lease: NO_LEASE })
+        const isPaused = busy?.lease === NO_LEASE && Number(busy.due) > now
+        if (!isLeased) return { outcome: 'added', id, claim: null, isPaused }
         const token = takeLane(sql, queue, lane, leaseMs)
         const claim = { id, lane, value, enqueuedAt: now, attempt: 1, lease: token }
         return { outcome: 'added', id, claim, isPaused: false }

@@ -61,8 +61,8 @@ export interface Delivery {
   /** Resolves with the outcome of the first attempt, or with `kept` when the time for an answer is
    *  over. Throws a StoreError when the event could not be stored. */
   deliver(event: DeliveryEvent): Promise<Delivered>
-  /** True for an event that was taken within the last 25 hours. */
-  isKnown(key: string): Promise<boolean>
+  /** Runs `work` unless the event was taken within the last 25 hours, or `work` has run for it. */
+  once(key: string, work: () => Promise<void>): Promise<void>
   /** Ties the nonce to the key for ten minutes. False when it is tied to another one. */
   claimNonce(nonce: string, key: string): Promise<boolean>
   /** Dead events after the id `after` ('' for the first), the oldest first. */
@@ -81,6 +81,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { queue } = store
   const inFlight = new Set<Promise<void>>()
   const outcomes = createOutcomes({ clock, timeoutMs: CALL_MS })
+  /** Events that are being stored and begin right after. */
+  let starting = 0
   let timer: Timer | undefined
   let plannedAt = Number.POSITIVE_INFINITY
   let depthAt = Number.NEGATIVE_INFINITY
@@ -102,7 +104,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   async function look(): Promise<void> {
     plannedAt = Number.POSITIVE_INFINITY
-    const free = MAX_IN_FLIGHT - inFlight.size
+    const free = MAX_IN_FLIGHT - inFlight.size - starting
     if (isLooking || free <= 0) {
       isBehind = true
       return
@@ -194,23 +196,33 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     async deliver({ key, lane, headers, json }) {
       const envelope: Envelope = { headers, json }
       const event = { key, lane, value: JSON.stringify(envelope) }
-      const limits = { leaseMs, rememberMs: REMEMBER_MS, maxEvents, maxBytes }
-      const enqueued = await queue.enqueue(name, event, limits)
-      if (enqueued.outcome !== 'added') {
-        onResult(enqueued.outcome === 'known' ? 'duplicate' : 'full')
-        return enqueued
+      // Each lease counts as an attempt: without room for the call there is none.
+      const hasRoom = inFlight.size + starting < MAX_IN_FLIGHT
+      const limits = { leaseMs: hasRoom ? leaseMs : null, rememberMs: REMEMBER_MS, maxEvents, maxBytes }
+      if (hasRoom) starting += 1
+      else isBehind = true
+      try {
+        const enqueued = await queue.enqueue(name, event, limits)
+        if (enqueued.outcome !== 'added') {
+          onResult(enqueued.outcome === 'known' ? 'duplicate' : 'full')
+          return enqueued
+        }
+        if (enqueued.isPaused) return { outcome: 'kept' }
+        const outcome = outcomes.of({ id: enqueued.id, lane })
+        if (enqueued.claim === null) pollMs = POLL_MS
+        else begin(enqueued.claim)
+        return outcome
+      } finally {
+        if (hasRoom) starting -= 1
       }
-      if (enqueued.isPaused) return { outcome: 'kept' }
-      const outcome = outcomes.of({ id: enqueued.id, lane })
-      if (enqueued.claim === null) pollMs = POLL_MS
-      else if (inFlight.size < MAX_IN_FLIGHT) begin(enqueued.claim)
-      else {
-        isBehind = true
-        await queue.release(name, enqueued.claim, 0)
-      }
-      return outcome
     },
-    isKnown: (key) => queue.isKnown(name, key),
+    async once(key, work) {
+      if (await queue.isKnown(name, key)) return
+      const record = `once:${name}:${key}`
+      if ((await store.get(record)) !== undefined) return
+      await work()
+      await store.setIfAbsent(record, '', REMEMBER_MS)
+    },
     async claimNonce(nonce, key) {
       const record = `nonce:${name}:${nonce}`
       return (await store.setIfAbsent(record, key, NONCE_MS)) || (await store.get(record)) === key

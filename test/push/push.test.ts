@@ -344,6 +344,22 @@ test('a user who revokes the authorization loses every session, and the backend 
   t.match(await record(), { authorization_revoked_at: /^20/ }, 'a login leaves the mark')
 })
 
+test('a revocation that finds the queue full ends the sessions once, however often WeChat repeats it', async (t) => {
+  const world = await build(t, { retry: { backlog: 1 } })
+  const { gateway, send } = world
+  world.answer = { status: 503, body: '' }
+  await send(event(1, 'oBOB00001'))
+  const { access_token: token } = await gateway.login('alice', APPID)
+  const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
+  const revoke = { ...event(2, openId), Event: 'user_authorization_revoke', OpenID: openId, RevokeInfo: '1' }
+  t.equal((await send(revoke)).status, 503)
+  t.match(await (await gateway.call('/api/x', { token })).json(), { code: 'session_revoked' })
+  const { access_token: later } = await gateway.login('alice', APPID)
+  t.equal((await send(revoke)).status, 503)
+  world.answer = { status: 200, body: '' }
+  t.equal((await gateway.call('/api/x', { token: later })).status, 200)
+})
+
 test('no secret of message push is logged', async (t) => {
   const { gateway, send } = await build(t)
   await send(event(1))

@@ -25,6 +25,16 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     t.same(await store.queue.depth(Q), { waiting: 0, bytes: 0, dead: 0 })
   },
 
+  async 'an event that is added without a lease waits for a claim, which is its first attempt'(t, { store, twin }) {
+    const options = { ...OPTIONS, leaseMs: null }
+    t.match(await store.queue.enqueue(Q, event('a'), options), { outcome: 'added', claim: null, isPaused: false })
+    t.match(await store.queue.enqueue(Q, event('b'), OPTIONS), { outcome: 'added', claim: null, isPaused: false })
+    const claims = await twin.queue.claim(Q, 10, MINUTE)
+    t.equal(claims.length, 1)
+    t.match(claims, [{ lane: 'alice', value: 'value of a', attempt: 1 }])
+    if (claims[0]) t.equal(await store.queue.done(Q, claims[0]), 'more')
+  },
+
   async 'the events of a lane come one at a time, in their order; lanes do not wait for each other'(
     t,
     { store, twin }
