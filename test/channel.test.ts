@@ -305,7 +305,7 @@ test('limits hold for the bodies of both directions, and an answer that cannot b
     else if (name === 'cut') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf')
     else socket.write(answers[name] ?? 'HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n')
   })
-  const { login, key, send, ask } = await startSender(t, upstream.url, {
+  const { gateway, login, key, send, ask } = await startSender(t, upstream.url, {
     config: { upstreams: { app: { targets: [{ url: upstream.url }], timeouts: { idle: '300ms' } } } }
   })
   const stalled = refusalOf(await send(sealRequest(key, login, { path: '/safe/stall' })))
@@ -322,9 +322,23 @@ test('limits hold for the bodies of both directions, and an answer that cannot b
   t.match(await ask({ path: '/safe/chunked' }), { status: 200, text: 'hello' })
   t.match(await ask({ path: '/safe/forged' }), { status: 200, text: 'ok' })
   t.match(await ask({ path: '/safe/other' }), { status: 500, text: '' }, 'errors of the upstream are sealed')
+  const replayed = sealRequest(key, login, { path: '/safe/fits' })
+  await send(replayed)
+  t.equal(await refusalOf(await send(replayed)), '409 channel_replayed none')
   const large = sealRequest(key, login, { path: '/safe/fits', body: 'x'.repeat(8192) })
   t.equal(await refusalOf(await send(large)), '413 body_too_large none')
   t.equal((await ask({ path: '/safe/body', method: 'DELETE', body: 'x'.repeat(20_000) })).status, 500)
+  t.match(await refusalOf(await gateway.call('/safe/fits', { token: login.access_token })), /channel_invalid/)
+  const metrics = await (await gateway.service('/metrics')).text()
+  const counted = [...metrics.matchAll(/^wxgate_channel_(\w+)_total\{result="(\w+)"\} (\d+)$/gm)]
+  t.same(
+    counted.map(([, name, result, value]) => `${name} ${result} ${value}`),
+    [
+      ...['requests opened 11', 'requests unencrypted 1', 'requests invalid 0', 'requests late 0'],
+      ...['requests replayed 1', 'requests overloaded 0', 'requests failed 0'],
+      ...['answers sealed 6', 'answers refused 3']
+    ]
+  )
 })
 
 test('another target is asked for the same sealed request, as on any route', async (t) => {

@@ -51,8 +51,8 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
   ...['sandbox', 'api2.weixin.qq.com', 'https://user@api2.weixin.qq.com', 'https://api2.weixin.qq.com?a'].map(
     (base) => ({
       title: `the fallback ${base}`,
-      text: configText({}, `wechat: { fallbackBase: "${base}" }`),
-      says: [/wechat\.fallbackBase: must be/]
+      text: configText({}, `wechat: { fallbackBase: "${base}", payFallbackBase: "${base}" }`),
+      says: [/wechat\.fallbackBase: must be/, /wechat\.payFallbackBase: must be/]
     })
   ),
   {

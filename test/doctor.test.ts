@@ -116,12 +116,13 @@ test('the keys of a merchant are checked by one signed call of the pay API', asy
     body: JSON.stringify({ mchid: MCHID, serial_no: SERIAL, public_key: keys.publicKey, api_v3_key: API_V3_KEY })
   })
   t.equal(registered.status, 201)
-  const check = async (changes: object, payBase = url, now = Date.now) => {
+  const away = `http://127.0.0.1:${await freePort()}`
+  const check = async (changes: object, payBase = url, now = Date.now, payFallbackBase: string | null = null) => {
     const pay = {
       ...{ mchId: MCHID, serialNo: SERIAL, privateKey: keys.privateKey, apiV3Key: API_V3_KEY, apiV2Key: null },
       ...{ platformKeys: [], upstream: 'app', path: '/', retry: { maxAge: 1, backlog: 1, backlogBytes: 1 }, ...changes }
     }
-    const wechat = { payBase, proxy: null, timeout: 30_000 }
+    const wechat = { payBase, payFallbackBase, proxy: null, timeout: 30_000 }
     const apps = [
       { appId: APPID, name: 'shop', pay },
       { appId: OTHER_APPID, name: null, pay: null }
@@ -133,6 +134,7 @@ test('the keys of a merchant are checked by one signed call of the pay API', asy
     { status: 'ok', subject, message: /verified; platform certificates until \d{4}-\d\d-\d\d$/ }
   ])
   t.match(await check({}, 'sandbox'), [{ status: 'ok', message: /not checked/ }])
+  t.match(await check({}, away, Date.now, url), [{ status: 'ok', message: /verified/ }], 'by the fallback')
   const { id: serial, key } = sandbox.state.pay.platform.publicKey()
   const own = { serial, publicKey: String(key.export({ type: 'spki', format: 'pem' })) }
   t.match(await check({ platformKeys: [own] }), [{ status: 'ok', message: /its answer is verified$/ }])
@@ -144,7 +146,7 @@ test('the keys of a merchant are checked by one signed call of the pay API', asy
     [check({ apiV3Key: 'anotherApiV3Key0123456789abcdefg' }), /do not decrypt/, /compare apiV3Key/],
     [check({ platformKeys: [other] }), /a key that platformKeys does not hold/, /copy key and id again/],
     [check({}, url, () => Date.now() - 3_600_000), /SIGN_ERROR/, /and the clock$/],
-    [check({}, `http://127.0.0.1:${await freePort()}`), /gives no valid answer \(ECONNREFUSED/, /DNS, firewall/]
+    [check({}, away), /gives no valid answer \(ECONNREFUSED/, /DNS, firewall/]
   ]
   for (const [findings, message, advice] of rejected)
     t.match(await findings, [{ status: 'failed', message, advice }], String(message))

@@ -8,7 +8,7 @@ import type { ClientOptions, Wx, WxSocketTask } from '../miniprogram/miniprogram
 import { startClient } from './support/mini-program.ts'
 import { rejection } from './support/phone.ts'
 import { idle } from './support/timers.ts'
-import { BASE, createStubWx, gatewayAnswer, type StubWx, startStubClient } from './support/wx-stub.ts'
+import { BASE, createStubWx, GRANT, gatewayAnswer, type StubWx, startStubClient } from './support/wx-stub.ts'
 
 const samples = join(import.meta.dirname, 'support/fixtures/client-types')
 
@@ -215,4 +215,27 @@ test('without a global wx the error names the option that replaces it', async (t
   const client = program.createClient(options)
   t.equal((await client.login()).id, 'u_1')
   t.match(gatewayAnswer('/api/a'), { statusCode: 200 })
+})
+
+test('with prefetch: true WeChat gets each new access token, and a wx without the function changes nothing', async (t) => {
+  const wx = createStubWx()
+  const kept: string[] = []
+  let grants = 0
+  wx.answer = (_request, path) => {
+    if (path === '/auth/login') return { statusCode: 200, data: { ...GRANT, access_token: `access${++grants}` } }
+    return gatewayAnswer(path)
+  }
+  wx.setBackgroundFetchToken = ({ token, fail }) => {
+    kept.push(token)
+    setImmediate(() => fail?.({ errMsg: 'setBackgroundFetchToken:fail' }))
+  }
+  const { program } = startStubClient(wx)
+  const client = program.createClient({ baseUrl: BASE, prefetch: true })
+  await client.request({ url: '/api/x' })
+  await client.request({ url: '/api/x' })
+  await client.login({ force: true })
+  t.same(kept, ['access1', 'access2'])
+  const plain = createStubWx()
+  await startStubClient(plain).program.createClient({ baseUrl: BASE, prefetch: true }).request({ url: '/api/x' })
+  t.same(plain.calls, ['login', '/auth/login', '/api/x'])
 })

@@ -25,6 +25,10 @@ test('wxgate sandbox prints its address, with a call that works, and ends with 0
   const sample = /curl '([^']+)'/.exec(written.stdout)?.[1]
   const response = await fetch(sample ?? '')
   t.match(await response.json(), { openid: String, session_key: String })
+  for (const call of ['push', 'pay/merchants', 'pay/notices', 'user-keys', 'api-signature'])
+    t.match(written.stdout, new RegExp(`curl '[^']+/sandbox/${call}' -d '\\{`), call)
+  const [, address = '', body = ''] = /curl '([^']+\/user-keys)' -d '([^']+)'/.exec(written.stdout) ?? []
+  t.match(await (await fetch(address, { method: 'POST', body })).json(), { encryptKey: String, version: Number })
   stop.abort()
   t.equal(await ended, 0)
   await t.rejects(fetch(sample ?? ''))

@@ -129,6 +129,37 @@ test('a path that can be read in two ways is refused', async (t) => {
   t.same(gateway.sandbox.state.calls.counts().total, 0)
 })
 
+test('an odd spelling of a call is answered with an error of the contract, and never reaches WeChat', async (t) => {
+  const gateway = await build(t)
+  const spellings: Readonly<Record<string, readonly string[]>> = {
+    '400 bad_path': [
+      ...[`/wxapi//${APPID}/a`, `//wxapi/${APPID}/a`, `/wxapi/${APPID}//`, `/wxapi/./${APPID}/a`],
+      ...[`/wxapi/x/../${APPID}/a`, `/wxapi/%2e/${APPID}/a`, `/wxapi/${APPID}/%2e%2e/a`, `/wxapi/${APPID}/a/..`],
+      ...[`/x/../wxapi/${APPID}/a`, `/wxapi/${APPID}/a/../../../v1/status`, `/wxapi/${APPID}/..%2Fa`],
+      ...[`/wxapi/${APPID}/a%252Fb`, `/wxapi/${APPID}/a%5Cb`, `/wxapi\\${APPID}\\a`, `/wxapi/${APPID}./a`],
+      ...[`/wxapi/${APPID}%00/a`, `/wxapi/${APPID}/a%00`, `/wxapi/${APPID}/a%zz`, `/wxapi/${APPID}/%ff`],
+      ...[`/wxapi/${APPID}/a#b`, '/wxapi/%20/a', '/wxapi/%/a']
+    ],
+    '400 invalid_request': [
+      ...[`/wxapi/%2F${APPID}/a`, `/wxapi/${APPID};x/a`, `/wxapi/${APPID.toUpperCase()}/a`, '/wxapi/ /a']
+    ],
+    '400 bad_header': [`http://other.example/wxapi/${APPID}/a`],
+    '404 not_found': [
+      ...[`/wxapi%2F${APPID}/a`, `/wxapi/${APPID}%2Fa`, `/WXAPI/${APPID}/a`, `/wxapi;x/${APPID}/a`],
+      ...['/wxapi', '/wxapi/', `/wxapi/${APPID}`, `/wxapi/${APPID}/`, `/wxapi/${APPID}?a=b`]
+    ]
+  }
+  for (const [expected, paths] of Object.entries(spellings))
+    for (const path of paths) {
+      const head = `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\nauthorization: Bearer ${SERVICE_TOKEN}\r\n\r\n`
+      const answer = await gateway.raw(head, { port: gateway.servicePort })
+      const { status, code } = JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))
+      t.equal(`${status} ${code}`, expected, path)
+    }
+  t.same(gateway.sandbox.state.calls.counts().total, 0)
+  t.equal((await call(gateway, '/a', { headers: { 'content-type': ';;;' }, method: 'POST', body: 'x' })).status, 200)
+})
+
 test('neighbours of a credential path are open', async (t) => {
   for (const path of ['/cgi-bin/tokens', '/cgi-bin/token_x', '/snsx', '/wxa/business/getuserphonenumber', '/x/sns/y']) {
     t.equal(judgePath(path, 0), 'plain', path)

@@ -37,5 +37,7 @@ export interface AccountOptions {
     readonly calls: SessionCalls;
     /** Runs a listener later, so that an error in it does not end this call. */
     readonly defer: (callback: () => void) => void;
+    /** Called with each new access token. */
+    readonly onToken: (accessToken: string) => void;
 }
-export declare function createAccount({ storage, calls, defer }: AccountOptions): Account;
+export declare function createAccount({ storage, calls, defer, onToken }: AccountOptions): Account;

@@ -66,7 +66,7 @@ var errors_1 = require("./errors");
  *  shorter. */
 var EARLY_MS = 60000;
 function createAccount(_a) {
-    var storage = _a.storage, calls = _a.calls, defer = _a.defer;
+    var storage = _a.storage, calls = _a.calls, defer = _a.defer, onToken = _a.onToken;
     var session = storage.read();
     var flight = null;
     var visit = 0;
@@ -74,6 +74,8 @@ function createAccount(_a) {
     function save(next, from) {
         if (from === visit) {
             var _a = next.user, _isNew = _a.is_new, user = __rest(_a, ["is_new"]);
+            if (next.accessToken !== (session === null || session === void 0 ? void 0 : session.accessToken))
+                onToken(next.accessToken);
             session = __assign(__assign({}, next), { user: user });
             storage.write(session);
         }

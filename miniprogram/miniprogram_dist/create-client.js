@@ -98,7 +98,8 @@ function createClientFactory(getGlobalWx) {
             runtime: runtime,
             transport: (0, transport_1.createTransport)(wx, runtime.requests),
             userKeys: (0, user_keys_1.createUserKeys)(wx),
-            accounts: {}
+            accounts: {},
+            prefetching: {}
         };
         known.push(shared);
         return shared;
@@ -257,18 +258,24 @@ function createClient(settings, shared) {
         onSessionEnd: function (listener) { return account.onEnd(listener); }
     };
 }
-function accountOf(_a, _b) {
-    var urls = _a.urls, appId = _a.appId, storageKey = _a.storageKey;
-    var runtime = _b.runtime, transport = _b.transport, accounts = _b.accounts;
+function accountOf(settings, _a) {
+    var runtime = _a.runtime, transport = _a.transport, accounts = _a.accounts, prefetching = _a.prefetching;
+    var urls = settings.urls, appId = settings.appId, storageKey = settings.storageKey, isPrefetching = settings.isPrefetching;
     var base = urls.base;
     var id = JSON.stringify([storageKey, base, appId]);
+    if (isPrefetching)
+        prefetching[id] = true;
     var known = accounts[id];
     if (known)
         return known;
     var account = (0, account_1.createAccount)({
         storage: (0, storage_1.createStorage)({ wx: runtime.wx, key: storageKey, base: base, appId: appId }),
         calls: (0, session_calls_1.createSessionCalls)({ base: base, appId: appId, transport: transport, getCode: runtime.login, whenShown: runtime.whenShown }),
-        defer: function (callback) { return void (0, timers_1.after)(0, callback); }
+        defer: function (callback) { return void (0, timers_1.after)(0, callback); },
+        onToken: function (accessToken) {
+            if (prefetching[id])
+                runtime.keepPrefetchToken(accessToken);
+        }
     });
     accounts[id] = account;
     return account;

@@ -7,6 +7,8 @@ export interface ClientOptions {
     appid?: string;
     /** Key of the session in wx's storage. The default is made of `baseUrl` and `appid`. */
     storageKey?: string;
+    /** Gives WeChat the access token after each login and refresh, for data pre-fetch (数据预拉取). */
+    prefetch?: boolean;
     /** Replaces the global `wx`: Taro, uni, or a stub. */
     wx?: WxLike;
 }
@@ -15,6 +17,7 @@ export interface Settings {
     readonly urls: Urls;
     readonly appId: string;
     readonly storageKey: string;
+    readonly isPrefetching: boolean;
 }
 /** Throws `invalid_options` or `invalid_url`. */
 export declare function readOptions(options: Partial<ClientOptions> | undefined, globalWx: unknown): Settings;

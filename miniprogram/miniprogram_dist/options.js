@@ -18,12 +18,13 @@ var REQUIRED = [
 ];
 /** Throws `invalid_options` or `invalid_url`. */
 function readOptions(options, globalWx) {
-    var _a = options !== null && options !== void 0 ? options : {}, baseUrl = _a.baseUrl, _b = _a.appid, appId = _b === void 0 ? '' : _b, storageKey = _a.storageKey, _c = _a.wx, wx = _c === void 0 ? globalWx : _c;
+    var _a = options !== null && options !== void 0 ? options : {}, baseUrl = _a.baseUrl, _b = _a.appid, appId = _b === void 0 ? '' : _b, storageKey = _a.storageKey, _c = _a.prefetch, prefetch = _c === void 0 ? false : _c, _d = _a.wx, wx = _d === void 0 ? globalWx : _d;
     if (typeof baseUrl !== 'string') {
         throw invalid("createClient needs the gateway's address: createClient({ baseUrl: 'https://gateway.example.com' }).");
     }
     var urls = (0, urls_1.createUrls)(baseUrl);
-    return { wx: toWx(wx), urls: urls, appId: appId, storageKey: storageKey !== null && storageKey !== void 0 ? storageKey : "wxgate:".concat(urls.base).concat(appId) };
+    var key = storageKey !== null && storageKey !== void 0 ? storageKey : "wxgate:".concat(urls.base).concat(appId);
+    return { wx: toWx(wx), urls: urls, appId: appId, storageKey: key, isPrefetching: prefetch === true };
 }
 function toWx(candidate) {
     if (candidate === undefined || candidate === null) {

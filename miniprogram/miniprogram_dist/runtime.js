@@ -62,8 +62,8 @@ var MAX_SOCKETS = 5;
 var MAX_LOGINS = 4;
 var SECOND_MS = 1100;
 var LOGIN_TIMEOUT_MS = 10000;
-/** wx.checkSession takes no timeout. */
-var CHECK_TIMEOUT_MS = 5000;
+/** wx.checkSession and wx.setBackgroundFetchToken take no timeout. */
+var ANSWER_TIMEOUT_MS = 5000;
 function createRuntime(wx) {
     var logins = (0, queue_1.createQueue)(MAX_LOGINS);
     var checks = (0, queue_1.createQueue)(MAX_LOGINS);
@@ -129,7 +129,7 @@ function createRuntime(wx) {
                             isAnswered = true;
                             check = (0, wx_call_1.callWx)({
                                 name: 'checkSession',
-                                timeoutMs: CHECK_TIMEOUT_MS,
+                                timeoutMs: ANSWER_TIMEOUT_MS,
                                 start: function (callbacks) { return wx.checkSession(callbacks); },
                                 stop: function () {
                                     isAnswered = false;
@@ -140,6 +140,13 @@ function createRuntime(wx) {
                     }
                 });
             });
+        },
+        keepPrefetchToken: function (token) {
+            (0, wx_call_1.callWx)({
+                name: 'setBackgroundFetchToken',
+                timeoutMs: ANSWER_TIMEOUT_MS,
+                start: function (callbacks) { var _a; return (_a = wx.setBackgroundFetchToken) === null || _a === void 0 ? void 0 : _a.call(wx, __assign({ token: token }, callbacks)); }
+            }).then(undefined, function () { });
         },
         whenShown: function () { return (isHidden ? new Promise(function (resolve) { return shown.push(resolve); }) : Promise.resolve()); },
         takeSocket: function () {

@@ -47,6 +47,8 @@ export interface AccountOptions {
   readonly calls: SessionCalls
   /** Runs a listener later, so that an error in it does not end this call. */
   readonly defer: (callback: () => void) => void
+  /** Called with each new access token. */
+  readonly onToken: (accessToken: string) => void
 }
 
 /** A login or refresh under way. */
@@ -55,7 +57,7 @@ interface Flight {
   readonly result: Promise<Session>
 }
 
-export function createAccount({ storage, calls, defer }: AccountOptions): Account {
+export function createAccount({ storage, calls, defer, onToken }: AccountOptions): Account {
   let session = storage.read()
   let flight: Flight | null = null
   let visit: Visit = 0
@@ -64,6 +66,7 @@ export function createAccount({ storage, calls, defer }: AccountOptions): Accoun
   function save(next: Session, from: Visit): Session {
     if (from === visit) {
       const { is_new: _isNew, ...user } = next.user
+      if (next.accessToken !== session?.accessToken) onToken(next.accessToken)
       session = { ...next, user: user as User }
       storage.write(session)
     }

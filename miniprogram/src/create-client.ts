@@ -24,6 +24,8 @@ interface Shared {
   /** By storage key, gateway and appid. Clients with the same three must not use up each
    *  other's refresh token. */
   readonly accounts: { [id: string]: Account }
+  /** Those whose access tokens WeChat gets for data pre-fetch. */
+  readonly prefetching: { [id: string]: boolean }
 }
 
 /** Clients of one factory and one `wx` share WeChat's limits, and their session when they have
@@ -38,7 +40,8 @@ export function createClientFactory(getGlobalWx: () => unknown): (options: Clien
       runtime,
       transport: createTransport(wx, runtime.requests),
       userKeys: createUserKeys(wx),
-      accounts: {}
+      accounts: {},
+      prefetching: {}
     }
     known.push(shared)
     return shared
@@ -167,15 +170,20 @@ function createClient(settings: Settings, shared: Shared): Client {
   }
 }
 
-function accountOf({ urls, appId, storageKey }: Settings, { runtime, transport, accounts }: Shared): Account {
+function accountOf(settings: Settings, { runtime, transport, accounts, prefetching }: Shared): Account {
+  const { urls, appId, storageKey, isPrefetching } = settings
   const { base } = urls
   const id = JSON.stringify([storageKey, base, appId])
+  if (isPrefetching) prefetching[id] = true
   const known = accounts[id]
   if (known) return known
   const account = createAccount({
     storage: createStorage({ wx: runtime.wx, key: storageKey, base, appId }),
     calls: createSessionCalls({ base, appId, transport, getCode: runtime.login, whenShown: runtime.whenShown }),
-    defer: (callback) => void after(0, callback)
+    defer: (callback) => void after(0, callback),
+    onToken(accessToken) {
+      if (prefetching[id]) runtime.keepPrefetchToken(accessToken)
+    }
   })
   accounts[id] = account
   return account

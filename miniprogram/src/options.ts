@@ -10,6 +10,8 @@ export interface ClientOptions {
   appid?: string
   /** Key of the session in wx's storage. The default is made of `baseUrl` and `appid`. */
   storageKey?: string
+  /** Gives WeChat the access token after each login and refresh, for data pre-fetch (数据预拉取). */
+  prefetch?: boolean
   /** Replaces the global `wx`: Taro, uni, or a stub. */
   wx?: WxLike
 }
@@ -19,6 +21,7 @@ export interface Settings {
   readonly urls: Urls
   readonly appId: string
   readonly storageKey: string
+  readonly isPrefetching: boolean
 }
 
 /** The other functions of Wx are optional. */
@@ -36,12 +39,13 @@ const REQUIRED = [
 
 /** Throws `invalid_options` or `invalid_url`. */
 export function readOptions(options: Partial<ClientOptions> | undefined, globalWx: unknown): Settings {
-  const { baseUrl, appid: appId = '', storageKey, wx = globalWx } = options ?? {}
+  const { baseUrl, appid: appId = '', storageKey, prefetch = false, wx = globalWx } = options ?? {}
   if (typeof baseUrl !== 'string') {
     throw invalid("createClient needs the gateway's address: createClient({ baseUrl: 'https://gateway.example.com' }).")
   }
   const urls = createUrls(baseUrl)
-  return { wx: toWx(wx), urls, appId, storageKey: storageKey ?? `wxgate:${urls.base}${appId}` }
+  const key = storageKey ?? `wxgate:${urls.base}${appId}`
+  return { wx: toWx(wx), urls, appId, storageKey: key, isPrefetching: prefetch === true }
 }
 
 function toWx(candidate: unknown): Wx {

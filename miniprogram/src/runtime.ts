@@ -14,8 +14,8 @@ const MAX_SOCKETS = 5
 const MAX_LOGINS = 4
 const SECOND_MS = 1100
 const LOGIN_TIMEOUT_MS = 10_000
-/** wx.checkSession takes no timeout. */
-const CHECK_TIMEOUT_MS = 5_000
+/** wx.checkSession and wx.setBackgroundFetchToken take no timeout. */
+const ANSWER_TIMEOUT_MS = 5_000
 
 export interface Runtime {
   readonly wx: Wx
@@ -24,6 +24,8 @@ export interface Runtime {
   login(): Promise<string>
   /** Resolves with false when WeChat reports that this user's session_key has ended. */
   checkSession(): Promise<boolean>
+  /** Gives WeChat the text for data pre-fetch. Without it, WeChat sends a login code instead. */
+  keepPrefetchToken(token: string): void
   /** Resolves when the mini-program is in the foreground. */
   whenShown(): Promise<void>
   /** Returns the function that releases the place, or null when no socket is left. */
@@ -75,7 +77,7 @@ export function createRuntime(wx: Wx): Runtime {
       let isAnswered = true
       const check = callWx({
         name: 'checkSession',
-        timeoutMs: CHECK_TIMEOUT_MS,
+        timeoutMs: ANSWER_TIMEOUT_MS,
         start: (callbacks) => wx.checkSession(callbacks),
         stop() {
           isAnswered = false
@@ -86,6 +88,14 @@ export function createRuntime(wx: Wx): Runtime {
         () => true,
         () => !isAnswered
       )
+    },
+
+    keepPrefetchToken(token) {
+      callWx({
+        name: 'setBackgroundFetchToken',
+        timeoutMs: ANSWER_TIMEOUT_MS,
+        start: (callbacks) => wx.setBackgroundFetchToken?.({ token, ...callbacks })
+      }).then(undefined, () => {})
     },
 
     whenShown: () => (isHidden ? new Promise((resolve) => shown.push(resolve)) : Promise.resolve()),

@@ -151,6 +151,8 @@ export interface Wx {
   getFileSystemManager?(): WxFileSystem
   onAppShow?(listener: () => void): void
   onAppHide?(listener: () => void): void
+  /** Optional: keeps the text with which WeChat's servers ask for pre-fetched data. */
+  setBackgroundFetchToken?(options: { token: string } & WxCallbacks<{ errMsg: string }>): void
 }
 
 /** Any object with the functions of `wx`: WeChat's own, Taro, uni, or a stub of a test. Each
@@ -161,4 +163,10 @@ export type WxLike = {
   [Name in OptionalName]?: (...given: never[]) => unknown
 }
 
-type OptionalName = 'getUserCryptoManager' | 'getAccountInfoSync' | 'getFileSystemManager' | 'onAppShow' | 'onAppHide'
+type OptionalName =
+  | 'getUserCryptoManager'
+  | 'getAccountInfoSync'
+  | 'getFileSystemManager'
+  | 'onAppShow'
+  | 'onAppHide'
+  | 'setBackgroundFetchToken'

@@ -71,6 +71,12 @@ export async function startSandbox(args: readonly string[], io: CliIo): Promise<
         `  curl '${url}/sandbox/pay/merchants' -d '{"mchid":"1900000001"}'\n` +
         `  curl '${url}/sandbox/pay/notices' -d '{"out_trade_no":"ORDER"}'\n`
     )
+    io.stdout(
+      `\nIt issues keys of the encrypted channel (docs/channel.md), and demands API signatures once it has an app's keys\n` +
+        `(docs/egress.md)\n\n` +
+        `  curl '${url}/sandbox/user-keys' -d '{"appid":"${app.appid}","user":"alice"}'\n` +
+        `  curl '${url}/sandbox/api-signature' -d '{"appid":"${app.appid}","symmetricKey":"KEY","symmetricKeySn":"SN","publicKey":"PEM"}'\n`
+    )
     return { url, close: () => sandbox.close() }
   } catch (error) {
     io.stderr(`wxgate sandbox: cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : error}\n`)

@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError, type ErrorCode, StoreError } from '../errors.ts'
+import { acceptAnyContentType } from '../http/endpoints/any-content-type.ts'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import { recordOf } from '../http/request.ts'
 import type { Users } from '../identity/users.ts'
@@ -40,10 +41,7 @@ type NoticeRoute = { Params: Static<typeof Params> }
 
 export function addPayNotices(app: FastifyInstance, deps: PayNoticesDeps): void {
   app.register(async (scope) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_NOTICE }, (_request, body, done) =>
-      done(null, body)
-    )
+    acceptAnyContentType(scope, 'buffer', MAX_NOTICE)
     const schema = {
       operationId: 'receivePayNotice',
       summary: 'Receives a notice of the pay API',

@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
+import { acceptAnyContentType } from '../http/endpoints/any-content-type.ts'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
 import type { SessionEnding } from '../identity/end-session.ts'
 import type { Users } from '../identity/users.ts'
@@ -65,10 +66,7 @@ type PushRoute = { Params: Static<typeof Params>; Querystring: PushQuery }
 
 export function addPush(app: FastifyInstance, deps: PushDeps): void {
   app.register(async (scope) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_MESSAGE }, (_request, body, done) =>
-      done(null, body)
-    )
+    acceptAnyContentType(scope, 'string', MAX_MESSAGE)
     const common = { params: Params, querystring: Query, security: PUBLIC, tags: ['push'] }
     const checkSchema = {
       ...common,

@@ -145,7 +145,7 @@ type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData' | 'channelKey
 }
 
 async function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
-  const { clock, revocations, live, lifecycle, unverified, guard, heldBodies } = shared
+  const { clock, revocations, live, lifecycle, unverified, guard, heldBodies, metrics } = shared
   const { keyRing, authenticator, upstreams, openData, channelKeys, waferKeys } = needs
   const { routes } = config
   const { limits, serverTiming } = config.server
@@ -167,6 +167,7 @@ async function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Bo
       openData,
       channelKeys,
       heldBodies,
+      channelMetrics: metrics,
       waferKeys,
       unverified,
       limiterOf: (route) => limiterOf(route, shared),

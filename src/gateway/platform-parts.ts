@@ -14,9 +14,9 @@ export async function borrowPlatforms(
   keyRing: KeyRing
 ): Promise<Platforms> {
   const appIds = config.apps.map((app) => app.appId)
-  const { timeout, fallbackBase, proxy } = config.wechat
+  const { timeout, fallbackBase, payFallbackBase, proxy } = config.wechat
   const payBase = config.wechat.payBase === 'sandbox' ? wechatUrl : config.wechat.payBase
-  const address = { apiBase: wechatUrl, fallbackBase, payBase, proxy }
+  const address = { apiBase: wechatUrl, fallbackBase, payBase, payFallbackBase, proxy }
   const wechat = await borrow(
     'wechat',
     [keyRing, address, timeout],

@@ -7,6 +7,7 @@ import { ApiError, toApiError } from '../errors.ts'
 import type { ByteBudget, HeldBytes } from '../http/body/byte-budget.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { MessageBody, RequestBody } from '../http/body/request-body.ts'
+import { acceptAnyContentType } from '../http/endpoints/any-content-type.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { covers } from '../http/path/prefix.ts'
 import { type AdmittedRequest, admittedOf, recordOf } from '../http/request.ts'
@@ -52,9 +53,7 @@ const TOO_LARGE = new ApiError('body_too_large', 'A body for WeChat may have 20 
 const ANYTHING = { '*/*': { schema: {} } }
 
 export function addWxapi(app: FastifyInstance, deps: WxapiDeps): void {
-  // Fastify parses no body, so any type passes.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  acceptAnyContentType(app, null)
   const answer = { description: "WeChat's answer, with WeChat's status and headers.", content: ANYTHING }
   const schema = {
     summary: 'Call api.weixin.qq.com with the access token of a mini-program',

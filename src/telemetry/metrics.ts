@@ -2,6 +2,7 @@
  *  the event that creates a series. */
 import { Counter, Registry } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
+import { type ChannelMetrics, createChannelMetrics } from './channel-metrics.ts'
 import { type Counters, type QueueDepth, type QueueDepths, samplesOf } from './counters.ts'
 import { createLaneMetrics } from './lane-metrics.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
@@ -52,7 +53,7 @@ export interface MeasuredRequest {
   readonly ms: number
 }
 
-export interface Metrics {
+export interface Metrics extends ChannelMetrics {
   finished(request: MeasuredRequest): void
   /** An error was written in answer to bytes that are no request. */
   parseErrorAnswered(status: number): void
@@ -134,6 +135,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     finished: ({ route, status, ms }) => requests.observe(route?.path ?? NO_ROUTE, status, ms / 1000),
     parseErrorAnswered: (status) => requests.observe(NO_ROUTE, status, 0),
     ...lanes,
+    ...createChannelMetrics(registry),
     loginDone: (app, result) => events.logins.inc({ app, result }),
     refreshDone: (result) => events.refreshes.inc({ result }),
     securityEvent: (kind) => events.security.inc({ kind }),

@@ -100,6 +100,18 @@ for (const mode of ['plain', 'compatible', 'safe'] as const)
       t.match(JSON.parse(seen?.body ?? ''), { Event: 'wxa_media_check', trace_id: 't1', debug_str: '你好 <&>' })
     })
 
+test('the bytes of a message tell its format, whatever its Content-Type', async (t) => {
+  const { gateway, upstream } = await build(t)
+  const types = [';;;', '/', 'application/json; charset', 'text/xml', 'multipart/form-data']
+  for (const [index, type] of types.entries())
+    for (const format of ['json', 'xml'] as const) {
+      const { path, body } = pushRequest(APPID, { ...event(index), format }, { format })
+      const response = await gateway.call(path, { method: 'POST', body, headers: { 'content-type': type } })
+      t.equal(await response.text(), 'success', `${type} ${format}`)
+    }
+  t.equal(upstream.seen.length, 2 * types.length)
+})
+
 test('a passive reply of the backend is returned in the mode and format of the event', async (t) => {
   const world = await build(t)
   world.answer = { status: 200, body: '{"MsgType":"transfer_customer_service"}' }

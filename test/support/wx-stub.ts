@@ -24,7 +24,7 @@ export interface StubWx extends Wx {
   answer: (request: StubRequest, path: string) => StubAnswer
 }
 
-const GRANT = {
+export const GRANT = {
   access_token: 'access',
   refresh_token: 'refresh',
   expires_in: 7200,

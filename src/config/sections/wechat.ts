@@ -23,6 +23,11 @@ export const wechat = section('The server API of WeChat.', {
       'URL of the pay API, or the word `sandbox`. Default: `https://api.mch.weixin.qq.com`, or `sandbox` where apiBase is `sandbox`.'
     )
   ),
+  payFallbackBase: Type.Optional(
+    text(
+      'Used while no connection to `payBase` opens, such as `https://api2.mch.weixin.qq.com`. A call that may have reached WeChat Pay is not repeated.'
+    )
+  ),
   fallbackBase: Type.Optional(
     text(
       'Used while no connection to `apiBase` opens, such as `https://api2.weixin.qq.com`. A call that may have reached WeChat is not repeated.'
@@ -43,18 +48,18 @@ export function checkWechat(draft: WechatDraft & AppsDraft, context: RuleContext
   checkPayBase(draft, context)
   const apps = entries(draft.apps).filter(([, app]) => app.secret !== undefined)
   const sandboxed = apps.filter(([, app]) => app.secret === SANDBOX)
-  const { apiBase, fallbackBase, proxy } = draft.wechat ?? {}
+  const { apiBase, fallbackBase, payFallbackBase, proxy } = draft.wechat ?? {}
   const [first] = sandboxed
   for (const [key, base] of Object.entries({ apiBase, fallbackBase }))
     if (base !== undefined && base !== SANDBOX)
       checkBase(base, ['wechat', key], 'every AppSecret travels in clear to this address', report)
-  if (fallbackBase === SANDBOX)
-    report.error(['wechat', 'fallbackBase'], 'must be a URL: the sandbox does not stand in for WeChat')
+  for (const [key, base] of Object.entries({ fallbackBase, payFallbackBase }))
+    if (base === SANDBOX) report.error(['wechat', key], 'must be a URL: the sandbox does not stand in for WeChat')
   if (proxy !== undefined) checkProxy(proxy, context)
   if (apiBase === SANDBOX || (apiBase === undefined && first !== undefined && sandboxed.length === apps.length)) {
     const place: Path = apiBase === SANDBOX ? ['wechat', 'apiBase'] : ['apps', first?.[0] ?? 0, 'secret']
     refuseInProduction(context, place, 'the sandbox is refused', 'sandbox')
-    for (const [key, value] of Object.entries({ fallbackBase, proxy }))
+    for (const [key, value] of Object.entries({ fallbackBase, payFallbackBase, proxy }))
       if (value !== undefined) report.warn(['wechat', key], 'has no effect with the sandbox')
     return
   }
@@ -69,10 +74,13 @@ export function checkWechat(draft: WechatDraft & AppsDraft, context: RuleContext
 
 /** The built-in sandbox plays the pay API too, and runs only as `apiBase`. */
 function checkPayBase({ wechat, apps }: WechatDraft & AppsDraft, { report }: RuleContext): void {
-  const payBase = wechat?.payBase
+  const { payBase, payFallbackBase } = wechat ?? {}
+  const inClear = 'payments travel in clear to this address'
+  if (payFallbackBase !== undefined && payFallbackBase !== SANDBOX)
+    checkBase(payFallbackBase, ['wechat', 'payFallbackBase'], inClear, report)
   if (payBase === undefined) return
   const path = ['wechat', 'payBase']
-  if (payBase !== SANDBOX) checkBase(payBase, path, 'payments travel in clear to this address', report)
+  if (payBase !== SANDBOX) checkBase(payBase, path, inClear, report)
   else if ((wechat?.apiBase ?? standardBase(entries(apps).map(([, app]) => app))) !== SANDBOX)
     report.error(path, 'the built-in sandbox runs only where wechat.apiBase is sandbox')
 }
@@ -111,11 +119,13 @@ function checkProxy(proxy: string, { report }: RuleContext): void {
 export function resolveWechat(written: Static<typeof wechat>, apps: WrittenApps) {
   const apiBase = withoutSlash(written.apiBase) ?? standardBase(apps)
   const isSandbox = apiBase === SANDBOX
+  const payBase = withoutSlash(written.payBase) ?? (isSandbox ? SANDBOX : WECHAT_PAY)
   return {
     /** A URL without a trailing slash, or the word `sandbox`. */
     apiBase,
     /** The same for the pay API. */
-    payBase: withoutSlash(written.payBase) ?? (isSandbox ? SANDBOX : WECHAT_PAY),
+    payBase,
+    payFallbackBase: payBase === SANDBOX ? null : (withoutSlash(written.payFallbackBase) ?? null),
     fallbackBase: isSandbox ? null : (withoutSlash(written.fallbackBase) ?? null),
     /** With its credentials. */
     proxy: isSandbox ? null : (written.proxy ?? null),

@@ -12,6 +12,7 @@ import { loginStateSignature, paySignature } from './signatures.ts'
 export interface WeChatPlatformOptions extends WeChatOptions {
   /** URL of the pay API. */
   readonly payBase: string
+  readonly payFallbackBase: string | null
 }
 
 export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {

@@ -6,6 +6,7 @@ import { ApiError } from '../../errors.ts'
 import type { ByteBudget, HeldBytes } from '../../http/body/byte-budget.ts'
 import { headerValue } from '../../http/headers/header-value.ts'
 import type { ChannelKeys } from '../../identity/channel-keys.ts'
+import type { ChannelMetrics, ChannelRequestResult } from '../../telemetry/channel-metrics.ts'
 import { type ChannelHeader, openMessage, parseChannelHeader } from './channel-format.ts'
 import { SealedAnswer } from './sealed-answer.ts'
 import type { BodyTransform, TransformedRequest } from './transform.ts'
@@ -32,6 +33,14 @@ const FULL = new ApiError('overloaded', 'Too many encrypted bodies are under way
   retryAfter: 1
 })
 
+const RESULTS: ReadonlyMap<unknown, ChannelRequestResult> = new Map([
+  [UNENCRYPTED, 'unencrypted'],
+  [INVALID, 'invalid'],
+  [LATE, 'late'],
+  [REPLAYED, 'replayed'],
+  [FULL, 'overloaded']
+])
+
 /** Headers of the client that describe the ciphertext, or ask for a part or another form of the
  *  answer. */
 const REMOVED = new Set([
@@ -52,9 +61,12 @@ export interface ChannelDeps {
   /** Room for the bodies that channel routes hold. */
   readonly heldBodies: ByteBudget
   readonly clock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'>
+  readonly channelMetrics: ChannelMetrics
 }
 
-export function createChannelTransform({ channelKeys, heldBodies, clock }: ChannelDeps): BodyTransform {
+export function createChannelTransform(deps: ChannelDeps): BodyTransform {
+  const { channelKeys, heldBodies, clock, channelMetrics } = deps
+
   async function open(request: TransformedRequest, header: ChannelHeader, held: HeldBytes) {
     const { client, principal, hasBody, method, target, limits } = request
     if (principal === null) throw UNENCRYPTED
@@ -77,16 +89,18 @@ export function createChannelTransform({ channelKeys, heldBodies, clock }: Chann
     async apply(request) {
       const { headers, upstreamHeaders, limits, idleMs } = request
       const header = parseChannelHeader(headerValue(headers.kept, 'wxgate-channel'))
-      if (header === null) throw UNENCRYPTED
       const held = heldBodies.open()
       try {
+        if (header === null) throw UNENCRYPTED
         const { key, content } = await open(request, header, held)
+        channelMetrics.channelRequest('opened')
         removeHeaders(upstreamHeaders)
         if (content !== null && content.type !== '') upstreamHeaders.push('content-type', content.type)
         const { version, nonce: requestNonce } = header
         const isHead = request.method === 'HEAD'
         const heldAnswer = heldBodies.open()
-        const answer = { key, version, requestNonce, isHead, limit: limits.limit, idleMs, held: heldAnswer, clock }
+        const about = { key, version, requestNonce, isHead, limit: limits.limit, idleMs }
+        const answer = { ...about, held: heldAnswer, clock, onResult: channelMetrics.channelAnswer }
         return {
           body: content === null ? null : content.body,
           answer: {
@@ -99,6 +113,7 @@ export function createChannelTransform({ channelKeys, heldBodies, clock }: Chann
         }
       } catch (error) {
         held.release()
+        channelMetrics.channelRequest(RESULTS.get(error) ?? 'failed')
         throw error
       }
     }

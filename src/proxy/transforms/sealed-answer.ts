@@ -2,6 +2,7 @@
 import type { Clock, Timer } from '../../clock.ts'
 import { ApiError } from '../../errors.ts'
 import type { HeldBytes } from '../../http/body/byte-budget.ts'
+import type { ChannelAnswerResult } from '../../telemetry/channel-metrics.ts'
 import type { ResponseHandler, UpstreamConnection } from '../../upstream/connection/messages.ts'
 import { UPSTREAM_TIMEOUT } from '../../upstream/failures.ts'
 import { type Content, sealMessage } from './channel-format.ts'
@@ -44,6 +45,7 @@ export interface SealedAnswerOptions {
   readonly idleMs: number
   readonly held: HeldBytes
   readonly clock: Pick<Clock, 'now' | 'setTimeout' | 'clearTimeout'>
+  readonly onResult: (result: ChannelAnswerResult) => void
 }
 
 /** Passes the answer to `inner` once it is complete. Errors of the gateway stay in clear. */
@@ -80,26 +82,27 @@ export class SealedAnswer implements ResponseHandler {
     // No body can follow.
     if (status === 204 || status === 304) return
     const encoding = headerValue(head, 'content-encoding')
-    if (encoding !== '' && encoding.toLowerCase() !== 'identity') throw ENCODED
-    if (/^text\/event-stream\b/i.test(headerValue(head, 'content-type'))) throw STREAM
+    if (encoding !== '' && encoding.toLowerCase() !== 'identity') this.#refuse(ENCODED)
+    if (/^text\/event-stream\b/i.test(headerValue(head, 'content-type'))) this.#refuse(STREAM)
   }
 
   onData(chunk: Buffer, isBorrowed: boolean): boolean {
     const { limit, held } = this.#options
     this.#timer?.refresh()
     this.#size += chunk.length
-    if (this.#size > limit) throw TOO_LARGE
-    if (!held.hold(COPIES * this.#size)) throw FULL
+    if (this.#size > limit) this.#refuse(TOO_LARGE)
+    if (!held.hold(COPIES * this.#size)) this.#refuse(FULL)
     this.#chunks.push(isBorrowed ? Buffer.from(chunk) : chunk)
     return true
   }
 
   onEnd(): void {
     this.#options.clock.clearTimeout(this.#timer)
-    const { key, version, requestNonce, clock } = this.#options
+    const { key, version, requestNonce, clock, onResult } = this.#options
     const about = { version, time: clock.now(), place: [String(this.#status), requestNonce] }
     const content = this.#hasContent ? this.#content() : null
     const { header, body } = sealMessage('response', key, about, content)
+    onResult('sealed')
     const head = withoutRemoved(this.#head)
     head.push('Wxgate-Channel', header, 'Cache-Control', 'no-store')
     if (content !== null) head.push('Content-Type', 'application/octet-stream', 'Content-Length', String(body.length))
@@ -111,6 +114,11 @@ export class SealedAnswer implements ResponseHandler {
   onError(error: Error): void {
     this.#options.clock.clearTimeout(this.#timer)
     this.#inner.onError(error)
+  }
+
+  #refuse(error: ApiError): never {
+    this.#options.onResult('refused')
+    throw error
   }
 
   /** The answer may have a body. */

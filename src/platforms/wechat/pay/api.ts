@@ -1,13 +1,12 @@
 /** Calls of the pay API: each is signed by the merchant. */
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
-import type { Dispatcher } from 'undici'
 import type { Clock } from '../../../clock.ts'
 import { ApiError } from '../../../errors.ts'
 import type { Log } from '../../../telemetry/log.ts'
 import type { PayCall, PayMerchant } from '../../pay-port.ts'
-import { createBases, type WeChatAddress } from '../bases.ts'
-import { isUnsent, type SentAnswer, sendOnce, TransportFailure } from '../send-once.ts'
+import { type Base, createBases, type WeChatAddress } from '../bases.ts'
+import { isUnsent, type SendLimits, type SentAnswer, sendOnce, TransportFailure } from '../send-once.ts'
 import { authorization, requestText, type Stamp, signText } from './signing.ts'
 
 const CONNECTIONS = 128
@@ -19,9 +18,10 @@ const MAX_ANSWER_BYTES = 1024 * 1024
 export interface PayApiOptions extends Pick<WeChatAddress, 'proxy'> {
   /** A URL; its path is put in front of every call. */
   readonly payBase: string
+  readonly payFallbackBase: string | null
   /** Milliseconds for a whole call, from connecting to the last byte. */
   readonly timeout: number
-  /** Resolves the name of `payBase` or of the proxy. */
+  /** Resolves the names of the bases or of the proxy. */
   readonly lookup: LookupFunction
   readonly clock: Pick<Clock, 'now'>
   readonly log: Pick<Log, 'warn'>
@@ -38,11 +38,11 @@ export interface PayApi {
   close(): Promise<void>
 }
 
-export function createPayApi({ payBase, proxy, timeout, lookup, clock, log }: PayApiOptions): PayApi {
-  const basePath = new URL(payBase).pathname.replace(/\/+$/, '')
+export function createPayApi(options: PayApiOptions): PayApi {
+  const { payBase, payFallbackBase, proxy, timeout, lookup, clock, log } = options
   const bases = createBases({
     apiBase: payBase,
-    fallbackBase: null,
+    fallbackBase: payFallbackBase,
     proxy,
     lookup,
     log,
@@ -68,37 +68,40 @@ export function createPayApi({ payBase, proxy, timeout, lookup, clock, log }: Pa
     nonce: randomBytes(16).toString('hex').toUpperCase()
   })
 
-  function send(request: Dispatcher.DispatchOptions): Promise<SentAnswer> {
-    const limits = { deadline: performance.now() + timeout, maxBytes: MAX_ANSWER_BYTES }
-    // Once a byte was written, the call may have taken effect.
-    return bases.reach(({ pool }) => sendOnce(pool, request, limits), isUnsent, limits.deadline)
+  /** The signature covers the path of the base. */
+  async function send(base: Base, merchant: PayMerchant, call: PayCall, limits: SendLimits): Promise<SentAnswer> {
+    const { method, target, body } = call
+    const path = base.path + target
+    const moment = stamp()
+    const signature = await sign(merchant, requestText(method, path, moment, body))
+    const [first] = merchant.platformKeys
+    const headers: Record<string, string> = {
+      accept: 'application/json',
+      'user-agent': 'wxgate',
+      authorization: authorization(merchant, moment, signature),
+      // The key that the pay API is to sign with, while a merchant has two kinds.
+      ...(first === undefined ? {} : { 'wechatpay-serial': first.serial }),
+      ...(body === '' ? {} : { 'content-type': 'application/json' })
+    }
+    return sendOnce(base.pool, { method, path, headers, ...(body === '' ? {} : { body }) }, limits)
   }
 
   return {
     sign,
     stamp,
 
-    async call(merchant, { method, target, body }) {
-      const moment = stamp()
-      const signature = await sign(merchant, requestText(method, basePath + target, moment, body))
-      const [first] = merchant.platformKeys
-      const headers: Record<string, string> = {
-        accept: 'application/json',
-        'user-agent': 'wxgate',
-        authorization: authorization(merchant, moment, signature),
-        // The key that the pay API is to sign with, while a merchant has two kinds.
-        ...(first === undefined ? {} : { 'wechatpay-serial': first.serial }),
-        ...(body === '' ? {} : { 'content-type': 'application/json' })
-      }
+    async call(merchant, call) {
+      const limits = { deadline: performance.now() + timeout, maxBytes: MAX_ANSWER_BYTES }
       inFlight += 1
       try {
         if (inFlight > MAX_IN_FLIGHT) throw new TransportFailure('overloaded', false)
-        const path = basePath + target
-        return await send({ method, path, headers, ...(body === '' ? {} : { body }) })
+        // Once a byte was written, the call may have taken effect.
+        return await bases.reach((base) => send(base, merchant, call, limits), isUnsent, limits.deadline)
       } catch (error) {
         const failure = error instanceof TransportFailure ? error : new TransportFailure('internal', true)
         const { reason, wasSent } = failure
-        log.warn({ mchid: merchant.mchId, call: pathOf(target), reason, wasSent }, 'the pay API gave no valid answer')
+        const about = { mchid: merchant.mchId, call: pathOf(call.target), reason, wasSent }
+        log.warn(about, 'the pay API gave no valid answer')
         throw unavailable(failure)
       } finally {
         inFlight -= 1
