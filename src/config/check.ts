@@ -1,37 +1,16 @@
 /** The strict check against the schema: reports every fault at once, each with its place. */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { createSchemaCheck, type SchemaFault } from '../schema-check.ts'
 import type { Written } from './config.ts'
 import { type Path, pointer } from './problem.ts'
 import type { Report } from './report.ts'
-import { checkedSchema } from './schema.ts'
+import { checkedSchema, type JsonSchema } from './schema.ts'
 import { describeSchemaFault } from './schema-fault.ts'
 import { secretTextFault } from './secret-text.ts'
 import type { Draft } from './section.ts'
 import { parseDuration, parseSize } from './units.ts'
 
-let compiled: ValidateFunction | undefined
-
-function validator(): ValidateFunction {
-  if (compiled === undefined) {
-    // A test checks the schema itself. Skipping these two steps halves the time of the check at a
-    // start.
-    const quick = { validateSchema: false, code: { optimize: false } }
-    const ajv = new Ajv({
-      allErrors: true,
-      useDefaults: true,
-      verbose: true,
-      ownProperties: true,
-      strict: false,
-      ...quick
-    })
-    ajv.addKeyword({ keyword: 'x-range', type: 'string', validate: isInRange, errors: false })
-    ajv.addKeyword({ keyword: 'x-line', type: 'string', validate: isOneLine, errors: false })
-    compiled = ajv.compile(checkedSchema)
-  }
-  return compiled
-}
-
-function isInRange(range: { min: string; max: string }, text: string): boolean {
+function isInRange(argument: unknown, text: string): boolean {
+  const range = argument as NonNullable<JsonSchema['x-range']>
   const parse = (value: string) => parseDuration(value) ?? parseSize(value)
   const value = parse(text)
   // The pattern already refused text without a value.
@@ -45,36 +24,27 @@ function isOneLine(_: unknown, text: string): boolean {
 /** Fills in defaults, reports invalid values and removes them, so that the rest has the right type.
  *  @param known Places that were reported before; they are removed without a report. */
 export function check(tree: unknown, known: ReadonlySet<string>, report: Report): Draft<Written> {
-  const validate = validator()
-  validate(tree)
-  const unions = new Set(
-    (validate.errors ?? []).flatMap((error) => (error.keyword === 'anyOf' ? error.schemaPath : []))
-  )
+  const checkSchema = createSchemaCheck({ findsAll: true, textKeywords: { 'x-range': isInRange, 'x-line': isOneLine } })
   const seen = new Set<string>()
   const wrong: Path[] = []
-  for (const error of validate.errors ?? []) {
-    // One report for the union says more than one for each alternative.
-    if ([...unions].some((union) => error.schemaPath.startsWith(`${union}/`))) continue
-    const path = subject(error, tree)
+  for (const fault of checkSchema(checkedSchema, tree)) {
+    const path = subject(fault)
     const place = pointer(path)
     if (isKnown(place, known)) continue
-    if (error.keyword !== 'required') wrong.push(path)
+    if (fault.keyword !== 'required') wrong.push(path)
     if (seen.has(place)) continue
     seen.add(place)
-    const { message, hint } = describeSchemaFault(error, path)
-    report.error(path, message, hint, error.keyword === 'additionalProperties' ? 'key' : 'value')
+    const { message, hint } = describeSchemaFault(fault, path)
+    report.error(path, message, hint, fault.keyword === 'additionalProperties' ? 'key' : 'value')
   }
   for (const path of wrong) remove(tree, path)
   for (const place of known) remove(tree, stepsOf(place, tree))
   return (isMapping(tree) ? tree : {}) as Draft<Written>
 }
 
-/** The place of an error; for an unknown or missing key, that key. */
-function subject(error: ErrorObject, tree: unknown): Path {
-  const path = stepsOf(error.instancePath, tree)
-  if (error.keyword === 'additionalProperties') return [...path, String(error.params.additionalProperty)]
-  if (error.keyword === 'required') return [...path, String(error.params.missingProperty)]
-  return path
+/** The place of a fault; for an unknown or missing key, that key. */
+function subject({ path, member }: SchemaFault): Path {
+  return member === undefined ? path : [...path, member]
 }
 
 function isKnown(place: string, known: ReadonlySet<string>): boolean {

@@ -41,7 +41,7 @@ export function quote(name: string): string {
   })
 }
 
-/** A JSON pointer (RFC 6901), the form in which Ajv names places. */
+/** A JSON pointer (RFC 6901). */
 export function pointer(path: Path): string {
   return path.map((step) => `/${String(step).replace(/~/g, '~0').replace(/\//g, '~1')}`).join('')
 }

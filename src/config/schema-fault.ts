@@ -1,7 +1,7 @@
 /** Describes faults against the schema: the form that the value must have, and the shape to
  *  write. Never repeats a value of the file, because it may be a secret in the wrong place. */
 import { METHODS } from 'node:http'
-import type { ErrorObject } from 'ajv'
+import type { SchemaFault } from '../schema-check.ts'
 import { foreignKey, foreignWord } from './foreign-names.ts'
 import { didYouMean, fold, type Path, quote } from './problem.ts'
 import { checkedSchema, type JsonSchema } from './schema.ts'
@@ -9,30 +9,30 @@ import { isVariableName, secretTextFault } from './secret-text.ts'
 import { placeOf, shapes } from './shapes.ts'
 import { lookAlikeHint, mappingHint } from './yaml-fault.ts'
 
-export interface SchemaFault {
+export interface DescribedFault {
   readonly message: string
   readonly hint?: string | undefined
 }
 
 /** @param path The place of the fault; for an unknown or missing key, that key. */
-export function describeSchemaFault(error: ErrorObject, path: Path): SchemaFault {
-  const schema = (error.parentSchema ?? {}) as JsonSchema
+export function describeSchemaFault(fault: SchemaFault, path: Path): DescribedFault {
+  const { keyword, value, member = '', repeats: [first, second] = [] } = fault
+  const schema = fault.schema as JsonSchema
   const place = placeOf(path)
-  const limit = String(error.params.limit)
-  switch (error.keyword) {
+  switch (keyword) {
     case 'additionalProperties':
-      return unknownKey(String(error.params.additionalProperty), path, schema)
+      return unknownKey(member, path, schema)
     case 'required':
       return { message: 'is missing', hint: shapeHint(place) }
     case 'type':
-      return { message: `must be ${formOf(schema)}`, hint: typeHint(error.data, schema, place) }
+      return { message: `must be ${formOf(schema)}`, hint: typeHint(value, schema, place) }
     case 'enum':
     case 'const':
     case 'anyOf':
     case 'pattern':
-      return { message: `must be ${formOf(schema)}`, hint: valueHint(error.data, schema, place) }
+      return { message: `must be ${formOf(schema)}`, hint: valueHint(value, schema, place) }
     case 'x-line':
-      return secretTextFault(String(error.data)) ?? { message: 'is not valid' }
+      return secretTextFault(String(value)) ?? { message: 'is not valid' }
     case 'x-range':
       return { message: `must be from ${schema['x-range']?.min} to ${schema['x-range']?.max}` }
     case 'minimum':
@@ -41,15 +41,15 @@ export function describeSchemaFault(error: ErrorObject, path: Path): SchemaFault
     case 'minLength':
       return { message: 'must not be empty' }
     case 'maxLength':
-      return { message: `must have at most ${limit} characters` }
+      return { message: `must have at most ${schema.maxLength} characters` }
     case 'minItems':
       return { message: 'must have at least one entry', hint: shapeHint(place) }
     case 'maxItems':
-      return { message: `must have at most ${limit} entries` }
+      return { message: `must have at most ${schema.maxItems} entries` }
     case 'uniqueItems':
-      return { message: `has the same entry twice, at [${error.params.j}] and [${error.params.i}]` }
+      return { message: `has the same entry twice, at [${first}] and [${second}]` }
     default:
-      return { message: `is not valid (${error.keyword})` }
+      return { message: `is not valid (${keyword})` }
   }
 }
 
@@ -72,7 +72,7 @@ function shapeHint(place: string): string | undefined {
   return shapes[place] === undefined ? undefined : `write ${shapes[place]}`
 }
 
-function unknownKey(key: string, path: Path, schema: JsonSchema): SchemaFault {
+function unknownKey(key: string, path: Path, schema: JsonSchema): DescribedFault {
   const placeholder = key.includes('${') ? 'placeholders are filled in values, not in keys' : undefined
   if (schema.properties === undefined)
     return { message: schema['x-keys'] ?? `unknown key ${quote(key)}`, hint: placeholder ?? lookAlikeHint(key) }

@@ -1,21 +1,13 @@
 /** The schema of gateway.yaml as plain data, for the strict check, editors and the reference. */
+import type { CheckedSchema } from '../schema-check.ts'
 import { configSchema } from './config.ts'
 
-export interface JsonSchema {
-  type?: string
+export interface JsonSchema extends CheckedSchema {
   description?: string
   default?: unknown
-  enum?: unknown[]
-  const?: unknown
-  pattern?: string
-  minimum?: number
-  maximum?: number
-  minLength?: number
-  minItems?: number
   required?: string[]
   properties?: Record<string, JsonSchema>
   patternProperties?: Record<string, JsonSchema>
-  additionalProperties?: boolean
   items?: JsonSchema
   anyOf?: JsonSchema[]
   'x-form'?: string

@@ -4,6 +4,7 @@ import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
 import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import Fastify, { type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify'
 import { NodeClientSide } from '../http/answer/node-client-side.ts'
+import { schemaController } from '../http/endpoints/validators.ts'
 import { admittedOf } from '../http/request.ts'
 import type { ReverseProxy } from './proxy.ts'
 
@@ -15,7 +16,7 @@ export type Routing = (req: IncomingMessage, res: ServerResponse) => void
  *  decides by the canonical path. The plugin's preHandler takes over the request; its `handler`
  *  would first build three unused URLs (docs/decisions/0001). */
 export async function createCatchAll(proxy: Pick<ReverseProxy, 'handle'>): Promise<Routing> {
-  const app = Fastify({ logger: false, rewriteUrl: () => '/' })
+  const app = Fastify({ logger: false, schemaController, rewriteUrl: () => '/' })
   for (const method of METHODS_OF_ROUTES) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   const options: FastifyHttpProxyOptions = {
     upstream: 'http://upstream.invalid',

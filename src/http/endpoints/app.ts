@@ -4,7 +4,7 @@ import { admittedOf } from '../request.ts'
 import { type ErrorLog, useErrors } from './errors.ts'
 import { type DocumentOptions, describeEndpoints } from './openapi.ts'
 import { answerUnknownPaths } from './unknown-paths.ts'
-import { compileSchema } from './validators.ts'
+import { schemaController } from './validators.ts'
 
 /** Bytes; open data is the largest body. */
 const BODY_LIMIT = 256 * 1024
@@ -19,6 +19,7 @@ export interface EndpointsOptions {
 export async function createEndpoints({ log, uriLimit, document }: EndpointsOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger: false,
+    schemaController,
     bodyLimit: BODY_LIMIT,
     // The router sees the canonical path.
     rewriteUrl(raw) {
@@ -28,7 +29,6 @@ export async function createEndpoints({ log, uriLimit, document }: EndpointsOpti
     // Fastify would refuse a longer parameter in its own format; admission limits the whole target.
     routerOptions: { maxParamLength: uriLimit }
   })
-  app.setValidatorCompiler(compileSchema)
   useErrors(app, log)
   answerUnknownPaths(app)
   await describeEndpoints(app, document)

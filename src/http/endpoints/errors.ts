@@ -34,21 +34,10 @@ function translate(error: unknown, log: ErrorLog): ApiError {
     log.warn({ err: error }, 'the store failed a request')
     return toApiError(error)
   }
-  const { code, statusCode, validation } = error as Partial<FastifyError>
+  const { code, statusCode } = error as Partial<FastifyError>
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return TOO_LARGE
-  if (validation) return new ApiError('invalid_request', describe(validation))
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return NOT_JSON
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return INVALID_JSON
   log.error({ err: error }, 'the handler of a request threw an unexpected error')
   return toApiError(error)
-}
-
-/** Names the member and the rule, never the value. */
-function describe(validation: NonNullable<FastifyError['validation']>): string {
-  const parts = validation.map(({ instancePath, message, params }) => {
-    const where = instancePath === '' ? 'The body' : `"${instancePath.slice(1).replaceAll('/', '.')}"`
-    const extra = typeof params.additionalProperty === 'string' ? ` ("${params.additionalProperty.slice(0, 40)}")` : ''
-    return `${where} ${message ?? 'is not valid'}${extra}`
-  })
-  return `${parts.slice(0, 3).join('; ')}.`
 }

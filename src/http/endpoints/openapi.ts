@@ -1,5 +1,4 @@
-/** Builds the OpenAPI documents from the schemas of the endpoints. A schema describes an answer
- *  and never changes it. */
+/** Builds the OpenAPI documents from the schemas of the endpoints. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { catalogue, type ErrorCode, PROBLEM_TYPE } from '../../errors.ts'
@@ -43,7 +42,6 @@ const Problem = Type.Object(
 export async function describeEndpoints(app: FastifyInstance, options: DocumentOptions): Promise<void> {
   const { title, description, server, tokens, tags } = options
   app.addSchema(Problem)
-  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   const schemes = Object.entries(tokens).map(([name, meaning]) => {
     return [name, { type: 'http', scheme: 'bearer', description: meaning }] as const
   })

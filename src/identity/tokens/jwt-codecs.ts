@@ -2,6 +2,7 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import fastifyJwt from '@fastify/jwt'
 import Fastify from 'fastify'
+import { schemaController } from '../../http/endpoints/validators.ts'
 import type { JwtCodec } from './jwt-codec.ts'
 import type { SigningKey } from './signing-keys.ts'
 
@@ -16,7 +17,7 @@ interface JwtNamespace {
 
 /** Codecs in the order of the keys. */
 export async function createJwtCodecs(keys: readonly SigningKey[]): Promise<JwtCodec[]> {
-  const host = Fastify({ logger: false })
+  const host = Fastify({ logger: false, schemaController })
   for (const key of keys) {
     // The library takes symmetric keys as bytes and asymmetric ones as PEM.
     host.register(fastifyJwt, {
