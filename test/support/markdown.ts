@@ -1,6 +1,7 @@
 /** Reads parts of the repository's documents for tests. */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { slugOf } from '../../docs/.vitepress/slug.ts'
 
 export const ROOT = join(import.meta.dirname, '../..')
 
@@ -69,12 +70,4 @@ export function faultOfLink(document: string, link: string): string | null {
   if (!existsSync(join(ROOT, target))) return `${document}: ${link} does not exist`
   if (anchor === undefined || headingsOf(readDocument(target)).some(({ text }) => slugOf(text) === anchor)) return null
   return `${document}: ${link} has no such heading`
-}
-
-/** The anchor that GitHub gives a heading. */
-function slugOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-    .replaceAll(' ', '-')
 }
