@@ -1,14 +1,17 @@
 /** The mini-program client and the objects that replace `wx`: WeChat's own, Taro, uni-app, and
  *  none. */
-import { readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import ts from 'typescript'
 import type { ClientOptions, Wx, WxSocketTask } from '../miniprogram/miniprogram_dist/index.d.ts'
+import { filesOf } from './support/framework-pages.ts'
+import { createTaro, createUni } from './support/frameworks.ts'
+import { ROOT, readDocument } from './support/markdown.ts'
 import { startClient } from './support/mini-program.ts'
 import { rejection } from './support/phone.ts'
 import { idle } from './support/timers.ts'
-import { BASE, createStubWx, GRANT, gatewayAnswer, type StubWx, startStubClient } from './support/wx-stub.ts'
+import { BASE, createStubWx, GRANT, gatewayAnswer, startStubClient } from './support/wx-stub.ts'
 
 const samples = join(import.meta.dirname, 'support/fixtures/client-types')
 
@@ -34,9 +37,9 @@ host.getSourceFile = (name, ...rest) => {
   return parsed.get(name)
 }
 
-/** Compiles one sample. Returns the lines with mistakes and their messages. */
+/** Compiles one file. Returns the lines with mistakes and their messages. */
 function compile(file: string, options: ts.CompilerOptions = {}): { line: number; message: string }[] {
-  const program = ts.createProgram([join(samples, file)], { ...STRICT, ...options }, host)
+  const program = ts.createProgram([file], { ...STRICT, ...options }, host)
   return ts.getPreEmitDiagnostics(program).map(({ file: source, start = 0, messageText }) => ({
     line: (source?.getLineAndCharacterOfPosition(start).line ?? -1) + 1,
     message: ts.flattenDiagnosticMessageText(messageText, '\n')
@@ -45,61 +48,49 @@ function compile(file: string, options: ts.CompilerOptions = {}): { line: number
 
 for (const version of [3, 4, 5]) {
   test(`createClient takes the wx of miniprogram-api-typings ${version} in strict mode`, async (t) => {
-    t.same(compile('wx.ts', { types: [`miniprogram-api-typings-${version}`] }), [])
+    t.same(compile(join(samples, 'wx.ts'), { types: [`miniprogram-api-typings-${version}`] }), [])
   })
 }
 
 test('createClient takes Taro and uni in strict mode', async (t) => {
-  t.same(compile('taro.ts'), [])
-  t.same(compile('uni.ts', { types: ['@dcloudio/types'] }), [])
+  t.same(compile(join(samples, 'taro.ts')), [])
+  t.same(compile(join(samples, 'uni.ts'), { types: ['@dcloudio/types'] }), [])
 })
+
+for (const [page, types] of [
+  ['docs/miniprogram-taro.md', []],
+  ['docs/miniprogram-uniapp.md', ['@dcloudio/types']]
+] as const) {
+  test(`the code of ${page} compiles in strict mode`, async (t) => {
+    mkdirSync(join(ROOT, '.cache'), { recursive: true })
+    const folder = mkdtempSync(join(ROOT, '.cache/client-page-'))
+    t.teardown(() => rmSync(folder, { recursive: true }))
+    mkdirSync(join(folder, 'src'))
+    const files = [...filesOf(readDocument(page))].filter(([path]) => path.endsWith('.ts'))
+    for (const [path, text] of files) writeFileSync(join(folder, path), text)
+    t.ok(files.length >= 3)
+    for (const [path] of files) {
+      const paths = { 'wxgate-miniprogram': [join(ROOT, 'miniprogram/miniprogram_dist/index.d.ts')] }
+      t.same(compile(join(folder, path), { types: [...types], paths }), [], path)
+    }
+  })
+}
 
 test('the types of the client find mistakes', async (t) => {
   const lines = readFileSync(join(samples, 'mistakes.ts'), 'utf8').split('\n')
   const expected = lines.flatMap((line, index) => (line.startsWith('// mistake:') ? [index + 2] : []))
-  const found = compile('mistakes.ts', { skipLibCheck: false }).map(({ line }) => line)
+  const found = compile(join(samples, 'mistakes.ts'), { skipLibCheck: false }).map(({ line }) => line)
   t.ok(expected.length >= 5)
   t.strictSame(found, expected)
 })
-
-interface Outcome {
-  success?: (result: unknown) => void
-  fail?: (failure: unknown) => void
-}
-
-/** Makes the functions return a promise besides the callbacks, as Taro does. */
-function promisify(wx: StubWx): StubWx {
-  const functions = wx as unknown as Record<string, (options: Outcome) => object | undefined>
-  for (const name of ['login', 'checkSession', 'request', 'uploadFile', 'downloadFile']) {
-    const inner = functions[name]
-    functions[name] = (options) => {
-      let task: object | undefined
-      const promise = new Promise((resolve, reject) => {
-        task = inner?.({
-          ...options,
-          success(result) {
-            options.success?.(result)
-            resolve(result)
-          },
-          fail(failure) {
-            options.fail?.(failure)
-            reject(failure)
-          }
-        })
-      })
-      return Object.assign(promise, task)
-    }
-  }
-  return wx
-}
 
 test('the promises that Taro returns besides its callbacks are never left unhandled', async (t) => {
   const unhandled: unknown[] = []
   const listener = (reason: unknown) => void unhandled.push(reason)
   process.on('unhandledRejection', listener)
   t.teardown(() => process.off('unhandledRejection', listener))
-  const wx = promisify(createStubWx())
-  const { client, timers } = startStubClient(wx)
+  const wx = createStubWx()
+  const { client, timers } = startStubClient(wx, createTaro(wx))
   t.equal((await timers.until(client.request({ url: '/api/a' }))).statusCode, 200)
   wx.answer = () => ({ errMsg: 'request:fail net::ERR_FAILED' })
   const file = { url: '/api/a', filePath: 'a', name: 'a' }
@@ -115,6 +106,51 @@ test('the promises that Taro returns besides its callbacks are never left unhand
   t.same(await timers.until(client.logout()), { ended: false })
   await idle()
   t.same(unhandled, [])
+})
+
+test('interceptors of Taro see the requests of the client', async (t) => {
+  const wx = createStubWx()
+  const taro = createTaro(wx)
+  const seen: object[] = []
+  taro.addInterceptor((chain) => {
+    seen.push(chain.requestParams)
+    return chain.proceed(chain.requestParams)
+  })
+  const { client, timers } = startStubClient(wx, taro)
+  t.equal((await timers.until(client.request({ url: '/api/a' }))).statusCode, 200)
+  t.match(seen, [{ url: `${BASE}/auth/login` }, { url: `${BASE}/api/a` }])
+})
+
+test('a call of uni-app whose interceptor waits is answered, aborted and ended like any other', async (t) => {
+  const wx = createStubWx()
+  const uni = createUni(wx)
+  const { client, timers } = startStubClient(wx, uni)
+  await timers.until(client.login())
+  let letGo: () => void = () => {}
+  const wait = () => uni.addInterceptor('request', { invoke: () => new Promise<void>((resolve) => (letGo = resolve)) })
+  wait()
+  const answered = client.request({ url: '/api/a' })
+  await timers.advance(10)
+  letGo()
+  t.equal((await timers.until(answered)).statusCode, 200)
+
+  wx.answer = () => null
+  let aborts = 0
+  const { request } = wx
+  wx.request = (options) => ({ ...request(options), abort: () => void aborts++ })
+  const uniOfSilence = createUni(wx)
+  uniOfSilence.addInterceptor('request', { invoke: () => new Promise<void>((resolve) => (letGo = resolve)) })
+  const silent = startStubClient(wx, uniOfSilence)
+  const aborted = silent.client.request({ url: '/api/a' })
+  await silent.timers.advance(10)
+  aborted.abort()
+  t.match(await rejection(aborted), { code: 'aborted' })
+  letGo()
+  await idle()
+  t.equal(aborts, 1, 'the task that comes after the abort is aborted')
+  t.match(await rejection(silent.timers.until(silent.client.request({ url: '/api/a', timeout: 500 }))), {
+    code: 'timeout'
+  })
 })
 
 test('with callbacks the promise of a call needs no handler', async (t) => {

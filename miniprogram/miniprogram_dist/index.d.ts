@@ -10,6 +10,6 @@ export type { ClientOptions } from './options';
 export type { SocketOptions } from './sockets';
 export type { User } from './storage';
 export type { Task } from './task';
-export type { Wx, WxCallbacks, WxDownloadOptions, WxDownloadResult, WxFailure, WxFileSystem, WxHeaders, WxLike, WxMethod, WxProgress, WxRequestOptions, WxRequestResult, WxSocketClose, WxSocketOptions, WxSocketTask, WxTask, WxUploadOptions, WxUploadResult, WxUserCrypto, WxUserKey } from './wx';
+export type { Wx, WxCallbacks, WxDownloadOptions, WxDownloadResult, WxFailure, WxFileSystem, WxHeaders, WxLike, WxMethod, WxProgress, WxRequestOptions, WxRequestResult, WxSocketClose, WxSocketOptions, WxSocketTask, WxStarted, WxTask, WxUploadOptions, WxUploadResult, WxUserCrypto, WxUserKey } from './wx';
 /** The factory is the only state of the module: WeChat's limits hold for the whole mini-program. */
 export declare const createClient: (options: ClientOptions) => Client;

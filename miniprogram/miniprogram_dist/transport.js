@@ -53,6 +53,7 @@ exports.withAuthorization = withAuthorization;
  *  gateway's error from the answer. */
 var errors_1 = require("./errors");
 var problem_1 = require("./problem");
+var started_1 = require("./started");
 var timers_1 = require("./timers");
 var wx_call_1 = require("./wx-call");
 /** For calls without a `timeout`: app.json may set one that the client cannot read. */
@@ -68,7 +69,7 @@ function createTransport(wx, requests) {
     }
     function dispatch(what_1, _a) {
         return __awaiter(this, arguments, void 0, function (what, _b) {
-            var header, timeout, chunks, received, task, result;
+            var header, timeout, chunks, received, started, result;
             var _c;
             var handle = _b.handle, authorize = _b.authorize, onProgress = _b.onProgress;
             return __generator(this, function (_d) {
@@ -77,33 +78,35 @@ function createTransport(wx, requests) {
                         header = withAuthorization(what.options.header, (_c = authorize === null || authorize === void 0 ? void 0 : authorize()) !== null && _c !== void 0 ? _c : null);
                         timeout = what.options.timeout;
                         chunks = [];
+                        started = (0, started_1.createStarted)();
                         return [4 /*yield*/, (0, wx_call_1.callWx)({
                                 name: what.kind,
                                 timeoutMs: timeout ? timeout + wx_call_1.GRACE_MS : DEFAULT_TIMEOUT_MS,
                                 start: function (callbacks, extend) {
-                                    var _a, _b, _c;
-                                    task = start(what, header, callbacks);
-                                    (_a = task === null || task === void 0 ? void 0 : task.onHeadersReceived) === null || _a === void 0 ? void 0 : _a.call(task, function (head) {
-                                        extend();
-                                        received = head.header;
-                                    });
-                                    // With enableChunked a body comes this way only.
-                                    (_b = task === null || task === void 0 ? void 0 : task.onChunkReceived) === null || _b === void 0 ? void 0 : _b.call(task, function (_a) {
-                                        var data = _a.data;
-                                        extend();
-                                        if ((0, problem_1.isProblemType)(received))
-                                            chunks.push(data);
-                                    });
-                                    (_c = task === null || task === void 0 ? void 0 : task.onProgressUpdate) === null || _c === void 0 ? void 0 : _c.call(task, function (progress) {
-                                        extend();
-                                        onProgress === null || onProgress === void 0 ? void 0 : onProgress(progress);
-                                    });
-                                    handle === null || handle === void 0 ? void 0 : handle.onAbort(function () { return task === null || task === void 0 ? void 0 : task.abort(); });
-                                    if (task)
+                                    var returned = start(what, header, callbacks);
+                                    handle === null || handle === void 0 ? void 0 : handle.onAbort(started.abort);
+                                    started.receive(returned, function (task) {
+                                        var _a, _b, _c;
+                                        (_a = task.onHeadersReceived) === null || _a === void 0 ? void 0 : _a.call(task, function (head) {
+                                            extend();
+                                            received = head.header;
+                                        });
+                                        // With enableChunked a body comes this way only.
+                                        (_b = task.onChunkReceived) === null || _b === void 0 ? void 0 : _b.call(task, function (_a) {
+                                            var data = _a.data;
+                                            extend();
+                                            if ((0, problem_1.isProblemType)(received))
+                                                chunks.push(data);
+                                        });
+                                        (_c = task.onProgressUpdate) === null || _c === void 0 ? void 0 : _c.call(task, function (progress) {
+                                            extend();
+                                            onProgress === null || onProgress === void 0 ? void 0 : onProgress(progress);
+                                        });
                                         handle === null || handle === void 0 ? void 0 : handle.watch(task);
-                                    return task;
+                                    });
+                                    return returned;
                                 },
-                                stop: function () { return task === null || task === void 0 ? void 0 : task.abort(); }
+                                stop: started.abort
                             })];
                     case 1:
                         result = _d.sent();

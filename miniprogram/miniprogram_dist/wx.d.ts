@@ -84,6 +84,9 @@ export interface WxTask {
     }) => void): void;
     onProgressUpdate?(listener: (progress: WxProgress) => void): void;
 }
+/** Returned at the start of a request, an upload or a download: a task since base library 1.4.0, a promise with the
+ *  functions of the task by Taro, a promise of the task by uni-app when an interceptor waits, and nothing by some wrappers. */
+export type WxStarted = WxTask | PromiseLike<unknown> | undefined;
 export interface WxSocketOptions {
     url: string;
     header?: WxHeaders;
@@ -153,10 +156,9 @@ export interface Wx {
     checkSession(options: WxCallbacks<{
         errMsg: string;
     }>): void;
-    /** Returns a task since base library 1.4.0. A wrapper of wx may return none. */
-    request(options: WxRequestOptions & WxCallbacks<WxRequestResult>): WxTask | undefined;
-    uploadFile(options: WxUploadOptions & WxCallbacks<WxUploadResult>): WxTask | undefined;
-    downloadFile(options: WxDownloadOptions & WxCallbacks<WxDownloadResult>): WxTask | undefined;
+    request(options: WxRequestOptions & WxCallbacks<WxRequestResult>): WxStarted;
+    uploadFile(options: WxUploadOptions & WxCallbacks<WxUploadResult>): WxStarted;
+    downloadFile(options: WxDownloadOptions & WxCallbacks<WxDownloadResult>): WxStarted;
     /** Taro returns a promise of the task. */
     connectSocket(options: WxSocketOptions & WxCallbacks<{
         errMsg: string;

@@ -40,6 +40,7 @@ export type {
   WxSocketClose,
   WxSocketOptions,
   WxSocketTask,
+  WxStarted,
   WxTask,
   WxUploadOptions,
   WxUploadResult,

@@ -3,6 +3,7 @@
 import { createError, fromWxFailure, isWxgateError, type WxgateError } from './errors'
 import { isProblemType, readProblem } from './problem'
 import type { Queue } from './queue'
+import { createStarted } from './started'
 import type { Handle } from './task'
 import { after } from './timers'
 import type {
@@ -14,7 +15,7 @@ import type {
   WxProgress,
   WxRequestOptions,
   WxRequestResult,
-  WxTask,
+  WxStarted,
   WxUploadOptions,
   WxUploadResult
 } from './wx'
@@ -55,7 +56,7 @@ export interface Transport {
 }
 
 export function createTransport(wx: Wx, requests: Queue): Transport {
-  function start(what: Send, header: WxHeaders, callbacks: Outcome<WxResult>): WxTask | undefined {
+  function start(what: Send, header: WxHeaders, callbacks: Outcome<WxResult>): WxStarted {
     if (what.kind === 'request') return wx.request({ ...what.options, header, ...callbacks })
     if (what.kind === 'uploadFile') return wx.uploadFile({ ...what.options, header, ...callbacks })
     return wx.downloadFile({ ...what.options, header, ...callbacks })
@@ -66,30 +67,32 @@ export function createTransport(wx: Wx, requests: Queue): Transport {
     const { timeout } = what.options
     const chunks: ArrayBuffer[] = []
     let received: WxHeaders | undefined
-    let task: WxTask | undefined
+    const started = createStarted()
     const result = await callWx<WxResult>({
       name: what.kind,
       timeoutMs: timeout ? timeout + GRACE_MS : DEFAULT_TIMEOUT_MS,
       start(callbacks, extend) {
-        task = start(what, header, callbacks)
-        task?.onHeadersReceived?.((head) => {
-          extend()
-          received = head.header
+        const returned = start(what, header, callbacks)
+        handle?.onAbort(started.abort)
+        started.receive(returned, (task) => {
+          task.onHeadersReceived?.((head) => {
+            extend()
+            received = head.header
+          })
+          // With enableChunked a body comes this way only.
+          task.onChunkReceived?.(({ data }) => {
+            extend()
+            if (isProblemType(received)) chunks.push(data)
+          })
+          task.onProgressUpdate?.((progress) => {
+            extend()
+            onProgress?.(progress)
+          })
+          handle?.watch(task)
         })
-        // With enableChunked a body comes this way only.
-        task?.onChunkReceived?.(({ data }) => {
-          extend()
-          if (isProblemType(received)) chunks.push(data)
-        })
-        task?.onProgressUpdate?.((progress) => {
-          extend()
-          onProgress?.(progress)
-        })
-        handle?.onAbort(() => task?.abort())
-        if (task) handle?.watch(task)
-        return task
+        return returned
       },
-      stop: () => task?.abort()
+      stop: started.abort
     })
     return read(what.kind, result, received, chunks)
   }

@@ -35,7 +35,7 @@ export interface MiniProgramOptions {
   readonly wx: Wx | undefined
   /** Globals such as App and Page. */
   readonly globals?: Readonly<Record<string, unknown>>
-  /** Exports of modules that replace files, by their path below the root. */
+  /** Exports of modules that replace files, by their path below the root, or packages, by their name. */
   readonly modules?: Readonly<Record<string, unknown>>
   /** Texts of modules that replace files, by their path below the root. */
   readonly sources?: Readonly<Record<string, string>>
@@ -86,6 +86,7 @@ export function startMiniProgram({
     const source = `(function (require, module, exports) {${text}\n})`
     const run = new Script(source, { filename: file }).runInContext(context) as (...given: unknown[]) => void
     const require = (name: string) => {
+      if (name in modules) return modules[name]
       const path = name.startsWith('.') ? join(dirname(file), name) : join(packages[name] ?? '', 'index')
       return load(path.endsWith('.js') ? path : `${path}.js`)
     }

@@ -87,10 +87,11 @@ function settle({ success, fail }: Outcome, kind: string, answer: StubAnswer): v
   })
 }
 
-/** A client over the stub, with timers that the test moves. */
-export function startStubClient(wx: StubWx = createStubWx()) {
+/** A client over the stub, with timers that the test moves.
+ *  @param given Wraps the stub, as Taro does. */
+export function startStubClient(wx: StubWx = createStubWx(), given: Wx = wx) {
   const timers = createTimers()
-  const program = startClient(wx, timers.globals)
+  const program = startClient(given, timers.globals)
   return { wx, timers, program, client: program.createClient({ baseUrl: BASE }) }
 }
 
