@@ -29,7 +29,7 @@ export const groups: readonly PageGroup[] = [
   },
   {
     title: { en: 'Gateway', zh: '网关' },
-    pages: ['configuration', 'routes', 'upstreams', 'forward-auth']
+    pages: ['configuration', 'routes', 'upstreams', 'edge', 'forward-auth']
   },
   {
     title: { en: 'Operation', zh: '运维' },
