@@ -17,6 +17,7 @@ import { type Test, test } from 'tap'
 import type { GatewayConfig } from '../src/config/config.ts'
 import { resolveGeneratedSecret } from '../src/config/generated-secret.ts'
 import { configText, load, SECRET } from './support/config.ts'
+import { PLAIN_ENV } from './support/process.ts'
 
 function folder(t: Test): string {
   const path = mkdtempSync(join(tmpdir(), 'wxgate-secret-'))
@@ -53,7 +54,7 @@ test('processes that start at the same time agree on the generated secret', asyn
       let output = ''
       const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
         stdio: ['ignore', 'pipe', 'inherit'],
-        env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }
+        env: PLAIN_ENV
       })
       child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
         output += chunk

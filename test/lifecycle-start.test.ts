@@ -7,7 +7,7 @@ import { test } from 'tap'
 import { commandNames } from '../src/cli/commands.ts'
 import { wxgate } from './support/cli.ts'
 import { defaultConfig } from './support/gateway.ts'
-import { COVERED, freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { COVERED, freePort, PLAIN_ENV, startProcess, untilStatus, writeConfig } from './support/process.ts'
 import { until } from './support/until.ts'
 
 for (const workers of [1, 2]) {
@@ -19,7 +19,7 @@ for (const workers of [1, 2]) {
       service: { host: '127.0.0.1', port: servicePort },
       store: 'sqlite:./state.db'
     })
-    const gateway = startProcess(t, ['run', '-c', file], { ...COVERED, ...signalsEarly(folder, 'SIGTERM') })
+    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGTERM'))
     // A worker that missed the signal would be ended only after drain.timeout.
     t.equal(await gateway.exited, 0)
     t.match(gateway.output(), /draining.*"msg":"stopped"/s)
@@ -33,7 +33,7 @@ for (const workers of [1, 2]) {
       service: { host: '127.0.0.1', port: servicePort },
       store: 'sqlite:./state.db'
     })
-    const gateway = startProcess(t, ['run', '-c', file], { ...COVERED, ...signalsEarly(folder, 'SIGHUP') })
+    const gateway = startProcess(t, ['run', '-c', file], signalsEarly(folder, 'SIGHUP'))
     t.equal(await untilStatus(`http://127.0.0.1:${port}/readyz`, 200), 200)
     await until(() => gateway.output().includes('the configuration was reloaded'))
     gateway.child.kill('SIGTERM')
@@ -51,7 +51,7 @@ test('started by npm, it ends when the shell in between was ended by a signal', 
   const main = new URL('../bin/wxgate.js', import.meta.url).pathname
   // With a second command, so that the shell stays.
   const shell = spawn('sh', ['-c', `"${process.execPath}" "${main}" run -c "${file}"; exit 0`], {
-    env: { ...process.env, NODE_ENV: '', npm_lifecycle_event: 'start' },
+    env: { ...PLAIN_ENV, npm_lifecycle_event: 'start' },
     stdio: 'ignore',
     detached: true
   })

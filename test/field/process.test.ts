@@ -6,7 +6,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Test, t as tap, test } from 'tap'
 import { defaultConfig } from '../support/gateway.ts'
-import { freePort, MAIN, startProcess, untilStatus, writeConfig } from '../support/process.ts'
+import { freePort, MAIN, PLAIN_ENV, startProcess, untilStatus, writeConfig } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { startUpstream, type TestUpstream } from '../support/upstream.ts'
 
@@ -137,7 +137,7 @@ test('Ctrl-C in a terminal ends at once when nothing is under way, and drains wh
     const { file, url } = await configure(t, upstream)
     // util-linux's script gives it a terminal.
     const terminal = spawn('script', ['-qefc', `exec ${process.execPath} ${MAIN} run -c ${file}`, '/dev/null'], {
-      env: { ...process.env, NODE_ENV: '' },
+      env: PLAIN_ENV,
       stdio: ['pipe', 'pipe', 'ignore']
     })
     let output = ''

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { APP_SECRET, APPID, defaultConfig } from './gateway.ts'
-import { freePort, MAIN, untilStatus } from './process.ts'
+import { freePort, MAIN, PLAIN_ENV, untilStatus } from './process.ts'
 import { PUSH_KEY, PUSH_TOKEN, pushRequest } from './push.ts'
 import { until } from './until.ts'
 
@@ -92,7 +92,7 @@ async function writeGateway(folder: string, backendPort: number, { store, events
 }
 
 function startGateway(file: string): ChildProcess {
-  return spawn(process.execPath, [MAIN, 'run', '-c', file], { stdio: 'ignore', env: { PATH: process.env.PATH } })
+  return spawn(process.execPath, [MAIN, 'run', '-c', file], { stdio: 'ignore', env: PLAIN_ENV })
 }
 
 async function killAndRestart(children: ChildProcess[], first?: { file: string; edge: string }): Promise<void> {

@@ -5,15 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { systemClock } from '../../src/clock.ts'
 import { createSandbox } from '../../src/sandbox/server.ts'
 import { APPID, defaultConfig } from './gateway.ts'
-import { freePort } from './process.ts'
+import { freePort, MAIN, PLAIN_ENV } from './process.ts'
 import type { RedisServer } from './redis.ts'
 import { until } from './until.ts'
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const WORKERS = 8
 
 export interface SurvivalOptions {
@@ -108,8 +106,7 @@ function exitOf(child: ChildProcess): Promise<unknown> {
 async function startGateway(file: string, edge: string): Promise<ChildProcess> {
   const child = spawn(process.execPath, [MAIN, 'run', '-c', file], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    // The test runner's variables must not reach the gateway.
-    env: { PATH: process.env.PATH }
+    env: PLAIN_ENV
   })
   let output = ''
   child.stderr?.on('data', (chunk) => {

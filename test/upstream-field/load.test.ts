@@ -7,7 +7,7 @@ import { buildTestGateway, defaultConfig, readTestConfig } from '../support/gate
 import { type GatewayProcess, startGatewayProcess } from '../support/gateway-process.ts'
 import { listen } from '../support/listen.ts'
 import { ROOT } from '../support/markdown.ts'
-import { freePort } from '../support/process.ts'
+import { freePort, PLAIN_ENV } from '../support/process.ts'
 import { startHaproxy } from '../support/proxies.ts'
 import { isRefused } from '../support/raw-client.ts'
 import { startLoad } from '../support/steady-load.ts'
@@ -19,7 +19,7 @@ const PAUSE_MS = 5
 /** A backend that can be killed. */
 async function startTarget(t: Test, port: number) {
   const child = spawn(process.execPath, [join(ROOT, 'test/support/field-backend.ts'), String(port)], {
-    env: { ...process.env, _TAPJS_PROCESSINFO_COVERAGE_: '0', NODE_OPTIONS: '' },
+    env: PLAIN_ENV,
     stdio: 'inherit'
   })
   t.teardown(() => child.kill('SIGKILL'))
