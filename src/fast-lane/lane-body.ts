@@ -1,5 +1,5 @@
 /** The body of a request on the fast lane that arrives after its head. */
-import type { BodyReceiver, BodySource } from '../http/body/request-body.ts'
+import type { BodySource, SourceReceiver } from '../http/body/request-body.ts'
 
 /** The connection that a body arrives on. */
 export interface BodyConnection {
@@ -14,7 +14,7 @@ export class LaneBody implements BodySource {
   readonly #connection: BodyConnection
   readonly #held: Buffer[] = []
   #heldBytes = 0
-  #receiver: BodyReceiver | null = null
+  #receiver: SourceReceiver | null = null
   #isPaused = true
   #hasEnded = false
 
@@ -26,7 +26,7 @@ export class LaneBody implements BodySource {
     return this.#isPaused
   }
 
-  start(receiver: BodyReceiver): void {
+  start(receiver: SourceReceiver): void {
     this.#receiver = receiver
     this.#isPaused = true
   }
@@ -46,7 +46,7 @@ export class LaneBody implements BodySource {
     let part = this.#held.shift()
     while (part !== undefined) {
       this.#heldBytes -= part.length
-      this.#receiver?.onBodyData(part)
+      this.#receiver?.onBodyData(part, false)
       part = this.#canDeliver() ? this.#held.shift() : undefined
     }
     if (!this.#canDeliver()) return
@@ -54,17 +54,23 @@ export class LaneBody implements BodySource {
     else this.#connection.resumeBody()
   }
 
-  /** Bytes have arrived. */
-  add(part: Buffer, isLast: boolean): void {
+  /** Bytes have arrived.
+   *  @param isBorrowed They may be used while reading is paused, and until this method returns.
+   *  @returns True while the receiver uses them. */
+  add(part: Buffer, isLast: boolean, isBorrowed: boolean): boolean {
     this.#hasEnded = isLast
+    let isHeld = false
     if (this.#canDeliver() && this.#held.length === 0) {
-      this.#receiver?.onBodyData(part)
+      this.#receiver?.onBodyData(part, isBorrowed)
+      isHeld = isBorrowed && this.#receiver !== null && this.#isPaused
       if (isLast && this.#canDeliver()) this.#receiver?.onBodyEnd()
     } else {
-      this.#held.push(part)
+      this.#held.push(isBorrowed ? Buffer.from(part) : part)
       this.#heldBytes += part.length
     }
-    if (!isLast && !this.#canDeliver() && this.#heldBytes >= MAX_HELD) this.#connection.pauseBody()
+    const mustWait = isHeld || (!this.#canDeliver() && this.#heldBytes >= MAX_HELD)
+    if (mustWait && !isLast) this.#connection.pauseBody()
+    return isHeld
   }
 
   /** The client disconnected. */

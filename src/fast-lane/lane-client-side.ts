@@ -1,8 +1,8 @@
 /** The client's side of a request on the fast lane: writes the response to the socket itself. */
 import type { ApiError } from '../errors.ts'
 import { type Answer, closeSoon, formatHead, isWorthReading, problemAnswer } from '../http/answer/send-problem.ts'
-import { ONE_WRITE_BYTES, writeBody } from '../http/answer/write-body.ts'
 import { type BodyLimits, RequestBody } from '../http/body/request-body.ts'
+import { ONE_WRITE_BYTES, writeBody } from '../http/body/write-body.ts'
 import type { ClientSide, Drained, UnderWay } from '../http/client-side.ts'
 import { CLIENT_CLOSED_REQUEST, type RequestRecord } from '../http/record.ts'
 import { latin1 } from '../http/wire/latin1.ts'

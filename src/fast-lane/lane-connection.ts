@@ -7,19 +7,20 @@ import type { AdmittedRequest } from '../http/request.ts'
 import type { Deadline } from './deadlines.ts'
 import { type GeneralOwner, GeneralRequests } from './general-requests.ts'
 import { type HandOverReason, reasonAgainst } from './hand-over.ts'
-import { type BodyConnection, LaneBody } from './lane-body.ts'
 import { LaneClientSide } from './lane-client-side.ts'
 import type { LaneParts } from './lane-parts.ts'
 import type { OrdinaryHead } from './recogniser.ts'
-import { RequestBytes } from './request-bytes.ts'
-import type { ArrivedBody, RequestConnection } from './request-connection.ts'
+import type { RequestConnection } from './request-connection.ts'
+import { type ReaderOwner, RequestReader } from './request-reader.ts'
 import type { ResponseHead } from './response-head.ts'
 import { SlowClient } from './slow-client.ts'
 
 /** Node's server keeps an idle connection this much longer than it announces (milliseconds). */
 const KEEP_ALIVE_MARGIN = 1_000
+/** Bytes of further requests that are read while one is under way. */
+const MAX_WAITING = 16 * 1024
 
-export class LaneConnection implements Deadline, BodyConnection, RequestConnection, GeneralOwner {
+export class LaneConnection implements Deadline, ReaderOwner, RequestConnection, GeneralOwner {
   deadlineAt = Number.POSITIVE_INFINITY
   lookAt = 0
   readonly socket: Socket
@@ -27,17 +28,13 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
   readonly #parts: LaneParts
   #request: LaneClientSide | null = null
   #handler: Handler | null = null
-  #body: LaneBody | null = null
   readonly #general: GeneralRequests
-  readonly #bytes = new RequestBytes()
-  /** The current body belongs to a request of the general lane. Without this and a `#body` it is
-   *  dropped. */
-  #isGeneralBody = false
+  readonly #reader: RequestReader
   readonly #slowClient: SlowClient
   #isServing = false
   #hasServed = false
   /** The last response is written, or the socket belongs to another server. */
-  #isOver = false
+  isOver = false
 
   constructor(socket: Socket, client: ClientConnection, parts: LaneParts) {
     this.socket = socket
@@ -45,7 +42,7 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
     this.#parts = parts
     this.#general = new GeneralRequests(socket, client, parts.server, this)
     this.#slowClient = new SlowClient(socket, parts.server.limits.writeIdleTimeout)
-    socket.on('data', this.#onData)
+    this.#reader = new RequestReader(socket, this)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
     socket.on('error', this.#onError)
@@ -58,7 +55,7 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
   }
 
   get isReading(): boolean {
-    return this.#bytes.bodyLeft > 0
+    return this.#reader.isReading
   }
 
   /** Between two requests. */
@@ -80,13 +77,13 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
   }
 
   onLast(): void {
-    this.#isOver = true
-    this.#bytes.unused = null
+    this.isOver = true
+    this.#reader.unused = null
   }
 
   onRequestEnd(): void {
     this.#request = null
-    this.#body = null
+    this.#reader.body = null
     this.#parts.onRequestEnd()
     this.#handler?.leave()
     this.#handler = null
@@ -94,15 +91,15 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
   }
 
   onWanted(): void {
-    if (this.#bytes.unused === null && this.socket.isPaused()) this.socket.resume()
+    if (this.#reader.unused === null && this.socket.isPaused()) this.socket.resume()
   }
 
   /** A request was answered, on either lane. */
   onAnswered(): void {
-    if (this.#isOver || !this.socket.writable) return
+    if (this.isOver || !this.socket.writable) return
     this.#startIdleTime()
     if (this.socket.isPaused()) this.socket.resume()
-    if (this.#bytes.unused !== null) this.#serve()
+    if (this.#reader.unused !== null) this.#serve()
   }
 
   #startIdleTime(): void {
@@ -118,21 +115,19 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
     this.socket.resume()
   }
 
-  readonly #onData = (chunk: Buffer): void => {
-    if (this.#isOver) return
-    const bytes = this.#bytes
-    if (bytes.bodyLeft > 0) this.#takeBody(bytes.useBody(chunk))
-    else bytes.add(chunk)
-    if (bytes.unused === null || this.#isOver) return
-    if (this.#isFree) this.#serve()
-    // The rest of the requests stays in the kernel until this one is answered.
-    else this.socket.pause()
+  onBodyBytes(): void {
+    if (this.#isFree) this.#startIdleTime()
   }
 
-  #takeBody(part: Buffer): void {
-    if (this.#isFree) this.#startIdleTime()
-    if (this.#body !== null) this.#body.add(part, this.#bytes.bodyLeft === 0)
-    else if (this.#isGeneralBody && !this.#general.add(part)) this.socket.pause()
+  onRequestBytes(): void {
+    if (this.#isFree) this.#serve()
+    else this.#holdBack()
+  }
+
+  /** Leaves the rest of the requests in the kernel until the current one is answered. Reading goes
+   *  on before that: a socket that does not read cannot tell that its client has left. */
+  #holdBack(): void {
+    if (this.#reader.waiting >= MAX_WAITING) this.socket.pause()
   }
 
   /** A response may end within the call that serves its request: a loop and no recursion. */
@@ -140,8 +135,8 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
     if (this.#isServing) return
     this.#isServing = true
     try {
-      const bytes = this.#bytes
-      while (bytes.unused !== null && this.#isFree && bytes.bodyLeft === 0) this.#serveNext(bytes.unused)
+      const reader = this.#reader
+      while (reader.unused !== null && this.#isFree && !reader.isReading) this.#serveNext(reader.unused)
     } catch (error) {
       this.#parts.server.guard.failed(this.socket, error)
     }
@@ -150,7 +145,7 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
 
   #serveNext(bytes: Buffer): void {
     const { server, recogniser } = this.#parts
-    const head = recogniser.recognise(bytes, this.#bytes.at, bytes.length)
+    const head = recogniser.recognise(bytes, this.#reader.at, bytes.length)
     if (typeof head === 'string') {
       this.#handOver(bytes, head)
       return
@@ -164,16 +159,15 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
 
   /** Node's server gets this request, and the lane the next one. */
   #passOn(bytes: Buffer, head: OrdinaryHead, reason: HandOverReason): void {
-    const request = bytes.subarray(this.#bytes.at, this.#bytes.use(bytes, head))
-    this.#isGeneralBody = true
+    const request = this.#reader.usePassed(bytes, head, this.#general)
     this.#hasServed = true
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (!this.#general.begin(request, reason) || this.#bytes.unused !== null) this.socket.pause()
+    if (!this.#general.begin(request, reason)) this.socket.pause()
+    else this.#holdBack()
   }
 
   #begin(bytes: Buffer, head: OrdinaryHead, admission: AdmittedRequest, handler: Handler): void {
-    this.#isGeneralBody = false
-    const request = new LaneClientSide(this, admission.record, head, this.#readBody(bytes, head))
+    const request = new LaneClientSide(this, admission.record, head, this.#reader.use(bytes, head))
     this.#request = request
     this.#handler = handler
     this.#hasServed = true
@@ -185,20 +179,11 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
     } catch (error) {
       this.#parts.server.guard.failed(request, error)
     }
-    if (this.#bytes.unused !== null && this.#request !== null) this.socket.pause()
-  }
-
-  #readBody(bytes: Buffer, head: OrdinaryHead): ArrivedBody {
-    const end = this.#bytes.use(bytes, head)
-    if (head.contentLength === 0) return null
-    if (bytes.length >= end) return bytes.subarray(head.bodyStart, end)
-    this.#body = new LaneBody(this)
-    if (bytes.length > head.bodyStart) this.#body.add(bytes.subarray(head.bodyStart), false)
-    return this.#body
+    if (this.#request !== null) this.#holdBack()
   }
 
   #handOver(bytes: Buffer, reason: HandOverReason): void {
-    const rest = bytes.subarray(this.#bytes.at)
+    const rest = this.#reader.leave(bytes)
     this.#general.detach()
     this.#leave()
     this.onLast()
@@ -214,7 +199,6 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
 
   #leave(): void {
     const { socket } = this
-    socket.off('data', this.#onData)
     socket.off('end', this.#onEnd)
     socket.off('close', this.#onClose)
     socket.off('error', this.#onError)
@@ -226,7 +210,7 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
 
   readonly #onEnd = (): void => {
     const { socket } = this
-    if (this.#isOver) return
+    if (this.isOver) return
     if (this.#general.isUnderWay) {
       this.#general.end()
       return
@@ -236,7 +220,7 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
       return
     }
     // The body of a request was broken off.
-    this.#isOver = true
+    this.isOver = true
     if (this.#request === null) socket.destroy()
     else this.#request.brokenOff(this.#parts.server.errorOf('HPE_INVALID_EOF_STATE'))
   }
@@ -245,7 +229,7 @@ export class LaneConnection implements Deadline, BodyConnection, RequestConnecti
     this.onLast()
     this.#parts.deadlines.remove(this)
     this.#parts.onLeft(this)
-    const body = this.#body
+    const { body } = this.#reader
     this.#request?.onOver()
     body?.lost()
     this.#general.destroy()

@@ -62,6 +62,10 @@ export interface ConnectionLimits {
 }
 
 export interface Connections {
+  /** Counts an accepted socket. One beyond a limit gets its answer and is closed. */
+  add(socket: Socket): void
+  /** The TLS socket of a counted one, whose address it has. */
+  addSecure(socket: Socket): void
   /** The connection of a socket that a request or an error came from. */
   of(socket: Duplex): ClientConnection
   /** Requests from `stream` belong to the connection, too. */
@@ -129,15 +133,6 @@ export function watchConnections(options: ConnectionsOptions): Connections {
     else writeProblem(socket, TOO_MANY, '')
   }
 
-  server.on('connection', (socket: Socket) => {
-    const connection = remember(socket)
-    // The client disconnected before the connection was accepted.
-    if (connection.address === '') socket.destroy()
-    else count(socket, connection)
-  })
-  // Requests arrive on the TLS socket, whose address is that of the connection below it.
-  if (isTls) server.on('secureConnection', remember)
-
   server.timeout = limits.writeIdleTimeout
   server.on('timeout', (socket: Socket) => {
     const connection = known.get(socket)
@@ -147,6 +142,13 @@ export function watchConnections(options: ConnectionsOptions): Connections {
   })
 
   return {
+    add(socket) {
+      const connection = remember(socket)
+      // The client disconnected before the connection was accepted.
+      if (connection.address === '') socket.destroy()
+      else count(socket, connection)
+    },
+    addSecure: (socket) => void remember(socket),
     of: (socket) => known.get(socket) ?? remember(socket),
     join: (stream, connection) => void known.set(stream, connection),
     get size() {

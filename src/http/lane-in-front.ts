@@ -1,8 +1,7 @@
 /** Puts a lane in front of Node's HTTP server: it gets each accepted socket first. */
-import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { ApiError } from '../errors.ts'
+import type { Serve } from './accept.ts'
 import type { AnswerParseError } from './answer/parse-error-answer.ts'
 import type { Connections } from './connections.ts'
 import type { Guard } from './guard.ts'
@@ -10,8 +9,6 @@ import type { Handler } from './handler.ts'
 import type { CreateLane, Lane, LaneLimits } from './lane.ts'
 
 export interface LaneInFrontOptions {
-  readonly server: Server
-  readonly isTls: boolean
   readonly createLane: CreateLane
   readonly limits: LaneLimits
   readonly guard: Guard
@@ -22,13 +19,13 @@ export interface LaneInFrontOptions {
   readonly errorOf: (code: string) => ApiError
 }
 
-/** Call it once the connections are watched. */
-export function putLaneInFront(options: LaneInFrontOptions): Lane {
-  const { server, isTls, createLane, connections, answerParseError, errorOf, limits, guard, handler } = options
-  const event = isTls ? 'secureConnection' : 'connection'
-  const [serveByNode] = server.listeners(event) as ((socket: Duplex) => void)[]
-  if (serveByNode === undefined) throw new Error('the HTTP server takes no connections')
-  server.off(event, serveByNode)
+export interface LaneInFront {
+  readonly lane: Lane
+  serve(socket: Socket): void
+}
+
+export function putLaneInFront(serveByNode: Serve, options: LaneInFrontOptions): LaneInFront {
+  const { createLane, connections, answerParseError, errorOf, limits, guard, handler } = options
   const lane = createLane({
     limits,
     guard,
@@ -36,26 +33,28 @@ export function putLaneInFront(options: LaneInFrontOptions): Lane {
     errorOf,
     open(stream, client) {
       connections.join(stream, client)
-      serveByNode.call(server, stream)
+      serveByNode(stream)
     },
     handOver(socket, client, bytes, reason) {
       client.laneReason = reason
       // One chunk: Node's parser reads new bytes below the stream, also while the stream holds more.
       const held: Buffer | null = socket.read()
       socket.unshift(held === null ? bytes : Buffer.concat([bytes, held]))
-      serveByNode.call(server, socket)
+      serveByNode(socket)
       socket.resume()
     },
     refuse: (socket, client, code) => answerParseError(socket, client, errorOf(code))
   })
-  server.on(event, (socket: Socket) => {
-    const client = connections.of(socket)
-    if (socket.writable && !client.isSurplus) {
-      lane.accept(socket, client)
-      return
+  return {
+    lane,
+    serve(socket) {
+      const client = connections.of(socket)
+      if (socket.writable && !client.isSurplus) {
+        lane.accept(socket, client)
+        return
+      }
+      client.laneReason = 'surplus'
+      serveByNode(socket)
     }
-    client.laneReason = 'surplus'
-    serveByNode.call(server, socket)
-  })
-  return lane
+  }
 }

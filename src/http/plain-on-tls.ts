@@ -1,5 +1,4 @@
 /** Answers plain HTTP on a TLS port with 400: Node closes such a connection silently. */
-import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { ApiError } from '../errors.ts'
 import { writeProblem } from './answer/send-problem.ts'
@@ -8,14 +7,10 @@ import { writeProblem } from './answer/send-problem.ts'
 const HANDSHAKE = 0x16
 const PLAIN = new ApiError('invalid_request', 'This port speaks TLS: use https.')
 
-/** Reads the first byte of every connection before the TLS handshake starts. Call it before any
- *  other listener is added.
+/** Reads the first byte of a connection before the TLS handshake starts.
  *  @param timeoutMs Time for the first byte. */
-export function answerPlainHttp(server: Server, timeoutMs: number): void {
-  const [startTls] = server.listeners('connection')
-  if (startTls === undefined) return
-  server.removeAllListeners('connection')
-  server.on('connection', (socket: Socket) => {
+export function createPlainHttpAnswer(startTls: (socket: Socket) => void, timeoutMs: number): (socket: Socket) => void {
+  return (socket) => {
     const timer = setTimeout(() => socket.destroy(), timeoutMs)
     const onError = () => socket.destroy()
     socket.once('close', () => clearTimeout(timer))
@@ -26,9 +21,9 @@ export function answerPlainHttp(server: Server, timeoutMs: number): void {
         socket.off('error', onError)
         socket.pause()
         socket.unshift(chunk)
-        startTls.call(server, socket)
+        startTls(socket)
       } else if (/^[A-Z]{3,8} /.test(chunk.toString('latin1', 0, 9))) writeProblem(socket, PLAIN, '')
       else socket.destroy()
     })
-  })
+  }
 }

@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiError } from '../errors.ts'
+import { acceptConnections, type Serve } from './accept.ts'
 import { Refusal } from './admit.ts'
 import { createParseErrorAnswer } from './answer/parse-error-answer.ts'
 import { type ClientError, maxHeadSize, NOT_HTTP, toClientError } from './answer/parse-errors.ts'
@@ -18,7 +19,6 @@ import type { CreateLane, Lane } from './lane.ts'
 import { putLaneInFront } from './lane-in-front.ts'
 import { type Address, listen } from './listen.ts'
 import { isHealthPath } from './path/own-paths.ts'
-import { answerPlainHttp } from './plain-on-tls.ts'
 import { createProxyProtocol } from './proxy-protocol/proxy-protocol.ts'
 import { CLIENT_CLOSED_REQUEST } from './record.ts'
 import { type AdmittedRequest, GatewayRequest } from './request.ts'
@@ -106,7 +106,6 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     ? createTlsServer({ ...serverOptions, ...tls.serverOptions(), handshakeTimeout: limits.headersTimeout })
     : createPlainServer(serverOptions)
   tls?.follow(server)
-  if (tls) answerPlainHttp(server, limits.headersTimeout)
   // Node drops headers beyond its count silently; the size limit applies instead.
   server.maxHeadersCount = 0
   const { room, onSurplus = () => {} } = options
@@ -128,21 +127,21 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     onWritten: (error) => options.onParseError(error.status)
   })
 
-  if (createLane !== null) {
+  const inFront = (serveByNode: Serve, create: CreateLane) => {
     const errorOf = (code: string) => toClientError({ code }, limits.uri) ?? NOT_HTTP
-    const surroundings = {
-      server,
-      isTls,
-      limits,
-      guard,
-      handler: () => handler,
-      connections,
-      answerParseError,
-      errorOf
-    }
-    lane = putLaneInFront({ createLane, ...surroundings })
+    const surroundings = { limits, guard, handler: () => handler, connections, answerParseError, errorOf }
+    const front = putLaneInFront(serveByNode, { createLane: create, ...surroundings })
+    lane = front.lane
+    return front.serve
   }
-  proxyProtocol.putInFront(server)
+  acceptConnections({
+    server,
+    isTls,
+    connections,
+    proxyProtocol,
+    inFront: createLane && ((serveByNode) => inFront(serveByNode, createLane)),
+    firstByteTimeout: limits.headersTimeout
+  })
 
   const upgrades = createUpgrades({
     guard,

@@ -7,6 +7,7 @@ import { ApiError, toApiError } from '../errors.ts'
 import type { ByteBudget, HeldBytes } from '../http/body/byte-budget.ts'
 import { readAhead } from '../http/body/read-ahead.ts'
 import { MessageBody, RequestBody } from '../http/body/request-body.ts'
+import { readable } from '../http/body/streamed-body.ts'
 import { acceptAnyContentType } from '../http/endpoints/any-content-type.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { covers } from '../http/path/prefix.ts'
@@ -163,7 +164,7 @@ async function readBody(
   if (length > MAX_BODY) throw TOO_LARGE
   const body = new RequestBody(new MessageBody(raw), { limit: Number.POSITIVE_INFINITY, idle })
   let refusal: ApiError | null = null
-  const { head, rest } = await readAhead(body, (size) => {
+  const { head, rest } = await readAhead(readable(body), (size) => {
     if (size > MAX_BODY) refusal = TOO_LARGE
     else if (!held.hold(size)) refusal = NO_ROOM
     return refusal !== null

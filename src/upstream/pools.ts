@@ -2,7 +2,7 @@
  *  and keeps its connections and state while configurations change. */
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../clock.ts'
-import { createReadBuffers } from './connection/read-buffer.ts'
+import { createReadBuffers } from '../http/body/read-buffer.ts'
 import { createTarget, type Target, type TargetConfig } from './target.ts'
 
 export interface Pools {

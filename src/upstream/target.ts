@@ -2,8 +2,8 @@
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { TlsClientConfig } from '../config/config.ts'
+import type { ReadBuffers } from '../http/body/read-buffer.ts'
 import { ConnectionPool } from './connection/pool.ts'
-import type { ReadBuffers } from './connection/read-buffer.ts'
 import { TargetQueue } from './queue.ts'
 
 /** Everything that a connection depends on. Targets with equal values share their connections. */

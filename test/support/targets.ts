@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns'
 import { systemClock } from '../../src/clock.ts'
 import type { Balance } from '../../src/upstream/balance.ts'
-import { createReadBuffers } from '../../src/upstream/connection/read-buffer.ts'
+import { createReadBuffers } from '../../src/http/body/read-buffer.ts'
 import { Member, type MemberInit } from '../../src/upstream/member.ts'
 import { Selection } from '../../src/upstream/selection.ts'
 import { createTarget, type TargetConfig } from '../../src/upstream/target.ts'

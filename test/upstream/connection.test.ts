@@ -10,7 +10,8 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import { formatLines, NO_LINES } from '../../src/http/headers/header-lines.ts'
 import type { ResponseHandler, UpstreamConnection } from '../../src/upstream/connection/messages.ts'
 import { ConnectionPool } from '../../src/upstream/connection/pool.ts'
-import { createReadBuffers } from '../../src/upstream/connection/read-buffer.ts'
+import type { StreamedBody } from '../../src/http/body/streamed-body.ts'
+import { createReadBuffers } from '../../src/http/body/read-buffer.ts'
 import { codeOf, isStale } from '../../src/upstream/failures.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { startRawUpstream } from '../support/raw-upstream.ts'
@@ -217,6 +218,18 @@ test('a response that breaks off is an error and no stale connection', async (t)
   t.same([status, body, codeOf(error), isStale(error)], [200, 'o', 'HTTP_INCOMPLETE', false])
 })
 
+function streamed(stream: Readable): StreamedBody {
+  return {
+    start(receiver) {
+      stream.on('data', (chunk) => receiver.onBodyData(chunk, false))
+      stream.on('end', () => receiver.onBodyEnd())
+    },
+    pause: () => void stream.pause(),
+    resume: () => void stream.resume(),
+    destroy: () => void stream.destroy()
+  }
+}
+
 test('an answer before the end of a body reaches its request, and the connection serves no other', async (t) => {
   const server = createServer((socket) => {
     socket.on('error', () => {})
@@ -234,7 +247,7 @@ test('an answer before the end of a body reaches its request, and the connection
       setImmediate(() => this.push(Buffer.alloc(1_000)))
     }
   })
-  const answer = await send(pool, { method: 'POST', body, bodyLength: -1 })
+  const answer = await send(pool, { method: 'POST', body: streamed(body), bodyLength: -1 })
   t.match(answer, { status: 413, body: 'big', error: null })
   t.equal(pool.open, 0)
   const sent = chunks
@@ -264,7 +277,7 @@ test('a body is framed by its length or in chunks, and small ones leave with the
   const known = await take({ body: Buffer.from('ab'), bodyLength: 2 })
   t.equal(known.length, 1, 'one write')
   t.match(known[0], /\r\nContent-Length: 2\r\n[\s\S]*\r\n\r\nab$/)
-  const chunked = await take({ body: Readable.from([Buffer.from('a'), Buffer.from('b'.repeat(17))]), bodyLength: -1 })
+  const chunked = await take({ body: streamed(Readable.from([Buffer.from('a'), Buffer.from('b'.repeat(17))])), bodyLength: -1 })
   t.match(chunked.join(''), /\r\nTransfer-Encoding: chunked\r\n[\s\S]*\r\n\r\n1\r\na\r\n11\r\nb{17}\r\n0\r\n\r\n$/)
   t.match((await take({})).join(''), /\r\nContent-Length: 0\r\n/, 'an empty POST')
   t.equal(pool.open, 1)

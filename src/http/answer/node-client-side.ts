@@ -2,11 +2,11 @@
 import type { ServerResponse } from 'node:http'
 import type { ApiError } from '../../errors.ts'
 import { type BodyLimits, MessageBody, RequestBody } from '../body/request-body.ts'
+import { ONE_WRITE_BYTES, writeBody } from '../body/write-body.ts'
 import type { ClientSide, Drained, UnderWay } from '../client-side.ts'
 import type { RequestRecord } from '../record.ts'
 import type { GatewayRequest } from '../request.ts'
 import { breakOff, formatHead, lingerOnClose, sendNoContent, sendProblem } from './send-problem.ts'
-import { ONE_WRITE_BYTES, writeBody } from './write-body.ts'
 
 export class NodeClientSide implements ClientSide {
   readonly #req: GatewayRequest

@@ -1,8 +1,8 @@
 /** A request's body on its way upstream: counted, timed, and separate from the request, so that
  *  a failing upstream does not end the client's connection. */
 import type { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
 import { ApiError } from '../../errors.ts'
+import type { BodyReceiver, StreamedBody } from './streamed-body.ts'
 
 export const BODY_TOO_LARGE = new ApiError('body_too_large', 'The request body is larger than this route accepts.')
 const BODY_TOO_SLOW = new ApiError('request_timeout', 'The request body stopped arriving.')
@@ -15,8 +15,9 @@ export interface BodyLimits {
   readonly idle: number
 }
 
-export interface BodyReceiver {
-  onBodyData(chunk: Buffer): void
+export interface SourceReceiver {
+  /** @param isBorrowed As for {@link BodyReceiver}. */
+  onBodyData(chunk: Buffer, isBorrowed: boolean): void
   onBodyEnd(): void
   /** The client disconnected within the body. */
   onBodyLost(): void
@@ -26,7 +27,7 @@ export interface BodyReceiver {
 export interface BodySource {
   readonly isPaused: boolean
   /** Hands the body to `receiver` from now on. */
-  start(receiver: BodyReceiver): void
+  start(receiver: SourceReceiver): void
   /** Calls the receiver no more. */
   stop(): void
   pause(): void
@@ -36,7 +37,7 @@ export interface BodySource {
 /** The body of a request that Node parses. */
 export class MessageBody implements BodySource {
   readonly #message: IncomingMessage
-  #receiver: BodyReceiver | null = null
+  #receiver: SourceReceiver | null = null
 
   constructor(message: IncomingMessage) {
     this.#message = message
@@ -46,7 +47,7 @@ export class MessageBody implements BodySource {
     return this.#message.isPaused()
   }
 
-  start(receiver: BodyReceiver): void {
+  start(receiver: SourceReceiver): void {
     this.#receiver = receiver
     this.#message.on('data', this.#onData)
     this.#message.on('end', this.#onEnd)
@@ -69,21 +70,22 @@ export class MessageBody implements BodySource {
     this.#message.resume()
   }
 
-  readonly #onData = (chunk: Buffer) => this.#receiver?.onBodyData(chunk)
+  readonly #onData = (chunk: Buffer) => this.#receiver?.onBodyData(chunk, false)
   readonly #onEnd = () => this.#receiver?.onBodyEnd()
   readonly #onClose = () => {
     if (!this.#message.complete) this.#receiver?.onBodyLost()
   }
 }
 
-export class RequestBody extends Readable implements BodyReceiver {
+export class RequestBody implements StreamedBody, SourceReceiver {
   readonly #source: BodySource
   readonly #limit: number
   readonly #timer: NodeJS.Timeout
+  #receiver: BodyReceiver | null = null
   #received = 0
+  #error: Error | null = null
 
   constructor(source: BodySource, { limit, idle }: BodyLimits) {
-    super()
     this.#source = source
     this.#limit = limit
     this.#timer = setTimeout(this.#onIdle, idle)
@@ -91,34 +93,53 @@ export class RequestBody extends Readable implements BodyReceiver {
     source.start(this)
   }
 
-  readonly #onIdle = () => {
-    // The upstream is slow, not the client.
-    if (this.#source.isPaused) this.#timer.refresh()
-    else this.destroy(BODY_TOO_SLOW)
+  start(receiver: BodyReceiver): void {
+    this.#receiver = receiver
+    if (this.#error === null) this.#source.resume()
+    else receiver.onBodyError(this.#error)
   }
 
-  onBodyData(chunk: Buffer): void {
-    this.#timer.refresh()
-    this.#received += chunk.length
-    if (this.#received > this.#limit) this.destroy(BODY_TOO_LARGE)
-    else if (!this.push(chunk)) this.#source.pause()
+  pause(): void {
+    this.#source.pause()
   }
 
-  onBodyEnd(): void {
-    this.push(null)
-  }
-
-  onBodyLost(): void {
-    this.destroy(CLIENT_LEFT)
-  }
-
-  override _read(): void {
+  resume(): void {
     this.#source.resume()
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+  destroy(): void {
+    this.#receiver = null
     clearTimeout(this.#timer)
     this.#source.stop()
-    done(error)
+  }
+
+  onBodyData(chunk: Buffer, isBorrowed: boolean): void {
+    this.#timer.refresh()
+    this.#received += chunk.length
+    if (this.#received > this.#limit) this.#fail(BODY_TOO_LARGE)
+    else this.#receiver?.onBodyData(chunk, isBorrowed)
+  }
+
+  onBodyEnd(): void {
+    const receiver = this.#receiver
+    this.destroy()
+    receiver?.onBodyEnd()
+  }
+
+  onBodyLost(): void {
+    this.#fail(CLIENT_LEFT)
+  }
+
+  readonly #onIdle = () => {
+    // The upstream is slow, not the client.
+    if (this.#source.isPaused) this.#timer.refresh()
+    else this.#fail(BODY_TOO_SLOW)
+  }
+
+  #fail(error: Error): void {
+    const receiver = this.#receiver
+    this.#error = error
+    this.destroy()
+    receiver?.onBodyError(error)
   }
 }

@@ -1,6 +1,6 @@
 /** Reads the PROXY header of the peers that speak the protocol, before anything else reads the
  *  socket. */
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { canonicalAddress } from '../network.ts'
 import { readProxyHeader } from './proxy-header.ts'
@@ -26,8 +26,9 @@ export interface ProxyProtocol {
   /** Null without a header, and for one that names no client.
    *  @param socket An accepted socket, or the TLS socket on top of it. */
   clientOf(socket: Duplex): AnnouncedClient | null
-  /** Call it when all other listeners of connections were added. */
-  putInFront(server: Server): void
+  /** Gives each accepted socket to `serve`, those of peers that speak the protocol behind their
+   *  header. */
+  inFrontOf(serve: (socket: Socket) => void): (socket: Socket) => void
   /** Connections whose header has not arrived. */
   readonly waiting: number
   /** Closes the connections whose header has not arrived. */
@@ -57,26 +58,19 @@ export function createProxyProtocol(options: ProxyProtocolOptions): ProxyProtoco
 
   return {
     clientOf: (socket) => (clients.size === 0 ? null : (clients.get(endsOf(socket)) ?? null)),
-    putInFront(server) {
-      const listeners = server.listeners('connection')
-      const serve = (socket: Socket) => {
-        for (const listener of listeners) listener.call(server, socket)
+    inFrontOf: (serve) => (socket) => {
+      const peer = canonicalAddress(socket.remoteAddress ?? '')
+      if (!options.isRequiredOf(peer)) {
+        serve(socket)
+        return
       }
-      server.removeAllListeners('connection')
-      server.on('connection', (socket: Socket) => {
-        const peer = canonicalAddress(socket.remoteAddress ?? '')
-        if (!options.isRequiredOf(peer)) {
-          serve(socket)
-          return
-        }
-        waiting.add(socket)
-        readHeader(socket, options.timeoutMs, (result) => {
-          waiting.delete(socket)
-          if (result === 'refused') options.onRefused(peer)
-          if (result === 'refused' || result === 'gone') return
-          if (result !== null) remember(socket, result)
-          serve(socket)
-        })
+      waiting.add(socket)
+      readHeader(socket, options.timeoutMs, (result) => {
+        waiting.delete(socket)
+        if (result === 'refused') options.onRefused(peer)
+        if (result === 'refused' || result === 'gone') return
+        if (result !== null) remember(socket, result)
+        serve(socket)
       })
     },
     get waiting() {

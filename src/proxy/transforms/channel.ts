@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../../clock.ts'
 import { ApiError } from '../../errors.ts'
 import type { ByteBudget, HeldBytes } from '../../http/body/byte-budget.ts'
+import { readable } from '../../http/body/streamed-body.ts'
 import { headerValue } from '../../http/headers/header-value.ts'
 import type { ChannelKeys } from '../../identity/channel-keys.ts'
 import type { ChannelMetrics, ChannelRequestResult } from '../../telemetry/channel-metrics.ts'
@@ -74,7 +75,7 @@ export function createChannelTransform(deps: ChannelDeps): BodyTransform {
     if (Math.abs(clock.now() - header.time) > WINDOW) throw LATE
     const key = await channelKeys.find(appId, openId, header.version)
     if (key === null) throw INVALID
-    const sealed = hasBody ? await readWhole(client.openBody(limits), held) : Buffer.alloc(0)
+    const sealed = hasBody ? await readWhole(readable(client.openBody(limits)), held) : Buffer.alloc(0)
     const place = [method, target.path + target.query, appId, userId]
     const content = openMessage('request', key, header, place, sealed)
     if (content === false) throw INVALID

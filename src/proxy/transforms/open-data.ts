@@ -5,6 +5,7 @@ import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../../errors.ts'
 import { readAhead } from '../../http/body/read-ahead.ts'
 import { BODY_TOO_LARGE } from '../../http/body/request-body.ts'
+import { readable } from '../../http/body/streamed-body.ts'
 import { OPEN_DATA_HEADER } from '../../http/headers/header-names.ts'
 import type { OpenDataReader } from '../../identity/open-data-reader.ts'
 import type { BodyTransform, TransformedRequest } from './transform.ts'
@@ -51,7 +52,7 @@ async function readJson({ client, headers, limits }: TransformedRequest): Promis
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw ENCODED
   if (!JSON_TYPE.test(headerOf(headers.kept, 'content-type') ?? '')) throw NOT_JSON
   const limit = Math.min(limits.limit, MAX_JSON)
-  const { head, rest } = await readAhead(client.openBody(limits), (size) => size > limit)
+  const { head, rest } = await readAhead(readable(client.openBody(limits)), (size) => size > limit)
   if (rest === null && head.length <= limit) return head
   rest?.destroy()
   throw BODY_TOO_LARGE

@@ -1,10 +1,10 @@
 /** One HTTP/1.1 connection to a target: sends a request at a time and reads its response. */
 import type { Socket } from 'node:net'
 import type { Clock } from '../../clock.ts'
+import type { ReadBuffers } from '../../http/body/read-buffer.ts'
 import { ConnectionFault, codeOf } from '../failures.ts'
 import type { Dialer } from './dial.ts'
 import type { ResponseHandler, UpgradeHandler, UpstreamConnection, UpstreamRequest } from './messages.ts'
-import type { ReadBuffers } from './read-buffer.ts'
 import { RequestTimer } from './request-timer.ts'
 import { RequestWriter } from './request-writer.ts'
 import { type ReaderOwner, ResponseReader } from './response-reader.ts'

@@ -1,6 +1,6 @@
 /** Requests to an upstream, and the receivers of their responses. */
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
+import type { StreamedBody } from '../../http/body/streamed-body.ts'
 import type { OwnLines } from '../../http/headers/header-lines.ts'
 
 export interface UpstreamRequest {
@@ -14,8 +14,8 @@ export interface UpstreamRequest {
   readonly headers: readonly string[]
   /** Lines behind these headers. */
   readonly own: OwnLines
-  /** A stream is read once the connection is open. */
-  readonly body: Buffer | Readable | null
+  /** A streamed one is read once the connection is open. */
+  readonly body: Buffer | StreamedBody | null
   /** Bytes of the body; -1: unknown, the body is sent in chunks. */
   readonly bodyLength: number
   /** Milliseconds from the last byte of the request to the head of the response. */

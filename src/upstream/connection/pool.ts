@@ -2,10 +2,10 @@
 import type { LookupFunction } from 'node:net'
 import type { Clock, Timer } from '../../clock.ts'
 import type { TlsClientConfig } from '../../config/config.ts'
+import type { ReadBuffers } from '../../http/body/read-buffer.ts'
 import { Connection, type ConnectionOwner, toError } from './connection.ts'
 import { createDialer, type Dialer } from './dial.ts'
 import type { ResponseHandler, UpgradeHandler, UpstreamConnection, UpstreamRequest } from './messages.ts'
-import type { ReadBuffers } from './read-buffer.ts'
 
 /** A request may be on its way when the target closes the idle connection. */
 const KEEP_ALIVE_MARGIN_MS = 1_000

@@ -1,6 +1,6 @@
 /** Writes requests to the socket of a connection. */
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
+import type { StreamedBody } from '../../http/body/streamed-body.ts'
 import { readAfterFailedWrites } from './failed-writes.ts'
 import type { UpstreamRequest } from './messages.ts'
 import { formatRequestHead } from './request-head.ts'
@@ -45,7 +45,7 @@ export class RequestWriter {
     const socket = this.#socket
     const head = formatRequestHead(request, this.#hostName, isUpgrade)
     if (body === null) socket.write(head, 'latin1')
-    else if (body instanceof Readable) this.#startUpload(head, body, bodyLength < 0)
+    else if (!Buffer.isBuffer(body)) this.#startUpload(head, body, bodyLength < 0)
     else if (body.length <= ONE_WRITE_BYTES) socket.write(head + body.toString('latin1'), 'latin1')
     else {
       socket.cork()
@@ -61,7 +61,7 @@ export class RequestWriter {
     this.#upload = null
   }
 
-  #startUpload(head: string, body: Readable, isChunked: boolean): void {
+  #startUpload(head: string, body: StreamedBody, isChunked: boolean): void {
     const socket = this.#socket
     const { onProgress, onBodyError: onError } = this.#events
     if (!this.#hasUploaded) readAfterFailedWrites(socket)

@@ -1,7 +1,7 @@
 /** Reads the responses of one connection for the handlers of its requests. */
 import type { OnReadOpts } from 'node:net'
+import { ReadBuffer, type ReadBuffers } from '../../http/body/read-buffer.ts'
 import type { ResponseHandler } from './messages.ts'
-import { ReadBuffer, type ReadBuffers } from './read-buffer.ts'
 import { ResponseParser, type ResponseSink } from './response-parser.ts'
 
 export interface ReaderOwner {

@@ -1,10 +1,11 @@
 /** Sends the body of a request at the pace of the slower side. */
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
+import type { BodyReceiver, StreamedBody } from '../../http/body/streamed-body.ts'
+import { writeBody } from '../../http/body/write-body.ts'
 
 export interface UploadOptions {
   readonly socket: Socket
-  readonly body: Readable
+  readonly body: StreamedBody
   /** False: the head announced the length. */
   readonly isChunked: boolean
   /** Bytes were handed to the socket. */
@@ -13,62 +14,47 @@ export interface UploadOptions {
   readonly onError: (error: Error) => void
 }
 
-export class Upload {
+export class Upload implements BodyReceiver {
   readonly #options: UploadOptions
+  #isOver = false
 
+  /** Starts after the current call: the body may fail at once. */
   constructor(options: UploadOptions) {
     this.#options = options
-    const { body, socket } = options
-    socket.on('drain', this.#onDrain)
-    body.on('data', this.#onData)
-    body.on('end', this.#onEnd)
-    body.on('error', this.#onError)
+    options.socket.on('drain', this.#onDrain)
+    process.nextTick(() => {
+      if (!this.#isOver) options.body.start(this)
+    })
   }
 
   /** Sends nothing more. */
   stop(): void {
-    const { body, socket } = this.#options
-    socket.off('drain', this.#onDrain)
-    body.off('data', this.#onData)
-    body.off('end', this.#onEnd)
-    body.off('error', this.#onError)
-    // The body belongs to its owner, who may still end it with an error.
-    body.on('error', ignore)
-    body.pause()
+    this.#isOver = true
+    this.#options.socket.off('drain', this.#onDrain)
+    this.#options.body.destroy()
   }
 
-  readonly #onDrain = (): void => {
-    this.#options.onProgress()
-    this.#options.body.resume()
-  }
-
-  readonly #onData = (chunk: Buffer): void => {
+  onBodyData(chunk: Buffer, isBorrowed: boolean): void {
     const { socket, body, isChunked, onProgress } = this.#options
     if (socket.destroyed) return
-    let canGoOn: boolean
-    if (isChunked) {
-      socket.cork()
-      socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
-      socket.write(chunk)
-      canGoOn = socket.write('\r\n', 'latin1')
-      socket.uncork()
-    } else canGoOn = socket.write(chunk)
-    // A chunk as large as the socket's limit makes `write` return false even when the kernel took it.
-    if (canGoOn || socket.writableLength === 0) onProgress()
+    if (writeBody(socket, chunk, { isBorrowed, isChunked })) onProgress()
     else body.pause()
   }
 
-  readonly #onEnd = (): void => {
+  onBodyEnd(): void {
     const { socket, isChunked, onEnd } = this.#options
     this.stop()
     if (isChunked && !socket.destroyed) socket.write('0\r\n\r\n', 'latin1')
     onEnd()
   }
 
-  readonly #onError = (error: Error): void => {
+  onBodyError(error: Error): void {
     this.stop()
     this.#options.onError(error)
   }
-}
 
-function ignore(): void {}
+  readonly #onDrain = (): void => {
+    this.#options.onProgress()
+    this.#options.body.resume()
+  }
+}
