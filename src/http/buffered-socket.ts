@@ -1,5 +1,5 @@
 /** An accepted socket that reads into buffers which are used again. Node offers this only for
- *  sockets that it opens itself (docs/decisions/0014): a new socket takes over the handle of the
+ *  sockets that it opens itself (docs/decisions/0016): a new socket takes over the handle of the
  *  accepted one. */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { ReadBuffer, type ReadBuffers } from './body/read-buffer.ts'

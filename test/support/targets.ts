@@ -1,8 +1,8 @@
 /** Targets without a server behind them, for unit tests. */
 import { lookup } from 'node:dns'
 import { systemClock } from '../../src/clock.ts'
-import type { Balance } from '../../src/upstream/balance.ts'
 import { createReadBuffers } from '../../src/http/body/read-buffer.ts'
+import type { Balance } from '../../src/upstream/balance.ts'
 import { Member, type MemberInit } from '../../src/upstream/member.ts'
 import { Selection } from '../../src/upstream/selection.ts'
 import { createTarget, type TargetConfig } from '../../src/upstream/target.ts'

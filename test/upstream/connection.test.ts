@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { type Test, test } from 'tap'
 import { type Clock, systemClock } from '../../src/clock.ts'
+import { createReadBuffers } from '../../src/http/body/read-buffer.ts'
+import type { StreamedBody } from '../../src/http/body/streamed-body.ts'
 import { formatLines, NO_LINES } from '../../src/http/headers/header-lines.ts'
 import type { ResponseHandler, UpstreamConnection } from '../../src/upstream/connection/messages.ts'
 import { ConnectionPool } from '../../src/upstream/connection/pool.ts'
-import type { StreamedBody } from '../../src/http/body/streamed-body.ts'
-import { createReadBuffers } from '../../src/http/body/read-buffer.ts'
 import { codeOf, isStale } from '../../src/upstream/failures.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { startRawUpstream } from '../support/raw-upstream.ts'
@@ -277,7 +277,10 @@ test('a body is framed by its length or in chunks, and small ones leave with the
   const known = await take({ body: Buffer.from('ab'), bodyLength: 2 })
   t.equal(known.length, 1, 'one write')
   t.match(known[0], /\r\nContent-Length: 2\r\n[\s\S]*\r\n\r\nab$/)
-  const chunked = await take({ body: streamed(Readable.from([Buffer.from('a'), Buffer.from('b'.repeat(17))])), bodyLength: -1 })
+  const chunked = await take({
+    body: streamed(Readable.from([Buffer.from('a'), Buffer.from('b'.repeat(17))])),
+    bodyLength: -1
+  })
   t.match(chunked.join(''), /\r\nTransfer-Encoding: chunked\r\n[\s\S]*\r\n\r\n1\r\na\r\n11\r\nb{17}\r\n0\r\n\r\n$/)
   t.match((await take({})).join(''), /\r\nContent-Length: 0\r\n/, 'an empty POST')
   t.equal(pool.open, 1)
