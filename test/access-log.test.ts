@@ -92,12 +92,12 @@ test('logging.sample leaves out successes only', (t) => {
     { level: 'info', access: true, format: 'json', sample: 0.1 },
     { write: (line) => void lines.push(line) },
     false,
-    () => draws.shift() ?? 0.99
+    { random: () => draws.shift() ?? 0.99 }
   )
   const base: LoggedRequest = {
     ...{ requestId: 'r', method: 'GET', path: '/x', clientAddress: '127.0.0.1', principal: null, client: null },
     ...{ route: { path: '/x', upstream: 'app' }, reason: 'public', isGranted: true, upstreamMs: 1, target: 'h:1' },
-    ...{ tries: 1, bytes: 1, status: 200, ms: 2 }
+    ...{ tries: 1, bytes: 1, status: 200, ms: 2, traceparent: '' }
   }
   for (const path of ['/kept', '/dropped', '/dropped']) log.finished({ ...base, path })
   log.finished({ ...base, path: '/refused', isGranted: false, status: 401, reason: 'token_missing' })

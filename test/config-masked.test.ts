@@ -57,6 +57,7 @@ test('no secret of any section is in the masked configuration', (t) => {
         }
       }
     ],
+    telemetry: { otlp: { endpoint: 'http://127.0.0.1:4318', headers: { Authorization: 'Bearer canary-otlp' } } },
     upstreams: {
       app: {
         targets: [{ url: 'https://127.0.0.1:9' }],
@@ -87,6 +88,7 @@ test('no secret of any section is in the masked configuration', (t) => {
       'secrets.*',
       'service.tokens.*.token',
       'store',
+      'telemetry.otlp.headers.*',
       'upstreams.*.headers.*',
       'upstreams.*.tls.key',
       'wechat.proxy'

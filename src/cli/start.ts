@@ -10,6 +10,7 @@ import { openStore } from '../store/open.ts'
 import type { Store } from '../store/port.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
+import { openOtlp } from '../telemetry/open-otlp.ts'
 import type { ProcessIo } from './io.ts'
 import { followConfig } from './reload.ts'
 import { version } from './version.ts'
@@ -49,6 +50,9 @@ export interface RunningGateway {
   untilStopped(): Promise<number>
 }
 
+/** Time for the last export at the end of the process (milliseconds). */
+const LAST_EXPORT = 1_000
+
 interface Closable {
   close(): Promise<void>
 }
@@ -56,10 +60,17 @@ interface Closable {
 /** Resolves when the gateway listens. */
 export async function start(options: StartOptions): Promise<RunningGateway> {
   const { config, source, io, link = null } = options
-  const { log, output } = openLog(config.logging, io.log)
+  const otlp = await openOtlp(config.telemetry.otlp, {
+    clock: systemClock,
+    version: version(),
+    env: io.env,
+    log: () => log
+  })
+  const copy = otlp?.line ?? null
+  const { log, output } = openLog(config.logging, io.log, copy)
   const warnings = options.warnings ?? []
   logWarnings(log, warnings)
-  const accessLog = createAccessLog(config.logging, output, io.log.isTerminal)
+  const accessLog = createAccessLog(config.logging, output, io.log.isTerminal, { copy })
   const shared = link ? io.env[SANDBOX_VARIABLE] : undefined
   const sandbox = shared === undefined ? await startSandbox(config, log) : null
   const sandboxUrl = shared ?? sandbox?.url ?? null
@@ -70,6 +81,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   const store = await openStore(config.store, { clock: systemClock, log, baseDir, mustExist, waitReplicas })
   const gateway = await buildGateway(config, {
     store,
+    otlp,
     clock: systemClock,
     log,
     accessLog,
@@ -109,7 +121,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
       // for all.
       const again = link ? new Promise<never>(() => {}) : io.signalled().then(() => 'stopped at once')
       log.info(await Promise.race([stopped, again]))
-      await output.flush()
+      await Promise.all([output.flush(), otlp?.close(LAST_EXPORT)])
       return 0
     }
   }

@@ -18,6 +18,7 @@ import { checkServer, resolveServer, server } from './sections/server.ts'
 import { checkService, resolveService, service } from './sections/service.ts'
 import { checkSessions, resolveSessions, sessions } from './sections/sessions.ts'
 import { checkStore, resolveStore, store } from './sections/store.ts'
+import { checkTelemetry, resolveTelemetry, telemetry } from './sections/telemetry.ts'
 import { checkTokens, resolveTokens, tokens } from './sections/tokens.ts'
 import { checkUpstreams, resolveUpstream, upstreams } from './sections/upstreams.ts'
 import { checkWechat, resolveWechat, wechat } from './sections/wechat.ts'
@@ -30,6 +31,7 @@ export type { LoginHookConfig } from './sections/login.ts'
 export type { HeaderEdits, RouteConfig } from './sections/routes.ts'
 export type { LimitsConfig } from './sections/server.ts'
 export type { ServiceConfig, ServiceScope } from './sections/service.ts'
+export type { OtlpConfig } from './sections/telemetry.ts'
 export type { TokensConfig } from './sections/tokens.ts'
 export type { TlsClientConfig, UpstreamConfig } from './sections/upstreams.ts'
 
@@ -45,6 +47,7 @@ export const configSchema = mapping('The configuration of wxgate.', {
   login,
   store,
   logging,
+  telemetry,
   upstreams,
   routes
 })
@@ -61,6 +64,7 @@ const rules: readonly ((draft: Draft<Written>, context: RuleContext) => void)[] 
   checkCredentials,
   checkApps,
   checkWechat,
+  checkTelemetry,
   checkTokens,
   checkStore,
   checkSessions,
@@ -99,6 +103,7 @@ export function resolveConfig(written: Written, directory: string, secretFiles: 
      *  it. */
     store: resolveStore(written.store, directory),
     logging: resolveLogging(written.logging),
+    telemetry: resolveTelemetry(written.telemetry),
     upstreams: Object.entries(written.upstreams).map(([name, upstream]) => resolveUpstream(name, upstream)),
     routes: written.routes.map((route) => resolveRoute(route, server.limits.body))
   }

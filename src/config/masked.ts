@@ -8,7 +8,7 @@ export const MASK = '***'
 /** The shape of the configuration; texts that may hold a secret are {@link MASK}. A new secret of a
  *  section is masked here, and a test compares the result with the schema. */
 export function maskConfig(config: GatewayConfig): object {
-  const { service, wechat, store, login, secrets, apps, upstreams, routes, ...rest } = config
+  const { service, wechat, store, login, secrets, apps, telemetry, upstreams, routes, ...rest } = config
   return {
     ...rest,
     service: { ...service, tokens: service.tokens.map((token) => ({ ...token, token: MASK })) },
@@ -17,6 +17,7 @@ export function maskConfig(config: GatewayConfig): object {
     apps: apps.map(maskApp),
     login,
     store: maskUrl(store),
+    telemetry: { otlp: telemetry.otlp && { ...telemetry.otlp, headers: maskValues(telemetry.otlp.headers) } },
     upstreams: upstreams.map(({ headers, tls, ...upstream }) => ({
       ...upstream,
       headers: maskValues(headers),

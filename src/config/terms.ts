@@ -150,6 +150,16 @@ export function headerMap(description: string, value: string) {
   })
 }
 
+/** Headers whose values may be secrets. */
+export function secretHeaders(description: string) {
+  return Type.Record(Type.String({ pattern: tokenPattern }), secret('Value of the header.'), {
+    description,
+    additionalProperties: false,
+    default: {},
+    'x-keys': 'not a valid header name'
+  })
+}
+
 export function limit<const T extends readonly string[]>(by: T, description: string) {
   return {
     max: integer('Requests let through in one window.', 1, 1_000_000_000),

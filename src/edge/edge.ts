@@ -1,7 +1,7 @@
 /** The own endpoints of the public edge. */
 import type { FastifyInstance } from 'fastify'
 import type { GatewayConfig } from '../config/config.ts'
-import { createEndpoints } from '../http/endpoints/app.ts'
+import { createEndpoints, type EndpointsOptions } from '../http/endpoints/app.ts'
 import type { ErrorLog } from '../http/endpoints/errors.ts'
 import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
 import { addRoot } from '../http/endpoints/root.ts'
@@ -32,6 +32,7 @@ export type EdgeDeps = HealthDeps &
     readonly config: Pick<GatewayConfig, 'server'>
     readonly platforms: Pick<Platforms, 'has'>
     readonly log: ErrorLog & PushDeps['log'] & PayNoticesDeps['log']
+    readonly tracing: EndpointsOptions['tracing']
   }
 
 export interface Edge {
@@ -55,7 +56,9 @@ const DOCUMENT = {
 }
 
 export async function createEdge(deps: EdgeDeps): Promise<Edge> {
-  const app = await createEndpoints({ log: deps.log, uriLimit: deps.config.server.limits.uri, document: DOCUMENT })
+  const { log, tracing = null } = deps
+  const uriLimit = deps.config.server.limits.uri
+  const app = await createEndpoints({ log, uriLimit, document: DOCUMENT, tracing })
   addHealth(app, deps)
   addRoot(app, { about: 'The edge of an auth gateway for WeChat mini-programs. No route covers this path.' })
   addKeys(app, deps)

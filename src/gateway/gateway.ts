@@ -6,8 +6,10 @@ import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
 import { loadTls } from '../http/tls-files.ts'
+import type { Tracing } from '../http/tracing.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Otlp } from '../telemetry/otlp/otlp.ts'
 import { startDeliveries } from './deliveries.ts'
 import { createGeneration, type Generation, type Parts } from './generation.ts'
 import { createShared, type GatewayDependencies } from './shared.ts'
@@ -48,7 +50,8 @@ export class NeedsRestart extends Error {
 }
 
 export async function buildGateway(first: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
-  const shared = createShared(first, dependencies)
+  const tracing = await openTracing(first, dependencies.otlp ?? null)
+  const shared = createShared(first, dependencies, tracing)
   const { lifecycle, revocations, guard, metrics, log, live, members, appChecks } = shared
   const { limits, tls } = first.server
   let config = first
@@ -140,6 +143,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       shared.nowInForce(inForceOf(generation))
       metrics.configured(next)
       shared.probeWith(next)
+      if (next.telemetry.otlp !== null) tracing?.sample(next.telemetry.otlp.sample)
       appChecks.use(next.apps)
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
       live.use(generation.authenticator)
@@ -153,13 +157,22 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   }
 }
 
+/** Its code is loaded only where a collector is configured. */
+async function openTracing({ telemetry }: GatewayConfig, otlp: Otlp | null): Promise<Tracing | null> {
+  if (otlp === null || telemetry.otlp === null) return null
+  const { createTracing } = await import('../http/tracing.ts')
+  const tracing = createTracing(otlp.spans, telemetry.otlp.sample)
+  otlp.followTraces(tracing.current)
+  return tracing
+}
+
 function inForceOf({ parts: { config, platforms }, explain }: Generation): InForce {
   return { config, platforms, explain }
 }
 
 /** The changed keys that are only read at the start. */
 function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
-  const pick = ({ server, service, sessions, store, logging, wechat }: GatewayConfig): Record<string, unknown> => ({
+  const pick = ({ server, service, sessions, store, logging, telemetry, wechat }: GatewayConfig): Record<string, unknown> => ({
     'server.host': server.host,
     'server.port': server.port,
     'server.workers': server.workers,
@@ -171,6 +184,7 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'sessions.waitReplicas': sessions.waitReplicas,
     store,
     logging,
+    telemetry: telemetry.otlp && { ...telemetry.otlp, sample: 0 },
     'wechat.apiBase': wechat.apiBase
   })
   const [old, next] = [pick(before), pick(after)]

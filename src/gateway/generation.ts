@@ -92,7 +92,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   const own = await borrowEndpoints(config, shared, borrower, { ...parts, keyRing }, deliveries)
   const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
 
-  const { lifecycle, unverified, observer } = shared
+  const { lifecycle, unverified, observer, tracing } = shared
   const { limits, trustedProxies: trusted, proxyProtocol } = config.server
   const { userAgent } = config.logging
   const underWay = createUnderWay()
@@ -111,7 +111,10 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
     authenticator: identity.authenticator,
     deliveries: [...deliveries.push.values(), ...deliveries.pay.values()],
     edge: createEdgeHandler({
-      admit: createAdmit({ limits, names, peers, observer, recordsClient: userAgent, allowsRawPercent: true }),
+      admit: createAdmit({
+        ...{ limits, names, peers, observer, recordsClient: userAgent, allowsRawPercent: true },
+        ...(tracing === null ? {} : { openRecord: tracing.openRecord })
+      }),
       peers,
       own: own.edge.routing,
       forward,

@@ -7,6 +7,8 @@ import { type ByteBudget, createByteBudget } from '../http/body/byte-budget.ts'
 import { createGuard, type Guard } from '../http/guard.ts'
 import { createLifecycle, isReady, type Lifecycle } from '../http/lifecycle.ts'
 import { CLIENT_CLOSED_REQUEST, type RecordObserver } from '../http/record.ts'
+import { NO_TRACER, type Tracer } from '../http/tracer.ts'
+import type { Tracing } from '../http/tracing.ts'
 import { createUnverifiedQueue, type UnverifiedQueue } from '../http/unverified-queue.ts'
 import { createRevocations, type Revocations } from '../identity/revocations.ts'
 import { KNOWN_ERRCODES } from '../platforms/wechat/errcodes.ts'
@@ -17,6 +19,7 @@ import { type StoreWatch, watchStore } from '../store/watch.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import type { Otlp } from '../telemetry/otlp/otlp.ts'
 import { createMembers, type Members } from '../upstream/members.ts'
 import { createPools, type Pools } from '../upstream/pools.ts'
 import { createLookup } from '../upstream/resolver.ts'
@@ -34,6 +37,8 @@ export interface GatewayDependencies {
   readonly accessLog: AccessLog
   /** Lines that the log has lost since the start. */
   readonly lostLogLines?: () => number
+  /** Exports to an OpenTelemetry collector; null or absent for none. */
+  readonly otlp?: Otlp | null
   /** Of this gateway, for its metrics. */
   readonly version: string
   /** Origin and base path of api.weixin.qq.com: `wechat.apiBase`, or the sandbox's URL. */
@@ -77,9 +82,16 @@ export interface Shared extends GatewayDependencies, StatusParts {
   /** Room for the bodies that the egress holds. */
   readonly heldBodies: ByteBudget
   readonly lender: { open(): Borrower }
+  /** Null without a collector. */
+  readonly tracing: Tracing | null
+  readonly tracer: Tracer
 }
 
-export function createShared(config: GatewayConfig, dependencies: GatewayDependencies): Shared {
+export function createShared(
+  config: GatewayConfig,
+  dependencies: GatewayDependencies,
+  tracing: Tracing | null = null
+): Shared {
   const { clock, log, accessLog } = dependencies
   const { accessTtl } = config.tokens
   const storeWatch = watchStore(dependencies.store, {
@@ -97,6 +109,7 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
     ownStatuses: [CLIENT_CLOSED_REQUEST],
     errcodes: KNOWN_ERRCODES,
     laneReasons: HAND_OVER_REASONS,
+    otlp: dependencies.otlp ?? null,
     isReady: () => isReady({ lifecycle, revocations }),
     appStates: () => appChecks.states(),
     lostLogLines: dependencies.lostLogLines ?? (() => 0),
@@ -147,6 +160,8 @@ export function createShared(config: GatewayConfig, dependencies: GatewayDepende
       probe = optionsOf(next)
     },
     heldBodies: createByteBudget(MAX_HELD_BYTES),
-    lender: createLender()
+    lender: createLender(),
+    tracing,
+    tracer: tracing?.tracer ?? NO_TRACER
   }
 }

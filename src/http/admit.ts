@@ -6,7 +6,7 @@ import { type RequestHeaders, readRequestHeaders } from './headers/request-heade
 import type { Peer, Peers } from './network.ts'
 import { type CanonicalPath, canonicalPath, NEEDS_RAW_PERCENT, PathRefusal } from './path/canonical-path.ts'
 import { isOwnInDisguise, isOwnPath, SERVER_AS_A_WHOLE } from './path/own-paths.ts'
-import { type ClientDescription, type RecordObserver, RequestRecord } from './record.ts'
+import { type ClientDescription, type RecordInit, type RecordObserver, RequestRecord } from './record.ts'
 import type { AdmittedRequest } from './request.ts'
 import { createTraceIds } from './trace-ids.ts'
 
@@ -48,7 +48,15 @@ export interface AdmitOptions {
   readonly explain?: boolean
   /** Record User-Agent and Referer. */
   readonly recordsClient?: boolean
+  /** Default: records without spans. */
+  readonly openRecord?: OpenRecord
 }
+
+/** Opens the record of a request.
+ *  @param headers An error for refused ones. */
+export type OpenRecord = (init: RecordInit, headers: RequestHeaders | ApiError, peer: Peer) => RequestRecord
+
+const openPlainRecord: OpenRecord = (init) => new RequestRecord(init)
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
 const NOT_HTTP_1 = new ApiError('invalid_request', 'This listener accepts HTTP/1.1 and HTTP/1.0.')
@@ -62,6 +70,7 @@ const LONGEST_LOGGED_PATH = 300
 
 export function createAdmit(options: AdmitOptions): Admit {
   const { limits, names, peers, observer, allowsRawPercent = false, explain = false, recordsClient = false } = options
+  const { openRecord = openPlainRecord } = options
   const nextIds = createTraceIds()
 
   function readHeaders({ httpVersion, rawHeaders }: RequestHead, urlLength: number, peer: Peer) {
@@ -82,7 +91,7 @@ export function createAdmit(options: AdmitOptions): Admit {
     const opaque = headers instanceof ApiError ? null : opaqueTarget(url, options.opaque)
     const target = opaque ?? readTarget(method, url, headers, allowsRawPercent)
     const told = peer.isTrusted && !(headers instanceof ApiError) ? headers : null
-    const record = new RequestRecord({
+    const init: RecordInit = {
       requestId: told?.requestId ?? traceId,
       traceparent: told?.traceparent ?? `00-${traceId}-${ids.slice(32)}-01`,
       startedAt,
@@ -91,7 +100,8 @@ export function createAdmit(options: AdmitOptions): Admit {
       clientAddress: told === null ? peer.address : peers.clientAddress(peer, told.forwardedFor),
       client: recordsClient ? describeClient(head.rawHeaders) : null,
       observer
-    })
+    }
+    const record = openRecord(init, headers, peer)
     if (headers instanceof ApiError) return new Refusal(record, headers)
     if (target instanceof ApiError) return new Refusal(record, target)
     return { method, target, headers, peer, record }

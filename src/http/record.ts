@@ -34,6 +34,14 @@ export type GrantReason = 'token' | 'public' | 'anonymous' | 'own' | 'service' |
 /** Status of a request whose client disconnected before the answer, as in nginx. */
 export const CLIENT_CLOSED_REQUEST = 499
 
+/** A target of an upstream. */
+export interface RecordedTarget {
+  /** host:port, for the log only. */
+  readonly host: string
+  /** `url`: scheme, host and port. */
+  readonly config: { readonly url: string }
+}
+
 export interface RecordInit {
   readonly requestId: string
   /** W3C Trace Context, section 3.2. */
@@ -53,7 +61,8 @@ export interface RecordInit {
 /** Each step reports its result by a method; fields are read-only. */
 export class RequestRecord {
   readonly requestId: string
-  readonly traceparent: string
+  /** Context for the next request to an upstream. */
+  traceparent: string
   readonly startedAt: number
   readonly path: string
   readonly clientAddress: string
@@ -115,14 +124,18 @@ export class RequestRecord {
   }
 
   /** One try at a target.
-   *  @param target host:port, for the log only. */
-  attempted(target: string): void {
-    this.#target = target
+   *  @param _path As sent to it, with the query. */
+  attempted(target: RecordedTarget, _path: string): void {
+    this.#target = target.host
     this.#tries++
   }
 
+  /** The last try failed, and another follows.
+   *  @param _cause A status, or a word for the log. */
+  tryFailed(_cause: string): void {}
+
   /** The head of the upstream's final answer arrived. */
-  answered(): void {
+  answered(_status: number): void {
     this.#upstreamMs = performance.now() - this.startedAt
   }
 

@@ -14,6 +14,7 @@ import { deadlineOf } from './plan.ts'
 import { buildResponseHead } from './response-head.ts'
 import { timing } from './server-timing.ts'
 import { type AnswerTransform, type TransformedExchange, UNCHANGED_BODIES } from './transforms/transform.ts'
+import { prepareRetry } from './upstream-head.ts'
 
 /** RFC 8297. */
 const EARLY_HINTS = 103
@@ -76,7 +77,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     const { head, client, request, route } = this.#exchanged
     this.#wasSent = false
     if (this.#parts.serverTiming) this.#askedAt = performance.now()
-    request.record.attempted(target.host)
+    request.record.attempted(target, head.path)
     const isChanged = this.#ownBody !== null || this.#answer !== null
     const body = head.bodyLength === 0 || isChanged ? null : client.openBody(route.plan.bodyLimits)
     this.#body = Buffer.isBuffer(body) ? null : body
@@ -112,12 +113,12 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   }
 
   onHead(status: number, raw: string[]): void {
+    this.#status = status
     if (this.#lease.answered(status)) throw ASK_ANOTHER
-    this.#exchanged.request.record.answered()
+    this.#exchanged.request.record.answered(status)
     const head = buildResponseHead(raw, status, this.#parts.responseHeaders, this.#exchanged)
     if (head === null) throw INVALID_RESPONSE
     this.#head = head
-    this.#status = status
     this.#parts.flusher.add(this)
   }
 
@@ -143,8 +144,10 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   onError(error: Error): void {
     this.#settle()
     this.#body?.destroy()
-    if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) this.start()
-    else this.#fail(this.#toApiError(error), causeOf(error))
+    if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) {
+      prepareRetry(this.#exchanged, error === ASK_ANOTHER ? String(this.#status) : codeOf(error))
+      this.start()
+    } else this.#fail(this.#toApiError(error), causeOf(error))
   }
 
   /** Called by the flusher: writes the head and a first chunk. */

@@ -18,8 +18,9 @@ export interface UpstreamHead {
   /** The client's headers with the changes of the route, name and value in turns; without
    *  connection headers and the length of the body. */
   readonly headers: string[]
-  /** The headers that follow: the origin of the request, CDN-Loop and identity. */
-  readonly own: OwnLines
+  /** The headers that follow: the origin of the request, CDN-Loop and identity. A further try may
+   *  replace its traceparent. */
+  own: OwnLines
   /** Value of Host; null for the target's own. */
   readonly host: string | null
   /** Bytes of the body that goes upstream; -1: sent in chunks. */
@@ -86,6 +87,18 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
       bodyLength: isBodyDropped ? 0 : bodyLength
     }
   }
+}
+
+/** Reports a failed try. Prepares the head for the next one, whose trace context may be another.
+ *  @param cause A status, or a word for the log. */
+export function prepareRetry(
+  { head, request: { record } }: { readonly head: { own: OwnLines }; readonly request: Pick<AdmittedRequest, 'record'> },
+  cause: string
+): void {
+  const { traceparent } = record
+  record.tryFailed(cause)
+  if (record.traceparent === traceparent) return
+  head.own = { ...head.own, text: head.own.text.replace(traceparent, record.traceparent) }
 }
 
 /** All headers of the head, name and value in turns. */

@@ -20,6 +20,7 @@ import { deadlineOf, type PlannedRoute } from './plan.ts'
 import { Refusal } from './refusal.ts'
 import { buildResponseHead } from './response-head.ts'
 import { Tunnel } from './tunnel.ts'
+import { prepareRetry } from './upstream-head.ts'
 
 export interface UpgradeOptions {
   readonly socket: Duplex
@@ -29,8 +30,8 @@ export interface UpgradeOptions {
   readonly route: PlannedRoute
   readonly path: string
   readonly headers: readonly string[]
-  /** Lines behind these headers. */
-  readonly own: OwnLines
+  /** Lines behind these headers. A further try may replace its traceparent. */
+  own: OwnLines
   /** Value of Host; null for the target's own. */
   readonly host: string | null
   readonly responseHeaders: ResponseHeaders
@@ -98,7 +99,7 @@ class Handshake implements UpgradeHandler, Asker {
   onTarget(target: Target): void {
     const { request, route, path, host, headers, own } = this.#options
     this.#wasSent = false
-    request.record.attempted(target.host)
+    request.record.attempted(target, path)
     const { responseTimeoutMs } = route.plan
     const deadlineAt = this.#deadlineAt
     const handshake = { ...HANDSHAKE, path, host, headers, own, responseTimeoutMs, deadlineAt }
@@ -182,15 +183,17 @@ class Handshake implements UpgradeHandler, Asker {
       if (isOwnFault(error)) guard.toApiError(error, request.record)
       if (this.#refusal === null) socket.destroy()
       else this.#refusal.breakOff()
-    } else if (this.#lease.failed(error, this.#wasSent)) this.#attempt()
-    else if (isOwnFault(error)) this.#refuse(guard.toApiError(error, request.record), '')
+    } else if (this.#lease.failed(error, this.#wasSent)) {
+      prepareRetry({ head: this.#options, request }, codeOf(error))
+      this.#attempt()
+    } else if (isOwnFault(error)) this.#refuse(guard.toApiError(error, request.record), '')
     else this.#refuse(toUpstreamError(error, this.#wasSent), error instanceof ApiError ? '' : codeOf(error))
   }
 
   #answer(status: number): void {
     this.#lease.answered(status)
     this.#status = status
-    this.#options.request.record.answered()
+    this.#options.request.record.answered(status)
   }
 
   /** @param cause A word for the log. */

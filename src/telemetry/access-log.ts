@@ -23,8 +23,24 @@ export interface LoggedRequest {
   readonly bytes: number
   readonly status: number
   readonly ms: number
+  /** W3C Trace Context, section 3.2. */
+  readonly traceparent: string
+  /** Ids of the request's own span; absent without one. */
+  readonly trace?: RequestIds
   /** Null: not recorded. */
   readonly client: { readonly userAgent: string; readonly referer: string } | null
+}
+
+export interface RequestIds {
+  readonly traceId: string
+  readonly spanId: string
+}
+
+export interface AccessLogParts {
+  /** Default: `Math.random`. */
+  readonly random?: () => number
+  /** Takes each line in JSON, whatever the format of the output. */
+  readonly copy?: ((line: string, ids: RequestIds) => void) | null
 }
 
 export interface AccessLog {
@@ -52,11 +68,12 @@ export function createAccessLog(
   options: AccessLogOptions,
   output: Pick<Output, 'write'>,
   isTerminal: boolean,
-  random: () => number = Math.random
+  { random = Math.random, copy = null }: AccessLogParts = {}
 ): AccessLog {
   if (!options.access || options.level === 'silent') return { finished() {} }
   const formats = { json: createJsonFormat(), pretty: formatPretty, combined: formatCombined }
-  const format: Format = formats[options.format ?? (isTerminal ? 'pretty' : 'json')]
+  const written = formats[options.format ?? (isTerminal ? 'pretty' : 'json')]
+  const format = copy === null ? written : copied(written, formats.json, copy)
   const { sample } = options
   return {
     finished(request) {
@@ -64,6 +81,17 @@ export function createAccessLog(
       const { path } = request
       output.write(format(request, path.length > LONGEST_PATH ? path.slice(0, LONGEST_PATH) : path))
     }
+  }
+}
+
+/** Also gives each line to `copy`. */
+function copied(format: Format, formatJson: Format, copy: NonNullable<AccessLogParts['copy']>): Format {
+  return (request, path) => {
+    const line = format(request, path)
+    const { trace, traceparent } = request
+    const ids = trace ?? { traceId: traceparent.slice(3, 35), spanId: traceparent.slice(36, 52) }
+    copy(format === formatJson ? line : formatJson(request, path), ids)
+    return line
   }
 }
 

@@ -12,19 +12,41 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty' | 'combined' | null
 }
 
+/** Takes each line in JSON, whatever the format of the output. */
+export type LineCopy = (line: string) => void
+
 /** Opens the log of a process and its output for the access log. */
-export function openLog(options: LogOptions, target: LogTarget): { log: Log; output: Output } {
+export function openLog(
+  options: LogOptions,
+  target: LogTarget,
+  copy: LineCopy | null = null
+): { log: Log; output: Output } {
   const output = createOutput(target)
-  const log = createLog(options, output, target.isTerminal)
+  const log = createLog(options, output, target.isTerminal, copy)
   output.onResumed((lines) => log.warn({ lines }, 'log lines were lost while the log could not be written'))
   return { log, output }
 }
 
 /** @param isTerminal True when a person reads the lines. */
-export function createLog(options: LogOptions, output: DestinationStream, isTerminal: boolean): Log {
+export function createLog(
+  options: LogOptions,
+  output: DestinationStream,
+  isTerminal: boolean,
+  copy: LineCopy | null = null
+): Log {
   const pinoOptions = { level: options.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
   const format = options.format ?? (isTerminal ? 'pretty' : 'json')
-  return pino(pinoOptions, format === 'json' ? output : prettyOutput(output, isTerminal))
+  const stream = format === 'json' ? output : prettyOutput(output, isTerminal)
+  return pino(pinoOptions, copy === null ? stream : copied(stream, copy))
+}
+
+function copied(output: DestinationStream, copy: LineCopy): DestinationStream {
+  return {
+    write(line: string) {
+      output.write(line)
+      copy(line)
+    }
+  }
 }
 
 function prettyOutput(output: DestinationStream, isTerminal: boolean): DestinationStream {

@@ -112,6 +112,8 @@ export interface MetricsOptions extends MeasuredState {
   readonly upstreams: () => MeasuredUpstreams
   /** Reasons for which the fast lane hands a request over. */
   readonly laneReasons: readonly string[]
+  /** Exports the metrics to a collector. */
+  readonly otlp?: { useRegistry(registry: Registry): void } | null
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
@@ -130,6 +132,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   addStateMetrics(registry, options, lastReload)
   const certificateRead = createCertificateMetric(registry)
   addUpstreamMetrics(registry, options.upstreams)
+  options.otlp?.useRegistry(registry)
 
   return {
     finished: ({ route, status, ms }) => requests.observe(route?.path ?? NO_ROUTE, status, ms / 1000),

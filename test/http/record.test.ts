@@ -31,9 +31,9 @@ test('a record keeps the last decision, the last target and the first end', asyn
   const route = { path: '/api', upstream: 'app' }
   t.match(record, { isGranted: false, reason: '', tries: 0, upstreamMs: -1, target: '' })
   record.granted('token', route, { appId: 'wx1', userId: 'u1' })
-  record.attempted('a:1')
-  record.attempted('b:2')
-  record.answered()
+  record.attempted({ host: 'a:1', config: { url: 'http://a:1' } }, '/')
+  record.attempted({ host: 'b:2', config: { url: 'http://b:2' } }, '/')
+  record.answered(200)
   record.finished(200)
   record.finished(502)
   t.match(record, { isGranted: true, reason: 'token', route, tries: 2, target: 'b:2', status: 200 })

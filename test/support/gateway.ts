@@ -13,6 +13,8 @@ import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/port.ts'
 import { createAccessLog } from '../../src/telemetry/access-log.ts'
 import { createLog } from '../../src/telemetry/log.ts'
+import { openOtlp } from '../../src/telemetry/open-otlp.ts'
+import type { Otlp } from '../../src/telemetry/otlp/otlp.ts'
 import type { Teardown } from './listen.ts'
 import { exchange } from './raw-client.ts'
 
@@ -46,6 +48,8 @@ export interface TestGateway {
   readonly sandbox: Sandbox
   readonly sandboxUrl: string
   readonly store: Store
+  /** Set with `telemetry.otlp`. */
+  readonly otlp: Otlp | null
   /** Every line logged so far, access log included. */
   readonly lines: readonly string[]
   /** POST /auth/login with `sandbox-NAME`, or any other code. */
@@ -125,7 +129,9 @@ export async function buildTestGateway(
   const clock = options.clock ?? systemClock
   const lines: string[] = []
   const output = { write: (line: string) => void lines.push(line), async flush() {} }
-  const log = createLog(config.logging, output, false)
+  const otlp = await openOtlp(config.telemetry.otlp, { clock, version: '0.0.0-test', env: {}, log: () => log })
+  const copy = otlp?.line ?? null
+  const log = createLog(config.logging, output, false, copy)
   const merchants = config.apps.flatMap(({ pay }) => (pay === null ? [] : merchantOf(pay)))
   const sandbox = options.sandbox ?? createSandbox({ clock: systemClock, merchants })
   const { url: sandboxUrl } = options.sandbox ? { url: config.wechat.apiBase } : await sandbox.listen(0, '127.0.0.1')
@@ -135,7 +141,8 @@ export async function buildTestGateway(
     store,
     clock,
     log,
-    accessLog: createAccessLog(config.logging, output, false),
+    otlp,
+    accessLog: createAccessLog(config.logging, output, false, { copy }),
     version: '0.0.0-test',
     wechatUrl: sandboxUrl,
     ...(options.lookup ? { lookup: options.lookup } : {})
@@ -143,6 +150,7 @@ export async function buildTestGateway(
   const { edge, service } = await gateway.listen()
   t.teardown(async () => {
     await gateway.close()
+    await otlp?.close(0)
     if (typeof given === 'string') await store.close()
     if (!options.sandbox) await sandbox.close()
   })
@@ -169,6 +177,7 @@ export async function buildTestGateway(
     sandbox,
     sandboxUrl,
     store,
+    otlp,
     lines,
     call,
     service: send(serviceUrl),

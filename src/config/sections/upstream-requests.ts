@@ -1,10 +1,9 @@
 /** `upstreams.*.host` and `headers`: parts of every request that a backend receives. */
 import { canonicalName, isReservedRequestHeader } from '../../http/headers/header-names.ts'
-import { Type } from '../../schema.ts'
 import { headerValueFault } from '../header-value.ts'
 import { type Path, quote } from '../problem.ts'
 import type { Report } from '../report.ts'
-import { matching, secret, tokenPattern } from '../terms.ts'
+import { matching, secretHeaders } from '../terms.ts'
 
 const host = matching(
   "The Host that the backend sees: `target` (the target's own), `client` (the client's), or a name.",
@@ -13,13 +12,9 @@ const host = matching(
   'target'
 )
 
-const headers = Type.Record(Type.String({ pattern: tokenPattern }), secret('Value of the header.'), {
-  description:
-    "Headers of every request to this backend, such as the gateway's own credential. They replace the client's.",
-  additionalProperties: false,
-  default: {},
-  'x-keys': 'not a valid header name'
-})
+const headers = secretHeaders(
+  "Headers of every request to this backend, such as the gateway's own credential. They replace the client's."
+)
 
 export const requestShape = { host, headers }
 

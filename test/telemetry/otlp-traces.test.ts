@@ -1,0 +1,229 @@
+/** Spans of requests, as a collector receives them. */
+import { test } from 'tap'
+import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
+import { APPID, buildTestGateway, type TestGateway } from '../support/gateway.ts'
+import { startUpstream } from '../support/upstream.ts'
+
+const SERVER = 2
+const CLIENT = 3
+const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331'
+
+async function start(t: Parameters<typeof startCollector>[0], config: Record<string, unknown> = {}, sample = '100%') {
+  const upstream = await startUpstream(t, (req, res) => {
+    if (req.url?.startsWith('/api/reset')) req.socket.destroy()
+    else if (req.url?.startsWith('/api/once') && upstream.seen.length % 2 === 1) res.writeHead(503).end()
+    else res.writeHead(req.url?.includes('fails') ? 500 : 200).end('{}')
+  })
+  const collector = await startCollector(t)
+  const gateway = await buildTestGateway(t, upstream.url, {
+    config: {
+      telemetry: { otlp: { endpoint: collector.url, sample, metrics: false } },
+      upstreams: {
+        app: { targets: [{ url: upstream.url }], retries: { attempts: 1, on: ['connect', 'reset', '503'] } },
+        dead: { targets: [{ url: 'http://127.0.0.1:9' }], retries: { attempts: 0 } }
+      },
+      routes: [
+        { path: '/api', upstream: 'app' },
+        { path: '/public', upstream: 'app', auth: 'public' },
+        { path: '/dead', upstream: 'dead', auth: 'public' }
+      ],
+      ...config
+    }
+  })
+  return { upstream, collector, gateway }
+}
+
+/** The spans of the requests that `act` makes. */
+async function spansOf(
+  { collector, gateway }: { collector: Collector; gateway: TestGateway },
+  act: () => Promise<unknown>
+): Promise<ReceivedSpan[]> {
+  await gateway.otlp?.flush()
+  const before = collector.spans().length
+  await act()
+  await gateway.otlp?.flush()
+  return collector.spans().slice(before)
+}
+
+const ofKind = (spans: readonly ReceivedSpan[], kind: number) => spans.filter((span) => span.kind === kind)
+const named = (spans: readonly ReceivedSpan[], name: string) => spans.find((span) => span.name === name)
+
+for (const fastLane of [true, false]) {
+  const lane = fastLane ? 'fast' : 'general'
+  test(`a proxied request has a span of its own, of its caller and of its try, on the ${lane} lane`, async (t) => {
+    const all = await start(t, { server: { host: '127.0.0.1', port: 1, fastLane } })
+    const { gateway, upstream } = all
+    const { access_token: token } = await gateway.login('alice')
+    const spans = await spansOf(all, () => gateway.call('/api/x?code=secret-code', { token }))
+    const [server] = ofKind(spans, SERVER)
+    const [attempt] = ofKind(spans, CLIENT)
+    const caller = named(spans, 'authenticate')
+    t.equal(spans.length, 3)
+    t.match(server, {
+      name: 'GET /api',
+      traceId: /^[0-9a-f]{32}$/,
+      spanId: /^[0-9a-f]{16}$/,
+      parentSpanId: undefined,
+      status: undefined,
+      attributes: {
+        'http.request.method': 'GET',
+        'url.path': '/api/x',
+        'url.scheme': 'http',
+        'http.response.status_code': 200,
+        'http.route': '/api',
+        'server.address': '127.0.0.1',
+        'server.port': gateway.port,
+        'network.peer.address': '127.0.0.1',
+        'client.address': '127.0.0.1',
+        'wxgate.upstream': 'app',
+        'wxgate.reason': 'token',
+        'user_agent.original': undefined
+      }
+    })
+    t.match(caller, { kind: 1, parentSpanId: server?.spanId, attributes: { 'wxgate.granted': true } })
+    t.match(attempt, {
+      name: 'GET',
+      parentSpanId: server?.spanId,
+      attributes: {
+        'http.request.method': 'GET',
+        'http.response.status_code': 200,
+        'server.address': '127.0.0.1',
+        'server.port': upstream.port,
+        'url.full': `${upstream.url}/api/x`
+      }
+    })
+    t.equal(upstream.seen.at(-1)?.headers.traceparent, `00-${server?.traceId}-${attempt?.spanId}-01`)
+    for (const { startTimeUnixNano, endTimeUnixNano, traceId } of spans) {
+      t.equal(traceId, server?.traceId)
+      t.ok(BigInt(endTimeUnixNano) >= BigInt(startTimeUnixNano))
+      t.ok(Math.abs(Number(BigInt(startTimeUnixNano) / 1_000_000n) - Date.now()) < 60_000)
+    }
+  })
+
+  test(`each try has a span, whose id the backend gets, on the ${lane} lane`, async (t) => {
+    const all = await start(t, { server: { host: '127.0.0.1', port: 1, fastLane } })
+    const { gateway, upstream } = all
+    const { access_token: token } = await gateway.login('alice')
+    const spans = await spansOf(all, () => gateway.call('/api/once', { token }))
+    const attempts = ofKind(spans, CLIENT)
+    t.match(
+      attempts.map(({ attributes, status }) => ({ attributes, status })),
+      [
+        {
+          attributes: { 'http.response.status_code': 503, 'error.type': '503', 'http.request.resend_count': undefined },
+          status: { code: 2 }
+        },
+        { attributes: { 'http.response.status_code': 200, 'http.request.resend_count': 1 }, status: undefined }
+      ]
+    )
+    t.same(
+      upstream.seen.map(({ headers }) => headers.traceparent?.slice(36, 52)),
+      attempts.map(({ spanId }) => spanId)
+    )
+    const failed = await spansOf(all, () => gateway.call('/dead/x'))
+    t.match(ofKind(failed, CLIENT), [{ attributes: { 'error.type': /^upstream_unreachable/ }, status: { code: 2 } }])
+    t.match(ofKind(failed, SERVER), [
+      { attributes: { 'http.response.status_code': 502, 'error.type': /^upstream_unreachable/ }, status: { code: 2 } }
+    ])
+    const refused = await spansOf(all, () => gateway.call('/api/x', { token: `${token}x` }))
+    t.match(named(refused, 'authenticate')?.attributes, {
+      'wxgate.granted': false,
+      'wxgate.reason': 'token_invalid'
+    })
+    t.match(ofKind(refused, SERVER), [{ attributes: { 'http.response.status_code': 401 }, status: undefined }])
+    t.same(ofKind(refused, CLIENT), [])
+    const unknown = await spansOf(all, () => gateway.raw('BREW /nowhere/x HTTP/1.1\r\nHost: x\r\n\r\n'))
+    t.match(unknown, [{ name: 'HTTP', attributes: { 'http.request.method': '_OTHER', 'http.route': undefined } }])
+  })
+}
+
+test('a traceparent counts from a trusted proxy only, and decides about the sample', async (t) => {
+  const trusted = await start(t, { server: { host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1'] } }, '0%')
+  const ask = (flags: string, more = {}) =>
+    spansOf(trusted, () =>
+      trusted.gateway.call('/public/x', { headers: { traceparent: `${PARENT}-${flags}`, ...more } })
+    )
+  const spans = await ask('01', { tracestate: 'vendor=a:1,other=b' })
+  const [server] = ofKind(spans, SERVER)
+  t.match(server, {
+    traceId: PARENT.slice(3, 35),
+    parentSpanId: PARENT.slice(36),
+    traceState: 'vendor=a:1,other=b'
+  })
+  const seen = trusted.upstream.seen.at(-1)?.headers
+  t.match(seen, { tracestate: 'vendor=a:1,other=b', traceparent: /^00-0af7651916cd43dd8448eb211c80319c-.*-01$/ })
+  t.same(await ask('00'), [], 'the parent is not sampled')
+  t.equal(trusted.upstream.seen.at(-1)?.headers.traceparent, `${PARENT}-00`)
+  t.same(await spansOf(trusted, () => trusted.gateway.call('/public/x', { headers: { tracestate: 'a=b' } })), [])
+  const fresh = trusted.upstream.seen.at(-1)?.headers
+  t.match(fresh?.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/, 'a trace that is not sampled')
+  t.equal(fresh?.tracestate, undefined, 'a new trace has no state')
+
+  const open = await start(t, {}, '0%')
+  const forced = await spansOf(open, () =>
+    open.gateway.call('/public/x', { headers: { traceparent: `${PARENT}-01`, tracestate: 'a=b' } })
+  )
+  t.same(forced, [], 'a client cannot force a trace')
+  t.notMatch(open.upstream.seen.at(-1)?.headers.traceparent, PARENT.slice(3, 35))
+})
+
+test('the share of sampled requests is that of the configuration, which a reload changes', async (t) => {
+  const all = await start(t, {}, '50%')
+  const { gateway } = all
+  const count = async () => {
+    const spans = await spansOf(all, async () => {
+      for (let index = 0; index < 200; index++) await gateway.call('/public/x')
+    })
+    return ofKind(spans, SERVER).length
+  }
+  const half = await count()
+  t.ok(half > 60 && half < 140, String(half))
+  const { telemetry } = gateway.config
+  if (telemetry.otlp === null) return
+  await gateway.gateway.reload({ ...gateway.config, telemetry: { otlp: { ...telemetry.otlp, sample: 0 } } })
+  t.equal(await count(), 0)
+  await t.rejects(
+    gateway.gateway.reload({ ...gateway.config, telemetry: { otlp: null } }),
+    { keys: ['telemetry.otlp'] },
+    'the rest needs a restart'
+  )
+})
+
+test('a login shows its steps and the calls to WeChat and to the login hook', async (t) => {
+  const hook = await startUpstream(t, (_req, res) => res.writeHead(200).end('{"allow":true}'))
+  const all = await start(t, {
+    login: { hook: { upstream: 'hook', path: '/hook' } },
+    upstreams: { hook: { targets: [{ url: hook.url }] } },
+    routes: [{ path: '/api', upstream: 'hook' }]
+  })
+  const { gateway } = all
+  const spans = await spansOf(all, () => gateway.login('alice'))
+  const [server] = ofKind(spans, SERVER)
+  t.match(server, { name: 'POST /auth/login', attributes: { 'http.route': '/auth/login' } })
+  const steps = ['login.claim', 'login.exchange', 'login.record', 'login.hook', 'login.begin']
+  for (const step of steps) t.match(named(spans, step), { kind: 1, parentSpanId: server?.spanId }, step)
+  const [wechat, asked] = ofKind(spans, CLIENT)
+  t.match(wechat, {
+    parentSpanId: named(spans, 'login.exchange')?.spanId,
+    attributes: {
+      'url.full': `${gateway.sandboxUrl}/sns/jscode2session`,
+      'http.response.status_code': 200,
+      'wxgate.wechat.errcode': undefined
+    }
+  })
+  t.match(asked, { parentSpanId: named(spans, 'login.hook')?.spanId, attributes: { 'url.full': `${hook.url}/hook` } })
+  t.equal(hook.seen[0]?.headers.traceparent, `00-${server?.traceId}-${asked?.spanId}-01`)
+
+  const refused = await spansOf(all, () => gateway.login('errcode-40029'))
+  t.match(named(refused, 'login.exchange'), { status: { code: 2 }, attributes: { 'error.type': 'code_invalid' } })
+  t.match(ofKind(refused, CLIENT), [{ attributes: { 'http.response.status_code': 200 } }])
+  const broken = await spansOf(all, () => gateway.login('status-500'))
+  t.match(ofKind(broken, CLIENT), [{ status: { code: 2 }, attributes: { 'http.response.status_code': 500 } }])
+
+  const { access_token: token } = await gateway.login('bob')
+  const checked = await spansOf(all, () => gateway.call('/auth/session?check=true', { token }))
+  t.match(named(checked, 'authenticate')?.attributes, { 'wxgate.granted': true })
+  t.ok(ofKind(checked, CLIENT).some(({ attributes }) => String(attributes['url.full']).endsWith('/wxa/checksession')))
+  const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
+  t.notOk(JSON.stringify(all.collector.requests).includes(openId), 'no openid')
+})
