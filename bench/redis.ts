@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { systemClock } from '../src/clock.ts'
 import { createKeyRing } from '../src/crypto/key-ring.ts'
 import { createSealer } from '../src/crypto/sealer.ts'
+import { NO_TRACER } from '../src/http/tracer.ts'
 import { createRecordKeys } from '../src/identity/record-keys.ts'
 import { createRevocations } from '../src/identity/revocations.ts'
 import { createSessionKeys } from '../src/identity/session-keys.ts'
@@ -70,6 +71,7 @@ function createLogins(store: Store) {
       hook: null,
       grants: { issue: () => grant },
       clock,
+      tracer: NO_TRACER,
       onLinked: () => undefined,
       onExchanged: () => undefined
     }).logIn({

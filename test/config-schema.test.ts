@@ -120,7 +120,8 @@ test('the example of the reference is valid, in the check and in editors', async
     MAILER_SERVICE_TOKEN: 'Rk3vTz9QpL7xWm2c',
     PROXY_PASSWORD: 'd',
     PAY_V3_KEY: '0123456789abcdefghijklmnopqrstuv',
-    REDIS_PASSWORD: 'c'
+    REDIS_PASSWORD: 'c',
+    OTLP_TOKEN: 'd'
   }
   const result = loadConfig({
     file: 'gateway.yaml',

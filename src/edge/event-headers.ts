@@ -18,7 +18,7 @@ export async function eventHeaders(
   { appId, key, openId }: EventSubject
 ): Promise<Record<string, string>> {
   const user = openId === null ? null : await users.find(appId, openId)
-  const { requestId, traceparent } = recordOf(request.raw)
+  const { requestId, ownTraceparent: traceparent } = recordOf(request.raw)
   return {
     'x-appid': appId,
     'x-wx-event-id': key,

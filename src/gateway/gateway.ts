@@ -172,7 +172,15 @@ function inForceOf({ parts: { config, platforms }, explain }: Generation): InFor
 
 /** The changed keys that are only read at the start. */
 function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
-  const pick = ({ server, service, sessions, store, logging, telemetry, wechat }: GatewayConfig): Record<string, unknown> => ({
+  const pick = ({
+    server,
+    service,
+    sessions,
+    store,
+    logging,
+    telemetry,
+    wechat
+  }: GatewayConfig): Record<string, unknown> => ({
     'server.host': server.host,
     'server.port': server.port,
     'server.workers': server.workers,
@@ -184,7 +192,7 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'sessions.waitReplicas': sessions.waitReplicas,
     store,
     logging,
-    telemetry: telemetry.otlp && { ...telemetry.otlp, sample: 0 },
+    'telemetry.otlp': telemetry.otlp && { ...telemetry.otlp, sample: 0 },
     'wechat.apiBase': wechat.apiBase
   })
   const [old, next] = [pick(before), pick(after)]

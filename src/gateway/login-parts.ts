@@ -18,7 +18,7 @@ type Needed = IdentityParts & { readonly platforms: Platforms; readonly upstream
 
 export async function borrowLogin(
   config: GatewayConfig,
-  { store, clock, log, metrics, revocations }: Shared,
+  { store, clock, log, metrics, revocations, tracer }: Shared,
   { borrow }: Borrower,
   { users, sessions, sessionKeys, grants, platforms, sessionEnding, refreshTokens, upstreams }: Needed
 ) {
@@ -41,7 +41,7 @@ export async function borrowLogin(
   const loginHook =
     hook &&
     (await borrow('login-hook', [hook, upstreams], () =>
-      createLoginHook({ config: hook, upstream: upstreams.get(hook.upstream), clock, log })
+      createLoginHook({ config: hook, upstream: upstreams.get(hook.upstream), clock, log, tracer })
     ))
   const subjects = [users, sessions, grants]
   const loginParts = [...subjects, apps, codes, loginLimiter, limitBy, platforms, sessionKeys, loginHook]
@@ -59,6 +59,7 @@ export async function borrowLogin(
       hook: loginHook,
       grants,
       clock,
+      tracer,
       onLinked({ user, linkedIds }) {
         const fields = { event: 'user_linked', app: user.appId, user: user.id, linked_ids: linkedIds }
         log.info(fields, 'a user turned out to have another id, which accounts made from now on get')

@@ -9,7 +9,7 @@ import type { Shared } from './shared.ts'
 
 export async function borrowPlatforms(
   config: GatewayConfig,
-  { store, clock, log, wechatUrl, lookup }: Shared,
+  { store, clock, log, wechatUrl, lookup, tracer }: Shared,
   { borrow }: Borrower,
   keyRing: KeyRing
 ): Promise<Platforms> {
@@ -26,7 +26,7 @@ export async function borrowPlatforms(
         seal: (text: string, aad: string) => sealer.seal(text, aad),
         open: (text: string, aad: string) => sealer.open(text, aad)?.text ?? null
       }
-      return createWeChatPlatform({ ...address, timeout, lookup, store, clock, log, sealToken })
+      return createWeChatPlatform({ ...address, timeout, lookup, store, clock, log, tracer, sealToken })
     },
     (part) => part.close()
   )

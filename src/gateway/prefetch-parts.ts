@@ -16,7 +16,7 @@ type Needed = Pick<IdentityParts, 'authenticator' | 'users' | 'sessionKeys'> &
 
 export async function borrowPrefetch(
   config: GatewayConfig,
-  { store, clock }: Shared,
+  { store, clock, tracer }: Shared,
   { borrow }: Borrower,
   { authenticator, users, sessionKeys, loginCodes, loginHook, platforms, upstreams }: Needed
 ) {
@@ -39,7 +39,7 @@ export async function borrowPrefetch(
       const { upstream, path, timeout: timeoutMs, rateLimit } = prefetch
       return {
         limiter: createRateLimiter({ store, clock, name: `prefetch:${appId}`, isLenient: true, ...rateLimit }),
-        ask: (call) => callUpstream(upstreams.get(upstream), clock, { ...call, path, timeoutMs })
+        ask: (call) => callUpstream(upstreams.get(upstream), clock, { ...call, path, timeoutMs, tracer })
       }
     })
     sources.set(appId, source)

@@ -153,6 +153,11 @@ export class RequestRecord {
     this.#observer.finished(this)
   }
 
+  /** Context for work that the request leaves behind. */
+  get ownTraceparent(): string {
+    return this.traceparent
+  }
+
   get method(): string {
     return this.#method
   }

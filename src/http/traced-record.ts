@@ -110,6 +110,10 @@ export class TracedRecord extends RequestRecord {
     return `00-${this.trace.traceId}-${spanId}-${this.trace.flags}`
   }
 
+  override get ownTraceparent(): string {
+    return this.traceparentOf(this.trace.spanId)
+  }
+
   newSpanId(): string {
     return this.#nextSpanId()
   }

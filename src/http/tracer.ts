@@ -19,11 +19,13 @@ export interface CallSpan {
   ended(status: number, failure: string): void
 }
 
+export type OpenCallSpan = (call: TracedCall) => CallSpan
+
 export interface Tracer {
   /** Runs a part of the current request. */
   step<T>(name: string, work: () => Promise<T>): Promise<T>
-  /** Null while the current request has no trace. */
-  call(call: TracedCall): CallSpan | null
+  /** Opens spans of calls of the current request, later ones too. Null when it has no trace. */
+  calls(): OpenCallSpan | null
 }
 
-export const NO_TRACER: Tracer = { step: (_, work) => work(), call: () => null }
+export const NO_TRACER: Tracer = { step: (_, work) => work(), calls: () => null }

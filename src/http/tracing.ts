@@ -9,7 +9,7 @@ import { RequestRecord } from './record.ts'
 import { GatewayRequest } from './request.ts'
 import { createTraceIds } from './trace-ids.ts'
 import { type SpanSink, TracedRecord } from './traced-record.ts'
-import type { Tracer } from './tracer.ts'
+import type { CallSpan, TracedCall, Tracer } from './tracer.ts'
 
 export interface Tracing {
   readonly openRecord: OpenRecord
@@ -69,6 +69,18 @@ export function createTracing(sink: SpanSink, firstShare: number): Tracing {
     return traceId.slice(-RANDOM_DIGITS) >= threshold
   }
 
+  function openCall({ record, spanId: parentId }: Scope, call: TracedCall): CallSpan {
+    const spanId = record.newSpanId()
+    const startedAt = performance.now()
+    return {
+      traceparent: record.traceparentOf(spanId),
+      ended(status, failure) {
+        const ended = { spanId, startedAt, endedAt: performance.now() }
+        sink.attemptEnded(record.trace, parentId, { ...ended, ...call, status, failure })
+      }
+    }
+  }
+
   const tracer: Tracer = {
     async step(name, work) {
       const scope = scopes.getStore()
@@ -87,20 +99,9 @@ export function createTracing(sink: SpanSink, firstShare: number): Tracing {
         throw error
       }
     },
-    call({ method, url, path, resends }) {
+    calls() {
       const scope = scopes.getStore()
-      if (scope === undefined) return null
-      const { record, spanId: parentId } = scope
-      const spanId = record.newSpanId()
-      const startedAt = performance.now()
-      return {
-        traceparent: record.traceparentOf(spanId),
-        ended(status, failure) {
-          const asked = { method, url, path, resends }
-          const ended = { spanId, startedAt, endedAt: performance.now() }
-          sink.attemptEnded(record.trace, parentId, { ...ended, ...asked, status, failure })
-        }
-      }
+      return scope === undefined ? null : (call) => openCall(scope, call)
     }
   }
 

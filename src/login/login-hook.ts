@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.ts'
 import type { LoginHookConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
+import type { Tracer } from '../http/tracer.ts'
 import type { Claims } from '../identity/principal.ts'
 import type { RecordedLogin } from '../identity/users.ts'
 import { withoutIdentity } from '../identity/without-identity.ts'
@@ -41,9 +42,10 @@ export interface LoginHookOptions {
   readonly upstream: Upstream
   readonly clock: Clock
   readonly log: Log
+  readonly tracer: Pick<Tracer, 'calls'>
 }
 
-export function createLoginHook({ config, upstream, clock, log }: LoginHookOptions): LoginHook {
+export function createLoginHook({ config, upstream, clock, log, tracer }: LoginHookOptions): LoginHook {
   async function call(login: HookedLogin): Promise<HookAnswer> {
     const { app, user, isNew, linkedIds, isLinked, requestId, traceparent } = login
     const { status, target, json } = await callUpstream(upstream, clock, {
@@ -59,7 +61,8 @@ export function createLoginHook({ config, upstream, clock, log }: LoginHookOptio
       }),
       key: user.openId,
       timeoutMs: config.timeout,
-      maxBytes: MAX_ANSWER_BYTES
+      maxBytes: MAX_ANSWER_BYTES,
+      tracer
     })
     const answer = readHookAnswer(status, json, config.claims)
     if (answer === null) throw new CallFailure(`status ${status}`, status, target)

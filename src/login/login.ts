@@ -2,6 +2,7 @@
  *  step. */
 import type { Clock } from '../clock.ts'
 import { ApiError, type ErrorCode, StoreError, toApiError } from '../errors.ts'
+import type { Tracer } from '../http/tracer.ts'
 import type { Revocations } from '../identity/revocations.ts'
 import type { SessionKeys } from '../identity/session-keys.ts'
 import { isEnded, type Sessions } from '../identity/sessions.ts'
@@ -40,6 +41,7 @@ export interface LoginDeps {
   readonly hook: LoginHook | null
   readonly grants: Grants
   readonly clock: Pick<Clock, 'now'>
+  readonly tracer: Pick<Tracer, 'step'>
   /** Called once for two ids of one person. */
   readonly onLinked: (recorded: RecordedLogin) => void
   /** Called after every exchange of a code. */
@@ -76,20 +78,20 @@ export function checkCode(code: string): void {
 }
 
 export function createLogin(deps: LoginDeps): Login {
-  const { apps, users, sessions, sessionKeys, hook, grants, clock } = deps
+  const { apps, users, sessions, sessionKeys, hook, grants, clock, tracer } = deps
   const underWay = new Map<string, Promise<LoginResult>>()
 
   async function steps(app: PlatformApp, request: LoginRequest): Promise<LoginResult> {
     const code = deps.codes.open(app.appId, request.code, request.attempt)
-    const earlier = await claim(code, app, request)
+    const earlier = await tracer.step('login.claim', () => claim(code, app, request))
     if (earlier !== null) return earlier
     try {
       const exchangedAt = clock.now()
-      const exchanged = await deps.exchange(app, request.code)
-      const recorded = await record(app, exchanged, exchangedAt)
+      const exchanged = await tracer.step('login.exchange', () => deps.exchange(app, request.code))
+      const recorded = await tracer.step('login.record', () => record(app, exchanged, exchangedAt))
       const verdict = await consult(app, recorded, request)
-      const result = await begin(recorded, verdict)
-      await code.settle(result)
+      const result = await tracer.step('login.begin', () => begin(recorded, verdict))
+      await tracer.step('login.settle', () => code.settle(result))
       deps.onExchanged(app.appId, 'ok')
       return result
     } catch (error) {
@@ -141,7 +143,7 @@ export function createLogin(deps: LoginDeps): Login {
     { requestId, traceparent }: LoginRequest
   ): Promise<HookVerdict> {
     if (hook === null) return { claims: {}, profile: null }
-    return hook.ask({ app, ...recorded, requestId, traceparent })
+    return tracer.step('login.hook', () => hook.ask({ app, ...recorded, requestId, traceparent }))
   }
 
   async function begin(recorded: RecordedLogin, { claims, profile }: HookVerdict): Promise<LoginResult> {

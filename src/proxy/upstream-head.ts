@@ -92,7 +92,10 @@ export function createUpstreamHead({ revocations, waferKeys, loopId }: UpstreamH
 /** Reports a failed try. Prepares the head for the next one, whose trace context may be another.
  *  @param cause A status, or a word for the log. */
 export function prepareRetry(
-  { head, request: { record } }: { readonly head: { own: OwnLines }; readonly request: Pick<AdmittedRequest, 'record'> },
+  {
+    head,
+    request: { record }
+  }: { readonly head: { own: OwnLines }; readonly request: Pick<AdmittedRequest, 'record'> },
   cause: string
 ): void {
   const { traceparent } = record

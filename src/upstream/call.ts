@@ -3,6 +3,7 @@
 import type { Clock, Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
 import { NO_LINES } from '../http/headers/header-lines.ts'
+import type { CallSpan, OpenCallSpan, Tracer } from '../http/tracer.ts'
 import type { Asker, Lease } from './attempts.ts'
 import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
 import { codeOf, UPSTREAM_TIMEOUT } from './failures.ts'
@@ -21,6 +22,8 @@ export interface UpstreamCall {
   readonly timeoutMs: number
   /** Largest answer in bytes. */
   readonly maxBytes: number
+  /** Default: the call is no part of a traced request. */
+  readonly tracer?: Pick<Tracer, 'calls'>
 }
 
 export interface UpstreamAnswer {
@@ -82,6 +85,9 @@ class JsonCall implements ResponseHandler, Asker {
   #status = 0
   #chunks: Buffer[] = []
   #size = 0
+  readonly #openSpan: OpenCallSpan | null
+  #span: CallSpan | null = null
+  #tries = 0
 
   constructor(
     upstream: Upstream,
@@ -95,6 +101,7 @@ class JsonCall implements ResponseHandler, Asker {
     this.#call = call
     this.#settle = settle
     this.#deadline = clock.setTimeout(() => this.#onDeadline(), call.timeoutMs)
+    this.#openSpan = call.tracer?.calls() ?? null
   }
 
   start(): void {
@@ -113,7 +120,11 @@ class JsonCall implements ResponseHandler, Asker {
     const { headers: fixed, host } = this.#upstream.config
     const { path, json } = this.#call
     const body = Buffer.from(json)
-    const named = { accept: 'application/json', ...this.#call.headers, ...fixed, 'content-type': 'application/json' }
+    const asked = { method: 'POST', url: target.config.url, path, resends: this.#tries++ }
+    this.#span = this.#openSpan?.(asked) ?? null
+    const own = this.#span === null ? {} : { traceparent: this.#span.traceparent }
+    const headers = { ...this.#call.headers, ...own, ...fixed }
+    const named = { accept: 'application/json', ...headers, 'content-type': 'application/json' }
     const request = {
       method: 'POST',
       path,
@@ -148,6 +159,7 @@ class JsonCall implements ResponseHandler, Asker {
 
   onEnd(): void {
     this.#connection = null
+    this.#endSpan('')
     this.#finish()
     const text = Buffer.concat(this.#chunks).toString('utf8')
     this.#settle.resolve({ status: this.#status, target: this.#target, text, json: parse(text) })
@@ -155,8 +167,10 @@ class JsonCall implements ResponseHandler, Asker {
 
   onError(error: unknown): void {
     this.#connection = null
+    const reason = codeOf(error) || 'no connection'
+    this.#endSpan(reason)
     if (this.#lease.failed(error, this.#wasSent)) this.start()
-    else this.#fail(codeOf(error) || 'no connection')
+    else this.#fail(reason)
   }
 
   #onDeadline(): void {
@@ -168,8 +182,14 @@ class JsonCall implements ResponseHandler, Asker {
   #fail(reason: string, status: number | null = null): void {
     this.#connection?.abort(this)
     this.#connection = null
+    this.#endSpan(reason)
     this.#finish()
     this.#settle.reject(new CallFailure(reason, status, this.#target))
+  }
+
+  #endSpan(failure: string): void {
+    this.#span?.ended(this.#status, failure)
+    this.#span = null
   }
 
   #finish(): void {

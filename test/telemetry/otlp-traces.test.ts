@@ -132,7 +132,7 @@ for (const fastLane of [true, false]) {
     })
     t.match(ofKind(refused, SERVER), [{ attributes: { 'http.response.status_code': 401 }, status: undefined }])
     t.same(ofKind(refused, CLIENT), [])
-    const unknown = await spansOf(all, () => gateway.raw('BREW /nowhere/x HTTP/1.1\r\nHost: x\r\n\r\n'))
+    const unknown = await spansOf(all, () => gateway.raw('PROPFIND /nowhere/x HTTP/1.1\r\nHost: x\r\n\r\n'))
     t.match(unknown, [{ name: 'HTTP', attributes: { 'http.request.method': '_OTHER', 'http.route': undefined } }])
   })
 }
@@ -182,11 +182,8 @@ test('the share of sampled requests is that of the configuration, which a reload
   if (telemetry.otlp === null) return
   await gateway.gateway.reload({ ...gateway.config, telemetry: { otlp: { ...telemetry.otlp, sample: 0 } } })
   t.equal(await count(), 0)
-  await t.rejects(
-    gateway.gateway.reload({ ...gateway.config, telemetry: { otlp: null } }),
-    { keys: ['telemetry.otlp'] },
-    'the rest needs a restart'
-  )
+  const refused = gateway.gateway.reload({ ...gateway.config, telemetry: { otlp: null } })
+  await t.rejects(refused, { name: 'NeedsRestart' }, 'the rest needs a restart')
 })
 
 test('a login shows its steps and the calls to WeChat and to the login hook', async (t) => {
@@ -207,17 +204,16 @@ test('a login shows its steps and the calls to WeChat and to the login hook', as
     parentSpanId: named(spans, 'login.exchange')?.spanId,
     attributes: {
       'url.full': `${gateway.sandboxUrl}/sns/jscode2session`,
-      'http.response.status_code': 200,
-      'wxgate.wechat.errcode': undefined
+      'http.response.status_code': 200
     }
   })
   t.match(asked, { parentSpanId: named(spans, 'login.hook')?.spanId, attributes: { 'url.full': `${hook.url}/hook` } })
   t.equal(hook.seen[0]?.headers.traceparent, `00-${server?.traceId}-${asked?.spanId}-01`)
 
-  const refused = await spansOf(all, () => gateway.login('errcode-40029'))
+  const refused = await spansOf(all, () => gateway.login('sandbox-errcode-40029'))
   t.match(named(refused, 'login.exchange'), { status: { code: 2 }, attributes: { 'error.type': 'code_invalid' } })
   t.match(ofKind(refused, CLIENT), [{ attributes: { 'http.response.status_code': 200 } }])
-  const broken = await spansOf(all, () => gateway.login('status-500'))
+  const broken = await spansOf(all, () => gateway.login('sandbox-status-500'))
   t.match(ofKind(broken, CLIENT), [{ status: { code: 2 }, attributes: { 'http.response.status_code': 500 } }])
 
   const { access_token: token } = await gateway.login('bob')

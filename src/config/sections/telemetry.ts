@@ -10,7 +10,9 @@ import { milliseconds } from '../units.ts'
 export const telemetry = section('OpenTelemetry. Without `otlp`, nothing of it is loaded.', {
   otlp: Type.Optional(
     mapping('A collector that is reached by OTLP over HTTP, with JSON.', {
-      endpoint: text('Its URL, such as `http://10.0.0.7:4318`; `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended.'),
+      endpoint: text(
+        'Its URL, such as `http://10.0.0.7:4318`; `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended.'
+      ),
       headers: secretHeaders('Sent with every export, such as `Authorization`.'),
       sample: matching(
         'Share of the requests that get a trace. A `traceparent` of a trusted proxy decides instead.',

@@ -19,7 +19,12 @@ export interface EndpointsOptions {
   readonly tracing?: Pick<Tracing, 'named' | 'around'> | null
 }
 
-export async function createEndpoints({ log, uriLimit, document, tracing = null }: EndpointsOptions): Promise<FastifyInstance> {
+export async function createEndpoints({
+  log,
+  uriLimit,
+  document,
+  tracing = null
+}: EndpointsOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger: false,
     schemaController,

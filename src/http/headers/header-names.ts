@@ -22,6 +22,7 @@ export type HeaderFate =
   | 'x-forwarded-prefix'
   | 'x-request-id'
   | 'traceparent'
+  | 'tracestate'
   | 'cdn-loop'
   | 'x-http-method-override'
 
@@ -65,6 +66,7 @@ const READ = new Set<string>([
   'x-forwarded-prefix',
   'x-request-id',
   'traceparent',
+  'tracestate',
   'cdn-loop',
   'x-http-method-override'
 ])
@@ -73,7 +75,6 @@ const READ = new Set<string>([
 const FROM_PROXIES = new Set([
   'forwarded',
   'forwarded-for',
-  'tracestate',
   'x-real-ip',
   'x-forwarded-port',
   'x-forwarded-server',

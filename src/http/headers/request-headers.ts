@@ -102,6 +102,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   let forwardedPrefix: string | undefined
   let requestId: string | undefined
   let traceparent: string | undefined
+  let tracestate: string | undefined
   let loop: string | undefined
   let methodOverride: string | undefined
   let size = 0
@@ -159,6 +160,9 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
       case 'traceparent':
         if (peer.isTrusted && TRACEPARENT.test(value)) traceparent = value
         break
+      case 'tracestate':
+        if (peer.isTrusted) tracestate = tracestate === undefined ? value : `${tracestate},${value}`
+        break
       case 'cdn-loop':
         loop = loop === undefined ? value : `${loop}, ${value}`
         break
@@ -175,6 +179,8 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   }
 
   if (size > options.limit) return TOO_LARGE
+  // It belongs to a traceparent (W3C Trace Context, section 3.3).
+  if (tracestate !== undefined && traceparent !== undefined) kept.push('tracestate', tracestate)
   if (host === undefined ? options.httpVersion !== '1.0' : !isHost(host)) return NO_HOST
   const isChunked = transferEncoding !== undefined
   if (isChunked) {

@@ -2,6 +2,7 @@
  *  connection to the main one opens. */
 import type { LookupFunction } from 'node:net'
 import { Pool } from 'undici'
+import type { CallSpan, Tracer } from '../../http/tracer.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { createConnector } from './connector.ts'
 
@@ -24,13 +25,25 @@ export interface Base {
   readonly path: string
 }
 
+export interface NamedCall {
+  readonly method: string
+  /** Behind the base, without the query. */
+  readonly path: string
+}
+
 export interface Bases {
   /** Origin and path of the main base, which tells the records of several API bases apart. */
   readonly name: string
   /** Runs `send` at the base in use. When it fails before anything was sent, runs it once more:
    *  at the other base or, without one, at the same after a pause.
-   *  @param deadline On the clock of `performance.now()`. No second run starts after it. */
-  reach<T>(send: (base: Base) => Promise<T>, isUnsent: (error: unknown) => boolean, deadline: number): Promise<T>
+   *  @param deadline On the clock of `performance.now()`. No second run starts after it.
+   *  @param call For the trace of the current request; by default there is no span. */
+  reach<T>(
+    send: (base: Base) => Promise<T>,
+    isUnsent: (error: unknown) => boolean,
+    deadline: number,
+    call?: NamedCall
+  ): Promise<T>
   close(): Promise<void>
 }
 
@@ -39,11 +52,12 @@ export interface BasesOptions extends WeChatAddress {
   /** Default: the resolver of the system. */
   readonly lookup?: LookupFunction
   readonly log: Pick<Log, 'warn'>
+  readonly tracer?: Pick<Tracer, 'calls'>
   readonly pool: Pick<Pool.Options, 'connections' | 'headersTimeout' | 'bodyTimeout'>
 }
 
 export function createBases(options: BasesOptions): Bases {
-  const { proxy, connectTimeoutMs: timeoutMs, lookup, log } = options
+  const { proxy, connectTimeoutMs: timeoutMs, lookup, log, tracer } = options
   const connector = createConnector({ proxy, timeoutMs, ...(lookup ? { lookup } : {}) })
   const { connect } = connector
   const open = (text: string): Base & { readonly name: string } => {
@@ -66,21 +80,44 @@ export function createBases(options: BasesOptions): Bases {
   return {
     name: main.name,
 
-    async reach(send, isUnsent, deadline) {
+    async reach(send, isUnsent, deadline, call) {
+      const openSpan = (call && tracer?.calls()) ?? null
+      const run = (base: Base & { readonly name: string }, resends: number) => {
+        if (openSpan === null || call === undefined) return send(base)
+        return withSpan(openSpan({ ...call, url: base.name, resends }), () => send(base))
+      }
       const [first, second] = performance.now() < avoidMainUntil ? [fallback, main] : [main, fallback]
       try {
-        return await send(first)
+        return await run(first, 0)
       } catch (error) {
         if (!isUnsent(error)) throw error
         onUnreachable(first)
         if (performance.now() + 2 * RETRY_PAUSE_MS >= deadline) throw error
       }
       if (first === second) await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS))
-      return send(second)
+      return run(second, 1)
     },
 
     async close() {
       await Promise.allSettled([main.pool.destroy(), fallback.pool.destroy(), connector.close()])
     }
   }
+}
+
+async function withSpan<T>(span: CallSpan, send: () => Promise<T>): Promise<T> {
+  try {
+    const answer = await send()
+    span.ended(hasStatus(answer) ? answer.status : 200, '')
+    return answer
+  } catch (error) {
+    const { reason = 'failed' } = error as { readonly reason?: string }
+    const [, status] = /^status (\d{3})$/.exec(reason) ?? []
+    span.ended(Number(status ?? 0), status ?? reason)
+    throw error
+  }
+}
+
+/** An answer without a status has one below 300. */
+function hasStatus(answer: unknown): answer is { readonly status: number } {
+  return typeof answer === 'object' && answer !== null && 'status' in answer && typeof answer.status === 'number'
 }

@@ -2,6 +2,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../../clock.ts'
 import type { ApiError } from '../../errors.ts'
+import type { Tracer } from '../../http/tracer.ts'
 import type { Store } from '../../store/port.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ChannelKey, LoginExchange, Phone, PlatformApp } from '../port.ts'
@@ -30,6 +31,7 @@ export interface WeChatOptions extends WeChatAddress {
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
+  readonly tracer?: Pick<Tracer, 'calls'>
   /** Encrypts the access token for the store; without it instances do not share one. */
   readonly sealToken?: TokenSealer
 }

@@ -3,6 +3,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { ApiError } from '../../errors.ts'
+import type { Tracer } from '../../http/tracer.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { EgressAnswer, EgressCall, EgressCapability, PlatformApp } from '../port.ts'
 import type { Signer } from './api-signature/signer.ts'
@@ -31,6 +32,7 @@ export interface EgressOptions extends WeChatAddress {
   /** Resolves the names of the API bases or of the proxy. */
   readonly lookup: LookupFunction
   readonly log: Pick<Log, 'warn'>
+  readonly tracer?: Pick<Tracer, 'calls'>
   readonly apiTokens: ApiTokens
   readonly signer: Signer
 }
@@ -58,7 +60,8 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
       const answer = await bases.reach(
         ({ pool, path: base }) => ask(pool, { ...request, path: base + target }, limit, caller),
         isUnsent,
-        performance.now() + timeout
+        performance.now() + timeout,
+        { method, path }
       )
       return readAnswer(answer, { token, requestId: call.requestId, sealed })
     } catch (error) {

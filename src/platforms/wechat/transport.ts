@@ -3,6 +3,7 @@
 import type { LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { ApiError } from '../../errors.ts'
+import type { Tracer } from '../../http/tracer.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { SealedCall } from './api-signature/signer.ts'
 import { type Base, createBases, type WeChatAddress } from './bases.ts'
@@ -44,6 +45,7 @@ export interface TransportOptions extends WeChatAddress {
   readonly timeout: number
   readonly lookup: LookupFunction
   readonly log: Log
+  readonly tracer?: Pick<Tracer, 'calls'>
 }
 
 export function createTransport(options: TransportOptions): Transport {
@@ -58,7 +60,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   // Once a byte was written, the login code may be spent.
   const exchange = (call: WeChatCall, deadline: number): Promise<WeChatAnswer> =>
-    bases.reach((base) => send(base, call, deadline), isUnsent, deadline)
+    bases.reach((base) => send(base, call, deadline), isUnsent, deadline, call)
 
   return {
     base: bases.name,

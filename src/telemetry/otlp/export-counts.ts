@@ -25,7 +25,11 @@ export function createExportCounts({ metrics, logs }: { metrics: boolean; logs: 
     labelNames: ['signal'],
     registers: []
   })
-  const signals: readonly Signal[] = ['traces', ...(metrics ? ['metrics' as const] : []), ...(logs ? ['logs' as const] : [])]
+  const signals: readonly Signal[] = [
+    'traces',
+    ...(metrics ? ['metrics' as const] : []),
+    ...(logs ? ['logs' as const] : [])
+  ]
   for (const signal of signals) {
     failures.inc({ signal }, 0)
     for (const result of RESULTS) items.inc({ signal, result }, 0)

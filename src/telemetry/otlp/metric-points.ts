@@ -35,8 +35,7 @@ export function metricPoints(metrics: readonly ReadMetric[], startedAt: number, 
     points += written.length
     const start = `{"name":"${name}","description":"${escaped(help)}","unit":"${unitOf(name)}"`
     const data = `"dataPoints":[${written.join()}]`
-    if (type === 'counter')
-      return `${start},"sum":{"aggregationTemporality":${CUMULATIVE},"isMonotonic":true,${data}}}`
+    if (type === 'counter') return `${start},"sum":{"aggregationTemporality":${CUMULATIVE},"isMonotonic":true,${data}}}`
     if (type === 'histogram') return `${start},"histogram":{"aggregationTemporality":${CUMULATIVE},${data}}}`
     return `${start},"gauge":{${data}}}`
   })

@@ -170,7 +170,8 @@ function reportOutages(log: OtlpDeps['log']) {
   let isOut = false
   return {
     began(signal: Signal, cause: string) {
-      if (!isOut) log().warn({ event: 'otlp_failed', signal, cause }, 'the collector of telemetry.otlp does not take exports')
+      if (!isOut)
+        log().warn({ event: 'otlp_failed', signal, cause }, 'the collector of telemetry.otlp does not take exports')
       isOut = true
     },
     ended() {

@@ -69,9 +69,7 @@ const SERVER = 2
 const CLIENT = 3
 const ERROR_STATUS = ',"status":{"code":2}}'
 /** RFC 9110, section 9, and RFC 5789. Other methods count as one (`http.request.method`). */
-const METHODS: ReadonlySet<string> = new Set(
-  'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH'.split(' ')
-)
+const METHODS: ReadonlySet<string> = new Set('GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH'.split(' '))
 const LONGEST_PATH = 300
 /** Targets whose attributes are kept as text. */
 const MAX_TARGETS = 1_000

@@ -3,6 +3,7 @@ import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto'
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../../../clock.ts'
 import { ApiError } from '../../../errors.ts'
+import type { Tracer } from '../../../http/tracer.ts'
 import type { Log } from '../../../telemetry/log.ts'
 import type { PayCall, PayMerchant } from '../../pay-port.ts'
 import { type Base, createBases, type WeChatAddress } from '../bases.ts'
@@ -25,6 +26,7 @@ export interface PayApiOptions extends Pick<WeChatAddress, 'proxy'> {
   readonly lookup: LookupFunction
   readonly clock: Pick<Clock, 'now'>
   readonly log: Pick<Log, 'warn'>
+  readonly tracer?: Pick<Tracer, 'calls'>
 }
 
 export interface PayApi {
@@ -39,13 +41,14 @@ export interface PayApi {
 }
 
 export function createPayApi(options: PayApiOptions): PayApi {
-  const { payBase, payFallbackBase, proxy, timeout, lookup, clock, log } = options
+  const { payBase, payFallbackBase, proxy, timeout, lookup, clock, log, tracer } = options
   const bases = createBases({
     apiBase: payBase,
     fallbackBase: payFallbackBase,
     proxy,
     lookup,
     log,
+    ...(tracer ? { tracer } : {}),
     // Leaves room for the second try inside the deadline.
     connectTimeoutMs: Math.max(100, Math.floor(timeout * 0.4)),
     pool: { connections: CONNECTIONS, headersTimeout: 0, bodyTimeout: 0 }
@@ -96,7 +99,8 @@ export function createPayApi(options: PayApiOptions): PayApi {
       try {
         if (inFlight > MAX_IN_FLIGHT) throw new TransportFailure('overloaded', false)
         // Once a byte was written, the call may have taken effect.
-        return await bases.reach((base) => send(base, merchant, call, limits), isUnsent, limits.deadline)
+        const named = { method: call.method, path: pathOf(call.target) }
+        return await bases.reach((base) => send(base, merchant, call, limits), isUnsent, limits.deadline, named)
       } catch (error) {
         const failure = error instanceof TransportFailure ? error : new TransportFailure('internal', true)
         const { reason, wasSent } = failure
