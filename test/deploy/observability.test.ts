@@ -73,7 +73,8 @@ async function readLiveMetrics(t: Test): Promise<string | null> {
     service: { ...(base.service as object), port: servicePort },
     wechat: { apiBase: wechat },
     apps: [{ ...app, push, pay: payConfig(generateRsa()) }],
-    store: 'sqlite:./wxgate.db'
+    store: 'sqlite:./wxgate.db',
+    telemetry: { otlp: { endpoint: 'http://127.0.0.1:9' } }
   })
   const started = startProcess(t, ['run', '-c', file])
   const service = `http://127.0.0.1:${servicePort}`
