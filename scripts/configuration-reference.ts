@@ -1,6 +1,6 @@
 /** Builds docs/configuration.md from the schema and one example file. */
 import { written } from '../src/config/published-schema.ts'
-import { checkedSchema, type JsonSchema } from '../src/config/schema.ts'
+import { alternativeFor, checkedSchema, type JsonSchema } from '../src/config/schema.ts'
 
 const introduction = `# gateway.yaml
 
@@ -81,7 +81,8 @@ interface Key {
 }
 
 /** Every key below a key, in the order of the schema. */
-function keys(schema: JsonSchema, path: string): Key[] {
+function keys(written: JsonSchema, path: string): Key[] {
+  const schema = alternativeFor(written, 'object') ?? written
   if (schema.items?.properties !== undefined) return keys(schema.items, `${path}[]`)
   const named = Object.entries(schema.properties ?? {})
   const any = Object.values(schema.patternProperties ?? {}).filter((part) => part.properties !== undefined)
@@ -116,6 +117,7 @@ function standard(schema: JsonSchema, isRequired: boolean): string {
 
 function type(schema: JsonSchema): string {
   if (schema['x-secret']) return 'secret'
+  if (schema['x-one-or-list']) return 'mapping, or list of mappings'
   if (schema['x-unit'] !== undefined) return schema['x-unit']
   if (schema.enum !== undefined) return schema.enum.map((word) => `\`${word}\``).join(' | ')
   if (schema.const !== undefined) return `\`${schema.const}\``

@@ -169,7 +169,8 @@ test('every shape that a message shows is valid at its place', async (t) => {
   for (const [place, shape] of Object.entries(shapes)) {
     let schema: JsonSchema | undefined = root
     for (const step of place.replaceAll('[]', '.[]').split('.')) {
-      const parent: JsonSchema | undefined = schema
+      const kind = step === '[]' ? 'array' : 'object'
+      const parent: JsonSchema | undefined = schema?.anyOf?.find(({ type }) => type === kind) ?? schema
       if (step === '[]') schema = parent?.items
       else schema = step === '*' ? Object.values(parent?.patternProperties ?? {})[0] : parent?.properties?.[step]
     }

@@ -68,15 +68,15 @@ function checksOf(config: GatewayConfig, baseDir: string): Check[] {
   const clock = systemClock
   const now = clock.now()
   const log = createLog({ level: 'silent', format: 'json' }, { write() {} }, false)
-  const certFiles = [server.tls].flatMap((tls) => tls?.certFile ?? [])
+  const certFiles = new Set([server.tls, service.tls].flatMap((tls) => tls?.map(({ certFile }) => certFile) ?? []))
   return [
     () => checkWeChat({ ...wechat, apps, now: clock.now }),
     () => checkMerchants({ wechat, apps, clock }),
     () => checkStore({ store, baseDir, clock, log }),
     () => checkTargets(upstreams, now),
-    async () => checkCertificates(certFiles, now),
+    async () => checkCertificates([...certFiles], now),
     () => checkPort({ key: 'server', host: server.host, port: server.port, isTls: server.tls !== null }),
-    () => checkPort({ key: 'service', host: service.host, port: service.port, isTls: false })
+    () => checkPort({ key: 'service', host: service.host, port: service.port, isTls: service.tls !== null })
   ]
 }
 

@@ -148,10 +148,10 @@ export function logWarnings(log: Log, warnings: readonly Problem[]): void {
 
 async function listen(gateway: Gateway, config: GatewayConfig): Promise<{ edge: string; service: string }> {
   const { edge, service } = await gateway.listen()
-  const scheme = config.server.tls ? 'https' : 'http'
+  const schemeOf = ({ tls }: { readonly tls: object | null }) => (tls === null ? 'http' : 'https')
   return {
-    edge: `${scheme}://${shownHost(edge.host)}:${edge.port}`,
-    service: `http://${shownHost(service.host)}:${service.port}`
+    edge: `${schemeOf(config.server)}://${shownHost(edge.host)}:${edge.port}`,
+    service: `${schemeOf(config.service)}://${shownHost(service.host)}:${service.port}`
   }
 }
 

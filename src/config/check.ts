@@ -27,7 +27,7 @@ export function check(tree: unknown, known: ReadonlySet<string>, report: Report)
   const checkSchema = createSchemaCheck({ findsAll: true, textKeywords: { 'x-range': isInRange, 'x-line': isOneLine } })
   const seen = new Set<string>()
   const wrong: Path[] = []
-  for (const fault of checkSchema(checkedSchema, tree)) {
+  for (const fault of checkSchema(checkedSchema, tree).flatMap(detailsOf)) {
     const path = subject(fault)
     const place = pointer(path)
     if (isKnown(place, known)) continue
@@ -40,6 +40,13 @@ export function check(tree: unknown, known: ReadonlySet<string>, report: Report)
   for (const path of wrong) remove(tree, path)
   for (const place of known) remove(tree, stepsOf(place, tree))
   return (isMapping(tree) ? tree : {}) as Draft<Written>
+}
+
+/** The kind of a value tells which of a mapping and a list was meant. Of any other union, one report
+ *  says more than one for each alternative. */
+function detailsOf(fault: SchemaFault): readonly SchemaFault[] {
+  const { inside = [] } = fault
+  return (fault.schema as JsonSchema)['x-one-or-list'] === true && inside.length > 0 ? inside : [fault]
 }
 
 /** The place of a fault; for an unknown or missing key, that key. */

@@ -91,7 +91,7 @@ export function resolveConfig(written: Written, directory: string, secretFiles: 
     server,
     /** A change of one of them is a change of the configuration. */
     secretFiles,
-    service: resolveService(written.service),
+    service: resolveService(written.service, directory),
     /** The first one signs and encrypts, all verify and decrypt. */
     secrets: written.secrets,
     wechat: resolveWechat(written.wechat, written.apps),

@@ -5,6 +5,11 @@ import { shapes, TARGETS } from './shapes.ts'
 const ROUTE_UPSTREAM = `upstream: orders, with upstreams: { orders: ${TARGETS} }`
 const NO_HOSTS = 'routes are matched by path and method only; put a gateway per host behind a proxy that reads the host'
 
+const TLS_NAMES = [
+  ['certificate certFile crt chain fullchain sslCertificate', `write cert: ${shapes['server.tls.cert']}`],
+  ['privateKey keyFile certificateKey sslCertificateKey', `write key: ${shapes['server.tls.key']}`]
+] as const
+
 /** Foreign keys by place: names in any spelling, and the hint. */
 const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, write: string])[]>> = {
   '': [
@@ -33,11 +38,14 @@ const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, wr
     ['shutdown gracePeriod gracefulShutdown shutdownTimeout', `write drain: ${shapes['server.drain']}`],
     ['rateLimit limit', `write loginLimit: ${shapes['server.loginLimit']}, or rateLimit on a route`]
   ],
-  'server.tls': [
-    ['certificate certFile crt chain fullchain sslCertificate', `write cert: ${shapes['server.tls.cert']}`],
-    ['privateKey keyFile certificateKey sslCertificateKey', `write key: ${shapes['server.tls.key']}`]
+  'server.tls': TLS_NAMES,
+  'server.tls[]': TLS_NAMES,
+  'service.tls': TLS_NAMES,
+  'service.tls[]': TLS_NAMES,
+  service: [
+    ['listen address bind', `write service: ${shapes.service}`],
+    ['ssl https certificate certificates sslCertificate certFile keyFile', `write tls: ${shapes['service.tls']}`]
   ],
-  service: [['listen address bind', `write service: ${shapes.service}`]],
   'service.tokens[]': [
     ['scope role roles permissions', `write scopes: ${shapes['service.tokens[].scopes']}`],
     ['key secret value password', `write token: \${ORDERS_SERVICE_TOKEN}`],

@@ -7,7 +7,7 @@ import { type Environment, interpolate } from './interpolate.ts'
 import type { ParsedText } from './parse.ts'
 import { type Path, pointer, quote } from './problem.ts'
 import { createReport, type Locate, type Position, type Report } from './report.ts'
-import type { JsonSchema } from './schema.ts'
+import { alternativeFor, type JsonSchema } from './schema.ts'
 import { readSecretFile } from './secret-file.ts'
 
 export interface Tree {
@@ -81,7 +81,13 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
       if (isSeq(node)) {
         return node.items.map((item, index) => {
           const child = item as Node | null
-          return read(child, schema?.items, [...path, index], child?.range?.[0] ?? start, isExpanded)
+          return read(
+            child,
+            alternativeFor(schema, 'array')?.items,
+            [...path, index],
+            child?.range?.[0] ?? start,
+            isExpanded
+          )
         })
       }
       if (isMap(node)) return readMap(node.items as Pair<Node | null, Node | null>[], schema, path, start, isExpanded)
@@ -128,7 +134,7 @@ export function readTree(parsed: ParsedText, schema: JsonSchema, source: TreeSou
         fail([...path, name], parsed.position(offset), 'merge keys are not part of YAML 1.2', 'write the keys out')
         continue
       }
-      const inside = childSchema(schema, name)
+      const inside = childSchema(alternativeFor(schema, 'object'), name)
       result[name] = read(value, inside, [...path, name], offset, isExpanded)
     }
     return schema?.['x-secret'] === true ? secretOf(result, path, schema['x-public'] === true) : result

@@ -15,6 +15,7 @@ export interface JsonSchema extends CheckedSchema {
   'x-unit'?: 'duration' | 'size'
   'x-range'?: { min: string; max: string }
   'x-secret'?: boolean
+  'x-one-or-list'?: boolean
   'x-line'?: boolean
   'x-env'?: string
   'x-public'?: boolean
@@ -31,6 +32,11 @@ function relax(schema: JsonSchema): JsonSchema {
   }
   for (const part of parts(schema)) relax(part)
   return schema
+}
+
+/** The alternative for a value of this kind, in a union of a mapping and a list of such. */
+export function alternativeFor(schema: JsonSchema | undefined, kind: 'object' | 'array'): JsonSchema | undefined {
+  return schema?.['x-one-or-list'] === true ? schema.anyOf?.find(({ type }) => type === kind) : schema
 }
 
 /** The schemas directly inside one. */

@@ -5,14 +5,14 @@ import { createFastLane } from '../fast-lane/fast-lane.ts'
 import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
 import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
-import { loadTls } from '../http/tls-files.ts'
+import { loadTls, type TlsFiles } from '../http/tls-files.ts'
 import type { Tracing } from '../http/tracing.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Otlp } from '../telemetry/otlp/otlp.ts'
 import { startDeliveries } from './deliveries.ts'
 import { createGeneration, type Generation, type Parts } from './generation.ts'
-import { createShared, type GatewayDependencies } from './shared.ts'
+import { createShared, type GatewayDependencies, type Shared } from './shared.ts'
 import type { InForce } from './status-parts.ts'
 
 export interface Gateway {
@@ -53,7 +53,9 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   const tracing = await openTracing(first, dependencies.otlp ?? null)
   const shared = createShared(first, dependencies, tracing)
   const { lifecycle, revocations, guard, metrics, log, live, members, appChecks } = shared
-  const { limits, tls } = first.server
+  const { limits } = first.server
+  const edgeTls = createTls(first.server.tls, 'edge', shared)
+  const serviceTls = createTls(first.service.tls, 'service', shared)
   let config = first
   let generation = await createGeneration(first, shared)
   shared.nowInForce(inForceOf(generation))
@@ -65,7 +67,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   const edge = createGatewayServer({
     limits,
     requestTimeout: 0,
-    tls: tls && loadTls(tls, log, shared.metrics.certificateRead),
+    tls: edgeTls,
     handler: generation.edge,
     guard,
     ...(Number.isFinite(descriptors) ? { room: divideDescriptors(descriptors) } : {}),
@@ -81,7 +83,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   const service = createGatewayServer({
     limits: { ...limits, connectionsPerPeer: Number.POSITIVE_INFINITY },
     requestTimeout: SERVICE_REQUEST_TIMEOUT,
-    tls: null,
+    tls: serviceTls,
     handler: generation.service,
     guard,
     onParseError() {},
@@ -137,8 +139,10 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     async reload(next) {
       const keys = restartOnly(config, next)
       if (keys.length > 0) throw new NeedsRestart(keys)
+      const useCertificates = [edgeTls?.prepare(next.server.tls ?? []), serviceTls?.prepare(next.service.tls ?? [])]
       const before = generation
       generation = await createGeneration(next, shared)
+      for (const use of useCertificates) use?.()
       config = next
       shared.nowInForce(inForceOf(generation))
       metrics.configured(next)
@@ -170,6 +174,14 @@ function inForceOf({ parts: { config, platforms }, explain }: Generation): InFor
   return { config, platforms, explain }
 }
 
+function createTls(
+  pairs: GatewayConfig['server']['tls'],
+  listener: 'edge' | 'service',
+  { log, metrics }: Pick<Shared, 'log' | 'metrics'>
+): TlsFiles | null {
+  return pairs && loadTls(pairs, log, (certificates) => metrics.certificatesUsed(listener, certificates))
+}
+
 /** The changed keys that are only read at the start. */
 function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
   const pick = ({
@@ -184,11 +196,12 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'server.host': server.host,
     'server.port': server.port,
     'server.workers': server.workers,
-    'server.tls': server.tls,
+    'server.tls': server.tls !== null,
     'server.fastLane': server.fastLane,
     'server.limits': { ...server.limits, body: 0 },
     'service.host': service.host,
     'service.port': service.port,
+    'service.tls': service.tls !== null,
     'sessions.waitReplicas': sessions.waitReplicas,
     store,
     logging,

@@ -82,7 +82,7 @@ export function createStatusParts(deps: StatusPartsDeps) {
     listening(addresses: { readonly edge: Address; readonly service: Address }): void {
       listeners = [
         { name: 'edge', ...addresses.edge, is_tls: current().config.server.tls !== null },
-        { name: 'service', ...addresses.service, is_tls: false }
+        { name: 'service', ...addresses.service, is_tls: current().config.service.tls !== null }
       ]
     }
   }

@@ -103,7 +103,7 @@ export function createGatewayServer(options: ServerOptions): GatewayServer {
     }
   }
   const server: Server = tls
-    ? createTlsServer({ ...serverOptions, ...tls.serverOptions(), handshakeTimeout: limits.headersTimeout })
+    ? createTlsServer({ ...serverOptions, ...tls.serverOptions, handshakeTimeout: limits.headersTimeout })
     : createPlainServer(serverOptions)
   tls?.follow(server)
   // Node drops headers beyond its count silently; the size limit applies instead.

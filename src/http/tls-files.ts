@@ -1,15 +1,10 @@
-/** Certificate and key of the edge, read again when the files change. */
-import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+/** TLS of a listener: its certificates, chosen by the name that a client asks for (SNI), and the
+ *  protocol settings. */
+import { constants, randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
-import { createSecureContext, type SecureContextOptions, Server as TlsServer } from 'node:tls'
-
-/** Certificates are often replaced by moving a link, which polling the file sees and change
- *  events miss. */
-const CHECK_INTERVAL = 1_000
-/** The two files are replaced one after the other: a pair that does not match is reported after
- *  this time (milliseconds). */
-const PATIENCE = 5_000
+import { type SecureContext, type SecureContextOptions, type TlsOptions, Server as TlsServer } from 'node:tls'
+import { chooseCertificate } from './certificate-names.ts'
+import { type CertificatePair, type FollowedPair, followPair, type PairFiles, readPair } from './certificate-pair.ts'
 
 /** Mozilla's intermediate profile: forward secrecy and authenticated encryption only. */
 const CIPHERS = [
@@ -23,77 +18,105 @@ const CIPHERS = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305'
 ].join(':')
+const COMMON: SecureContextOptions = {
+  minVersion: 'TLSv1.2',
+  ciphers: CIPHERS,
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION
+}
+/** The key of session tickets opens every session that was resumed with one: it is replaced after
+ *  this time (milliseconds). Node lets a session be resumed for 5 minutes. */
+const TICKET_KEY_LIFE = 3_600_000
+const TICKET_KEY_BYTES = 48
 
 export interface TlsLog {
-  info(message: string): void
-  error(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+/** A certificate in use. */
+export interface UsedCertificate {
+  readonly names: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number
 }
 
 export interface TlsFiles {
-  serverOptions(): SecureContextOptions
-  /** New connections get the newest pair that matches. */
+  readonly serverOptions: TlsOptions
+  /** New connections get the newest pairs that could be used. */
   follow(server: Server): void
+  /** Reads other pairs, and throws when one cannot be used. The returned function puts them in force
+   *  for new connections. */
+  prepare(pairs: readonly PairFiles[]): () => void
+  readonly certificates: readonly UsedCertificate[]
   stop(): void
 }
 
-/** @param onRead Called with the first name and the end of validity of each certificate that is
- *  taken into use. */
+/** @param pairs At least one. The first serves clients that name no host, or an unknown one.
+ *  @param onUse Called with all certificates when one of them was taken into use. */
 export function loadTls(
-  files: { readonly certFile: string; readonly keyFile: string },
+  pairs: readonly PairFiles[],
   log: TlsLog,
-  onRead: (name: string, expiresAtMs: number) => void
+  onUse: (certificates: readonly UsedCertificate[]) => void
 ): TlsFiles {
-  const paths = [files.certFile, files.keyFile]
-  let timer: NodeJS.Timeout | undefined
-  let inUse = ''
+  let followed: FollowedPair[] = []
+  let server: TlsServer | null = null
+  let ticketTimer: NodeJS.Timeout | undefined
 
-  function read(): SecureContextOptions {
-    const cert = readFileSync(files.certFile)
-    const key = readFileSync(files.keyFile)
-    const certificate = new X509Certificate(cert)
-    if (!certificate.checkPrivateKey(createPrivateKey(key))) {
-      throw new Error('the private key does not belong to the certificate')
-    }
-    const options = { cert, key, minVersion: 'TLSv1.2' as const, ciphers: CIPHERS }
-    createSecureContext(options)
-    inUse = Buffer.concat([cert, key]).toString('latin1')
-    onRead(firstName(certificate), certificate.validToDate.getTime())
-    return options
+  const inUse = () => followed.map(({ current }) => current)
+
+  function use(list: readonly PairFiles[], read: readonly CertificatePair[]): void {
+    for (const pair of followed) pair.stop()
+    followed = list.flatMap((files, index) => {
+      const first = read[index]
+      return first === undefined ? [] : [followPair(files, COMMON, first, eventsOf(files))]
+    })
+    apply()
   }
 
-  function reload(server: TlsServer, isLastTry: boolean): void {
-    clearTimeout(timer)
-    const before = inUse
-    try {
-      const options = read()
-      if (inUse === before) return
-      server.setSecureContext(options)
-      log.info('the TLS certificate was read again')
-    } catch (error) {
-      inUse = before
-      if (isLastTry) log.error({ err: error }, 'the TLS certificate could not be read again; the last one stays in use')
-      else timer = setTimeout(() => reload(server, true), PATIENCE).unref()
-    }
+  function apply(): void {
+    const [first] = inUse()
+    if (first !== undefined) server?.setSecureContext(first.options)
+    onUse(inUse())
   }
 
+  const eventsOf = ({ certFile }: PairFiles) => ({
+    onChange() {
+      apply()
+      log.info({ certificate: certFile }, 'the TLS certificate was read again')
+    },
+    onFailure(error: unknown) {
+      const message = 'the TLS certificate could not be read again: the last one stays in use'
+      log.warn({ err: error, certificate: certFile }, message)
+    }
+  })
+
+  use(
+    pairs,
+    pairs.map((files) => readPair(files, COMMON))
+  )
   return {
-    serverOptions: read,
-    follow(server) {
-      if (!(server instanceof TlsServer)) return
-      for (const path of paths) {
-        watchFile(path, { interval: CHECK_INTERVAL, persistent: false }, () => reload(server, false))
+    serverOptions: {
+      ...inUse()[0]?.options,
+      SNICallback(name: string, callback: (error: Error | null, context?: SecureContext) => void) {
+        callback(null, chooseCertificate(inUse(), name)?.context)
       }
     },
+    follow(target) {
+      if (!(target instanceof TlsServer)) return
+      server = target
+      const renewTicketKey = () => target.setTicketKeys(randomBytes(TICKET_KEY_BYTES))
+      ticketTimer = setInterval(renewTicketKey, TICKET_KEY_LIFE).unref()
+    },
+    prepare(list) {
+      const read = list.map((files) => readPair(files, COMMON))
+      return () => use(list, read)
+    },
+    get certificates() {
+      return inUse()
+    },
     stop() {
-      clearTimeout(timer)
-      for (const path of paths) unwatchFile(path)
+      clearInterval(ticketTimer)
+      for (const pair of followed) pair.stop()
     }
   }
-}
-
-/** Of the subject's alternative names, else of the subject. */
-function firstName({ subjectAltName, subject }: X509Certificate): string {
-  const [, name = ''] =
-    /^(?:DNS|IP Address):([^,]+)/.exec(subjectAltName ?? '') ?? /(?:^|\n)CN=(.*)/.exec(subject) ?? []
-  return name
 }

@@ -8,7 +8,12 @@ import { createLaneMetrics } from './lane-metrics.ts'
 import { collectProcessMetrics } from './process-metrics.ts'
 import { createQueueMetrics } from './queue-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
-import { addStateMetrics, createCertificateMetric, type MeasuredState } from './state-metrics.ts'
+import {
+  addStateMetrics,
+  createCertificateMetric,
+  type MeasuredCertificate,
+  type MeasuredState
+} from './state-metrics.ts'
 import { addUpstreamMetrics, type MeasuredUpstreams } from './upstream-metrics.ts'
 import { createWxapiMetrics, type WxapiCaller, type WxapiResult } from './wxapi-metrics.ts'
 
@@ -81,9 +86,8 @@ export interface Metrics extends ChannelMetrics {
   storeFailed(operation: string): void
   /** Counts a reload, accepted or rejected. */
   reloadDone(isSuccessful: boolean): void
-  /** The edge uses this certificate.
-   *  @param name The first name that it is valid for. */
-  certificateRead(name: string, expiresAtMs: number): void
+  /** A listener uses these certificates. */
+  certificatesUsed(listener: 'edge' | 'service', certificates: readonly MeasuredCertificate[]): void
   /** Starts the series of the apps and routes of a configuration at 0. */
   configured(config: KnownLabels): void
   counters(): Promise<Counters>
@@ -130,7 +134,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const lanes = createLaneMetrics(registry, options.laneReasons)
   const lastReload = { isSuccessful: true, at: Date.now() }
   addStateMetrics(registry, options, lastReload)
-  const certificateRead = createCertificateMetric(registry)
+  const certificatesUsed = createCertificateMetric(registry)
   addUpstreamMetrics(registry, options.upstreams)
   options.otlp?.useRegistry(registry)
 
@@ -154,7 +158,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       lastReload.isSuccessful = isSuccessful
       lastReload.at = Date.now()
     },
-    certificateRead,
+    certificatesUsed,
     configured({ apps, routes, service }) {
       wxapi.configured(apps, service.tokens)
       for (const { path } of routes) requests.init(path)

@@ -74,17 +74,31 @@ function addAppStates(registry: Registry, appStates: MeasuredState['appStates'])
   })
 }
 
-/** @returns Sets the end of validity of the certificate of the edge. */
-export function createCertificateMetric(registry: Registry): (name: string, expiresAtMs: number) => void {
+export interface MeasuredCertificate {
+  readonly names: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number
+}
+
+/** @returns Sets the certificates of a listener. Of several with one first name, the one that expires
+ *  first counts. */
+export function createCertificateMetric(
+  registry: Registry
+): (listener: 'edge' | 'service', certificates: readonly MeasuredCertificate[]) => void {
+  const inUse = new Map<string, readonly MeasuredCertificate[]>()
   const expiry = new Gauge({
     name: 'wxgate_tls_certificate_expiry_timestamp_seconds',
-    help: 'When the certificate of the edge expires, by the first name that it is valid for',
-    labelNames: ['name'],
+    help: 'When a certificate of a listener expires, by the first name that it is valid for',
+    labelNames: ['listener', 'name'],
     registers: [registry],
     aggregator: 'min'
   })
-  return (name, expiresAtMs) => {
+  return (listener, certificates) => {
+    inUse.set(listener, certificates)
     expiry.reset()
-    expiry.set({ name }, expiresAtMs / 1000)
+    for (const [listener, list] of inUse) {
+      const latestFirst = list.toSorted((a, b) => b.expiresAt - a.expiresAt)
+      for (const { names, expiresAt } of latestFirst) expiry.set({ listener, name: names[0] ?? '' }, expiresAt / 1000)
+    }
   }
 }

@@ -104,7 +104,7 @@ test('every query of the alerts and of the dashboard finds its metrics, labels a
   promtool(t, ['check', 'metrics'], text)
   // Prometheus itself makes this one.
   const metrics: ReadonlyMap<string, readonly Series[]> = readSeries(text).set('up', [{}])
-  t.match(text, /^wxgate_tls_certificate_expiry_timestamp_seconds\{name="api\.example\.com"\} \d{10}$/m)
+  t.match(text, /^wxgate_tls_certificate_expiry_timestamp_seconds\{listener="edge",name="api\.example\.com"\} \d{10}$/m)
   t.match(text, /^wxgate_ready 1$/m)
   t.match(text, /^wxgate_log_lost_lines_total 0$/m)
   t.ok(text.includes(`wxgate_app_credentials_refused{app="${APPID}"} 0`))

@@ -15,6 +15,8 @@ export interface Certificate {
 export interface Certificates {
   /** Self-signed; `name` as openssl has it: `DNS:a.example` or `IP:127.0.0.1`. */
   make(file: string, name: string, kind?: 'ec' | 'rsa'): Certificate
+  /** The same pair, with a certificate that ended a day ago. */
+  expire(file: string, certificate: Certificate): Certificate
   /** Issued by another certificate, with the right to issue further ones. */
   issue(file: string, issuer: Certificate): Certificate
 }
@@ -42,6 +44,14 @@ export function hasOpenssl(t: Test): Certificates | null {
   }
   return {
     make: (file, name, kind = 'ec') => create(file, kind, ['-addext', `subjectAltName=${name}`]),
+    expire(file, { certFile, keyFile, key }) {
+      const expiredFile = join(folder, `${file}.crt`)
+      const result = spawnSync('openssl', [
+        ...['x509', '-in', certFile, '-signkey', keyFile, '-days', '-1', '-out', expiredFile]
+      ])
+      if (result.status !== 0) throw new Error(`openssl: ${result.stderr}`)
+      return { certFile: expiredFile, keyFile, cert: readFileSync(expiredFile, 'utf8'), key }
+    },
     issue: (file, { certFile, keyFile }) => create(file, 'ec', ['-CA', certFile, '-CAkey', keyFile])
   }
 }

@@ -156,7 +156,7 @@ export async function buildTestGateway(
   })
   if (!options.isStarting) await gateway.ready()
   const url = `${config.server.tls ? 'https' : 'http'}://127.0.0.1:${edge.port}`
-  const serviceUrl = `http://127.0.0.1:${service.port}`
+  const serviceUrl = `${config.service.tls ? 'https' : 'http'}://127.0.0.1:${service.port}`
   const send =
     (base: string) =>
     (path: string, init: RequestInit & { token?: string } = {}) => {

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { createAdmit } from '../../src/http/admit.ts'
+import type { PairFiles } from '../../src/http/certificate-pair.ts'
 import { createGuard } from '../../src/http/guard.ts'
 import { createHeaderNames } from '../../src/http/headers/header-names.ts'
 import { createPeers } from '../../src/http/network.ts'
@@ -24,11 +25,14 @@ export interface TestServerOptions {
   readonly serve: (req: GatewayRequest, res: ServerResponse, request: AdmittedRequest) => void
   readonly upgrade?: (socket: Duplex) => void
   readonly trustedProxies?: readonly string[]
-  readonly tls?: { readonly certFile: string; readonly keyFile: string }
+  readonly tls?: PairFiles | readonly PairFiles[]
+  /** Messages of the TLS files. */
+  readonly onTlsLog?: (message: string) => void
 }
 
 export async function startServer(t: Teardown, options: TestServerOptions): Promise<TestServer> {
   const { upgrade } = options
+  const onTlsLog = (_fields: object, message: string) => options.onTlsLog?.(message)
   const records: RequestRecord[] = []
   const errors: object[] = []
   let underWay = 0
@@ -44,7 +48,7 @@ export async function startServer(t: Teardown, options: TestServerOptions): Prom
   const server = createGatewayServer({
     limits,
     requestTimeout: 0,
-    tls: options.tls ? loadTls(options.tls, { info() {}, error() {} }, () => {}) : null,
+    tls: options.tls ? loadTls([options.tls].flat(), { info: onTlsLog, warn: onTlsLog }, () => {}) : null,
     guard: createGuard({ error: (fields) => void errors.push(fields) }),
     onParseError() {},
     createLane: null,

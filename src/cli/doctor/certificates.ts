@@ -1,4 +1,4 @@
-/** The certificates of `server.tls`: complete, and not about to expire. */
+/** The certificates of `server.tls` and `service.tls`: complete, and not about to expire. */
 import { readFileSync } from 'node:fs'
 import { type ChainFault, chainFaults } from '../../crypto/certificate-chain.ts'
 import { reasonOf } from '../../errors.ts'
@@ -11,7 +11,13 @@ export function checkCertificates(certFiles: readonly string[], now: number): Fi
     try {
       faults = chainFaults(readFileSync(file, 'utf8'), now)
     } catch (error) {
-      return [failed(subject, `cannot be read (${reasonOf(error)})`, 'let this user read it, or correct server.tls')]
+      return [
+        failed(
+          subject,
+          `cannot be read (${reasonOf(error)})`,
+          'let this user read it, or correct server.tls or service.tls'
+        )
+      ]
     }
     if (faults.length === 0) return [ok(subject, 'is complete and valid')]
     return faults.map((fault) => judge(subject, fault))
@@ -21,7 +27,7 @@ export function checkCertificates(certFiles: readonly string[], now: number): Fi
 function judge(subject: string, { kind, day, issuer }: ChainFault): Finding {
   switch (kind) {
     case 'unreadable':
-      return failed(subject, 'holds no readable certificate in PEM', 'correct server.tls.cert')
+      return failed(subject, 'holds no readable certificate in PEM', 'correct its file')
     case 'expired':
       return failed(subject, `ended on ${day}`, 'renew it')
     case 'expiring':

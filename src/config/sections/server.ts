@@ -1,13 +1,11 @@
 /** `server`: the public edge. */
-import { resolve } from 'node:path'
 import { coveredShare, trustFault } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
-import { chainGap, type PemPart, pemFaults } from '../pem.ts'
+import { checkListenerTls, listenerTls, resolveListenerTls } from '../listener-tls.ts'
 import type { Path } from '../problem.ts'
 import type { Report } from '../report.ts'
-import { readSecretFile } from '../secret-file.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
-import { duration, fileReference, flag, host, integer, mapping, oneOf, port, section, size } from '../terms.ts'
+import { duration, flag, host, integer, oneOf, port, section, size } from '../terms.ts'
 import { bytes, milliseconds } from '../units.ts'
 
 const limits = section('Limits of a request and a connection.', {
@@ -46,12 +44,7 @@ export const server = section('The public edge.', {
     default: [],
     maxItems: 1024
   }),
-  tls: Type.Optional(
-    mapping('TLS on the edge. Both files are read again when they change.', {
-      cert: fileReference('Certificate chain in PEM.'),
-      key: fileReference('Private key in PEM.')
-    })
-  ),
+  tls: listenerTls('TLS on the edge.'),
   fastLane: Type.Boolean({
     description:
       'Ordinary requests of the proxy skip the general HTTP server, which costs half the CPU. `false` serves every request by the general one.',
@@ -81,7 +74,7 @@ export type LimitsConfig = DeepReadonly<ReturnType<typeof resolveServer>>['limit
 
 export function checkServer(draft: ServerDraft, context: RuleContext): void {
   for (const key of ['trustedProxies', 'proxyProtocol'] as const) checkProxies(draft, key, context.report)
-  checkTls(draft, context)
+  checkListenerTls(draft.server?.tls, ['server', 'tls'], context)
 }
 
 /** Shares of all addresses that are certainly and probably a mistake; a /4 of IPv4 is 1/16. */
@@ -104,22 +97,6 @@ function checkProxies({ server }: ServerDraft, key: 'trustedProxies' | 'proxyPro
   }
 }
 
-/** The listener reads the files again; here they must exist and match. */
-function checkTls(draft: ServerDraft, { report, directory, readFile }: RuleContext): void {
-  const pem: Partial<Record<PemPart, string>> = {}
-  for (const part of ['cert', 'key'] as const) {
-    const file = draft.server?.tls?.[part]?.file
-    if (file === undefined) continue
-    // A certificate may be readable by every user.
-    const partReport = part === 'key' ? report : { ...report, warn: () => {} }
-    const text = readSecretFile(file, { directory, readFile }, ['server', 'tls', part], partReport)
-    if (text !== null) pem[part] = text
-  }
-  for (const [part, fault] of pemFaults(pem)) report.error(['server', 'tls', part, 'file'], fault)
-  const gap = pem.cert === undefined ? null : chainGap(pem.cert)
-  if (gap !== null) report.warn(['server', 'tls', 'cert', 'file'], gap)
-}
-
 export function resolveServer(written: Static<typeof server>, directory: string) {
   const { tls, drain, limits, loginLimit } = written
   return {
@@ -130,11 +107,7 @@ export function resolveServer(written: Static<typeof server>, directory: string)
     proxyProtocol: written.proxyProtocol,
     fastLane: written.fastLane,
     serverTiming: written.serverTiming,
-    /** Absolute paths: the listener reads the files again when they change. */
-    tls:
-      tls === undefined
-        ? null
-        : { certFile: resolve(directory, tls.cert.file), keyFile: resolve(directory, tls.key.file) },
+    tls: resolveListenerTls(tls, directory),
     drain: { delay: milliseconds(drain.delay), timeout: milliseconds(drain.timeout) },
     limits: {
       uri: bytes(limits.uri),

@@ -2,6 +2,7 @@
 
 import { isLoopback, isSameListener } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
+import { checkListenerTls, listenerTls, resolveListenerTls } from '../listener-tls.ts'
 import { pathFault } from '../path-fault.ts'
 import type { Path } from '../problem.ts'
 import { checkStrength } from '../secret-text.ts'
@@ -56,6 +57,7 @@ export const service = section(
       default: [],
       maxItems: 1024
     }),
+    tls: listenerTls('TLS on the service listener.'),
     console: flag('Serve the web console at `/console/`, for tokens with the scope admin.', true)
   }
 )
@@ -68,6 +70,7 @@ const SHORTEST_TOKEN = 16
 
 export function checkService(draft: ServiceDraft & ServerDraft & AppsDraft, context: RuleContext): void {
   checkAddress(draft, context)
+  checkListenerTls(draft.service?.tls, ['service', 'tls'], context)
   checkTokens(draft, context)
   checkNarrowing(draft, context)
 }
@@ -121,7 +124,7 @@ function checkNarrowing(draft: ServiceDraft & AppsDraft, { report }: RuleContext
   }
 }
 
-export function resolveService({ host, port, tokens, hosts, console }: Static<typeof service>) {
+export function resolveService({ host, port, tokens, hosts, tls, console }: Static<typeof service>, directory: string) {
   return {
     host,
     port,
@@ -133,6 +136,7 @@ export function resolveService({ host, port, tokens, hosts, console }: Static<ty
       wxapiLimit: resolveWxapiLimit(wxapiLimit)
     })),
     hosts,
+    tls: resolveListenerTls(tls, directory),
     console
   }
 }

@@ -1,4 +1,4 @@
-/** The certificates of GET /v1/status: those of the edge, of upstreams and of the pay API. */
+/** The certificates of GET /v1/status: those of the listeners, of upstreams and of the pay API. */
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { AppConfig, GatewayConfig } from '../../config/config.ts'
@@ -28,12 +28,17 @@ const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 /** @param fetchedOf Certificates of the pay API that the gateway fetched for an app.
  *  @param now Milliseconds since the epoch. */
 export function describeCertificates(
-  { server, upstreams, apps }: Pick<GatewayConfig, 'server' | 'upstreams' | 'apps'>,
+  { server, service, upstreams, apps }: Pick<GatewayConfig, 'server' | 'service' | 'upstreams' | 'apps'>,
   fetchedOf: (app: AppConfig) => readonly PlatformCertificateState[],
   now: number
 ): CertificateStatus[] {
   const texts: (readonly [string, string])[] = []
-  if (server.tls !== null) texts.push(['server.tls.cert', textOf(server.tls.certFile)])
+  for (const [listener, pairs] of [['server', server.tls] as const, ['service', service.tls] as const]) {
+    for (const [index, { certFile }] of pairs?.entries() ?? []) {
+      const place = pairs?.length === 1 ? 'tls' : `tls[${index}]`
+      texts.push([`${listener}.${place}.cert`, textOf(certFile)])
+    }
+  }
   for (const { name, tls } of upstreams) {
     if (tls.cert !== null) texts.push([`upstreams.${name}.tls.cert`, tls.cert])
     if (tls.ca !== null) texts.push([`upstreams.${name}.tls.ca`, tls.ca])
