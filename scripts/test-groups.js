@@ -4,9 +4,18 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
 const FILES_OF_A_GROUP = 8
+/** Files that take long: they start processes and wait for them. They come first, so that none runs alone at the end,
+ *  and in turns with the others, which use the processor meanwhile. */
+const SLOW =
+  /^(?:bin|lifecycle|lifecycle-start|package|promises|promises-kill|readme|reload|workers|websocket|time-limits|console\/browser|deploy\/(?:observability|start-pages)|fast-lane\/limits|field\/(?:descriptors|first-day|live-connections|process)|push\/outage|store(?:-[a-z-]+)?|upstream-field\/[a-z]+)\.test\.ts$/
+const SLOW_FILES_OF_A_GROUP = 4
 /** Tests of forwarding and of attacks, which run a second time with the fast lane off. */
 const BOTH_LANES =
   /^(?:attack-(?:corpus|framing|headers|paths|upstream)|forwarding|selftest|upstream-headers|round-trips|access-log|time-limits|route-[a-z-]+|channel|field\/bytes|upstream\/hostile-upstream)\.test\.ts$/
+/** Tests whose subject is not src, or that send much through lines which other tests cover: coverage would cost a third
+ *  of their time. The second run with the fast lane off is without it too. */
+const UNCOVERED =
+  /^(?:miniprogram-[a-z-]+|package|docker|docs|readme|fuzz-seeds|kept-text|deploy\/[a-z-]+|console\/browser|push\/outage|promises-kill|upstream-field\/[a-z]+)\.test\.ts$/
 /** A folder that git does not know, from which two folders up is the root. */
 const FOLDER = '.cache/test-groups'
 
@@ -19,22 +28,50 @@ export function writeTestGroups() {
   rmSync(FOLDER, { recursive: true, force: true })
   mkdirSync(FOLDER, { recursive: true })
   const paths = []
-  const write = (group, name, first) => {
+  const write = ({ name, files, imports }) => {
     const number = String(paths.length + 1).padStart(2, '0')
-    const path = `${FOLDER}/${number}-${name}.test.js`
-    writeFileSync(path, first + group.map((file) => `import '../../test/${file}'\n`).join(''))
+    const path = `${FOLDER}/${number}-${name}-${basename(files[0], '.test.ts')}.test.js`
+    const modules = [...imports, ...files.map((file) => `test/${file}`)]
+    writeFileSync(path, modules.map((module) => `import '../../${module}'\n`).join(''))
     paths.push(path)
   }
-  for (const group of inGroups(files)) write(group, basename(group[0], '.test.ts'), '')
-  for (const group of inGroups(files.filter((file) => BOTH_LANES.test(file)))) {
-    write(group, `general-lane-${basename(group[0], '.test.ts')}`, "import '../../scripts/general-lane.js'\n")
-  }
+  const generalLane = { name: 'uncovered-general-lane', imports: ['scripts/general-lane.js'] }
+  const general = inGroups(
+    files.filter((file) => BOTH_LANES.test(file)),
+    FILES_OF_A_GROUP,
+    generalLane
+  )
+  const others = [
+    ...general,
+    ...byCoverage(
+      files.filter((file) => !SLOW.test(file)),
+      FILES_OF_A_GROUP
+    )
+  ]
+  const slow = byCoverage(
+    files.filter((file) => SLOW.test(file)),
+    SLOW_FILES_OF_A_GROUP
+  )
+  for (const group of [...slow.flatMap((group) => [group, ...others.splice(0, 1)]), ...others]) write(group)
   return paths
 }
 
-function inGroups(files) {
+/** scripts/test-preload.js reads the word `uncovered`. */
+function byCoverage(files, size) {
+  const isUncovered = (file) => UNCOVERED.test(file)
+  return [
+    ...inGroups(files.filter(isUncovered), size, { name: 'uncovered', imports: [] }),
+    ...inGroups(
+      files.filter((file) => !isUncovered(file)),
+      size,
+      { name: 'covered', imports: [] }
+    )
+  ]
+}
+
+function inGroups(files, size, about) {
   const groups = []
-  for (let index = 0; index < files.length; index += FILES_OF_A_GROUP)
-    groups.push(files.slice(index, index + FILES_OF_A_GROUP))
+  for (let index = 0; index < files.length; index += size)
+    groups.push({ ...about, files: files.slice(index, index + size) })
   return groups
 }

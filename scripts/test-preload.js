@@ -16,5 +16,5 @@ process.env._TAPJS_PROCESSINFO_EXCLUDE_ = String(
 asyncHooks.createHook = () => ({ enable() {}, disable() {} })
 syncBuiltinESMExports()
 
-// The second run with the fast lane off adds no line to the coverage.
-if (/[\\/]\d+-general-lane-/.test(process.argv[1] ?? '')) process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'
+// Groups of scripts/test-groups.js that are run without coverage.
+if (/[\\/]\d+-uncovered-/.test(process.argv[1] ?? '')) process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'

@@ -95,7 +95,7 @@ test('a port in use is exit 1 with a message that names the remedy', async (t) =
       [listener]: { host: '127.0.0.1', port },
       [other]: { host: '127.0.0.1', port: await freePort() }
     })
-    const gateway = startProcess(t, ['run', '-c', file], COVERED)
+    const gateway = startProcess(t, ['run', '-c', file])
     t.equal(await gateway.exited, 1, listener)
     t.match(
       gateway.output(),

@@ -42,17 +42,54 @@ async function start(t: Test, upstream: string, server: Record<string, unknown> 
   return { ...running, port, url, serviceUrl, file }
 }
 
-test('SIGTERM: for drain.delay it is not ready and still serves', async (t) => {
-  const upstream = await startServer(t, (_req, res) => res.end('ok'))
+test('health, a drain and its early end', async (t) => {
+  const upstream = await startServer(t, (req, res) => void (req.url === '/public/held' || res.end('ok')))
   const gateway = await start(t, upstream, { drain: { delay: '10m', timeout: '10m' } })
-  gateway.child.kill('SIGTERM')
-  t.equal(await untilStatus(`${gateway.url}/readyz`, 503), 503)
-  t.equal(await untilStatus(`${gateway.serviceUrl}/readyz`, 503), 503)
-  t.equal(await untilStatus(`${gateway.url}/livez`, 200), 200)
-  t.match(await (await fetch(`${gateway.url}/readyz?verbose`)).json(), { status: 'draining' })
-  const served = await fetch(`${gateway.url}/public/x`)
-  t.equal(await served.text(), 'ok')
-  t.equal(served.headers.get('connection'), 'close')
+  const check = async (...args: string[]) => (await wxgate(['healthcheck', ...args])).status
+
+  await t.test('health on both listeners, and wxgate healthcheck for containers', async (t) => {
+    for (const base of [gateway.url, gateway.serviceUrl]) {
+      for (const path of ['/livez', '/readyz', '/healthz']) {
+        const response = await fetch(base + path)
+        t.equal(response.status, 200, path)
+        t.match(await response.json(), { status: 'ok' })
+      }
+    }
+    t.same(
+      await Promise.all([
+        check('-c', gateway.file),
+        check('--url', `${gateway.url}/readyz`),
+        check('--url', `${gateway.serviceUrl}/livez`),
+        check('--url', `${gateway.url}/nothing`),
+        check('--url', `http://127.0.0.1:${await freePort()}/readyz`),
+        check('--url', 'nonsense')
+      ]),
+      [0, 0, 0, 1, 1, 2]
+    )
+    const { server } = JSON.parse(readFileSync(gateway.file, 'utf8')) as { server: unknown }
+    writeFileSync(gateway.file, JSON.stringify({ server, routes: 'spoilt' }))
+    t.equal(await check('-c', gateway.file), 0, 'the gateway keeps the previous file')
+  })
+
+  await t.test('SIGTERM: for drain.delay it is not ready and still serves', async (t) => {
+    gateway.child.kill('SIGTERM')
+    t.equal(await untilStatus(`${gateway.url}/readyz`, 503), 503)
+    t.equal(await untilStatus(`${gateway.serviceUrl}/readyz`, 503), 503)
+    t.equal(await untilStatus(`${gateway.url}/livez`, 200), 200)
+    t.equal(await check('-c', gateway.file), 1, 'draining')
+    t.match(await (await fetch(`${gateway.url}/readyz?verbose`)).json(), { status: 'draining' })
+    const served = await fetch(`${gateway.url}/public/x`)
+    t.equal(await served.text(), 'ok')
+    t.equal(served.headers.get('connection'), 'close')
+  })
+
+  await t.test('a second signal ends it without waiting for the rest of the drain', async (t) => {
+    const client = await openClient(t, gateway.port)
+    client.send(get('/public/held'))
+    gateway.child.kill('SIGINT')
+    t.equal(await gateway.exited, 0)
+    t.match(gateway.output(), 'stopped at once')
+  })
 })
 
 test('SIGTERM: after drain.delay no connection is accepted, running requests are finished, and the exit status is 0', async (t) => {
@@ -115,18 +152,6 @@ test('an endless request is cut at drain.timeout, and the exit status is 0', asy
   await Promise.all([events.closed, silent.closed, upload.closed])
 })
 
-test('a second signal ends it without waiting for the rest of the drain', async (t) => {
-  const upstream = await startServer(t, () => {})
-  const gateway = await start(t, upstream, { drain: { delay: '10m', timeout: '10m' } })
-  const client = await openClient(t, gateway.port)
-  client.send(get('/public/x'))
-  gateway.child.kill('SIGINT')
-  await untilStatus(`${gateway.url}/readyz`, 503)
-  gateway.child.kill('SIGTERM')
-  t.equal(await gateway.exited, 0)
-  t.match(gateway.output(), 'stopped at once')
-})
-
 test('a reader of the log that has stopped reading delays neither a request nor the end', async (t) => {
   const upstream = await startServer(t, (_req, res) => res.end('ok'))
   const [port, servicePort] = [await freePort(), await freePort()]
@@ -152,35 +177,6 @@ test('a reader of the log that has stopped reading delays neither a request nor 
   t.equal(answered, 1_000)
   gateway.child.kill('SIGTERM')
   t.equal(await gateway.exited, 0)
-})
-
-test('health on both listeners, and wxgate healthcheck for containers', async (t) => {
-  const gateway = await start(t, 'http://127.0.0.1:9', { drain: { delay: '3s', timeout: '1s' } })
-  for (const base of [gateway.url, gateway.serviceUrl]) {
-    for (const path of ['/livez', '/readyz', '/healthz']) {
-      const response = await fetch(base + path)
-      t.equal(response.status, 200, path)
-      t.match(await response.json(), { status: 'ok' })
-    }
-  }
-  const check = async (...args: string[]) => (await wxgate(['healthcheck', ...args])).status
-  t.same(
-    await Promise.all([
-      check('-c', gateway.file),
-      check('--url', `${gateway.url}/readyz`),
-      check('--url', `${gateway.serviceUrl}/livez`),
-      check('--url', `${gateway.url}/nothing`),
-      check('--url', `http://127.0.0.1:${await freePort()}/readyz`),
-      check('--url', 'nonsense')
-    ]),
-    [0, 0, 0, 1, 1, 2]
-  )
-  const { server } = JSON.parse(readFileSync(gateway.file, 'utf8')) as { server: unknown }
-  writeFileSync(gateway.file, JSON.stringify({ server, routes: 'spoilt' }))
-  t.equal(await check('-c', gateway.file), 0, 'the gateway keeps the previous file')
-  gateway.child.kill('SIGTERM')
-  t.equal(await untilStatus(`${gateway.url}/readyz`, 503), 503)
-  t.equal(await check('-c', gateway.file), 1, 'draining')
 })
 
 test('the edge speaks TLS from files, and uses new ones when they change', async (t) => {

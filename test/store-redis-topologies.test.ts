@@ -13,11 +13,12 @@ import { listen } from './support/listen.ts'
 import { freePort } from './support/process.ts'
 import { askRedis, startRedis, startSentinel } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
+import { TIMEOUT } from './support/store-trouble.ts'
 
 const HOUR = 3_600_000
 
 async function open(t: Test, url: string): Promise<Store> {
-  const store = await openStore(url, { clock: createTestClock(), log: quietLog(), timeout: 500 })
+  const store = await openStore(url, { clock: createTestClock(), log: quietLog(), timeout: TIMEOUT })
   t.teardown(() => store.close())
   return store
 }

@@ -125,12 +125,17 @@ async function forward(
   }
 }
 
+/** One listener for all steps of a call, since each try adds some. */
 function presenceOf({ raw }: FastifyReply): CallerPresence {
+  const callbacks: (() => void)[] = []
+  raw.once('close', () => {
+    for (const callback of callbacks) callback()
+  })
   return {
     get isGone() {
       return raw.closed
     },
-    whenGone: (callback) => void raw.once('close', callback)
+    whenGone: (callback) => void callbacks.push(callback)
   }
 }
 

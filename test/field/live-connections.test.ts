@@ -3,7 +3,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type Test, test } from 'tap'
-import { createTestClock } from '../support/clock.ts'
+import { createQuickClock, createTestClock } from '../support/clock.ts'
 import {
   buildTestGateway,
   defaultConfig,
@@ -170,7 +170,7 @@ test('maxConnectionAge ends a WebSocket with 1001', async (t) => {
 })
 
 test('a side that ignores the end of the other does not keep the connection open', async (t) => {
-  const { gateway, service } = await setup(t)
+  const { gateway, service } = await setup(t, { clock: createQuickClock(20) })
   const client = await join(t, gateway, '/public/ws')
   client.socket.end()
   await until(() => service.sockets[0]?.readableEnded === true)

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectDevTools, type DevTools } from './dev-tools.ts'
 import type { Teardown } from './listen.ts'
-import { until } from './until.ts'
+import { PATIENCE, until } from './until.ts'
 
 const FLAGS = [
   '--headless',
@@ -21,7 +21,7 @@ const FLAGS = [
 ]
 
 /** Guards against hanging and measures no speed. */
-const LONGEST_WAIT_MS = 20_000
+const LONGEST_WAIT_MS = PATIENCE
 
 export interface PageOptions {
   readonly language: 'en' | 'zh-CN'

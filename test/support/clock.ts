@@ -19,6 +19,11 @@ export function createTestClock(start = Date.now()): TestClock {
   }
 }
 
+/** Timers fire `factor` times sooner. For limits that no configuration shortens. */
+export function createQuickClock(factor: number): Clock {
+  return { ...systemClock, setTimeout: (callback, ms) => systemClock.setTimeout(callback, ms / factor) }
+}
+
 export interface FakeClock extends TestClock {
   /** Timers that have not fired. */
   readonly pending: number

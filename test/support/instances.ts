@@ -20,7 +20,7 @@ import {
 } from './gateway.ts'
 import { type RedisServer, startRedis } from './redis.ts'
 import { quietLog } from './store.ts'
-import { until } from './until.ts'
+import { PATIENCE, until } from './until.ts'
 import { startUpstream, type TestUpstream } from './upstream.ts'
 
 export const BACKENDS = ['memory', 'sqlite', 'redis'] as const
@@ -67,7 +67,8 @@ export async function startBackend(t: Test, kind: BackendKind, ...redisArgs: str
           shared ??= createMemoryStore({ clock, log })
           return shared
         }
-        const store = await openStore(url, { clock, log })
+        // No rule depends on the deadline of Redis, and a busy machine may miss the default.
+        const store = await openStore(url, { clock, log, ...(redis ? { timeout: PATIENCE } : {}) })
         user.teardown(() => store.close())
         return store
       }

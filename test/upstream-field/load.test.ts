@@ -15,6 +15,8 @@ import { until } from '../support/until.ts'
 
 const LANES = 8
 const PAUSE_MS = 5
+/** While processes start, which takes most of the processor. */
+const STARTS_PAUSE_MS = 20
 
 /** A backend that can be killed. */
 async function startTarget(t: Test, port: number) {
@@ -99,7 +101,7 @@ test('a rolling restart of two gateways behind HAProxy under load: no request fa
   if (!(await startHaproxy(t, haproxyConfig(port, ports), port))) return
   const served = new Map<string, number>()
   const edge = `http://127.0.0.1:${port}`
-  const load = startLoad(LANES, PAUSE_MS, async (n) => {
+  const load = startLoad(LANES, STARTS_PAUSE_MS, async (n) => {
     const init = n % 3 === 0 ? { method: 'POST', body: 'x'.repeat(20_000) } : {}
     const response = await fetch(`${edge}/public/${n % 50 === 1 ? 'slow?ms=300' : 'hello'}`, init)
     const server = response.headers.get('x-server') ?? ''
