@@ -53,7 +53,7 @@ async function assertStoreIsMissed(t: Test, gateway: TestGateway, refreshToken: 
   // Each may wait for the deadline of the store.
   const answers = await Promise.all(calls.map(([path, body]) => post(gateway, path, body)))
   for (const [index, answer] of answers.entries()) {
-    t.match(answer, { status: 503, code: 'store_unavailable' }, calls[index]?.[0])
+    t.match(answer, { status: 503, code: 'store_unavailable' }, calls[index]?.[0] ?? '')
     t.match(JSON.parse(answer.text), { action: 'retry' })
   }
 }
