@@ -6,6 +6,39 @@ import { build, call, startWeChat, TOKEN_CALL } from './support/egress.ts'
 import { APPID, OTHER_APPID, SERVICE_TOKEN } from './support/gateway.ts'
 import { until } from './support/until.ts'
 
+test('a call that goes past Fastify has the answers, the log line and the effect of one that does not', async (t) => {
+  const run = async (fastLane: boolean) => {
+    const gateway = await build(t, { config: { server: { host: '127.0.0.1', port: 1, fastLane } } })
+    const head = (line: string, more = '') =>
+      `${line} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${SERVICE_TOKEN}\r\n${more}Connection: close\r\n\r\n`
+    const requests = [
+      head(`GET /wxapi/${APPID}/a/b?x=1`),
+      head(`HEAD /wxapi/${APPID}/a/b`),
+      `${head(`POST /wxapi/${APPID}/a/b`, 'Content-Type: text/xml\r\nContent-Length: 5\r\n')}hello`,
+      head(`DELETE /wxapi/${APPID}/a/b`, 'Content-Length: 0\r\n'),
+      head(`GET /wxapi/${APPID}/cgi-bin/token`),
+      head(`GET /wxapi/wx0000000000000000/a`),
+      head(`GET /wxapi/${APPID}/%2e%2e/a`),
+      head(`GET /wxapi/${APPID}/a`).replace(SERVICE_TOKEN, 'another-token-of-nobody'),
+      head(`GET /wxapi/${APPID}/a`).replace('Host: 127.0.0.1', 'Host: attacker.example'),
+      head(`POST /wxapi/${APPID}/a`, `Content-Length: ${21 * 1024 * 1024}\r\n`)
+    ]
+    const answers: string[] = []
+    for (const bytes of requests)
+      answers.push(
+        (await gateway.raw(bytes, { port: gateway.servicePort }))
+          .replace(/^(date|x-openapi-seqid|x-request-id): .*$/gim, '$1')
+          .replace(/"request_id":"[^"]*"/g, '')
+      )
+    // A refusal at admission and a foreign host have no caller.
+    await until(() => gateway.lines.filter((line) => line.includes('service_call')).length === requests.length - 2)
+    const lines = gateway.lines.filter((line) => line.includes('service_call'))
+    const log = lines.map((line) => ({ ...JSON.parse(line), time: 0, ms: 0, request_id: '' }))
+    return { answers, log, calls: gateway.sandbox.state.calls.counts().byPath }
+  }
+  t.same(await run(true), await run(false))
+})
+
 test('uploads pass unchanged', async (t) => {
   let seen = { type: '', length: '', body: Buffer.alloc(0) }
   const apiBase = await startWeChat(t, (req, res) => {

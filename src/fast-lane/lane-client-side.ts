@@ -48,6 +48,10 @@ export class LaneClientSide implements ClientSide {
     return this.#hasBegun
   }
 
+  get status(): number {
+    return this.#status
+  }
+
   get destroyed(): boolean {
     return this.#isOver || !this.#connection.socket.writable
   }

@@ -87,7 +87,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     handler: generation.service,
     guard,
     onParseError() {},
-    createLane: null,
+    createLane: first.server.fastLane ? createFastLane({ clock: shared.clock, onRequest() {} }) : null,
     onGeneralRequest() {}
   })
 

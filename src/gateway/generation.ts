@@ -129,6 +129,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
       admit: createAdmit({ limits, names, peers: servicePeers, observer: { finished() {} }, opaque: '/auth/verify' }),
       peers: servicePeers,
       routing: own.service.routing,
+      ordinary: own.service.ordinary,
       underWay
     }),
     async retire() {

@@ -20,6 +20,8 @@ export interface ClientSide {
   readonly record: RequestRecord | null
   /** A part of the response has been written. */
   readonly hasBegun: boolean
+  /** Of the response; no meaning before it has begun. */
+  readonly status: number
   /** The client has disconnected, or the response was broken off. */
   readonly destroyed: boolean
   /** Ends `work` with the response. */

@@ -1,6 +1,6 @@
 /** Writes one log line for every call with a service token: caller, subject and result. */
-import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { CLIENT_CLOSED_REQUEST, type RequestRecord } from '../http/record.ts'
 import { recordOf } from '../http/request.ts'
 
 export interface AuditLog {
@@ -29,22 +29,29 @@ export function addAudit(app: FastifyInstance, log: AuditLog): void {
   // Fastify skips onResponse for a caller that disconnected before the answer, although its call
   // may have taken effect.
   app.addHook('onRequest', (request, reply, done) => {
-    reply.raw.once('close', () => write(log, request, reply.raw))
+    const { raw } = reply
+    raw.once('close', () => {
+      const status = raw.headersSent ? raw.statusCode : null
+      if (request.audit !== null) writeAudit(log, request.audit, recordOf(request.raw), endpointOf(request), status)
+    })
     done()
   })
 }
 
-function write(log: AuditLog, request: FastifyRequest, { headersSent, statusCode }: ServerResponse): void {
-  const { audit } = request
-  if (audit === null) return
-  const { reason, isGranted, clientAddress, requestId, startedAt } = recordOf(request.raw)
+/** @param status Null: the client disconnected before the answer. */
+export function writeAudit(
+  log: AuditLog,
+  audit: Audit,
+  { reason, isGranted, clientAddress, requestId, startedAt }: RequestRecord,
+  endpoint: string,
+  status: number | null
+): void {
   const fields = {
     event: 'service_call',
     ...audit,
-    endpoint: endpointOf(request),
-    // 499, as in nginx: the client disconnected before the answer.
-    status: headersSent ? statusCode : 499,
-    result: !headersSent ? 'client_left' : isGranted ? 'ok' : reason
+    endpoint,
+    status: status ?? CLIENT_CLOSED_REQUEST,
+    result: status === null ? 'client_left' : isGranted ? 'ok' : reason
   }
   const ms = Math.round(performance.now() - startedAt)
   log.info({ ...fields, ms, client: clientAddress, request_id: requestId }, 'a backend called')

@@ -1,17 +1,19 @@
-/** Serves a request of the service listener: every path belongs to Fastify. */
+/** Serves a request of the service listener: every path belongs to Fastify, and ordinary calls may
+ *  go past it. */
 import type { FastifyInstance } from 'fastify'
 import type { Admit } from '../http/admit.ts'
-import type { Handler } from '../http/handler.ts'
+import type { Handler, OrdinaryRequests } from '../http/handler.ts'
 import type { Peers } from '../http/network.ts'
 
 export interface ServiceHandlerDeps {
   readonly admit: Admit
   readonly peers: Peers
   readonly routing: FastifyInstance['routing']
+  readonly ordinary: OrdinaryRequests | null
   readonly underWay: { enter(): void; leave(): void }
 }
 
-export function createServiceHandler({ admit, peers, routing, underWay }: ServiceHandlerDeps): Handler {
+export function createServiceHandler({ admit, peers, routing, ordinary, underWay }: ServiceHandlerDeps): Handler {
   return {
     admit,
     peers,
@@ -19,7 +21,7 @@ export function createServiceHandler({ admit, peers, routing, underWay }: Servic
       record.granted('service', null, null)
       routing(req, res)
     },
-    ordinary: null,
+    ordinary,
     upgrade: null,
     refuse: (_res, send) => send(),
     enter: () => underWay.enter(),

@@ -8,17 +8,26 @@ import { admittedOf } from '../http/request.ts'
 
 const FOREIGN = new ApiError('forbidden', 'The Host of the request is not listed under service.hosts.')
 
-/** Checks the endpoints that are registered in `scope`. */
-export function addHostCheck(scope: FastifyInstance, config: Pick<ServiceConfig, 'host' | 'hosts'>): void {
+/** True for a host under which the listener may be asked, whatever its port: a forwarded port has
+ *  another number. */
+export type IsKnownHost = (host: string) => boolean
+
+export function createHostCheck(config: Pick<ServiceConfig, 'host' | 'hosts'>): IsKnownHost {
   const known = new Set(
     [config.host, ...config.hosts].map(nameOf).filter((name) => name !== '0.0.0.0' && name !== '::')
   )
+  return (host) => {
+    const name = nameOf(host)
+    // HTTP/1.0 without Host: no browser sends it.
+    return name === '' || known.has(name) || isLoopback(name)
+  }
+}
+
+/** Checks the endpoints that are registered in `scope`. */
+export function addHostCheck(scope: FastifyInstance, isKnownHost: IsKnownHost): void {
   scope.addHook('onRequest', (request, _reply, done) => {
-    const name = nameOf(admittedOf(request.raw).headers.host)
-    // HTTP/1.0 without Host: no browser sends it. The port is not compared: a forwarded port has
-    // another number.
-    if (name === '' || known.has(name) || isLoopback(name)) done()
-    else if (name === nameOf(request.raw.socket.localAddress ?? '')) done()
+    const { host } = admittedOf(request.raw).headers
+    if (isKnownHost(host) || nameOf(host) === nameOf(request.raw.socket.localAddress ?? '')) done()
     else done(FOREIGN)
   })
 }

@@ -7,21 +7,24 @@ import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
 import type { ErrorLog } from '../http/endpoints/errors.ts'
 import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
 import { addRoot } from '../http/endpoints/root.ts'
+import type { OrdinaryRequests } from '../http/handler.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type AuditLog, addAudit } from './audit.ts'
-import { createCallers } from './callers.ts'
+import { type Callers, createCallers } from './callers.ts'
 import { addDocuments } from './documents.ts'
-import { addHostCheck } from './host-check.ts'
+import { addHostCheck, createHostCheck } from './host-check.ts'
 import { addMetrics, type MetricsDeps } from './metrics.ts'
 import { addOpenData, type OpenDataDeps } from './open-data.ts'
 import { addAdminCalls, addLookUps, type OperatorDeps } from './operator-calls.ts'
+import { createOrdinaryCalls } from './ordinary-calls.ts'
 import { addPayParams, addPayRequest, type PayDeps } from './pay.ts'
 import { addForCallers, addForScope, SCHEMES } from './scopes.ts'
 import { addCheckSession, addResetSession, type SessionKeyDeps } from './session-keys.ts'
 import { addSign, type SignDeps } from './sign.ts'
 import { addVerify, type VerifyDeps } from './verify.ts'
 import { addWaferAuth, type WaferAuthDeps } from './wafer-auth.ts'
-import { addWxapi, type WxapiDeps } from './wxapi.ts'
+import { addWxapi } from './wxapi.ts'
+import { createWxapi, type ServeWxapi, type WxapiDeps } from './wxapi-call.ts'
 
 export type ServiceDeps = HealthDeps &
   MetricsDeps &
@@ -44,6 +47,8 @@ export type ServiceDeps = HealthDeps &
 
 export interface Service {
   readonly routing: FastifyInstance['routing']
+  /** Calls that need no Fastify. */
+  readonly ordinary: OrdinaryRequests | null
   /** Returns the OpenAPI document. */
   document(): object
 }
@@ -69,11 +74,14 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
   app.decorateRequest('caller', null)
   app.decorateRequest('isEntitled', null)
   const document = () => app.swagger()
+  const callers = createCallers(config.service.tokens)
+  const isKnownHost = createHostCheck(config.service)
+  const serveWxapi = deps.platforms.has('egress') ? createWxapi(deps) : null
   // Load balancers and proxies send the Host of their clients.
   addHealth(app, deps)
   addVerify(app, deps)
   app.register(async (scope) => {
-    addHostCheck(scope, config.service)
+    addHostCheck(scope, isKnownHost)
     addRoot(scope, {
       about: 'The service listener of an auth gateway for WeChat mini-programs: for backends and operators.',
       openapi: '/openapi/service.json',
@@ -82,17 +90,17 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
     addDocuments(scope, { edge: deps.edgeDocument, service: document })
     addMetrics(scope, deps)
     addWaferAuth(scope, deps)
-    addCalls(scope, deps)
+    addCalls(scope, deps, callers, serveWxapi)
     deps.addConsole?.(scope)
   })
   await app.ready()
-  return { routing: app.routing, document }
+  const ordinary = serveWxapi && createOrdinaryCalls({ callers, isKnownHost, serveWxapi, log })
+  return { routing: app.routing, ordinary, document }
 }
 
 /** The endpoints that need a service token, by scope. */
-function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
+function addCalls(app: FastifyInstance, deps: ServiceDeps, callers: Callers, serveWxapi: ServeWxapi | null): void {
   const { platforms } = deps
-  const callers = createCallers(deps.config.service.tokens)
   addForCallers(app, '/v1', { callers, schemes: 'bearer' }, (v1) => {
     acceptEmptyBodies(v1)
     addForScope(v1, 'session', (scope) => {
@@ -113,8 +121,8 @@ function addCalls(app: FastifyInstance, deps: ServiceDeps): void {
       addAdminCalls(scope, deps)
     })
   })
-  if (!platforms.has('egress')) return
+  if (serveWxapi === null) return
   addForCallers(app, '/wxapi', { callers, schemes: 'basic' }, (wxapi) => {
-    addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, deps))
+    addForScope(wxapi, 'wxapi', (scope) => addWxapi(scope, serveWxapi))
   })
 }

@@ -1,14 +1,21 @@
 /** The user that a backend's call is about. */
-import type { FastifyRequest } from 'fastify'
 import type { AppConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import type { User, Users } from '../identity/users.ts'
 import { Type } from '../schema.ts'
+import type { Audit } from './audit.ts'
+import type { Caller } from './callers.ts'
 
 /** Finds the subject of a call. */
 export interface SubjectDeps {
   readonly users: Pick<Users, 'find' | 'accountsOf' | 'linkedIds'>
   findApp(appId: string): AppConfig | undefined
+}
+
+/** A request with its caller. */
+export interface CallersRequest {
+  readonly caller: Caller | null
+  readonly audit: Audit | null
 }
 
 export const AppId = Type.String({ maxLength: 64, description: 'AppID of a mini-program configured here.' })
@@ -27,7 +34,7 @@ const OTHER_APP = new ApiError('forbidden', 'The service token does not cover th
  *  cover. */
 export function expectApp(
   { findApp }: Pick<SubjectDeps, 'findApp'>,
-  request: FastifyRequest,
+  request: CallersRequest,
   appId: string
 ): AppConfig {
   const app = findApp(appId)
@@ -38,14 +45,14 @@ export function expectApp(
 }
 
 /** True when `apps` of the caller's token names the app or is absent. */
-export function mayAskAbout({ caller }: FastifyRequest, appId: string): boolean {
+export function mayAskAbout({ caller }: CallersRequest, appId: string): boolean {
   return caller !== null && (caller.apps === null || caller.apps.has(appId))
 }
 
 /** Notes the user for the log. Null for an openid that never logged in. */
 export async function findUser(
   { users }: Pick<SubjectDeps, 'users'>,
-  request: FastifyRequest,
+  request: CallersRequest,
   app: AppConfig,
   openId: string
 ): Promise<User | null> {
@@ -58,7 +65,7 @@ export async function findUser(
  *  ask about. Notes the user for the log. Empty for an unknown id. */
 export async function findAccounts(
   { users, findApp }: Pick<SubjectDeps, 'users' | 'findApp'>,
-  request: FastifyRequest,
+  request: CallersRequest,
   userId: string
 ): Promise<readonly User[]> {
   const accounts = (await users.accountsOf(userId)).filter(({ appId }) => findApp(appId) && mayAskAbout(request, appId))

@@ -27,6 +27,10 @@ export class NodeClientSide implements ClientSide {
     return this.#res.headersSent
   }
 
+  get status(): number {
+    return this.#res.statusCode
+  }
+
   get destroyed(): boolean {
     return this.#res.destroyed
   }
