@@ -74,7 +74,7 @@ const output = {
   },
   async flush() {}
 }
-const log = createLog({ ...config.logging, level: 'silent' }, output, false)
+const log = createLog({ level: 'silent' }, output)
 const accessLog = createAccessLog(config.logging, output, false)
 const clock = systemClock
 const shared = createShared(config, {

@@ -31,7 +31,7 @@ export async function openApiDocuments(): Promise<{ edge: string; service: strin
     },
     async flush() {}
   }
-  const log = createLog(config.logging, output, false)
+  const log = createLog(config.logging, output)
   const store = await openStore(config.store, { clock: systemClock, log })
   const gateway = await buildGateway(config, {
     store,

@@ -67,7 +67,7 @@ function checksOf(config: GatewayConfig, baseDir: string): Check[] {
   const { server, service, wechat, apps, store, upstreams } = config
   const clock = systemClock
   const now = clock.now()
-  const log = createLog({ level: 'silent', format: 'json' }, { write() {} }, false)
+  const log = createLog({ level: 'silent' }, { write() {} })
   const certFiles = new Set([server.tls, service.tls].flatMap((tls) => tls?.map(({ certFile }) => certFile) ?? []))
   return [
     () => checkWeChat({ ...wechat, apps, now: clock.now }),

@@ -20,7 +20,7 @@ export async function explainOffline(
   request: ExplainedRequest,
   { clock, placeOf, isSecretKnown }: OfflineOptions
 ): Promise<Explanation> {
-  const log = createLog({ level: 'silent', format: 'json' }, { write() {} }, false)
+  const log = createLog({ level: 'silent' }, { write() {} })
   const store = createMemoryStore({ clock, log })
   const wechatUrl = config.wechat.apiBase === 'sandbox' ? 'http://sandbox.invalid' : config.wechat.apiBase
   const dependencies = { store, clock, log, accessLog: { finished() {} }, version: version(), wechatUrl }

@@ -72,7 +72,7 @@ async function startWorkers(
   // Workers share their ports with each other and with any other process that asks for it, so check
   // that they are free.
   for (const { host, port } of [config.server, config.service]) await assertFree(host, port)
-  const { log, output } = openLog(config.logging, io.log)
+  const { log, output } = await openLog(config.logging, io.log)
   logWarnings(log, warnings)
   // One sandbox for all workers: only the sandbox that issued a login code knows it.
   const sandbox = await startSandbox(config, log)

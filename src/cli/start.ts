@@ -67,7 +67,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     log: () => log
   })
   const copy = otlp?.line ?? null
-  const { log, output } = openLog(config.logging, io.log, copy)
+  const { log, output } = await openLog(config.logging, io.log, copy)
   const warnings = options.warnings ?? []
   logWarnings(log, warnings)
   const accessLog = createAccessLog(config.logging, output, io.log.isTerminal, { copy })

@@ -1,5 +1,6 @@
 /** A running gateway: its listeners, the current configuration, reload, drain and close. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Timer } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { createFastLane } from '../fast-lane/fast-lane.ts'
 import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
@@ -38,6 +39,10 @@ export interface Gateway {
 /** Milliseconds to the last byte of a request on the service listener, which also takes uploads
  *  for WeChat. */
 const SERVICE_REQUEST_TIMEOUT = 120_000
+
+/** Milliseconds from listening to the work that no ordinary request waits for: it would delay the
+ *  first answers. */
+const BACKGROUND_DELAY = 500
 
 /** Keys of gateway.yaml that a running gateway cannot change. */
 export class NeedsRestart extends Error {
@@ -91,9 +96,17 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     onGeneralRequest() {}
   })
 
+  let background: Timer | undefined
+
+  function startBackground(): void {
+    shared.startDone()
+    generation.loadRest().catch((error) => log.error({ err: error }, 'a part of the gateway could not be loaded'))
+  }
+
   async function closeAll(timeoutMs: number): Promise<void> {
     if (isClosed) return
     isClosed = true
+    shared.clock.clearTimeout(background)
     const deadline = performance.now() + timeoutMs
     const delivered = Promise.all(generation.deliveries.map((delivery) => delivery.stop()))
     live.drain(timeoutMs)
@@ -123,6 +136,8 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       appChecks.use(config.apps)
       members.start()
       startDeliveries(generation.deliveries)
+      background = shared.clock.setTimeout(startBackground, BACKGROUND_DELAY)
+      background.unref()
       return addresses
     },
     async ready() {

@@ -15,8 +15,6 @@ import { createCatchAll } from '../proxy/catch-all.ts'
 import type { ExplainedRequest } from '../proxy/explain/explained-request.ts'
 import { type Explanation, explainRequest } from '../proxy/explain/explanation.ts'
 import { createProxy, type ReverseProxy } from '../proxy/proxy.ts'
-import { createRouteLoad, type RouteLoad } from '../routing/concurrency.ts'
-import { createRateLimiter } from '../routing/rate-limiter.ts'
 import { createServiceHandler } from '../service/handler.ts'
 import { createService } from '../service/service.ts'
 import type { Delivery } from '../upstream/delivery.ts'
@@ -29,6 +27,7 @@ import { borrowPayDeliveries } from './pay-parts.ts'
 import { borrowPlatforms } from './platform-parts.ts'
 import { borrowPrefetch } from './prefetch-parts.ts'
 import { borrowPushDeliveries } from './push-parts.ts'
+import { borrowLoads, limiterOf } from './route-parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
 import { borrowWxapiLimits } from './wxapi-parts.ts'
@@ -54,6 +53,8 @@ export interface Generation {
   readonly deliveries: readonly Delivery[]
   readonly edge: Handler
   readonly service: Handler
+  /** Loads the code that no ordinary request needs. */
+  loadRest(): Promise<void>
   /** Releases its parts when its last request has ended. */
   retire(): Promise<void>
   /** Breaks off running requests and releases its parts. */
@@ -90,7 +91,8 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   }
   const parts = { ...identity, platforms, ...entry, upstreams }
   const own = await borrowEndpoints(config, shared, borrower, { ...parts, keyRing }, deliveries)
-  const forward = await borrow('catch-all', [proxy], () => createCatchAll(proxy))
+  const catchAll = await borrow('catch-all', [proxy], () => createCatchAll(proxy, shared.guard))
+  if (!config.server.fastLane) await catchAll.load()
 
   const { lifecycle, unverified, observer, tracing } = shared
   const { limits, trustedProxies: trusted, proxyProtocol } = config.server
@@ -117,7 +119,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
       }),
       peers,
       own: own.edge.routing,
-      forward,
+      forward: catchAll.routing,
       ownsRoot: !config.routes.some(({ path }) => path === '/'),
       proxy,
       lifecycle,
@@ -132,6 +134,7 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
       ordinary: own.service.ordinary,
       underWay
     }),
+    loadRest: catchAll.load,
     async retire() {
       await underWay.ended()
       await borrower.release()
@@ -148,15 +151,15 @@ type ProxyNeeds = Pick<IdentityParts, 'authenticator' | 'openData' | 'channelKey
   upstreams: Upstreams
 }
 
-async function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Borrower, needs: ProxyNeeds) {
+async function borrowProxy(config: GatewayConfig, shared: Shared, borrower: Borrower, needs: ProxyNeeds) {
   const { clock, revocations, live, lifecycle, unverified, guard, heldBodies, metrics } = shared
   const { keyRing, authenticator, upstreams, openData, channelKeys, waferKeys } = needs
   const { routes } = config
   const { limits, serverTiming } = config.server
   const { bodyIdleTimeout } = limits
-  const loads = await borrowLoads(routes, borrow)
+  const loadOf = await borrowLoads(routes, borrower)
   const identity = [authenticator, openData, channelKeys, waferKeys]
-  return borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout, serverTiming], () =>
+  return borrower.borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout, serverTiming], () =>
     createProxy({
       clock,
       routes,
@@ -175,7 +178,7 @@ async function borrowProxy(config: GatewayConfig, shared: Shared, { borrow }: Bo
       waferKeys,
       unverified,
       limiterOf: (route) => limiterOf(route, shared),
-      loadOf: (route) => loads.get(nameOf(route)) ?? createRouteLoad(),
+      loadOf,
       guard
     })
   )
@@ -234,24 +237,4 @@ export function namesOfRoutes(routes: readonly RouteConfig[]): string[] {
  *  of them. */
 function loopIdOf({ routes, upstreams }: GatewayConfig, { current }: KeyRing): string {
   return `wxgate-${mac(current.derive('loop', 32), JSON.stringify([routes, upstreams])).slice(0, 16)}`
-}
-
-/** The counts of routes with a limit go on over a reload, even one that changes the limit. */
-async function borrowLoads(routes: readonly RouteConfig[], borrow: Borrower['borrow']) {
-  const loads = new Map<string, RouteLoad>()
-  for (const route of routes) {
-    if (route.concurrency !== null)
-      loads.set(nameOf(route), await borrow('route-load', [nameOf(route)], createRouteLoad))
-  }
-  return loads
-}
-
-function nameOf({ path, methods }: RouteConfig): string {
-  return `route:${path}${methods === null ? '' : `:${methods.join(',')}`}`
-}
-
-/** A request with a valid token is served without the store, so its limit is too. */
-function limiterOf(route: RouteConfig, { store, clock }: Shared) {
-  const { rateLimit } = route
-  return rateLimit && createRateLimiter({ store, clock, name: nameOf(route), isLenient: true, ...rateLimit })
 }

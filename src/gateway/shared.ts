@@ -77,6 +77,8 @@ export interface Shared extends GatewayDependencies, StatusParts {
   /** Health, breakers and counts of their targets. */
   readonly members: Members
   readonly appChecks: AppChecks
+  /** Lets the work begin that would delay the start. */
+  startDone(): void
   /** From now on app checks reach WeChat as this configuration says. */
   probeWith(config: GatewayConfig): void
   /** Room for the bodies that the egress holds. */
@@ -125,8 +127,9 @@ export function createShared(
     return { apiBase: dependencies.wechatUrl, fallbackBase, proxy, timeoutMs, now: clock.now, lookup }
   }
   let probe = optionsOf(config)
+  const startDone = Promise.withResolvers<void>()
   const appChecks = createAppChecks({
-    probe: dependencies.checksApps ? (app) => judgeApp(probe, app) : null,
+    probe: dependencies.checksApps ? (app) => startDone.promise.then(() => judgeApp(probe, app)) : null,
     clock,
     log
   })
@@ -156,6 +159,7 @@ export function createShared(
     pools: createPools({ lookup, clock }),
     members,
     appChecks,
+    startDone: startDone.resolve,
     probeWith(next) {
       probe = optionsOf(next)
     },

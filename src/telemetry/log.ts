@@ -1,6 +1,5 @@
 /** The log: one JSON object per line, or lines for a person. */
 import { type DestinationStream, type LevelWithSilent, type Logger, pino } from 'pino'
-import { prettyFactory } from 'pino-pretty'
 import { createOutput, type LogTarget, type Output } from './output.ts'
 
 /** Fields must never hold a credential. */
@@ -16,28 +15,25 @@ export interface LogOptions {
 export type LineCopy = (line: string) => void
 
 /** Opens the log of a process and its output for the access log. */
-export function openLog(
+export async function openLog(
   options: LogOptions,
   target: LogTarget,
   copy: LineCopy | null = null
-): { log: Log; output: Output } {
+): Promise<{ log: Log; output: Output }> {
   const output = createOutput(target)
-  const log = createLog(options, output, target.isTerminal, copy)
+  const log = createLog(options, await formatLines(options, output, target.isTerminal), copy)
   output.onResumed((lines) => log.warn({ lines }, 'log lines were lost while the log could not be written'))
   return { log, output }
 }
 
-/** @param isTerminal True when a person reads the lines. */
+/** @param output Receives one JSON object per line. */
 export function createLog(
-  options: LogOptions,
+  { level }: Pick<LogOptions, 'level'>,
   output: DestinationStream,
-  isTerminal: boolean,
   copy: LineCopy | null = null
 ): Log {
-  const pinoOptions = { level: options.level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
-  const format = options.format ?? (isTerminal ? 'pretty' : 'json')
-  const stream = format === 'json' ? output : prettyOutput(output, isTerminal)
-  return pino(pinoOptions, copy === null ? stream : copied(stream, copy))
+  const options = { level, base: null, messageKey: 'msg', serializers: { err: serializeError } }
+  return pino(options, copy === null ? output : copied(output, copy))
 }
 
 function copied(output: DestinationStream, copy: LineCopy): DestinationStream {
@@ -49,7 +45,15 @@ function copied(output: DestinationStream, copy: LineCopy): DestinationStream {
   }
 }
 
-function prettyOutput(output: DestinationStream, isTerminal: boolean): DestinationStream {
+/** Puts the format in front of an output. Its code is loaded only where a person reads the lines.
+ *  @param isTerminal True when a person reads the lines. */
+export async function formatLines(
+  options: Pick<LogOptions, 'format'>,
+  output: DestinationStream,
+  isTerminal: boolean
+): Promise<DestinationStream> {
+  if ((options.format ?? (isTerminal ? 'pretty' : 'json')) === 'json') return output
+  const { prettyFactory } = await import('pino-pretty')
   const format = prettyFactory({ colorize: isTerminal, translateTime: 'SYS:HH:MM:ss' })
   return { write: (line: string) => output.write(format(line)) }
 }

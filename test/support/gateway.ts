@@ -12,7 +12,7 @@ import { createSandbox, type Sandbox } from '../../src/sandbox/server.ts'
 import { openStore } from '../../src/store/open.ts'
 import type { Store } from '../../src/store/port.ts'
 import { createAccessLog } from '../../src/telemetry/access-log.ts'
-import { createLog } from '../../src/telemetry/log.ts'
+import { createLog, formatLines } from '../../src/telemetry/log.ts'
 import { openOtlp } from '../../src/telemetry/open-otlp.ts'
 import type { Otlp } from '../../src/telemetry/otlp/otlp.ts'
 import type { Teardown } from './listen.ts'
@@ -131,7 +131,7 @@ export async function buildTestGateway(
   const output = { write: (line: string) => void lines.push(line), async flush() {} }
   const otlp = await openOtlp(config.telemetry.otlp, { clock, version: '0.0.0-test', env: {}, log: () => log })
   const copy = otlp?.line ?? null
-  const log = createLog(config.logging, output, false, copy)
+  const log = createLog(config.logging, await formatLines(config.logging, output, false), copy)
   const merchants = config.apps.flatMap(({ pay }) => (pay === null ? [] : merchantOf(pay)))
   const sandbox = options.sandbox ?? createSandbox({ clock: systemClock, merchants })
   const { url: sandboxUrl } = options.sandbox ? { url: config.wechat.apiBase } : await sandbox.listen(0, '127.0.0.1')

@@ -1,10 +1,10 @@
 /** The addresses of WeChat's API: the main one, and a fallback for the time in which no
  *  connection to the main one opens. */
 import type { LookupFunction } from 'node:net'
-import { Pool } from 'undici'
+import type { Pool } from 'undici'
 import type { CallSpan, Tracer } from '../../http/tracer.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { createConnector } from './connector.ts'
+import { type Connector, createConnector } from './connector.ts'
 
 /** Time in which calls go to the fallback first (milliseconds). */
 const AVOID_MS = 10_000
@@ -56,20 +56,43 @@ export interface BasesOptions extends WeChatAddress {
   readonly pool: Pick<Pool.Options, 'connections' | 'headersTimeout' | 'bodyTimeout'>
 }
 
-export function createBases(options: BasesOptions): Bases {
-  const { proxy, connectTimeoutMs: timeoutMs, lookup, log, tracer } = options
-  const connector = createConnector({ proxy, timeoutMs, ...(lookup ? { lookup } : {}) })
+interface NamedBase extends Base {
+  readonly name: string
+}
+
+interface OpenBases {
+  readonly connector: Connector
+  readonly main: NamedBase
+  /** `main` without a fallback. */
+  readonly fallback: NamedBase
+}
+
+/** Loads undici, which takes a tenth of the time of a start, with the first call. */
+async function openBases(options: BasesOptions): Promise<OpenBases> {
+  const undici = await import('undici')
+  const { proxy, connectTimeoutMs: timeoutMs, lookup, apiBase, fallbackBase } = options
+  const connector = createConnector({ undici, proxy, timeoutMs, ...(lookup ? { lookup } : {}) })
   const { connect } = connector
-  const open = (text: string): Base & { readonly name: string } => {
-    const url = new URL(text)
-    const path = url.pathname.replace(/\/+$/, '')
-    return { pool: new Pool(url.origin, { ...options.pool, pipelining: 1, connect }), path, name: url.origin + path }
+  const open = (text: string): NamedBase => {
+    const { origin, path, name } = partsOf(text)
+    return { pool: new undici.Pool(origin, { ...options.pool, pipelining: 1, connect }), path, name }
   }
-  const main = open(options.apiBase)
-  const fallback = options.fallbackBase === null ? main : open(options.fallbackBase)
+  const main = open(apiBase)
+  return { connector, main, fallback: fallbackBase === null ? main : open(fallbackBase) }
+}
+
+function partsOf(base: string) {
+  const { origin, pathname } = new URL(base)
+  const path = pathname.replace(/\/+$/, '')
+  return { origin, path, name: origin + path }
+}
+
+export function createBases(options: BasesOptions): Bases {
+  const { log, tracer } = options
+  let opening: Promise<OpenBases> | null = null
   let avoidMainUntil = 0
 
-  function onUnreachable(base: Base): void {
+  function onUnreachable(base: Base, { main, fallback }: OpenBases): void {
     if (base !== main || fallback === main) return
     if (performance.now() >= avoidMainUntil) {
       log.warn({ event: 'wechat_fallback', base: fallback.name }, 'WeChat cannot be reached; calls go to the fallback')
@@ -78,20 +101,23 @@ export function createBases(options: BasesOptions): Bases {
   }
 
   return {
-    name: main.name,
+    name: partsOf(options.apiBase).name,
 
     async reach(send, isUnsent, deadline, call) {
       const openSpan = (call && tracer?.calls()) ?? null
-      const run = (base: Base & { readonly name: string }, resends: number) => {
+      const run = (base: NamedBase, resends: number) => {
         if (openSpan === null || call === undefined) return send(base)
         return withSpan(openSpan({ ...call, url: base.name, resends }), () => send(base))
       }
+      opening ??= openBases(options)
+      const bases = await opening
+      const { main, fallback } = bases
       const [first, second] = performance.now() < avoidMainUntil ? [fallback, main] : [main, fallback]
       try {
         return await run(first, 0)
       } catch (error) {
         if (!isUnsent(error)) throw error
-        onUnreachable(first)
+        onUnreachable(first, bases)
         if (performance.now() + 2 * RETRY_PAUSE_MS >= deadline) throw error
       }
       if (first === second) await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS))
@@ -99,6 +125,8 @@ export function createBases(options: BasesOptions): Bases {
     },
 
     async close() {
+      if (opening === null) return
+      const { main, fallback, connector } = await opening
       await Promise.allSettled([main.pool.destroy(), fallback.pool.destroy(), connector.close()])
     }
   }

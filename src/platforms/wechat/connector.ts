@@ -1,6 +1,6 @@
 /** Opens connections to WeChat, through the outbound proxy where one is configured. */
 import type { LookupFunction, Socket } from 'node:net'
-import { buildConnector, Pool } from 'undici'
+import type { buildConnector, Pool } from 'undici'
 
 /** No connection opened, so nothing was sent. `reason` holds fixed words and system error codes
  *  only. */
@@ -17,7 +17,10 @@ export class ConnectFailure extends Error {
   }
 }
 
+type Undici = Pick<typeof import('undici'), 'buildConnector' | 'Pool'>
+
 export interface ConnectorOptions {
+  readonly undici: Undici
   /** `http://[user:password@]host[:port]`; null for direct connections. */
   readonly proxy: string | null
   /** For each step: to the proxy, through it, and TLS. */
@@ -32,15 +35,15 @@ export interface Connector {
   close(): Promise<void>
 }
 
-export function createConnector({ proxy, timeoutMs, lookup }: ConnectorOptions): Connector {
-  const connect = buildConnector({ timeout: timeoutMs, ...(lookup ? { lookup } : {}) })
+export function createConnector({ undici, proxy, timeoutMs, lookup }: ConnectorOptions): Connector {
+  const connect = undici.buildConnector({ timeout: timeoutMs, ...(lookup ? { lookup } : {}) })
   const direct: buildConnector.connector = (options, callback) =>
     connect(options, (...[error, socket]) => {
       if (socket) callback(null, socket)
       else callback(new ConnectFailure(codeOf(error), false), null)
     })
   if (proxy === null) return { connect: direct, async close() {} }
-  const tunnels = createTunnels(new URL(proxy), timeoutMs, connect)
+  const tunnels = createTunnels(new undici.Pool(new URL(proxy).origin, { connect }), new URL(proxy), timeoutMs)
   return {
     connect(options, callback) {
       tunnels.open(`${options.hostname}:${options.port || defaultPort(options.protocol)}`).then(
@@ -56,8 +59,7 @@ export function createConnector({ proxy, timeoutMs, lookup }: ConnectorOptions):
 }
 
 /** Tunnels through an HTTP proxy (RFC 9110, section 9.3.6). */
-function createTunnels(proxy: URL, timeoutMs: number, connect: buildConnector.connector) {
-  const pool = new Pool(proxy.origin, { connect })
+function createTunnels(pool: Pool, proxy: URL, timeoutMs: number) {
   const authorization = basicCredentials(proxy)
   return {
     async open(authority: string): Promise<Socket> {
