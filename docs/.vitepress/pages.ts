@@ -33,7 +33,7 @@ export const groups: readonly PageGroup[] = [
   },
   {
     title: { en: 'Operation', zh: '运维' },
-    pages: ['operations', 'console', 'scaling', 'security', 'upgrades', 'changelog']
+    pages: ['operations', 'console', 'tracing', 'scaling', 'security', 'upgrades', 'changelog']
   },
   {
     title: { en: 'Moving here', zh: '迁移' },
