@@ -1,5 +1,7 @@
 /** Data pre-fetch: WeChat's servers ask for the data of a user, by a code or by our token. */
+
 import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { type Test, test } from 'tap'
 import { APP_SECRET, APPID, buildTestGateway, OTHER_APPID } from './support/gateway.ts'
 import { startUpstream } from './support/upstream.ts'
@@ -142,6 +144,17 @@ test('an answer of 256 KB passes; a larger one, a refusal and a silent backend f
   t.match(await ask({ token }), { status: 502, code: 'upstream_invalid' })
   status = 0
   t.match(await ask({ token }), { status: 504, code: 'upstream_timeout' })
+})
+
+test('an answer that is no UTF-8 text, such as a compressed one, is refused and not passed on in part', async (t) => {
+  let body = gzipSync('{"a":1}')
+  const { gateway, ask } = await build(t, { answer: (res) => void res.end(body) })
+  const { access_token: token } = await gateway.login('alice', APPID)
+  t.match(await ask({ token }), { status: 502, code: 'upstream_invalid' })
+  body = Buffer.from([0x61, 0xff, 0x62])
+  t.match(await ask({ token }), { status: 502, code: 'upstream_invalid' })
+  body = Buffer.from('{"a":"茶"}')
+  t.match(await ask({ token }), { status: 200, text: '{"a":"茶"}' })
 })
 
 test('one address has a limit', async (t) => {

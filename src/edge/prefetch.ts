@@ -68,7 +68,7 @@ const ONE_OF_TWO = new ApiError('invalid_request', 'Send either "code" or "token
 const OTHER_APP = new ApiError('invalid_request', 'The appid of the call is not the one of the path.')
 const UNAVAILABLE = new ApiError('upstream_unavailable', 'The backend with the data is away.')
 const TIMEOUT = new ApiError('upstream_timeout', 'The backend with the data did not answer in time.')
-const INVALID = new ApiError('upstream_invalid', 'The backend gave no data, or more than 256 KB.')
+const INVALID = new ApiError('upstream_invalid', 'The backend gave no data, more than 256 KB, or no text.')
 
 export function addPrefetch(app: FastifyInstance, deps: PrefetchDeps): void {
   app.register(async (scope) => {
@@ -147,6 +147,7 @@ async function ask(
   try {
     const answer = await source.ask({ ...call, key: openId, maxBytes: MAX_ANSWER_BYTES })
     if (answer.status < 200 || answer.status > 299) throw fail(`status ${answer.status}`, answer.target, INVALID)
+    if (!answer.isUtf8) throw fail('the answer is not UTF-8, or compressed', answer.target, INVALID)
     return answer
   } catch (error) {
     if (!(error instanceof CallFailure)) throw error

@@ -1,5 +1,6 @@
 /** A small call of the gateway to an upstream: JSON in, JSON out, within a deadline and a size
  *  limit. */
+import { isUtf8 } from 'node:buffer'
 import type { Clock, Timer } from '../clock.ts'
 import type { ApiError } from '../errors.ts'
 import { NO_LINES } from '../http/headers/header-lines.ts'
@@ -30,8 +31,10 @@ export interface UpstreamAnswer {
   readonly status: number
   /** host:port of the target, for the log only. */
   readonly target: string
-  /** The body. */
+  /** The body. Bytes that are not UTF-8 are replaced. */
   readonly text: string
+  /** False for a body with such bytes, which a compressed one has. */
+  readonly isUtf8: boolean
   /** Undefined for an empty body, null for one that is not JSON. */
   readonly json: unknown
 }
@@ -161,8 +164,10 @@ class JsonCall implements ResponseHandler, Asker {
     this.#connection = null
     this.#endSpan('')
     this.#finish()
-    const text = Buffer.concat(this.#chunks).toString('utf8')
-    this.#settle.resolve({ status: this.#status, target: this.#target, text, json: parse(text) })
+    const body = Buffer.concat(this.#chunks)
+    const text = body.toString('utf8')
+    const about = { status: this.#status, target: this.#target }
+    this.#settle.resolve({ ...about, text, isUtf8: isUtf8(body), json: parse(text) })
   }
 
   onError(error: unknown): void {
