@@ -17,7 +17,7 @@ export const chinese = {
   label: '简体中文',
   lang: 'zh-CN',
   link: '/zh/',
-  description: '微信小程序的认证网关和反向代理',
+  description: '微信小程序的鉴权网关和反向代理',
   themeConfig: {
     nav: [
       { text: '概览', link: '/zh/overview' },
