@@ -12,8 +12,9 @@ COPY src ./src
 RUN npm run build
 
 FROM node:26-bookworm-slim
-# The configuration of every command, the health check included.
+# The configuration of every command, the health check included. NODE_OPTIONS: docs/decisions/0008-what-v8-keeps.md
 ENV NODE_ENV=production \
+    NODE_OPTIONS=--max-semi-space-size=8 \
     WXGATE_CONFIG=/etc/wxgate/gateway.yaml \
     WXGATE_STORE=sqlite:/data/wxgate.db
 WORKDIR /app
