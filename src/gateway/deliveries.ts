@@ -1,43 +1,43 @@
 /** Deliveries of a configuration: each serves one queue, and survives a reload that does not change
  *  it. */
-import type { AppConfig } from '../config/config.ts'
-import { createDelivery, type Delivery, type DeliveryOptions } from '../upstream/delivery.ts'
+import type { GatewayConfig } from '../config/config.ts'
+import { createDelivery, type Delivery } from '../upstream/delivery.ts'
 import type { Upstreams } from '../upstream/upstreams.ts'
 import type { Borrower } from './lender.ts'
 import type { Shared } from './shared.ts'
 
-type PushConfig = NonNullable<AppConfig['push']>
+/** Events of message push, or notices of the pay API. */
+export type DeliveryKind = 'push' | 'pay'
 
-export interface QueueConfig
-  extends Pick<PushConfig, 'upstream' | 'path' | 'retry'>,
-    Pick<DeliveryOptions, 'name' | 'onResult' | 'onDepth'> {}
-
-/** The delivery does not start by itself: two configurations never take events out of one queue. */
-export function borrowDelivery(
-  { store, clock, log }: Shared,
+/** One delivery for each app that has the kind, by appid. They do not start by themselves: two
+ *  configurations never take events out of one queue. */
+export async function borrowDeliveries(
+  { apps }: GatewayConfig,
+  { store, clock, log, metrics }: Shared,
   { borrow }: Borrower,
   upstreams: Upstreams,
-  { name, upstream, path, retry, onResult, onDepth }: QueueConfig
-): Promise<Delivery> {
-  return borrow(
-    'delivery',
-    [name, upstream, path, retry, upstreams],
-    () =>
+  kind: DeliveryKind
+): Promise<ReadonlyMap<string, Delivery>> {
+  const { done, depth } = {
+    push: { done: metrics.pushDone, depth: metrics.pushDepth },
+    pay: { done: metrics.payNoticeDone, depth: metrics.payDepth }
+  }[kind]
+  const deliveries = new Map<string, Delivery>()
+  for (const { appId, [kind]: settings } of apps) {
+    if (settings === null) continue
+    const { upstream, path, retry } = settings
+    const name = `${kind}:${appId}`
+    const create = () =>
       createDelivery({
-        name,
-        store,
-        upstream: upstreams.get(upstream),
-        path,
-        maxAgeMs: retry.maxAge,
-        maxEvents: retry.backlog,
-        maxBytes: retry.backlogBytes,
-        clock,
-        log,
-        onResult,
-        onDepth
-      }),
-    (part) => part.stop()
-  )
+        ...{ name, store, upstream: upstreams.get(upstream), path, clock, log },
+        ...{ maxAgeMs: retry.maxAge, maxEvents: retry.backlog, maxBytes: retry.backlogBytes },
+        onResult: (result) => done(appId, result),
+        onDepth: (now) => depth(appId, now)
+      })
+    const delivery = await borrow('delivery', [name, upstream, path, retry, upstreams], create, (part) => part.stop())
+    deliveries.set(appId, delivery)
+  }
+  return deliveries
 }
 
 /** Hands the queues over to the deliveries of the next configuration. Calls in progress end. */

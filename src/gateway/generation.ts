@@ -20,13 +20,12 @@ import { createService } from '../service/service.ts'
 import type { Delivery } from '../upstream/delivery.ts'
 import { createUpstreams, type Upstreams } from '../upstream/upstreams.ts'
 import { createConsole } from './console-parts.ts'
+import { borrowDeliveries } from './deliveries.ts'
 import { borrowIdentity, type IdentityParts } from './identity-parts.ts'
 import type { Borrower } from './lender.ts'
 import { borrowLogin, type LoginParts } from './login-parts.ts'
-import { borrowPayDeliveries } from './pay-parts.ts'
 import { borrowPlatforms } from './platform-parts.ts'
 import { borrowPrefetch } from './prefetch-parts.ts'
-import { borrowPushDeliveries } from './push-parts.ts'
 import { borrowLoads, limiterOf } from './route-parts.ts'
 import type { Shared } from './shared.ts'
 import { createUnderWay } from './under-way.ts'
@@ -86,8 +85,8 @@ async function build(config: GatewayConfig, shared: Shared, borrower: Borrower):
   const entry = await borrowLogin(config, shared, borrower, { ...identity, platforms, upstreams })
   const proxy = await borrowProxy(config, shared, borrower, { ...identity, keyRing, upstreams })
   const deliveries = {
-    push: await borrowPushDeliveries(config, shared, borrower, upstreams),
-    pay: await borrowPayDeliveries(config, shared, borrower, upstreams)
+    push: await borrowDeliveries(config, shared, borrower, upstreams, 'push'),
+    pay: await borrowDeliveries(config, shared, borrower, upstreams, 'pay')
   }
   const parts = { ...identity, platforms, ...entry, upstreams }
   const own = await borrowEndpoints(config, shared, borrower, { ...parts, keyRing }, deliveries)
