@@ -76,6 +76,11 @@ function checksOf(config: GatewayConfig, baseDir: string): Check[] {
     () => checkTargets(upstreams, now),
     async () => checkCertificates([...certFiles], now),
     () => checkPort({ key: 'server', host: server.host, port: server.port, isTls: server.tls !== null }),
+    ...[server.redirectHttp ?? []].flat().map(
+      ({ port }) =>
+        () =>
+          checkPort({ key: 'server.redirectHttp', host: server.host, port, isTls: false })
+    ),
     () => checkPort({ key: 'service', host: service.host, port: service.port, isTls: service.tls !== null })
   ]
 }

@@ -31,6 +31,14 @@ const foreignKeys: Readonly<Record<string, readonly (readonly [names: string, wr
       'acceptProxy acceptProxyProtocol proxyProtocolV2 sendProxy useProxyProtocol',
       `write proxyProtocol: ${shapes['server.proxyProtocol']}`
     ],
+    [
+      'strictTransportSecurity stsSeconds hstsMaxAge stsIncludeSubdomains forceSTSHeader',
+      `write hsts: ${shapes['server.hsts']}`
+    ],
+    [
+      'redirect httpPort redirectPort redirectScheme redirections autoHttps httpsRedirect forceHttps',
+      `write redirectHttp: ${shapes['server.redirectHttp']}`
+    ],
     ['workerProcesses processes cluster threads', 'write workers: auto'],
     ['clientMaxBodySize maxBodySize bodyLimit bodySize maxRequestSize', 'write limits: { body: 10mb }'],
     ['timeout timeouts readTimeout clientHeaderTimeout', 'write limits: { headersTimeout: 15s, bodyIdleTimeout: 60s }'],

@@ -9,6 +9,8 @@ export const shapes: Readonly<Record<string, string>> = {
   server: '{ host: 0.0.0.0, port: 8080 }',
   'server.trustedProxies': '[10.0.0.0/8]',
   'server.proxyProtocol': '[10.0.0.10]',
+  'server.hsts': '{ maxAge: 180d }',
+  'server.redirectHttp': '{ port: 8081 }',
   'server.tls': '{ cert: { file: tls/cert.pem }, key: { file: tls/key.pem } }',
   'server.tls.cert': '{ file: tls/cert.pem }',
   'server.tls.key': '{ file: tls/key.pem }',

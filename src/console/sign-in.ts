@@ -2,7 +2,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Sealer } from '../crypto/sealer.ts'
 import { ApiError } from '../errors.ts'
-import { type AdmittedRequest, admittedOf } from '../http/request.ts'
+import { isHttps } from '../http/headers/hsts.ts'
+import { admittedOf } from '../http/request.ts'
 import { type Static, Type } from '../schema.ts'
 import { clearingCookie, cookieOf } from './cookie.ts'
 import { isSameOrigin } from './same-origin.ts'
@@ -27,10 +28,6 @@ const Body = Type.Object(
   },
   { additionalProperties: false }
 )
-
-export function isHttps({ peer, headers }: Pick<AdmittedRequest, 'peer' | 'headers'>): boolean {
-  return (headers.forwardedProto ?? peer.proto) === 'https'
-}
 
 /** The session of a request. Throws without one, for a request of another page, and for an action
  *  without the CSRF token. */

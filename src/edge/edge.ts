@@ -5,6 +5,8 @@ import { createEndpoints, type EndpointsOptions } from '../http/endpoints/app.ts
 import type { ErrorLog } from '../http/endpoints/errors.ts'
 import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
 import { addRoot } from '../http/endpoints/root.ts'
+import { HSTS, isHttps } from '../http/headers/hsts.ts'
+import { admittedOf, GatewayRequest } from '../http/request.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { ACCESS_TOKEN, type AuthenticatedDeps, addAuthenticated } from './authenticated.ts'
 import { addKeys, type KeysDeps } from './keys.ts'
@@ -59,6 +61,15 @@ export async function createEdge(deps: EdgeDeps): Promise<Edge> {
   const { log, tracing = null } = deps
   const uriLimit = deps.config.server.limits.uri
   const app = await createEndpoints({ log, uriLimit, document: DOCUMENT, tracing })
+  const { hsts } = deps.config.server
+  if (hsts !== null) {
+    app.addHook('onRequest', async ({ raw }, reply) => {
+      if (!isHttps(admittedOf(raw))) return
+      reply.header(HSTS, hsts)
+      // Errors are sent outside Fastify.
+      if (raw instanceof GatewayRequest) raw.answerHeaders = [HSTS, hsts]
+    })
+  }
   addHealth(app, deps)
   addRoot(app, { about: 'The edge of an auth gateway for WeChat mini-programs. No route covers this path.' })
   addKeys(app, deps)

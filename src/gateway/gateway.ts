@@ -4,7 +4,6 @@ import type { Timer } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { createFastLane } from '../fast-lane/fast-lane.ts'
 import { descriptorLimit, divideDescriptors } from '../http/connection-room.ts'
-import type { Address } from '../http/listen.ts'
 import { createGatewayServer } from '../http/server.ts'
 import { loadTls, type TlsFiles } from '../http/tls-files.ts'
 import type { Tracing } from '../http/tracing.ts'
@@ -13,8 +12,9 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import type { Otlp } from '../telemetry/otlp/otlp.ts'
 import { startDeliveries } from './deliveries.ts'
 import { createGeneration, type Generation, type Parts } from './generation.ts'
+import { createRedirectListener } from './redirect-parts.ts'
 import { createShared, type GatewayDependencies, type Shared } from './shared.ts'
-import type { InForce } from './status-parts.ts'
+import type { InForce, ListenerAddresses } from './status-parts.ts'
 
 export interface Gateway {
   readonly parts: Parts
@@ -22,7 +22,7 @@ export interface Gateway {
   readonly active: number
   /** Opens both listeners; resolves when they accept connections. The gateway is ready once the
    *  store has been read. */
-  listen(): Promise<{ edge: Address; service: Address }>
+  listen(): Promise<ListenerAddresses>
   /** Resolves when the store was read completely for the first time, however long that takes. */
   ready(): Promise<void>
   /** Reports "not ready" and goes on serving; after `server.drain.delay`, takes no more
@@ -69,6 +69,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
   let isClosed = false
   const descriptors = descriptorLimit()
 
+  const onProxyHeaderRefused = reportProxyHeaders(log, metrics)
   const edge = createGatewayServer({
     limits,
     requestTimeout: 0,
@@ -79,7 +80,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     onSurplus: throttled(() =>
       log.warn({ descriptors }, 'client connections are refused: too few descriptors (ulimit -n)')
     ),
-    onProxyHeaderRefused: reportProxyHeaders(log, metrics),
+    onProxyHeaderRefused,
     onParseError: metrics.parseErrorAnswered,
     createLane: first.server.fastLane ? createFastLane({ clock: shared.clock, onRequest: metrics.fastRequest }) : null,
     onGeneralRequest: metrics.generalRequest
@@ -96,6 +97,14 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     onGeneralRequest() {}
   })
 
+  const redirect = createRedirectListener(first.server, {
+    edge: generation.edge,
+    tls: edgeTls,
+    guard,
+    onProxyHeaderRefused,
+    onParseError: metrics.parseErrorAnswered
+  })
+
   let background: Timer | undefined
 
   function startBackground(): void {
@@ -110,7 +119,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
     const deadline = performance.now() + timeoutMs
     const delivered = Promise.all(generation.deliveries.map((delivery) => delivery.stop()))
     live.drain(timeoutMs)
-    await edge.close(timeoutMs)
+    await Promise.all([edge.close(timeoutMs), redirect?.close(timeoutMs)])
     // Closed last: requests on the edge may need it.
     await service.close(Math.max(0, deadline - performance.now()))
     await Promise.race([delivered, sleep(Math.max(0, deadline - performance.now()), null, { ref: false })])
@@ -130,6 +139,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       const isShared = dependencies.isWorker ?? false
       const addresses = {
         edge: await edge.listen(config.server.host, config.server.port, isShared),
+        ...(redirect === null ? {} : { redirect: await redirect.listen(isShared) }),
         service: await service.listen(config.service.host, config.service.port, isShared)
       }
       shared.listening(addresses)
@@ -167,6 +177,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
       live.use(generation.authenticator)
       edge.use(generation.edge)
+      redirect?.use(generation.edge)
       service.use(generation.service)
       startDeliveries(generation.deliveries, before.deliveries)
       const ended = before.retire().finally(() => retired.delete(ended))
@@ -212,6 +223,7 @@ function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
     'server.port': server.port,
     'server.workers': server.workers,
     'server.tls': server.tls !== null,
+    'server.redirectHttp': server.redirectHttp,
     'server.fastLane': server.fastLane,
     'server.limits': { ...server.limits, body: 0 },
     'service.host': service.host,

@@ -154,17 +154,18 @@ async function borrowProxy(config: GatewayConfig, shared: Shared, borrower: Borr
   const { clock, revocations, live, lifecycle, unverified, guard, heldBodies, metrics } = shared
   const { keyRing, authenticator, upstreams, openData, channelKeys, waferKeys } = needs
   const { routes } = config
-  const { limits, serverTiming } = config.server
+  const { limits, serverTiming, hsts } = config.server
   const { bodyIdleTimeout } = limits
   const loadOf = await borrowLoads(routes, borrower)
   const identity = [authenticator, openData, channelKeys, waferKeys]
-  return borrower.borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout, serverTiming], () =>
+  return borrower.borrow('proxy', [keyRing, ...identity, upstreams, routes, bodyIdleTimeout, serverTiming, hsts], () =>
     createProxy({
       clock,
       routes,
       loopId: loopIdOf(config, keyRing),
       bodyIdleTimeout,
       serverTiming,
+      hsts,
       authenticator,
       revocations,
       live,

@@ -27,6 +27,13 @@ export interface InForce {
   explain(request: ExplainedRequest): Explanation
 }
 
+export interface ListenerAddresses {
+  readonly edge: Address
+  /** Undefined for a gateway without this port. */
+  readonly redirect?: Address
+  readonly service: Address
+}
+
 export interface StatusPartsDeps {
   readonly version: string
   readonly isWorker: boolean
@@ -79,9 +86,10 @@ export function createStatusParts(deps: StatusPartsDeps) {
       inForce = next
       statusStreams.endAll()
     },
-    listening(addresses: { readonly edge: Address; readonly service: Address }): void {
+    listening(addresses: ListenerAddresses): void {
       listeners = [
         { name: 'edge', ...addresses.edge, is_tls: current().config.server.tls !== null },
+        ...(addresses.redirect ? [{ name: 'redirect' as const, ...addresses.redirect, is_tls: false }] : []),
         { name: 'service', ...addresses.service, is_tls: current().config.service.tls !== null }
       ]
     }

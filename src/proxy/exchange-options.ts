@@ -19,6 +19,8 @@ export interface ExchangeParts {
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
   /** Adds Server-Timing to the answer. */
   readonly serverTiming: boolean
+  /** Value of Strict-Transport-Security; null for none. */
+  readonly hsts: string | null
 }
 
 export interface ExchangedRequest {

@@ -3,6 +3,7 @@
 import { ApiError } from '../errors.ts'
 import type { RequestBody } from '../http/body/request-body.ts'
 import type { Drained, UnderWay } from '../http/client-side.ts'
+import { addHsts } from '../http/headers/hsts.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
 import type { ResponseHandler, UpstreamConnection } from '../upstream/connection/messages.ts'
 import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
@@ -208,9 +209,10 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     const { client } = this.#exchanged
     const head = this.#head ?? []
     this.#head = null
-    const { lifecycle, serverTiming } = this.#parts
+    const { lifecycle, serverTiming, hsts } = this.#parts
     if (this.addedHeaders.length > 0) head.push(...this.addedHeaders)
     if (serverTiming) head.push('Server-Timing', timing(this.#exchanged.request.record, this.#askedAt))
+    addHsts(head, hsts, this.#exchanged.request)
     if (lifecycle.isDraining) client.last()
     client.head(this.#status, head)
   }

@@ -6,6 +6,7 @@ import { ApiError } from '../errors.ts'
 import { writeProblem } from '../http/answer/send-problem.ts'
 import type { ClientSide } from '../http/client-side.ts'
 import type { Guard } from '../http/guard.ts'
+import { HSTS, isHttps } from '../http/headers/hsts.ts'
 import { createResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import { networkKey } from '../http/network.ts'
@@ -24,6 +25,7 @@ import {
   type Refused,
   WRONG_ORIGIN
 } from '../routing/authorize.ts'
+import type { Cors } from '../routing/cors.ts'
 import { rateLimitHeaders } from '../routing/rate-limit-headers.ts'
 import { Exchange } from './exchange.ts'
 import { createFlusher } from './flusher.ts'
@@ -61,15 +63,28 @@ export interface ProxyDeps extends PlannerDeps {
   readonly guard: Guard
   /** Answers of upstreams get Server-Timing. */
   readonly serverTiming: boolean
+  /** Value of Strict-Transport-Security on answers over https; null for none. */
+  readonly hsts: string | null
 }
 
 export function createProxy(deps: ProxyDeps): ReverseProxy {
-  const { clock, loopId, authenticator, revocations, waferKeys, live, lifecycle, unverified, guard, serverTiming } =
-    deps
+  const {
+    clock,
+    loopId,
+    authenticator,
+    revocations,
+    waferKeys,
+    live,
+    lifecycle,
+    unverified,
+    guard,
+    serverTiming,
+    hsts
+  } = deps
   const authorize = createAuthorize(deps.routes.map(createPlanner(deps)), authenticator)
   const buildHead = createUpstreamHead({ revocations, waferKeys, loopId })
   const responseHeaders = createResponseHeaders()
-  const exchangeParts = { responseHeaders, flusher: createFlusher(), lifecycle, clock, guard, live, serverTiming }
+  const exchangeParts = { responseHeaders, flusher: createFlusher(), lifecycle, clock, guard, live, serverTiming, hsts }
 
   function decide(admitted: AdmittedRequest, known?: Sender): Decision<PlannedRoute> {
     const decision = withVariant(withoutLoop(authorize(admitted, known)))
@@ -86,19 +101,24 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
     return { error: LOOP, route: decision.route, match: decision.match, request: decision.request }
   }
 
+  /** Headers of the gateway's own answers to the request. */
+  function addAnswerHeaders(client: ClientSide, request: AdmittedRequest, cors: Cors | null): void {
+    if (hsts === null || !isHttps(request)) {
+      if (cors !== null) client.answerWith(cors.answerHeaders(request))
+    } else client.answerWith([HSTS, hsts, ...(cors?.answerHeaders(request) ?? [])])
+  }
+
   function serve(decision: Granted<PlannedRoute> | Preflight<PlannedRoute>, client: ClientSide): void {
     if (decision.reason === 'preflight') {
       client.noContent(decision.headers)
       return
     }
-    const { cors } = decision.route.plan
-    if (cors !== null) client.answerWith(cors.answerHeaders(decision.request))
+    addAnswerHeaders(client, decision.request, decision.route.plan.cors)
     forward(decision, client)
   }
 
   function refuse({ error, route, request }: Refused<PlannedRoute>, client: ClientSide): void {
-    const cors = route === null ? null : route.plan.cors
-    if (cors !== null) client.answerWith(cors.answerHeaders(request))
+    addAnswerHeaders(client, request, route === null ? null : route.plan.cors)
     client.refuse(error, request.record.requestId)
   }
 

@@ -44,6 +44,8 @@ export interface TestGateway {
   readonly url: string
   readonly serviceUrl: string
   readonly port: number
+  /** 0 without `server.redirectHttp`. */
+  readonly redirectPort: number
   readonly servicePort: number
   readonly sandbox: Sandbox
   readonly sandboxUrl: string
@@ -147,7 +149,7 @@ export async function buildTestGateway(
     wechatUrl: sandboxUrl,
     ...(options.lookup ? { lookup: options.lookup } : {})
   })
-  const { edge, service } = await gateway.listen()
+  const { edge, redirect, service } = await gateway.listen()
   t.teardown(async () => {
     await gateway.close()
     await otlp?.close(0)
@@ -173,6 +175,7 @@ export async function buildTestGateway(
     url,
     serviceUrl,
     port: edge.port,
+    redirectPort: redirect?.port ?? 0,
     servicePort: service.port,
     sandbox,
     sandboxUrl,

@@ -5,7 +5,7 @@ import { reasonOf } from '../../errors.ts'
 import { type Finding, failed, ok } from './finding.ts'
 
 export interface ListenerCheck {
-  readonly key: 'server' | 'service'
+  readonly key: 'server' | 'server.redirectHttp' | 'service'
   readonly host: string
   readonly port: number
   readonly isTls: boolean
@@ -25,7 +25,8 @@ export async function checkPort(listener: ListenerCheck): Promise<Finding[]> {
     if (code === 'EADDRINUSE') {
       return [failed(subject, 'is in use by another program', `stop it, or change ${key}.port`)]
     }
-    const advice = code === 'EACCES' ? `choose a ${key}.port above 1023` : `change ${key}.host`
+    const advice =
+      code === 'EACCES' ? `choose a ${key}.port above 1023` : `change ${key === 'service' ? key : 'server'}.host`
     return [failed(subject, `cannot be listened on (${code})`, advice)]
   }
 }

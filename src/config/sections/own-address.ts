@@ -19,11 +19,15 @@ export function checkOwnAddress(draft: UpstreamsDraft & ServerDraft & ServiceDra
 function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string | null {
   const { hostname, port, protocol } = new URL(url)
   const target = Number(port || (protocol === 'https:' ? 443 : 80))
-  for (const name of ['server', 'service'] as const) {
-    const listener = listeners[name]
-    if (listener?.host === undefined || listener.port !== target) continue
-    if (!reachesListener(hostname, listener.host)) continue
-    return `is the address of the gateway itself (${name}.port): its requests would go in a circle`
+  const { server, service } = listeners
+  const own = [
+    ['server.port', server?.host, server?.port],
+    ['server.redirectHttp.port', server?.host, server?.redirectHttp?.port],
+    ['service.port', service?.host, service?.port]
+  ] as const
+  for (const [key, host, port] of own) {
+    if (host === undefined || port !== target || !reachesListener(hostname, host)) continue
+    return `is the address of the gateway itself (${key}): its requests would go in a circle`
   }
   return null
 }

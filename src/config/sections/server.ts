@@ -5,7 +5,7 @@ import { checkListenerTls, listenerTls, resolveListenerTls } from '../listener-t
 import type { Path } from '../problem.ts'
 import type { Report } from '../report.ts'
 import { type DeepReadonly, type Draft, entries, type RuleContext } from '../section.ts'
-import { duration, flag, host, integer, oneOf, port, section, size } from '../terms.ts'
+import { duration, flag, host, integer, lifetime, mapping, oneOf, port, section, size } from '../terms.ts'
 import { bytes, milliseconds } from '../units.ts'
 
 const limits = section('Limits of a request and a connection.', {
@@ -45,6 +45,19 @@ export const server = section('The public edge.', {
     maxItems: 1024
   }),
   tls: listenerTls('TLS on the edge.'),
+  hsts: Type.Optional(
+    mapping('The header `Strict-Transport-Security` on answers over https.', {
+      maxAge: lifetime('Browsers use https only for this long.', '180d', '0s'),
+      includeSubDomains: flag('Also for all names below the host.', false),
+      preload: flag('The operator asks browsers to ship the host in their list.', false)
+    })
+  ),
+  redirectHttp: Type.Optional(
+    mapping('A port for plain HTTP that redirects GET and HEAD to https. Needs `tls`. Health paths are answered.', {
+      port: integer('Port to listen on, at `host`; 0 takes any free one.', 0, 65_535),
+      httpsPort: integer('Port of the addresses that clients are sent to.', 1, 65_535, 443)
+    })
+  ),
   fastLane: Type.Boolean({
     description:
       'Ordinary requests of the proxy skip the general HTTP server, which costs half the CPU. `false` serves every request by the general one.',
@@ -74,6 +87,7 @@ export type LimitsConfig = DeepReadonly<ReturnType<typeof resolveServer>>['limit
 
 export function checkServer(draft: ServerDraft, context: RuleContext): void {
   for (const key of ['trustedProxies', 'proxyProtocol'] as const) checkProxies(draft, key, context.report)
+  checkHttps(draft, context.report)
   checkListenerTls(draft.server?.tls, ['server', 'tls'], context)
 }
 
@@ -97,8 +111,33 @@ function checkProxies({ server }: ServerDraft, key: 'trustedProxies' | 'proxyPro
   }
 }
 
+/** The list of browsers takes hosts with at least this (https://hstspreload.org). */
+const PRELOAD_MIN_MS = 365 * 86_400_000
+
+function checkHttps({ server }: ServerDraft, report: Report): void {
+  const { hsts, redirectHttp, tls, port } = server ?? {}
+  const { maxAge, includeSubDomains, preload } = hsts ?? {}
+  if (
+    preload === true &&
+    (includeSubDomains !== true || (maxAge !== undefined && milliseconds(maxAge) < PRELOAD_MIN_MS))
+  ) {
+    report.error(['server', 'hsts', 'preload'], 'needs includeSubDomains: true and a maxAge of at least 365d')
+  }
+  if (redirectHttp === undefined) return
+  if (tls === undefined) report.error(['server', 'redirectHttp'], 'needs server.tls: there is no https to redirect to')
+  if (redirectHttp.port !== undefined && redirectHttp.port !== 0 && redirectHttp.port === port) {
+    report.error(['server', 'redirectHttp', 'port'], 'is the port of the public edge (server.port)')
+  }
+}
+
+/** Value of the header (RFC 6797, section 6.1). */
+function hstsValue({ maxAge, includeSubDomains, preload }: NonNullable<Static<typeof server>['hsts']>): string {
+  const seconds = Math.floor(milliseconds(maxAge) / 1000)
+  return `max-age=${seconds}${includeSubDomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`
+}
+
 export function resolveServer(written: Static<typeof server>, directory: string) {
-  const { tls, drain, limits, loginLimit } = written
+  const { tls, hsts, redirectHttp, drain, limits, loginLimit } = written
   return {
     host: written.host,
     port: written.port,
@@ -108,6 +147,8 @@ export function resolveServer(written: Static<typeof server>, directory: string)
     fastLane: written.fastLane,
     serverTiming: written.serverTiming,
     tls: resolveListenerTls(tls, directory),
+    hsts: hsts === undefined ? null : hstsValue(hsts),
+    redirectHttp: redirectHttp ?? null,
     drain: { delay: milliseconds(drain.delay), timeout: milliseconds(drain.timeout) },
     limits: {
       uri: bytes(limits.uri),

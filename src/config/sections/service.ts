@@ -81,10 +81,10 @@ function checkAddress({ server, service }: ServiceDraft & ServerDraft, context: 
     const message = 'the service listener can be reached from other machines: keep it out of reach of the internet'
     warnUnlessAllowed(context, ['service', 'host'], message, 'service-public')
   }
-  if (port === undefined || port === 0 || port !== server?.port) return
-  if (server.host !== undefined && host !== undefined && isSameListener(server.host, host)) {
-    context.report.error(['service', 'port'], 'is the port of the public edge (server.port)')
-  }
+  if (port === undefined || port === 0 || host === undefined || server?.host === undefined) return
+  if (!isSameListener(server.host, host)) return
+  const key = port === server.port ? 'port' : port === server.redirectHttp?.port ? 'redirectHttp.port' : null
+  if (key !== null) context.report.error(['service', 'port'], `is the port of the public edge (server.${key})`)
 }
 
 function checkTokens(draft: ServiceDraft, { report }: RuleContext): void {

@@ -17,7 +17,12 @@ import { Count, closed, Flag, orNull, Text, Time, timeOf, word } from './terms.t
 import { describeUpstreams, Upstream } from './upstreams.ts'
 
 const Listener = closed(
-  { name: word(['edge', 'service'], 'The public edge, or this listener.'), host: Text, port: Count, is_tls: Flag },
+  {
+    name: word(['edge', 'redirect', 'service'], 'The public edge, its port that redirects to https, or this listener.'),
+    host: Text,
+    port: Count,
+    is_tls: Flag
+  },
   'An address on which the process listens.'
 )
 
