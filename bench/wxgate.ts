@@ -43,6 +43,8 @@ export interface WxgateOptions {
   readonly routes?: number
   /** `apps[].push`; its upstream is `orders`. */
   readonly push?: Readonly<Record<string, unknown>>
+  /** Default: no export. */
+  readonly telemetry?: Readonly<Record<string, unknown>>
 }
 
 export interface RunningWxgate {
@@ -77,6 +79,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
     apps: [{ appid: APP_ID, name: 'bench', secret: '0123456789abcdef0123456789abcdef', push: options.push }],
     store: options.store ?? `sqlite:${join(folder, 'wxgate.db')}`,
     logging: { level: 'info', access: options.accessLog, format: 'json' },
+    telemetry: options.telemetry,
     upstreams: { orders: { targets: [{ url: `http://127.0.0.1:${options.upstreamPort}` }] } },
     routes: [
       { path: '/api/orders', upstream: 'orders' },

@@ -5,6 +5,7 @@ import { type Test, test } from 'tap'
 import { systemClock } from '../src/clock.ts'
 import { ApiError, StoreError } from '../src/errors.ts'
 import { createMemoryStore } from '../src/store/memory.ts'
+import { type Collector, startCollector } from './support/collector.ts'
 import { APP_SECRET, APPID, buildTestGateway, SECRET, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
 import { enter, type Interception, watchCalls } from './support/instances.ts'
 import { quietLog } from './support/store.ts'
@@ -14,12 +15,15 @@ const FAULTS = ['errcode--1', 'errcode-40029', 'errcode-40163', 'errcode-40226',
   .concat(['errcode-40013', 'status-500', 'status-302', 'html', 'empty', 'huge', 'array', 'reset', 'truncated'])
   .concat(['garbage', 'no-openid', 'bad-openid', 'two-openids', 'no-session-key', 'bad-session-key', 'hang'])
 
+const COLLECTOR_TOKEN = 'canary-collector-token-0123456789'
+
 /** The secrets, and everything that was seen. */
 interface Watch {
   readonly gateway: TestGateway
   /** Secrets with their kind, for the message of a failure. */
   readonly secrets: Map<string, string>
   readonly responses: string[]
+  readonly collector: Collector
   readonly storeCalls: string[]
   readonly interception: Interception
   send(path: string, init?: RequestInit & { token?: string; isService?: boolean }): Promise<Record<string, unknown>>
@@ -31,11 +35,13 @@ async function watch(t: Test, logging: object): Promise<Watch & { upstream: { se
     else if (req.url?.startsWith('/api/garbage')) req.socket.end('HTTP/1.1 999 \r\n\u0000\r\n\r\n')
     else res.writeHead(200, { 'x-openid': 'leak' }).end('{}')
   })
+  const collector = await startCollector(t)
   const storeCalls: string[] = []
   const secrets = new Map([
     ['AppSecret', APP_SECRET],
     ['secret of wxgate', SECRET],
-    ['service token', SERVICE_TOKEN]
+    ['service token', SERVICE_TOKEN],
+    ['token of the collector', COLLECTOR_TOKEN]
   ])
   const interception: Interception = { before: null }
   const memory = createMemoryStore({ clock: systemClock, log: quietLog() })
@@ -55,6 +61,14 @@ async function watch(t: Test, logging: object): Promise<Watch & { upstream: { se
     store,
     config: {
       logging,
+      telemetry: {
+        otlp: {
+          endpoint: collector.url,
+          headers: { Authorization: `Bearer ${COLLECTOR_TOKEN}` },
+          sample: '100%',
+          logs: true
+        }
+      },
       wechat: { apiBase: 'sandbox', timeout: '150ms' },
       upstreams: { app: { targets: [{ url: upstream.url }] }, dead: { targets: [{ url: 'http://127.0.0.1:9' }] } },
       routes: [
@@ -87,7 +101,7 @@ async function watch(t: Test, logging: object): Promise<Watch & { upstream: { se
     responses.push(`${path.split('?', 1)[0]} ${response.status} ${JSON.stringify([...response.headers])} ${shown}`)
     return json
   }
-  return { gateway, secrets, responses, storeCalls, interception, send, upstream }
+  return { gateway, secrets, responses, collector, storeCalls, interception, send, upstream }
 }
 
 const json = (body: unknown) => ({ method: 'POST', body: JSON.stringify(body) })
@@ -222,6 +236,11 @@ for (const logging of loggings) {
       interception.before = null
     }
 
+    await gateway.otlp?.flush()
+    const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
+    const exported = all.collector.requests.map(({ url, body }) => `${url} ${body}`)
+    t.notOk(exported.some((text) => text.includes(openId)), 'no openid in traces, metrics and log lines')
+    for (const path of ['traces', 'metrics', 'logs']) t.ok(exported.some((text) => text.startsWith(`/v1/${path}`)))
     t.ok(secrets.size > 15, `${secrets.size} secrets`)
     t.ok([...secrets.keys()].some((name) => name.startsWith('session_key')))
     t.ok([...secrets.values()].every((secret) => secret.length >= 16))
@@ -230,6 +249,7 @@ for (const logging of loggings) {
       log: gateway.lines.join('\n'),
       responses: responses.join('\n'),
       store: storeCalls.join('\n'),
+      collector: exported.join('\n'),
       upstream: JSON.stringify(all.upstream.seen.map((seen) => ({ ...(seen as object), url: '' })))
     }
     for (const [place, text] of Object.entries(places)) {
