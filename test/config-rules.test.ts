@@ -55,6 +55,22 @@ const rejected: readonly { title: string; text: string; says: readonly RegExp[] 
       says: [/wechat\.fallbackBase: must be/, /wechat\.payFallbackBase: must be/]
     })
   ),
+  ...['10.0.0.7:4318', 'grpc://10.0.0.7:4317', 'http://user:pass@10.0.0.7:4318', 'http://10.0.0.7:4318?a'].map(
+    (endpoint) => ({
+      title: `the collector ${endpoint}`,
+      text: configText({}, `telemetry: { otlp: { endpoint: "${endpoint}" } }`),
+      says: [/telemetry\.otlp\.endpoint: must be an http or https URL without credentials/]
+    })
+  ),
+  {
+    title: 'an endpoint of one signal, and headers that cannot be sent',
+    text: configText({}, 'telemetry: { otlp: { endpoint: http://a/v1/traces, headers: { Host: a, X-A: "é好" } } }'),
+    says: [
+      /otlp\.endpoint: must be the base of the collector \(leave \/v1\/… out: it is appended\)/,
+      /otlp\.headers\.Host: is set by the gateway/,
+      /otlp\.headers\.X-A: the value must not hold/
+    ]
+  },
   {
     title: 'a limit of calls without a window',
     text: configText({ apps: '[{ appid: wx1234, secret: a, wxapiLimit: { rateLimit: { max: 1 } } }]' }),

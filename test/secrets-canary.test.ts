@@ -239,7 +239,10 @@ for (const logging of loggings) {
     await gateway.otlp?.flush()
     const { openId } = gateway.sandbox.state.people.person(APPID, 'alice')
     const exported = all.collector.requests.map(({ url, body }) => `${url} ${body}`)
-    t.notOk(exported.some((text) => text.includes(openId)), 'no openid in traces, metrics and log lines')
+    t.notOk(
+      exported.some((text) => text.includes(openId)),
+      'no openid in traces, metrics and log lines'
+    )
     for (const path of ['traces', 'metrics', 'logs']) t.ok(exported.some((text) => text.startsWith(`/v1/${path}`)))
     t.ok(secrets.size > 15, `${secrets.size} secrets`)
     t.ok([...secrets.keys()].some((name) => name.startsWith('session_key')))

@@ -35,10 +35,10 @@ interface Scope {
 const SAMPLED = 1
 const RANDOM = 2
 const RANDOM_DIGITS = 14
+const SPAN_DIGITS = 16
 
 export function createTracing(sink: SpanSink, firstShare: number): Tracing {
-  const nextIds = createTraceIds()
-  const nextSpanId = () => nextIds().slice(32)
+  const nextSpanId = createSpanIds()
   const spans = { sink, nextSpanId }
   const scopes = new AsyncLocalStorage<Scope>()
   let threshold = thresholdOf(firstShare)
@@ -130,6 +130,20 @@ export function createTracing(sink: SpanSink, firstShare: number): Tracing {
 function tracedRecord(message: IncomingMessage): TracedRecord | null {
   const record = message instanceof GatewayRequest ? message.record : null
   return record instanceof TracedRecord ? record : null
+}
+
+function createSpanIds(): () => string {
+  const nextIds = createTraceIds()
+  let ids = ''
+  let at = 0
+  return () => {
+    if (at === ids.length) {
+      ids = nextIds()
+      at = 0
+    }
+    at += SPAN_DIGITS
+    return ids.slice(at - SPAN_DIGITS, at)
+  }
 }
 
 /** The least value of the last 14 digits of a chosen trace id. */

@@ -14,7 +14,11 @@ import { startUpstream } from '../support/upstream.ts'
 interface WrittenMetric {
   readonly name: string
   readonly unit: string
-  readonly sum?: { readonly aggregationTemporality: number; readonly isMonotonic: boolean; readonly dataPoints: Point[] }
+  readonly sum?: {
+    readonly aggregationTemporality: number
+    readonly isMonotonic: boolean
+    readonly dataPoints: Point[]
+  }
   readonly gauge?: { readonly dataPoints: Point[] }
   readonly histogram?: { readonly aggregationTemporality: number; readonly dataPoints: Point[] }
 }
@@ -36,7 +40,12 @@ test('metrics are those of /metrics, and log lines carry the ids of their reques
     config: {
       logging: { level: 'info', format: 'combined' },
       telemetry: {
-        otlp: { endpoint: `${collector.url}/base/`, headers: { Authorization: 'Bearer otlp' }, sample: '100%', logs: true }
+        otlp: {
+          endpoint: `${collector.url}/base/`,
+          headers: { Authorization: 'Bearer otlp' },
+          sample: '100%',
+          logs: true
+        }
       }
     }
   })
@@ -53,7 +62,11 @@ test('metrics are those of /metrics, and log lines carry the ids of their reques
   const names = [...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].map(([, name, type]) => `${name} ${type}`)
   const kinds = metrics.map(({ name, sum, gauge }) => `${name} ${sum ? 'counter' : gauge ? 'gauge' : 'histogram'}`)
   const empty = names.filter((name) => !kinds.includes(name))
-  t.same(kinds.filter((kind) => !names.includes(kind)), [], 'the same names and types')
+  t.same(
+    kinds.filter((kind) => !names.includes(kind)),
+    [],
+    'the same names and types'
+  )
   for (const name of empty) t.notMatch(text, new RegExp(`^${name.split(' ')[0]}[ {_]`, 'm'), `${name} has no series`)
   const logins = metrics.find(({ name }) => name === 'wxgate_logins_total')
   t.match(logins, { sum: { aggregationTemporality: 2, isMonotonic: true }, unit: '1' })
@@ -67,7 +80,10 @@ test('metrics are those of /metrics, and log lines carry the ids of their reques
   )
   t.equal(point?.count, '1')
   t.equal(point?.bucketCounts?.length, (point?.explicitBounds?.length ?? 0) + 1)
-  t.equal(point?.bucketCounts?.reduce((total, count) => total + Number(count), 0), 1)
+  t.equal(
+    point?.bucketCounts?.reduce((total, count) => total + Number(count), 0),
+    1
+  )
 
   const records = collector.bodies('/base/v1/logs').flatMap((one) => listOf(one, 'Logs')) as Record<string, unknown>[]
   const fieldsOf = (record: Record<string, unknown>) => plainAttributes(record.attributes as Point['attributes'])
@@ -99,6 +115,8 @@ interface Exporting {
   readonly collector: Collector
   readonly logged: string[]
   count(result: string): Promise<number>
+  /** Waits until so many tries have failed: then the pause before the next has begun. */
+  failures(wanted: number): Promise<void>
   /** Hands over one span, and waits until the collector has seen `requests` of them. */
   span(requests: number): Promise<void>
 }
@@ -115,18 +133,23 @@ async function startExport(t: Teardown, options: Partial<OtlpOptions> = {}): Pro
   const registry = new Registry()
   otlp.useRegistry(registry)
   t.teardown(() => otlp.close(0))
+  async function readValue(name: string, wanted: Record<string, string>): Promise<number> {
+    const metrics = (await registry.getMetricsAsJSON()) as unknown as {
+      name: string
+      values: { labels: Record<string, string>; value: number }[]
+    }[]
+    const values = metrics.find((metric) => metric.name === name)?.values ?? []
+    const found = values.find(({ labels }) => Object.keys(wanted).every((label) => labels[label] === wanted[label]))
+    return found?.value ?? -1
+  }
   return {
     otlp,
     clock,
     collector,
     logged,
-    async count(result) {
-      const [items] = (await registry.getMetricsAsJSON()) as unknown as {
-        values: { labels: Record<string, string>; value: number }[]
-      }[]
-      const found = items?.values.find(({ labels }) => labels.signal === 'traces' && labels.result === result)
-      return found?.value ?? -1
-    },
+    count: (result) => readValue('wxgate_otlp_items_total', { signal: 'traces', result }),
+    failures: (wanted) =>
+      until(async () => (await readValue('wxgate_otlp_failed_requests_total', { signal: 'traces' })) === wanted),
     async span(requests) {
       const trace = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), parentId: '', state: '' }
       otlp.spans.stepEnded(trace, '', { name: 'step', spanId: '3'.repeat(16), startedAt: 1, endedAt: 2, failure: '' })
@@ -137,16 +160,16 @@ async function startExport(t: Teardown, options: Partial<OtlpOptions> = {}): Pro
 }
 
 test('an overloaded collector is asked again after its pause, and the batch is not lost', async (t) => {
-  const { clock, collector, logged, count, span, otlp } = await startExport(t)
+  const { clock, collector, logged, count, failures, span, otlp } = await startExport(t)
   collector.answer = (res) => res.writeHead(429, { 'retry-after': '7' }).end('{}')
   await span(1)
-  await until(() => clock.pending === 1)
+  await failures(1)
   clock.advance(6_999)
   t.equal(collector.requests.length, 1)
   collector.answer = (res) => res.writeHead(503).end()
   clock.advance(1)
   await until(() => collector.requests.length === 2)
-  await until(() => clock.pending === 1)
+  await failures(2)
   collector.answer = null
   clock.advance(2_000)
   await otlp.flush()
@@ -193,23 +216,22 @@ test('a refused batch is dropped at once, and a partial success is counted', asy
 })
 
 test('a collector that is away or hangs is given up after five tries, and holds back nothing', async (t) => {
-  const { clock, collector, count, span, otlp } = await startExport(t)
+  const { clock, collector, count, failures, span, otlp } = await startExport(t)
   collector.answer = () => {}
   await span(1)
   for (let tries = 1; tries <= 5; tries++) {
     await until(() => collector.requests.length === tries)
     clock.advance(10_000)
-    if (tries === 5) break
-    await until(() => clock.pending === 1)
+    await failures(tries)
     clock.advance(30_000)
   }
   await otlp.flush()
   t.equal(await count('failed'), 1)
   collector.answer = (res) => res.socket?.destroy()
   await span(6)
-  await until(() => clock.pending === 1)
-  const closed = otlp.close(1_000)
-  clock.advance(1_000)
+  await failures(6)
+  const closed = otlp.close(500)
+  clock.advance(500)
   await closed
   t.equal(await count('stopped'), 1)
   t.equal(collector.requests.length, 6)
@@ -254,7 +276,7 @@ const LOADER = `
   const t = { teardown: (end) => void ends.push(end) }
   const count = async (config) => {
     await buildTestGateway(t, 'http://127.0.0.1:9', { config })
-    return loaded.filter((url) => /\\/otlp\\/|\\/http\\/trac(?:ing|ed-record)\\.ts$/.test(url)).length
+    return loaded.filter((url) => /\\/telemetry\\/otlp\\/|\\/http\\/trac(?:ing|ed-record)\\.ts$/.test(url)).length
   }
   const without = await count({})
   const beside = await count({ telemetry: { otlp: { endpoint: 'http://127.0.0.1:9' } } })

@@ -46,12 +46,14 @@ export interface Otlp {
   useRegistry(registry: Registry): void
   /** Sends everything so far; resolves when the collector has it, or has lost it. */
   flush(): Promise<void>
-  /** Sends what is left, for at most `ms` milliseconds, and ends. */
+  /** Sends what is left, for at most `ms` milliseconds, and ends. 0: ends at once. */
   close(ms: number): Promise<void>
 }
 
 /** A difference of the clocks that is corrected: the system time was set (milliseconds). */
 const CLOCK_SLACK = 5
+/** Milliseconds between two comparisons of the clocks. */
+const CLOCK_CHECK = 1_000
 const SCOPE = '"scope":{"name":"wxgate"'
 
 export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
@@ -61,7 +63,7 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
   const pool = new Pool(origin, { connections: 3, pipelining: 1 })
   const headers = { ...options.headers, 'content-type': 'application/json', 'user-agent': `wxgate/${version}` }
   const resource = describeResource({ version, instanceId: randomUUID(), env: deps.env })
-  const epoch = createEpoch()
+  const epoch = createEpoch(clock)
   const counts = createExportCounts(options)
   const outage = reportOutages(log)
   let registry: Registry | null = null
@@ -126,7 +128,7 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
   }
 
   return {
-    spans: createSpans({ add: spanBatches.add, epoch: () => epoch(clock.now()) }),
+    spans: createSpans({ add: spanBatches.add, epoch }),
     line:
       lineBatches &&
       ((line, context) => {
@@ -144,10 +146,12 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
     flush,
     async close(ms) {
       if (timer !== null) clock.clearTimeout(timer)
-      const bound = Promise.withResolvers<void>()
-      const giveUp = clock.setTimeout(bound.resolve, ms)
-      await Promise.race([flush().catch(() => {}), bound.promise])
-      clock.clearTimeout(giveUp)
+      if (ms > 0) {
+        const bound = Promise.withResolvers<void>()
+        const giveUp = clock.setTimeout(bound.resolve, ms)
+        await Promise.race([flush().catch(() => {}), bound.promise])
+        clock.clearTimeout(giveUp)
+      }
       for (const sender of senders) sender.stop()
       await pool.destroy()
     }
@@ -156,10 +160,13 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
 
 /** Milliseconds since 1970 at 0 of `performance.now()`. Spans of one trace share it while the
  *  system time is not set. */
-function createEpoch(): (now: number) => number {
+function createEpoch(clock: Pick<Clock, 'now'>): (now: number) => number {
   let epoch = performance.timeOrigin
+  let checkAt = 0
   return (now) => {
-    const current = now - performance.now()
+    if (now < checkAt) return epoch
+    checkAt = now + CLOCK_CHECK
+    const current = clock.now() - performance.now()
     if (Math.abs(current - epoch) > CLOCK_SLACK) epoch = current
     return epoch
   }

@@ -134,7 +134,7 @@ export function createSender({ pool, path, headers, clock, random, events }: Sen
     get isIdle() {
       return !isSending
     },
-    idle: () => (isSending ? new Promise((resolve) => waiters.push(resolve)) : Promise.resolve()),
+    idle: () => (isSending && !isStopped ? new Promise((resolve) => waiters.push(resolve)) : Promise.resolve()),
     stop() {
       isStopped = true
       abort?.abort(new Error('stopped'))

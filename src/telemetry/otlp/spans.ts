@@ -59,8 +59,9 @@ export interface Spans {
 export interface SpansOptions {
   /** Takes a span in JSON. */
   readonly add: (json: string) => void
-  /** Milliseconds since 1970 at 0 of `performance.now()`. */
-  readonly epoch: () => number
+  /** Milliseconds since 1970 at 0 of `performance.now()`.
+   *  @param now About now, in its time. */
+  readonly epoch: (now: number) => number
 }
 
 /** Values of `kind`. */
@@ -76,6 +77,7 @@ const MAX_TARGETS = 1_000
 
 export function createSpans({ add, epoch }: SpansOptions): Spans {
   const targets = new Map<string, Target>()
+  const routes = new WeakMap<object, string>()
 
   function targetOf(url: string): Target {
     let target = targets.get(url)
@@ -87,8 +89,19 @@ export function createSpans({ add, epoch }: SpansOptions): Spans {
     return target
   }
 
+  /** The attributes of a request's route, with a comma in front. */
+  function routeAttributes({ route, endpoint }: TracedRequest): string {
+    if (route === null) return endpoint === '' ? '' : `,${textAttribute('http.route', endpoint)}`
+    let known = routes.get(route)
+    if (known === undefined) {
+      known = `,${textAttribute('http.route', route.path)},${textAttribute('wxgate.upstream', route.upstream)}`
+      routes.set(route, known)
+    }
+    return known
+  }
+
   function start(trace: TraceContext, parentId: string, name: string, kind: number, span: SpanTimes): string {
-    const since = epoch()
+    const since = epoch(span.endedAt)
     let json = `{"traceId":"${trace.traceId}","spanId":"${span.spanId}"`
     if (parentId !== '') json += `,"parentSpanId":"${parentId}"`
     if (trace.state !== '') json += `,"traceState":"${escaped(trace.state)}"`
@@ -105,9 +118,7 @@ export function createSpans({ add, epoch }: SpansOptions): Spans {
       json += `${methodAttribute(request.method)},${textAttribute('url.path', request.path.slice(0, LONGEST_PATH))}`
       json += `,{"key":"url.scheme","value":{"stringValue":"${origin.scheme === 'https' ? 'https' : 'http'}"}}`
       json += `,{"key":"http.response.status_code","value":{"intValue":"${status}"}}`
-      const route = routeOf(request)
-      if (route !== '') json += `,${textAttribute('http.route', route)}`
-      if (request.route !== null) json += `,${textAttribute('wxgate.upstream', request.route.upstream)}`
+      json += routeAttributes(request)
       if (origin.host !== '') json += `,${serverAttributes(origin.host)}`
       json += `,{"key":"network.peer.address","value":{"stringValue":"${origin.peerAddress}"}}`
       json += `,{"key":"client.address","value":{"stringValue":"${request.clientAddress}"}}`
