@@ -126,7 +126,7 @@ async function startExport(t: Teardown, options: Partial<OtlpOptions> = {}): Pro
   const collector = await startCollector(t)
   const clock = createFakeClock()
   const logged: string[] = []
-  const log = createLog({ level: 'info', format: 'json' }, { write: (line) => void logged.push(line) }, false)
+  const log = createLog({ level: 'info' }, { write: (line) => void logged.push(line) })
   const settings = { endpoint: collector.url, headers: {}, metrics: false, intervalMs: 60_000, logs: false, ...options }
   const env = { OTEL_SERVICE_NAME: 'shop', OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=prod,a=%20b' }
   const otlp = createOtlp(settings, { clock, version: '1.2.3', env, log: () => log, random: () => 0.5 })
