@@ -73,22 +73,23 @@ test('the output of npm start, and the commands of the README, log in and list o
 })
 
 test('the commands for a trial start a backend and print a line that logs in and calls it', async (t) => {
-  for (const readme of [english, chinese]) {
-    const commands = [...readme.matchAll(/^npx wxgate (.*)$/gm)].map(([, command = '']) => command)
-    const [first, second] = [commands.indexOf('echo'), commands.findIndex((command) => command.startsWith('dev --to'))]
-    t.ok(first >= 0 && first < second, 'the backend comes first')
-    const backend = await freePort()
-    const echo = startProcess(t, ['echo', '--port', String(backend)])
-    await until(() => echo.output().includes('Echo backend on'))
-    const args = (commands[second] ?? '').replace(':3000', `:${backend}`).split(' ')
-    const dev = startProcess(t, [...args, '--port', String(await freePort())])
-    await until(() => dev.output().includes('Bearer $('))
-    const [, call = ''] = [...dev.output().matchAll(/^ {2}(curl .*)$/gm)].map(([, line = '']) => line)
-    t.match(JSON.parse(await bash(call)), { url: '/api', headers: { 'x-appid': 'wxsandbox00000001' } })
-    for (const { child, exited } of [dev, echo]) {
-      child.kill('SIGINT')
-      t.equal(await exited, 0)
-    }
+  const [commands = [], chineseCommands] = [english, chinese].map((readme) =>
+    [...readme.matchAll(/^npx wxgate (.*)$/gm)].map(([, command = '']) => command)
+  )
+  t.same(chineseCommands, commands, 'the same in both languages')
+  const [first, second] = [commands.indexOf('echo'), commands.findIndex((command) => command.startsWith('dev --to'))]
+  t.ok(first >= 0 && first < second, 'the backend comes first')
+  const backend = await freePort()
+  const echo = startProcess(t, ['echo', '--port', String(backend)])
+  await until(() => echo.output().includes('Echo backend on'))
+  const args = (commands[second] ?? '').replace(':3000', `:${backend}`).split(' ')
+  const dev = startProcess(t, [...args, '--port', String(await freePort())])
+  await until(() => dev.output().includes('Bearer $('))
+  const [, call = ''] = [...dev.output().matchAll(/^ {2}(curl .*)$/gm)].map(([, line = '']) => line)
+  t.match(JSON.parse(await bash(call)), { url: '/api', headers: { 'x-appid': 'wxsandbox00000001' } })
+  for (const { child, exited } of [dev, echo]) {
+    child.kill('SIGINT')
+    t.equal(await exited, 0)
   }
 })
 

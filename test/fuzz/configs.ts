@@ -22,7 +22,10 @@ const KEYS = [
   'upstream',
   'upstreams',
   'targets',
-  'url'
+  'url',
+  'upstreams',
+  'healthCheck',
+  'on'
 ]
 const MORE_KEYS = [
   'store',
@@ -35,6 +38,8 @@ const MORE_KEYS = [
   'allow',
   'retries',
   '__proto__',
+  'constructor',
+  'toString',
   '<<',
   ''
 ]
@@ -97,34 +102,57 @@ const SCRAPS = [
   ]
 ]
 const VALUES = [
+  ...PLACEHOLDERS,
   'wx1234567890abcdef',
   '/a',
+  '/a/../b',
   'orders',
   'public',
   '1s',
+  '10mb',
   'http://h',
+  'http://169.254.169.254',
   'sandbox',
   'generated',
+  'memory',
   'memory:',
   'x'.repeat(3_000)
 ]
 
-const { structure } = fc.letrec<{ structure: unknown }>((tie) => ({
+/** Any structure that a file may hold. */
+export const { structure } = fc.letrec<{ structure: unknown }>((tie) => ({
   structure: fc.oneof(
     { depthSize: 'medium', withCrossShrink: true },
     fc.oneof(fc.constantFrom(...VALUES), fc.integer(), fc.double(), fc.boolean(), fc.constant(null), fc.string()),
     fc.array(tie('structure'), { maxLength: 4 }),
-    fc.dictionary(fc.oneof(fc.constantFrom(...KEYS, ...MORE_KEYS), fc.string()), tie('structure'), { maxKeys: 5 })
+    fc.dictionary(fc.oneof(fc.constantFrom(...KEYS, ...MORE_KEYS), fc.string()), tie('structure'), {
+      maxKeys: 5,
+      noNullPrototype: false
+    })
   )
 }))
+
+export const text = fc
+  .array(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom(...SCRAPS) },
+      { weight: 1, arbitrary: fc.string({ unit: 'binary' }) }
+    ),
+    { maxLength: 40 }
+  )
+  .map((parts) => parts.join(''))
+
+export function asYaml(value: unknown): string {
+  return stringify(value, { aliasDuplicateObjects: false })
+}
 
 const inputs = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.tuple(fc.constantFrom(example, small), edits(SCRAPS, 8)).map(([text, list]) => apply(text, list))
   },
-  { weight: 1, arbitrary: fc.array(fc.constantFrom(...SCRAPS), { maxLength: 40 }).map((parts) => parts.join('')) },
-  { weight: 1, arbitrary: structure.map((value) => stringify(value, { aliasDuplicateObjects: false })) }
+  { weight: 1, arbitrary: text },
+  { weight: 1, arbitrary: structure.map(asYaml) }
 )
 
 const ENV = {

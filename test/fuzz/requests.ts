@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { Recogniser } from '../../src/fast-lane/recogniser.ts'
 import { differenceFromLlhttp } from '../support/request-reading.ts'
 import { bytes, type Fuzzer } from './fuzzer.ts'
+import { fieldLine, pick, SEPARATORS } from './head-parts.ts'
 import { createRandom, type Random } from './random.ts'
 
 export interface RequestInput {
@@ -96,35 +97,10 @@ const LANE_VALUES = [
   'websocket'
 ]
 const SCRAPS = [
-  '\r\n',
-  '\n',
-  '\r',
-  '\r\r\n',
-  '\n\r',
-  '\r\n\r\n',
-  '\r\n ',
-  '\r\n\t',
-  '\0',
-  '\x01',
-  '\x0b',
-  '\x0c',
-  '\x7f',
-  '\x80',
-  '\xa0',
-  '\xff',
-  ' ',
-  '\t',
-  ':',
-  ' :',
-  ',',
-  '"',
-  '\\',
+  ...SEPARATORS,
   '#',
   '?',
   '/',
-  '_',
-  '0',
-  '4',
   'GET / HTTP/1.1\r\n',
   'HTTP/1.1',
   'Content-Length: 4\r\n',
@@ -134,7 +110,6 @@ const SCRAPS = [
   'Upgrade: h2c\r\n'
 ]
 
-const pick = (list: readonly string[]) => fc.constantFrom(...list)
 const field = fc
   .oneof(
     { weight: 16, arbitrary: fc.tuple(pick(NAMES), pick(VALUES)) },
@@ -142,7 +117,7 @@ const field = fc
     { weight: 1, arbitrary: fc.constant(['Content-Length', '4'] as const) },
     { weight: 1, arbitrary: fc.constant(['Connection', 'close'] as const) }
   )
-  .chain(([name, value]) => pick([': ', ':', ':\t']).map((colon) => `${name}${colon}${value}\r\n`))
+  .chain(fieldLine)
 const request = fc
   .tuple(pick(METHODS), pick(TARGETS), pick(VERSIONS), fc.array(field, { maxLength: 6 }), bytes(4))
   .map(([method, target, version, lines, rest]) => `${method} ${target} ${version}\r\n${lines.join('')}\r\n${rest}`)

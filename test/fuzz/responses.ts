@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { readWithLlhttp } from '../support/llhttp.ts'
 import { differenceOf, type OwnReading, readPieces } from '../support/response-reading.ts'
 import { apply, byte, bytes, type Edit, type Fuzzer } from './fuzzer.ts'
+import { fieldLine, pick, SEPARATORS } from './head-parts.ts'
 
 export interface ResponseInput {
   /** Latin-1: one character, one byte. */
@@ -140,36 +141,11 @@ const TRAILERS = [
   ' a: b\r\n'
 ]
 const SCRAPS = [
-  '\r\n',
-  '\n',
-  '\r',
-  '\r\r\n',
-  '\n\r',
-  '\r\n\r\n',
-  '\r\n ',
-  '\r\n\t',
-  '\0',
-  '\x01',
-  '\x0b',
-  '\x0c',
-  '\x7f',
-  '\x80',
+  ...SEPARATORS,
   '\x85',
-  '\xa0',
-  '\xff',
-  ' ',
-  '\t',
-  ':',
-  ' :',
   ';',
-  ',',
-  '"',
-  '\\',
   '=',
   '(',
-  '_',
-  '0',
-  '4',
   'f',
   'HTTP/1.1 200 OK\r\n',
   'HTTP/1.0',
@@ -185,13 +161,12 @@ const SCRAPS = [
   'ffffffffffffffff\r\n'
 ]
 
-const pick = (list: readonly string[]) => fc.constantFrom(...list)
 const field = fc
   .oneof(
     { weight: 15, arbitrary: fc.tuple(pick(NAMES), pick(VALUES)) },
     { weight: 1, arbitrary: fc.tuple(pick(FRAMING_NAMES), pick(FRAMING_VALUES)) }
   )
-  .chain(([name, value]) => pick([': ', ':', ':\t']).map((colon) => `${name}${colon}${value}\r\n`))
+  .chain(fieldLine)
 const fields = fc.array(field, { maxLength: 5 }).map((lines) => lines.join(''))
 const statusLine = fc
   .tuple(pick(VERSIONS), pick(STATUSES), pick(REASONS))
