@@ -198,7 +198,7 @@ test('a client that sends without ever reading is disconnected too', async (t) =
 test('a client that reads slowly gets the whole answer', async (t) => {
   const size = 6 * 1024 * 1024
   const url = await startServer(t, (_req, res) => res.end(Buffer.alloc(size, 'x')))
-  const gateway = await buildTestGateway(t, url, limits({ writeIdleTimeout: '1s' }))
+  const gateway = await buildTestGateway(t, url, limits({ writeIdleTimeout: '2s' }))
   const client = await openClient(t, gateway.port)
   let taken = 0
   client.socket.on('data', (chunk: Buffer) => {
@@ -206,7 +206,7 @@ test('a client that reads slowly gets the whole answer', async (t) => {
     if (taken < 512 * 1024) return
     taken = 0
     client.socket.pause()
-    setTimeout(() => client.socket.resume(), 100)
+    setTimeout(() => client.socket.resume(), 200)
   })
   client.send(get('/public/x'))
   t.equal((await client.response()).body.length, size)

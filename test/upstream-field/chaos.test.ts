@@ -50,13 +50,21 @@ async function expectUsable(t: Test, field: Field, after: string): Promise<void>
   const { gateway, proxy } = field
   proxy.mode = { kind: 'none' }
   await until(() => gateway.gateway.active === 0)
-  const bodies = await Promise.all(
-    Array.from({ length: 16 }, async (_, index) => {
-      const response = await ask(field, index % 2 === 0 ? '/public/length' : '/public/chunked')
-      return `${response.status} ${sha256(await response.arrayBuffer())}`
-    })
-  )
-  t.same([...new Set(bodies)], [`200 ${sha256(BYTES)}`], `usable after: ${after}`)
+  const askAll = () =>
+    Promise.all(
+      Array.from({ length: 16 }, async (_, index) => {
+        const response = await ask(field, index % 2 === 0 ? '/public/length' : '/public/chunked')
+        const body = await response.arrayBuffer()
+        return response.status === 200 ? sha256(body) : String(response.status)
+      })
+    )
+  let answers = new Set<string>()
+  // The timeouts are short: on a busy machine they end an ordinary request too.
+  await until(async () => {
+    answers = new Set(await askAll())
+    return !answers.has('504')
+  })
+  t.same([...answers], [sha256(BYTES)], `usable after: ${after}`)
 }
 
 async function expectProblem(t: Test, field: Field, after: string, status: number, code: string): Promise<void> {
