@@ -16,7 +16,7 @@ import { buildTestGateway, type TestGateway } from './support/gateway.ts'
 import { enter, logout, nextReading, post, read, refresh, verdict, watchCalls } from './support/instances.ts'
 import { type RedisServer, startRedis } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
-import { until } from './support/until.ts'
+import { PATIENCE, until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 /** Milliseconds that pass only on the clock of a test. */
@@ -158,7 +158,7 @@ test('a slow Redis delays its own calls, and not a request with a token', { buff
   if (!server) return
   const proxy = await startChaosProxy(t, server.port)
   const upstream = await startUpstream(t)
-  const { store, calls } = watchCalls(await openWithDeadline(t, `redis://127.0.0.1:${proxy.port}`))
+  const { store, calls } = watchCalls(await openWithDeadline(t, `redis://127.0.0.1:${proxy.port}`, PATIENCE))
   const gateway = await buildTestGateway(t, upstream.url, { store, config })
   const login = await enter(gateway, 'alice')
   proxy.mode = { kind: 'latency', ms: 100 }

@@ -13,7 +13,7 @@ import { createSqliteStore } from '../src/store/sqlite.ts'
 import { openSqliteDatabase } from '../src/store/sqlite-database.ts'
 import { createTestClock } from './support/clock.ts'
 import { quietLog } from './support/store.ts'
-import { until } from './support/until.ts'
+import { PATIENCE, until } from './support/until.ts'
 
 const HOUR = 3_600_000
 const TIMEOUT = 250
@@ -24,8 +24,8 @@ function folderFor(t: Test): string {
   return folder
 }
 
-async function open(t: Test, file: string, clock = createTestClock()) {
-  const store = await openStore(`sqlite:${file}`, { clock, log: quietLog(), timeout: TIMEOUT })
+async function open(t: Test, file: string, clock = createTestClock(), timeout = TIMEOUT) {
+  const store = await openStore(`sqlite:${file}`, { clock, log: quietLog(), timeout })
   t.teardown(() => store.close())
   return store
 }
@@ -70,7 +70,7 @@ test('a file locked by another process fails writes at the deadline, while reads
 
 test('a lock shorter than the deadline is waited for', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
-  const store = await open(t, file)
+  const store = await open(t, file, createTestClock(), PATIENCE)
   const tool = openTool(t, file)
   tool.exec('BEGIN IMMEDIATE')
   const writing = store.setIfAbsent('a', 'x', HOUR)
@@ -81,7 +81,7 @@ test('a lock shorter than the deadline is waited for', async (t) => {
 
 test('a new file can be opened by many at the same moment, and an exclusively locked one is an error', async (t) => {
   const file = join(folderFor(t), 'wxgate.db')
-  const stores = await Promise.all(Array.from({ length: 8 }, () => open(t, file)))
+  const stores = await Promise.all(Array.from({ length: 8 }, () => open(t, file, createTestClock(), PATIENCE)))
   const won = await Promise.all(stores.map((store) => store.setIfAbsent('a', 'x', HOUR)))
   t.equal(won.filter(Boolean).length, 1)
   for (const store of stores) await store.close()
