@@ -42,7 +42,10 @@ export interface ChannelKeysOptions {
 
 export function createChannelKeys(options: ChannelKeysOptions): ChannelKeys {
   const { store, sealer, clock, keys, sessionKeys, findApp, channelOf } = options
-  const remembered = new LRUCache<string, readonly ChannelKey[]>({ max: REMEMBERED_USERS })
+  const remembered = new LRUCache<string, readonly ChannelKey[]>({
+    maxSize: REMEMBERED_USERS,
+    sizeCalculation: () => 1
+  })
   const flights = new Map<string, Promise<readonly ChannelKey[]>>()
 
   const contextOf = (record: string) => `channel:1:${record}`

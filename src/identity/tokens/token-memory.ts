@@ -33,14 +33,16 @@ interface Known {
 export function createTokenMemory(): TokenMemory {
   // Keyed by the whole token without the scheme, whose spelling varies.
   const verified = new LRUCache<string, Known>({
-    max: VERIFIED_TOKENS,
+    // A size of 1 for each token: with `max` the cache would allocate every place at once.
+    maxSize: VERIFIED_TOKENS,
+    sizeCalculation: () => 1,
     // A place must not keep a token that the cache has given up.
     dispose(known) {
       const place = placeOf(known.token)
       if (recent[place] === known) recent[place] = undefined
     }
   })
-  const refused = new LRUCache<string, ApiError>({ max: REFUSED_TOKENS })
+  const refused = new LRUCache<string, ApiError>({ maxSize: REFUSED_TOKENS, sizeCalculation: () => 1 })
   /** The token found last for each place. Comparing two tokens costs a tenth of hashing one. */
   const recent = new Array<Known | undefined>(2 ** RECENT_BITS).fill(undefined)
   /** Remembers only what is refused twice: a flood of different tokens would replace the whole
