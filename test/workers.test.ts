@@ -76,7 +76,9 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
     ['docs/operations.zh-CN.md', '指标']
   ] as const) {
     const told = tableOf(readDocument(document), head).map(([name = '', type = '']) => `${codesIn(name)[0]} ${type}`)
-    t.same(told.sort(), there.sort(), `${document} describes the metrics there are`)
+    // Those of an export are born with it.
+    const always = told.filter((line) => !line.startsWith('wxgate_otlp_'))
+    t.same(always.sort(), there.sort(), `${document} describes the metrics there are`)
   }
 
   const [victim = 0] = workerIds(gateway.child.pid)

@@ -35,7 +35,7 @@ async function startField(t: Test, timeouts: Record<string, string> = {}): Promi
   const url = `http://127.0.0.1:${proxy.port}`
   const upstream = {
     targets: [{ url }],
-    timeouts: { connect: '200ms', response: '200ms', idle: '200ms', ...timeouts },
+    timeouts: { connect: '500ms', response: '500ms', idle: '500ms', ...timeouts },
     retries: { attempts: 0 }
   }
   const gateway = await buildTestGateway(t, url, { config: { upstreams: { app: upstream } } })
