@@ -186,7 +186,7 @@ test('paths are relative to the file', async (t) => {
     warnings: [],
     config: {
       store: 'sqlite:/etc/wxgate/data/x.db',
-      server: { tls: { certFile: '/etc/wxgate/tls/a.pem', keyFile: '/etc/wxgate/tls/b.pem' } }
+      server: { tls: [{ certFile: '/etc/wxgate/tls/a.pem', keyFile: '/etc/wxgate/tls/b.pem' }] }
     }
   })
 })
