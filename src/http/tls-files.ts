@@ -24,7 +24,7 @@ const COMMON: SecureContextOptions = {
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION
 }
 /** The key of session tickets opens every session that was resumed with one: it is replaced after
- *  this time (milliseconds). Node lets a session be resumed for 5 minutes. */
+ *  this time (milliseconds), which ends the resumption of older sessions. */
 const TICKET_KEY_LIFE = 3_600_000
 const TICKET_KEY_BYTES = 48
 
