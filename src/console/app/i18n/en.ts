@@ -67,7 +67,7 @@ export const en = {
     allWell: 'Nothing needs attention.',
     underWay: 'Under way',
     readiness: { ok: 'Ready', starting: 'Starting', draining: 'Draining', degraded: 'Degraded' },
-    listener: { edge: 'Edge', service: 'Service' },
+    listener: { edge: 'Edge', redirect: 'Redirect', service: 'Service' },
     store: 'Store',
     storeStates: { ok: 'Working', away: 'Away' },
     revocations: 'Ended sessions in memory',
