@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { test } from 'tap'
 import { buildTestGateway, SERVICE_TOKEN, type TestGateway } from './support/gateway.ts'
 
@@ -69,4 +70,16 @@ test('forward-auth and health checks are answered for any Host: proxies and load
   t.match(await ask(gateway, '/readyz', 'shop.example'), /^HTTP\/1\.1 200 /)
   t.match(await ask(gateway, '/auth/verify', 'shop.example'), /^HTTP\/1\.1 401 /)
   t.match(await ask(gateway, '/auth/verify/x', 'shop.example'), /^HTTP\/1\.1 401 /)
+})
+
+test('the address of the connection is served, also where it is not loopback', async (t) => {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  const own = addresses.find(({ internal, family }) => !internal && family === 'IPv4')?.address
+  if (own === undefined) {
+    t.comment('NOT TESTED: this machine has no address beside loopback')
+    return
+  }
+  const gateway = await build(t, { host: '0.0.0.0' })
+  const asked = await fetch(`http://${own}:${gateway.servicePort}/metrics`)
+  t.equal(asked.status, 200)
 })

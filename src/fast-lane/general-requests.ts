@@ -10,6 +10,8 @@ export interface GeneralOwner {
   onAnswered(): void
   /** Node's server can take more of the request. */
   onWanted(): void
+  /** The client is slower than the answer. */
+  onSlow(): void
   /** Node's server ends the connection. */
   onLast(): void
 }
@@ -29,6 +31,10 @@ class GeneralSide extends Duplex {
 
   get remoteAddress(): string | undefined {
     return this.#socket.remoteAddress
+  }
+
+  get localAddress(): string | undefined {
+    return this.#socket.localAddress
   }
 
   get bytesRead(): number {
@@ -63,6 +69,7 @@ class GeneralSide extends Duplex {
   override _write(chunk: Buffer | string, encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     if (typeof chunk === 'string') this.#socket.write(chunk, encoding, done)
     else this.#socket.write(chunk, done)
+    if (this.#socket.writableNeedDrain) this.#owner.onSlow()
   }
 
   override _writev(

@@ -91,6 +91,7 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
   }
 
   onWanted(): void {
+    if (!this.#general.isUnderWay) return
     if (this.#reader.unused === null && this.socket.isPaused()) this.socket.resume()
   }
 

@@ -1,6 +1,7 @@
 /** Requests that the general lane answers, on a connection that stays on the fast lane. */
 import { test } from 'tap'
 import { APPID, buildTestGateway } from '../support/gateway.ts'
+import { startServer } from '../support/listen.ts'
 import { exchange, get, openClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -130,4 +131,23 @@ test('a connection that is handed over later keeps its address, and ends in orde
   const { fast, own, kept } = await countsOf(gateway)
   t.same({ fast, own, kept }, { fast: 1, own: 1, kept: 2 })
   t.equal(upstream.seen.at(-1)?.headers['x-forwarded-for'], '127.0.0.1')
+})
+
+test('a client that does not read an answer of the general lane is given up, and its upstream with it', async (t) => {
+  const url = await startServer(t, (_req, res) => {
+    const block = Buffer.alloc(1024 * 1024, 'x')
+    const write = (): void => {
+      while (!res.destroyed) if (!res.write(block)) return void res.once('drain', write)
+    }
+    write()
+  })
+  const limits = { writeIdleTimeout: '300ms' }
+  const server = { host: '127.0.0.1', port: 1, limits, drain: { delay: '10ms', timeout: '2s' } }
+  const gateway = await buildTestGateway(t, url, { config: { server } })
+  const client = await openClient(t, gateway.port)
+  client.socket.pause()
+  client.send(get('/public/%61'))
+  await until(() => gateway.gateway.active === 1)
+  await until(() => gateway.gateway.active === 0)
+  t.equal(gateway.gateway.parts.upstreams.get('app').targets[0]?.inFlight, 0)
 })

@@ -2,10 +2,13 @@
  *  nothing else may send one. */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
+import type { Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { type Test, test } from 'tap'
 import { crc32c } from '../../src/http/proxy-protocol/crc32c.ts'
 import { readProxyHeader } from '../../src/http/proxy-protocol/proxy-header.ts'
+import { createProxyProtocol } from '../../src/http/proxy-protocol/proxy-protocol.ts'
 import { hasOpenssl } from '../support/certificates.ts'
 import { configText, load } from '../support/config.ts'
 import { buildTestGateway, defaultConfig, type TestGateway } from '../support/gateway.ts'
@@ -282,4 +285,24 @@ test('the list is checked like that of the trusted proxies', async (t) => {
     /^server\.proxyProtocol\[1\] must be an IP address/
   ])
   t.match(check('["0.0.0.0/0"]'), [/^server\.proxyProtocol\[0\] trusts every address/])
+})
+
+test('a connection without an announced client does not inherit that of an earlier one with the same ends', async (t) => {
+  const ends = { remoteAddress: '127.0.0.1', remotePort: 40_000, localAddress: '127.0.0.1' }
+  const { inFrontOf, clientOf } = createProxyProtocol({
+    timeoutMs: 10_000,
+    isRequiredOf: () => true,
+    onRefused: () => t.fail('a header was refused')
+  })
+  const accept = async (header: string) => {
+    const socket = Object.assign(new PassThrough(), ends)
+    t.teardown(() => socket.destroy())
+    await new Promise<unknown>((resolve) => {
+      inFrontOf(resolve)(socket as unknown as Socket)
+      socket.write(header)
+    })
+    return clientOf(socket)?.address ?? null
+  }
+  t.equal(await accept(headerV1('203.0.113.9').toString()), '203.0.113.9')
+  t.equal(await accept('PROXY UNKNOWN\r\n'), null)
 })

@@ -70,6 +70,8 @@ export function createProxyProtocol(options: ProxyProtocolOptions): ProxyProtoco
         if (result === 'refused') options.onRefused(peer)
         if (result === 'refused' || result === 'gone') return
         if (result !== null) remember(socket, result)
+        // An earlier connection of the same ends may still be open on this side.
+        else clients.delete(endsOf(socket))
         serve(socket)
       })
     },

@@ -21,9 +21,10 @@ export class Upload implements BodyReceiver {
   /** Starts after the current call: the body may fail at once. */
   constructor(options: UploadOptions) {
     this.#options = options
-    options.socket.on('drain', this.#onDrain)
     process.nextTick(() => {
-      if (!this.#isOver) options.body.start(this)
+      if (this.#isOver) return
+      options.socket.on('drain', this.#onDrain)
+      options.body.start(this)
     })
   }
 
