@@ -4,6 +4,7 @@ import { ApiError } from '../errors.ts'
 import { sendProblem, sendRedirect } from '../http/answer/send-problem.ts'
 import type { Handler } from '../http/handler.ts'
 import { isHttps } from '../http/headers/hsts.ts'
+import { isHost } from '../http/headers/request-headers.ts'
 import { isHealthPath } from '../http/path/own-paths.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 
@@ -31,7 +32,10 @@ export function createRedirectHandler({ edge, isCovered, httpsPort }: RedirectDe
     const { method, target, headers } = request
     if (method !== 'GET' && method !== 'HEAD') return PLAIN
     if (isHttps(request)) return LOOP
-    const host = (headers.forwardedHost ?? headers.host).replace(/:\d*$/, '')
+    const named = headers.forwardedHost ?? headers.host
+    // Admission checks Host only, and text such as "evil.example/.shop.example" names another host.
+    if (!isHost(named)) return UNKNOWN_HOST
+    const host = named.replace(/:\d*$/, '')
     return isCovered(host.replace(/^\[|\]$/g, ''))
       ? `https://${host}${port}${target.path}${target.query}`
       : UNKNOWN_HOST

@@ -198,11 +198,12 @@ async function borrowEndpoints(
   const { borrow } = borrower
   const { prefetchUsers, sources } = await borrowPrefetch(config, shared, borrower, { ...parts, upstreams })
   const { routes: _, upstreams: __, server, ...rest } = config
-  const { loginLimit, limits } = server
+  const { loginLimit, limits, hsts } = server
   const dependsOn = [
     rest,
     loginLimit,
     limits,
+    hsts,
     config.login.hook && upstreams,
     ...Object.values(parts),
     ...deliveries.push.values(),

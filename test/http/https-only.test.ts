@@ -13,7 +13,7 @@ const HSTS = 'max-age=15552000; includeSubDomains'
 
 /** A gateway with both options, for api.example and *.shop.example. */
 async function start(t: Test, more: object = {}) {
-  const certificate = hasOpenssl(t)?.make('api', 'DNS:api.example,DNS:*.shop.example,IP:127.0.0.1')
+  const certificate = hasOpenssl(t)?.make('api', 'DNS:api.example,DNS:*.shop.example,IP:127.0.0.1,IP:::1')
   if (!certificate) return null
   const { certFile, keyFile } = certificate
   const upstream = await startUpstream(t, (req, res) => {
@@ -66,6 +66,11 @@ for (const fastLane of [true, false]) {
     for (const path of ['/livez', '/public/x']) {
       t.same(hstsIn((await exchange(gateway.redirectPort, get(path))).text), [], `${path} in clear`)
     }
+    const server = { ...gateway.config.server, hsts: 'max-age=0' }
+    await gateway.gateway.reload({ ...gateway.config, server })
+    for (const path of ['/public/x', '/livez', '/auth/session']) {
+      t.same(hstsIn(await askTls(gateway.port, get(path))), ['max-age=0'], `${path} after a reload`)
+    }
   })
 }
 
@@ -114,6 +119,7 @@ test('the plain port redirects GET and HEAD to a host that a certificate covers,
     to('https://a.shop.example/auth/session')
   )
   t.same(await askPlain(gateway, line('GET', 'http://api.example/x', 'api.example')), to('https://api.example/x'))
+  t.same(await askPlain(gateway, line('GET', '/', '[::1]:8081')), to('https://[::1]/'))
   const upgrade =
     'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
   t.same(
@@ -122,7 +128,9 @@ test('the plain port redirects GET and HEAD to a host that a certificate covers,
   )
 
   const refused = (code: string, status = 400) => ({ status, location: undefined, code })
-  for (const host of ['evil.example', 'api.example.evil.example', 'b.a.shop.example']) {
+  const unknown = ['evil.example', 'api.example.evil.example', 'b.a.shop.example', '[::2]']
+  const noLabel = ['a%2fb.shop.example', 'a,b.shop.example', '-a.shop.example', `${'a'.repeat(64)}.shop.example`]
+  for (const host of [...unknown, ...noLabel]) {
     t.same(await askPlain(gateway, line('GET', '/', host)), refused('invalid_request'), `host ${host}`)
   }
   for (const host of ['', 'api.example/evil', 'evil@api.example', 'api.example evil', 'api.example:80:80']) {
@@ -163,6 +171,10 @@ test('the redirect names the port that is told, and meets no loop behind a proxy
   t.match(await ask(headerV1('192.0.2.1'), 'X-Forwarded-Host: b.shop.example\r\n'), {
     location: 'https://b.shop.example:8443/x'
   })
+  for (const host of ['134744072/.shop.example', '134744072#.shop.example', 'x@1.shop.example']) {
+    const answered = await ask(headerV1('192.0.2.1'), `X-Forwarded-Host: ${host}\r\n`)
+    t.same(answered, { status: 400, location: undefined, code: 'invalid_request' }, host)
+  }
   t.match(await ask(''), { status: undefined }, 'a listed peer without a header')
 })
 

@@ -9,6 +9,7 @@ import { test } from 'tap'
 import { type Certificate, hasOpenssl } from '../support/certificates.ts'
 import { buildTestGateway, defaultConfig, SERVICE_TOKEN } from '../support/gateway.ts'
 import { startServer } from '../support/http-server.ts'
+import { headerV1, headerV2 } from '../support/proxy-headers.ts'
 import { exchange } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 
@@ -30,7 +31,8 @@ test('plain HTTP on the TLS port gets 400 and a message; other bytes get nothing
   const { text } = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   t.match(text, /^HTTP\/1\.1 400 /)
   t.match(text, /use https/)
-  t.equal((await exchange(port, '\0\0\0\0')).text, '')
+  for (const bytes of ['\0\0\0\0', headerV2()]) t.equal((await exchange(port, bytes)).text, '')
+  t.match((await exchange(port, headerV1('192.0.2.7'))).text, /^HTTP\/1\.1 400 /, 'a PROXY header of version 1')
   t.match(await handshake(port), { subject: 'edge' })
 })
 
