@@ -68,7 +68,7 @@ export const zhCN: Texts = {
     allWell: '一切正常。',
     underWay: '处理中',
     readiness: { ok: '就绪', starting: '启动中', draining: '排空中', degraded: '降级' },
-    listener: { edge: '公网入口', redirect: '重定向端口', service: '服务端口' },
+    listener: { edge: '公网入口', redirect: '重定向端口', service: '内部监听' },
     store: '存储',
     storeStates: { ok: '正常', away: '不可用' },
     revocations: '内存中的已结束会话',
