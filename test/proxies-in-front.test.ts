@@ -83,7 +83,7 @@ const logIn = (port: number, name: string, from: string) =>
     from
   })
 
-/** A client that claims to be another. */
+/** A client that claims to be another, and chooses a trace. */
 const SPOOFED = {
   'x-forwarded-for': '6.6.6.6',
   'x-forwarded-proto': 'http',
@@ -93,7 +93,9 @@ const SPOOFED = {
   forwarded: 'for=6.6.6.6',
   'true-client-ip': '6.6.6.6',
   'x-client-ip': '6.6.6.6',
-  'cf-connecting-ip': '6.6.6.6'
+  'cf-connecting-ip': '6.6.6.6',
+  traceparent: `00-${'6'.repeat(32)}-${'6'.repeat(16)}-01`,
+  tracestate: 'evil=1'
 }
 
 const server = (more: object = {}) => ({ host: '127.0.0.1', port: 1, trustedProxies: ['127.0.0.1'], ...more })
@@ -111,7 +113,7 @@ for (const [name, start] of Object.entries(PROXIES)) {
       'x-forwarded-proto': 'https',
       'x-forwarded-host': 'api.example.com'
     })
-    t.notMatch(JSON.stringify(seen?.rawHeaders), /6\.6\.6\.6|evil/)
+    t.notMatch(JSON.stringify(seen?.rawHeaders), /6\.6\.6\.6|6{16}|evil/)
     t.match(gateway.lines.at(-1), '"client":"127.0.0.9"')
   })
 

@@ -118,6 +118,11 @@ export class RequestRecord {
     this.#reason = reason
   }
 
+  /** The gateway ends an answered request before its upstream does, in order. */
+  ended(reason: string): void {
+    this.#reason = reason
+  }
+
   /** An endpoint found the principal after the request was granted. */
   identified(principal: RecordedPrincipal): void {
     this.#principal = principal

@@ -139,7 +139,7 @@ class Handshake implements UpgradeHandler, Asker {
       maxAgeMs: route.maxConnectionAge,
       idleMs: route.plan.upstream.config.timeouts.idle,
       clock,
-      onEnding: (reason) => request.record.failed(reason)
+      onEnding: (reason) => request.record.ended(reason)
     })
     tunnel.open(rest, this.#early.stop())
     live.add(tunnel)

@@ -1,5 +1,6 @@
 /** Delivers the events of one durable queue to an upstream: at least once, the events of a lane in
  *  their order. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock, Timer } from '../clock.ts'
 import type { Store } from '../store/port.ts'
 import type { Claim, DeadEvent, DurableQueue, QueueDepth, Settled } from '../store/queue.ts'
@@ -80,6 +81,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const { clock, log, onResult, onDepth } = options
   const { queue } = store
   const inFlight = new Set<Promise<void>>()
+  /** Runs a function outside of the calling request: the loop must not hold its trace. */
+  const outside = AsyncLocalStorage.snapshot()
   const outcomes = createOutcomes({ clock, timeoutMs: CALL_MS })
   /** Events that are being stored and begin right after. */
   let starting = 0
@@ -210,7 +213,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
         if (enqueued.isPaused) return { outcome: 'kept' }
         const outcome = outcomes.of({ id: enqueued.id, lane })
         if (enqueued.claim === null) pollMs = POLL_MS
-        else begin(enqueued.claim)
+        else outside(begin, enqueued.claim)
         return outcome
       } finally {
         if (hasRoom) starting -= 1
@@ -236,7 +239,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     },
     async retry(id) {
       const isFound = await queue.revive(name, id)
-      if (isFound) plan(0)
+      if (isFound) outside(plan, 0)
       return isFound
     },
     start() {

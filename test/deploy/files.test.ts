@@ -49,7 +49,8 @@ test('Traefik removes every spelling of an identity, asks wxgate, and passes no 
   for (const [name, router] of Object.entries(http.routers as Record<string, Tree>)) {
     for (const used of (router.middlewares ?? []) as string[]) t.ok(used in (http.middlewares as Tree), used)
     t.ok(String(router.service) in (http.services as Tree), name)
-    if (name !== 'login') t.same((router.middlewares as string[]).slice(1), ['wxgate', 'no-credential'], name)
+    const chain = (router.middlewares as string[]).slice(name === 'login' ? 0 : 1)
+    t.same(chain, name === 'login' ? ['no-trace'] : ['no-trace', 'wxgate', 'no-credential'], name)
   }
   const auth = at(http, 'middlewares', 'wxgate', 'forwardAuth') as Tree
   t.match(auth, { address: 'http://127.0.0.1:9090/auth/verify', authRequestHeaders: ['Authorization'] })
@@ -92,6 +93,7 @@ test('Envoy removes every identity header before it asks wxgate, and copies thos
   )
   t.same([...new Set(stripped)].sort(), [...removed].sort(), 'the same names as for nginx')
   t.same(copied.sort(), IDENTITY_HEADERS.map((name) => name.toLowerCase()).sort())
+  t.same(at(manager, 'route_config', 'request_headers_to_remove'), ['traceparent', 'tracestate'])
   t.equal(at(manager, 'common_http_protocol_options', 'headers_with_underscores_action'), 'DROP_HEADER')
   const clusters = (at(envoy, 'static_resources', 'clusters') as { name: string }[]).map(({ name }) => name)
   for (const [, name = ''] of text.matchAll(/cluster: ([\w-]+)/g)) t.ok(clusters.includes(name), name)

@@ -5,9 +5,10 @@ import { createLog } from '../../src/telemetry/log.ts'
 import { createOtlp, type Otlp, type OtlpOptions } from '../../src/telemetry/otlp/otlp.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { type Collector, listOf, plainAttributes, startCollector } from '../support/collector.ts'
-import { buildTestGateway } from '../support/gateway.ts'
+import { APP_SECRET, APPID, buildTestGateway } from '../support/gateway.ts'
 import type { Teardown } from '../support/listen.ts'
 import { ROOT } from '../support/markdown.ts'
+import { PUSH_KEY, PUSH_TOKEN, pushRequest } from '../support/push.ts'
 import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -109,6 +110,30 @@ test('metrics are those of /metrics, and log lines carry the ids of their reques
   t.match(text, /^wxgate_otlp_items_total\{signal="traces",result="exported"\} [1-9]/m)
 })
 
+test('a line about the delivery of an event has no ids of the request that brought it', async (t) => {
+  const upstream = await startUpstream(t, (_req, res) => res.writeHead(503).end())
+  const collector = await startCollector(t)
+  const push = { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events' }
+  const gateway = await buildTestGateway(t, upstream.url, {
+    config: {
+      apps: [{ appid: APPID, secret: APP_SECRET, push }],
+      telemetry: { otlp: { endpoint: collector.url, sample: '100%', metrics: false, logs: true } }
+    }
+  })
+  const CreateTime = Math.floor(Date.now() / 1000)
+  const event = { ToUserName: 'gh_1', FromUserName: 'oALICE01', CreateTime, MsgType: 'event', Event: 'kf_close' }
+  const { path, body } = pushRequest(APPID, event)
+  t.equal((await gateway.call(path, { method: 'POST', body })).status, 200)
+  await gateway.otlp?.flush()
+  const records = collector.bodies('/v1/logs').flatMap((one) => listOf(one, 'Logs')) as {
+    body: { stringValue: string }
+    traceId?: string
+  }[]
+  const traceOf = (text: string) => records.find((record) => record.body.stringValue === text)
+  t.match(traceOf('request'), { traceId: /^[0-9a-f]{32}$/ })
+  t.match(traceOf('an event is kept'), { traceId: undefined })
+})
+
 interface Exporting {
   readonly otlp: Otlp
   readonly clock: ReturnType<typeof createFakeClock>
@@ -178,7 +203,7 @@ test('an overloaded collector is asked again after its pause, and the batch is n
   t.same([await count('exported'), await count('failed')], [1, 0])
   t.match(
     logged.map((line) => JSON.parse(line) as object),
-    [{ event: 'otlp_failed', signal: 'traces', cause: '429' }, { event: 'otlp_resumed' }]
+    [{ event: 'otlp_failed', signal: 'traces', cause: '429' }, { event: 'otlp_resumed', signal: 'traces' }]
   )
   t.equal(logged.length, 2)
   const [body = {}] = collector.bodies('/v1/traces')
@@ -188,6 +213,22 @@ test('an overloaded collector is asked again after its pause, and the batch is n
     'deployment.environment.name': 'prod',
     a: ' b'
   })
+})
+
+test('the log tells of the outage of each signal by itself', async (t) => {
+  const { collector, logged, span, otlp } = await startExport(t, { metrics: true })
+  collector.answer = (res) => res.writeHead(res.req.url === '/v1/metrics' ? 404 : 200).end('{}')
+  for (const requests of [1, 3, 5]) {
+    await span(requests)
+    await otlp.flush()
+  }
+  const events = () => logged.map((line) => JSON.parse(line) as object)
+  t.match(events(), [{ event: 'otlp_failed', signal: 'metrics', cause: '404' }])
+  t.equal(logged.length, 1)
+  collector.answer = null
+  await otlp.flush()
+  t.match(events()[1], { event: 'otlp_resumed', signal: 'metrics' })
+  t.equal(logged.length, 2)
 })
 
 test('a refused batch is dropped at once, and a partial success is counted', async (t) => {

@@ -1,7 +1,9 @@
 /** Spans of requests, as a collector receives them. */
 import { test } from 'tap'
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
+import { startEchoSocket } from '../support/echo-socket.ts'
 import { APPID, buildTestGateway, type TestGateway } from '../support/gateway.ts'
+import { get, openClient } from '../support/raw-client.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 const SERVER = 2
@@ -121,9 +123,16 @@ for (const fastLane of [true, false]) {
       attempts.map(({ spanId }) => spanId)
     )
     const failed = await spansOf(all, () => gateway.call('/dead/x'))
-    t.match(ofKind(failed, CLIENT), [{ attributes: { 'error.type': /^upstream_unreachable/ }, status: { code: 2 } }])
+    t.match(ofKind(failed, CLIENT), [{ attributes: { 'error.type': /^upstream_unreachable$/ }, status: { code: 2 } }])
     t.match(ofKind(failed, SERVER), [
-      { attributes: { 'http.response.status_code': 502, 'error.type': /^upstream_unreachable/ }, status: { code: 2 } }
+      {
+        attributes: {
+          'http.response.status_code': 502,
+          'error.type': /^upstream_unreachable$/,
+          'wxgate.reason': /^upstream_unreachable:./
+        },
+        status: { code: 2 }
+      }
     ])
     const refused = await spansOf(all, () => gateway.call('/api/x', { token: `${token}x` }))
     t.match(named(refused, 'authenticate')?.attributes, {
@@ -158,6 +167,23 @@ test('a traceparent counts from a trusted proxy only, and decides about the samp
   const fresh = trusted.upstream.seen.at(-1)?.headers
   t.match(fresh?.traceparent, /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/, 'a trace that is not sampled')
   t.equal(fresh?.tracestate, undefined, 'a new trace has no state')
+  const lines = [`traceparent: ${PARENT}-01`, `traceparent: ${PARENT}-00`, 'tracestate: a=b']
+  for (const two of [lines, lines.toReversed(), ['traceparent: x', ...lines.slice(0, 1)]]) {
+    const request = `GET /public/x HTTP/1.1\r\nHost: x\r\n${two.map((line) => `${line}\r\n`).join('')}\r\n`
+    t.same(await spansOf(trusted, () => trusted.gateway.raw(request)), [], 'two are none')
+    const headers = trusted.upstream.seen.at(-1)?.headers
+    t.notMatch(headers?.traceparent, PARENT.slice(3, 35))
+    t.equal(headers?.tracestate, undefined)
+  }
+  const short = `a=${'x'.repeat(300)},b=${'y'.repeat(205)}`
+  for (const [state, kept] of [
+    [`${short},c=1`, short],
+    [`a=${'x'.repeat(600)}`, undefined]
+  ] as const) {
+    const [long] = ofKind(await ask('01', { tracestate: state }), SERVER)
+    t.equal(long?.traceState, kept, 'a span has whole members')
+    t.equal(trusted.upstream.seen.at(-1)?.headers.tracestate, state)
+  }
 
   const open = await start(t, {}, '0%')
   const forced = await spansOf(open, () =>
@@ -165,6 +191,28 @@ test('a traceparent counts from a trusted proxy only, and decides about the samp
   )
   t.same(forced, [], 'a client cannot force a trace')
   t.notMatch(open.upstream.seen.at(-1)?.headers.traceparent, PARENT.slice(3, 35))
+})
+
+test('the end of a WebSocket in order is no error', async (t) => {
+  const echo = await startEchoSocket(t)
+  const all = await start(t, {
+    upstreams: { app: { targets: [{ url: echo.url }] } },
+    routes: [{ path: '/ws', upstream: 'app', auth: 'public' }]
+  })
+  const handshake =
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+  const spans = await spansOf(all, async () => {
+    const client = await openClient(t, all.gateway.port)
+    client.send(get('/ws', undefined, handshake))
+    t.match(await client.head(), /^HTTP\/1\.1 101 /)
+    const drained = all.gateway.gateway.drain()
+    await client.closed
+    client.close()
+    await drained
+  })
+  const attributes = { 'http.response.status_code': 101, 'error.type': undefined }
+  t.match(ofKind(spans, CLIENT), [{ status: undefined, attributes }])
+  t.match(ofKind(spans, SERVER), [{ status: undefined, attributes: { ...attributes, 'wxgate.reason': 'draining' } }])
 })
 
 test('the share of sampled requests is that of the configuration, which a reload changes', async (t) => {

@@ -31,8 +31,10 @@ export type TelemetryDraft = Draft<{ telemetry: Static<typeof telemetry> }>
 
 export type OtlpConfig = NonNullable<DeepReadonly<ReturnType<typeof resolveTelemetry>>['otlp']>
 
-/** Headers that the export itself sets. */
-const OWN_HEADERS = ['host', 'connection', 'content-length', 'content-type', 'content-encoding', 'transfer-encoding']
+/** Headers that the export itself sets, or its HTTP client refuses. */
+const OWN_HEADERS: ReadonlySet<string> = new Set(
+  'host connection keep-alive upgrade expect content-length content-type content-encoding transfer-encoding'.split(' ')
+)
 
 export function checkTelemetry({ telemetry }: TelemetryDraft, { report }: RuleContext): void {
   const { endpoint, headers } = telemetry?.otlp ?? {}
@@ -55,7 +57,7 @@ export function checkTelemetry({ telemetry }: TelemetryDraft, { report }: RuleCo
   for (const [name, value] of Object.entries(headers ?? {})) {
     const place = [...path, 'headers', name]
     const fault = value === undefined ? null : headerValueFault(value)
-    if (OWN_HEADERS.includes(name.toLowerCase())) report.error(place, 'is set by the gateway', undefined, 'key')
+    if (OWN_HEADERS.has(name.toLowerCase())) report.error(place, 'is set by the gateway', undefined, 'key')
     else if (fault !== null) report.error(place, fault)
   }
 }

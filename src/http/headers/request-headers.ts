@@ -158,7 +158,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
         if (peer.isTrusted && REQUEST_ID.test(value)) requestId = value
         break
       case 'traceparent':
-        if (peer.isTrusted && TRACEPARENT.test(value)) traceparent = value
+        if (peer.isTrusted) traceparent = traceparent === undefined ? value : `${traceparent},${value}`
         break
       case 'tracestate':
         if (peer.isTrusted) tracestate = tracestate === undefined ? value : `${tracestate},${value}`
@@ -179,6 +179,8 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
   }
 
   if (size > options.limit) return TOO_LARGE
+  // Two lines are joined with a comma, and so are not valid.
+  if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) traceparent = undefined
   // It belongs to a traceparent (W3C Trace Context, section 3.3).
   if (tracestate !== undefined && traceparent !== undefined) kept.push('tracestate', tracestate)
   if (host === undefined ? options.httpVersion !== '1.0' : !isHost(host)) return NO_HOST

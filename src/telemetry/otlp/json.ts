@@ -4,7 +4,7 @@
 
 /** Anything but printable ASCII without quote and backslash. */
 const UNSAFE = /[^\x20\x21\x23-\x5b\x5d-\x7e]/
-const LONGEST_TEXT = 512
+export const LONGEST_TEXT = 512
 
 /** A JSON text without its quotes, of at most 512 characters. */
 export function escaped(text: string): string {

@@ -65,12 +65,12 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
   const resource = describeResource({ version, instanceId: randomUUID(), env: deps.env })
   const epoch = createEpoch(clock)
   const counts = createExportCounts(options)
-  const outage = reportOutages(log)
   let registry: Registry | null = null
   let timer: Timer | null = null
   let currentTrace: () => LineContext | null = () => null
 
   function open(signal: Signal): Sender {
+    const outage = reportOutage(signal, log)
     const path = `${pathname.replace(/\/+$/, '')}/v1/${signal}`
     const events = {
       exported(items: number) {
@@ -80,7 +80,7 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
       lost: (items: number, loss: Parameters<ExportCounts['add']>[1]) => counts.add(signal, loss, items),
       tryFailed(cause: string) {
         counts.tryFailed(signal)
-        outage.began(signal, cause)
+        outage.began(cause)
       }
     }
     return createSender({ pool, path, headers, clock, random, events })
@@ -172,17 +172,17 @@ function createEpoch(clock: Pick<Clock, 'now'>): (now: number) => number {
   }
 }
 
-/** One line when exports begin to fail, and one when they succeed again. */
-function reportOutages(log: OtlpDeps['log']) {
+/** One line when exports of a signal begin to fail, and one when they succeed again. */
+function reportOutage(signal: Signal, log: OtlpDeps['log']) {
   let isOut = false
   return {
-    began(signal: Signal, cause: string) {
+    began(cause: string) {
       if (!isOut)
         log().warn({ event: 'otlp_failed', signal, cause }, 'the collector of telemetry.otlp does not take exports')
       isOut = true
     },
     ended() {
-      if (isOut) log().info({ event: 'otlp_resumed' }, 'the collector of telemetry.otlp takes exports again')
+      if (isOut) log().info({ event: 'otlp_resumed', signal }, 'the collector of telemetry.otlp takes exports again')
       isOut = false
     }
   }

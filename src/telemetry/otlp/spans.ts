@@ -1,7 +1,7 @@
 /** Spans as OTLP writes them, with the names of OpenTelemetry's conventions for HTTP. No query, no
  *  header but Host and User-Agent, no identity. */
 import { clientText } from '../client-text.ts'
-import { attribute, escaped, integerAttribute, nanoseconds, textAttribute } from './json.ts'
+import { attribute, escaped, integerAttribute, LONGEST_TEXT, nanoseconds, textAttribute } from './json.ts'
 
 export interface TraceContext {
   readonly traceId: string
@@ -104,7 +104,8 @@ export function createSpans({ add, epoch }: SpansOptions): Spans {
     const since = epoch(span.endedAt)
     let json = `{"traceId":"${trace.traceId}","spanId":"${span.spanId}"`
     if (parentId !== '') json += `,"parentSpanId":"${parentId}"`
-    if (trace.state !== '') json += `,"traceState":"${escaped(trace.state)}"`
+    const state = shortState(trace.state)
+    if (state !== '') json += `,"traceState":"${escaped(state)}"`
     json += `,"name":"${name}","kind":${kind},"startTimeUnixNano":"${nanoseconds(since + span.startedAt)}"`
     return `${json},"endTimeUnixNano":"${nanoseconds(since + span.endedAt)}","attributes":[`
   }
@@ -126,7 +127,7 @@ export function createSpans({ add, epoch }: SpansOptions): Spans {
       if (client !== null && client.userAgent !== '')
         json += `,${textAttribute('user_agent.original', clientText(client.userAgent))}`
       if (status < 500) add(`${json}]}`)
-      else add(`${json},${textAttribute('error.type', isErrorWord(request) ? reason : String(status))}]${ERROR_STATUS}`)
+      else add(`${json},${textAttribute('error.type', isErrorWord(request) ? codeIn(reason) : String(status))}]${ERROR_STATUS}`)
     },
 
     callerJudged({ trace, reason, isGranted }, span) {
@@ -144,7 +145,7 @@ export function createSpans({ add, epoch }: SpansOptions): Spans {
       if (status !== 0) json += `,{"key":"http.response.status_code","value":{"intValue":"${status}"}}`
       if (resends > 0) json += `,${integerAttribute('http.request.resend_count', resends)}`
       if (failure === '' && status < 400) add(`${json}]}`)
-      else add(`${json},${textAttribute('error.type', failure === '' ? String(status) : failure)}]${ERROR_STATUS}`)
+      else add(`${json},${textAttribute('error.type', failure === '' ? String(status) : codeIn(failure))}]${ERROR_STATUS}`)
     },
 
     stepEnded(trace, parentId, { name, failure, ...span }) {
@@ -199,6 +200,18 @@ function nameOf(request: TracedRequest): string {
 /** The reason is the cause of a failure. */
 function isErrorWord({ isGranted, reason }: TracedRequest): boolean {
   return !isGranted || reason.startsWith('upstream_') || reason.endsWith('_error')
+}
+
+/** A failure without its cause, so that `error.type` has few values. */
+function codeIn(failure: string): string {
+  const end = failure.indexOf(':')
+  return end < 0 ? failure : failure.slice(0, end)
+}
+
+/** A `tracestate` of at most 512 characters: whole members are left out at its end (W3C Trace
+ *  Context, section 3.3.1). */
+function shortState(state: string): string {
+  return state.length <= LONGEST_TEXT ? state : state.slice(0, Math.max(0, state.lastIndexOf(',', LONGEST_TEXT)))
 }
 
 function withoutQuery(path: string): string {
