@@ -127,7 +127,7 @@ export function createSpans({ add, epoch }: SpansOptions): Spans {
       if (client !== null && client.userAgent !== '')
         json += `,${textAttribute('user_agent.original', clientText(client.userAgent))}`
       if (status < 500) add(`${json}]}`)
-      else add(`${json},${textAttribute('error.type', isErrorWord(request) ? codeIn(reason) : String(status))}]${ERROR_STATUS}`)
+      else add(failed(json, isErrorWord(request) ? reason : String(status)))
     },
 
     callerJudged({ trace, reason, isGranted }, span) {
@@ -145,7 +145,7 @@ export function createSpans({ add, epoch }: SpansOptions): Spans {
       if (status !== 0) json += `,{"key":"http.response.status_code","value":{"intValue":"${status}"}}`
       if (resends > 0) json += `,${integerAttribute('http.request.resend_count', resends)}`
       if (failure === '' && status < 400) add(`${json}]}`)
-      else add(`${json},${textAttribute('error.type', failure === '' ? String(status) : codeIn(failure))}]${ERROR_STATUS}`)
+      else add(failed(json, failure === '' ? String(status) : failure))
     },
 
     stepEnded(trace, parentId, { name, failure, ...span }) {
@@ -202,10 +202,11 @@ function isErrorWord({ isGranted, reason }: TracedRequest): boolean {
   return !isGranted || reason.startsWith('upstream_') || reason.endsWith('_error')
 }
 
-/** A failure without its cause, so that `error.type` has few values. */
-function codeIn(failure: string): string {
+/** The span of a failure. Its cause, behind a ":", is left out: `error.type` has few values. */
+function failed(json: string, failure: string): string {
   const end = failure.indexOf(':')
-  return end < 0 ? failure : failure.slice(0, end)
+  const type = end < 0 ? failure : failure.slice(0, end)
+  return `${json},${textAttribute('error.type', type)}]${ERROR_STATUS}`
 }
 
 /** A `tracestate` of at most 512 characters: whole members are left out at its end (W3C Trace
