@@ -203,7 +203,10 @@ test('an overloaded collector is asked again after its pause, and the batch is n
   t.same([await count('exported'), await count('failed')], [1, 0])
   t.match(
     logged.map((line) => JSON.parse(line) as object),
-    [{ event: 'otlp_failed', signal: 'traces', cause: '429' }, { event: 'otlp_resumed', signal: 'traces' }]
+    [
+      { event: 'otlp_failed', signal: 'traces', cause: '429' },
+      { event: 'otlp_resumed', signal: 'traces' }
+    ]
   )
   t.equal(logged.length, 2)
   const [body = {}] = collector.bodies('/v1/traces')
