@@ -139,7 +139,7 @@ test('a target that is the gateway itself is refused', async (t) => {
   for (const [url, listeners] of own)
     t.match(
       circle(url, listeners),
-      [/targets\[0\]\.url: is the address of the gateway itself \((server|service)\.port\)/],
+      [/targets\[0\]\.url: is the address of the gateway itself \((server|service)\.port\).*set another \1\.port/],
       url
     )
   const others: [url: string, listeners: string][] = [

@@ -26,7 +26,8 @@ const APPID = 'wxsandbox00000001'
 const FLAGS: readonly (readonly [string, string])[] = [
   ['upstreams', '--to'],
   ['routes', '--path'],
-  ['server.host', '--host']
+  ['server.host', '--host'],
+  ['server.port', '--port']
 ]
 
 interface DevOptions {
@@ -99,7 +100,9 @@ function load({ to, path, port, host }: DevOptions): Extract<LoadResult, { ok: t
 
 function describeProblem({ path, message, hint }: Problem): string {
   const flag = FLAGS.find(([prefix]) => path.startsWith(prefix))?.[1] ?? path
-  return `${flag} ${message}${hint === undefined ? '' : ` (${hint})`}`
+  const text = hint === undefined ? message : `${message} (${hint})`
+  // A rule across sections names the other key in its text.
+  return `${flag} ${text.replaceAll('server.port', '--port')}`
 }
 
 function welcome({ to, path }: DevOptions, running: RunningGateway): string {

@@ -27,6 +27,7 @@ test('a wrong command line names the probable intention', async (t) => {
     ['dev', '--to is missing: name your backend, such as --to http://127.0.0.1:3000'],
     ['dev --to http://127.0.0.1:3000 --path api', '--path must start with "/"'],
     ['dev --to localhost:3000', '--to '],
+    ['dev --to http://127.0.0.1:8080', 'in a circle (correct the url, or set another --port)'],
     ['echo --port http', '--port must be 0 to 65535, not "http"']
   ] as const) {
     const { status, stdout, stderr } = await wxgate(line.split(' '), { cwd: folder })

@@ -9,14 +9,16 @@ export function checkOwnAddress(draft: UpstreamsDraft & ServerDraft & ServiceDra
   for (const [name, upstream] of Object.entries(draft.upstreams ?? {})) {
     for (const [index, { url }] of entries(upstream?.targets)) {
       const isOrigin = url?.startsWith('http') === true && URL.canParse(url)
-      const fault = isOrigin ? circleFault(url, draft) : null
-      if (fault !== null) report.error(['upstreams', name, 'targets', index, 'url'], fault)
+      const key = isOrigin ? ownListener(url, draft) : null
+      if (key === null) continue
+      const fault = `is the address of the gateway itself (${key}): its requests would go in a circle`
+      report.error(['upstreams', name, 'targets', index, 'url'], fault, `correct the url, or set another ${key}`)
     }
   }
 }
 
-/** Port 0 is chosen later and cannot be compared. */
-function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string | null {
+/** Key of the port that the URL leads to. Port 0 is chosen later and cannot be compared. */
+function ownListener(url: string, listeners: ServerDraft & ServiceDraft): string | null {
   const { hostname, port, protocol } = new URL(url)
   const target = Number(port || (protocol === 'https:' ? 443 : 80))
   const { server, service } = listeners
@@ -26,8 +28,7 @@ function circleFault(url: string, listeners: ServerDraft & ServiceDraft): string
     ['service.port', service?.host, service?.port]
   ] as const
   for (const [key, host, port] of own) {
-    if (host === undefined || port !== target || !reachesListener(hostname, host)) continue
-    return `is the address of the gateway itself (${key}): its requests would go in a circle`
+    if (host !== undefined && port === target && reachesListener(hostname, host)) return key
   }
   return null
 }
