@@ -7,6 +7,7 @@ import {
   cells,
   click,
   fill,
+  IS_TEXT,
   NAMELESS,
   type Numbers,
   PAGES,
@@ -118,12 +119,13 @@ consoleTest('the numbers are those of the gateway', async (t, { gateway, traffic
 
 consoleTest(
   'a text of a client is text, never markup, and its identity is masked until an audited click',
-  async (t, { userId, english, to, hasAudit }) => {
+  async (t, { gateway, userId, english, to, hasAudit }) => {
     await to('recent')
     await english.until(`document.body.textContent.includes('onerror')`)
     t.match(await english.text(), MARKUP)
-    t.equal(await english.read('document.querySelectorAll("main img").length'), 0)
-    t.not(await english.read('document.title'), '1')
+    const agent = `"user_agent":"${MARKUP}"`
+    t.ok(gateway.lines.some((line) => line.includes(agent)), 'the user agent was markup too')
+    t.ok(await english.read(IS_TEXT))
     t.notMatch(await english.text(), userId)
     await click(english, 'tr:has(code) .button.small', 'failing')
     await english.until(`document.body.textContent.includes('${userId}')`)
@@ -131,7 +133,7 @@ consoleTest(
   }
 )
 
-consoleTest('the explain box gives the decision of the gateway', async (t, { english, to }) => {
+consoleTest('the explain box gives the decision, and shows headers of a client as text', async (t, { english, to }) => {
   // Another tab signs in: the cookie is a new one, and the page learns its CSRF token.
   await english.read(`fetch('session', { method: 'POST', headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ token: '${SERVICE_TOKEN}' }) }).then(({ status }) => status)`)
@@ -140,6 +142,14 @@ consoleTest('the explain box gives the decision of the gateway', async (t, { eng
   await click(english, 'form .primary')
   await english.until(`document.querySelector('.result')`)
   t.match(await english.text(), '401 token_missing')
+
+  // The one place of the console that shows a user agent.
+  await fill(english, 'form input', '/public')
+  await fill(english, 'form textarea', `User-Agent: ${MARKUP}`)
+  await click(english, 'form .primary')
+  await english.until(`document.querySelector('.result pre')?.textContent.includes('onerror')`)
+  t.match((await english.text()).toLowerCase(), `user-agent: ${MARKUP}`)
+  t.ok(await english.read(IS_TEXT))
 })
 
 consoleTest(

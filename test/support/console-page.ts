@@ -33,6 +33,9 @@ export const NAMELESS = `[...document.querySelectorAll('a, button, input, select
   (one) => !(one.labels?.[0]?.textContent || one.getAttribute('aria-label') || one.textContent.trim())
 ).map((one) => one.outerHTML)`
 
+/** True while no text of a client became an element or ran as a script. */
+export const IS_TEXT = `document.querySelectorAll("main img").length === 0 && document.title !== "1"`
+
 export const SHIFTS = `new Promise((resolve) => {
   const observer = new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
   observer.observe({ type: 'layout-shift', buffered: true })

@@ -38,7 +38,7 @@ export async function buildConsole(t: Test): Promise<ConsoleWorld | null> {
   const base = defaultConfig(upstream.url)
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {
-      logging: { level: 'debug', access: true, format: 'json' },
+      logging: { level: 'debug', access: true, format: 'json', userAgent: true },
       apps: [
         {
           appid: APPID,
@@ -61,7 +61,8 @@ export async function buildConsole(t: Test): Promise<ConsoleWorld | null> {
       await (await gateway.call(path, { token: accessToken })).arrayBuffer()
     }
     await (await gateway.call('/api/one')).arrayBuffer()
-    await gateway.raw(`GET /nowhere/${MARKUP} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)
+    const headers = `Host: a\r\nConnection: close\r\nUser-Agent: ${MARKUP}`
+    await gateway.raw(`GET /nowhere/${MARKUP} HTTP/1.1\r\n${headers}\r\n\r\n`)
   }
   await traffic()
   const sessionId = String(upstream.seen[0]?.headers['x-session-id'])
