@@ -124,7 +124,10 @@ consoleTest(
     await english.until(`document.body.textContent.includes('onerror')`)
     t.match(await english.text(), MARKUP)
     const agent = `"user_agent":"${MARKUP}"`
-    t.ok(gateway.lines.some((line) => line.includes(agent)), 'the user agent was markup too')
+    t.ok(
+      gateway.lines.some((line) => line.includes(agent)),
+      'the user agent was markup too'
+    )
     t.ok(await english.read(IS_TEXT))
     t.notMatch(await english.text(), userId)
     await click(english, 'tr:has(code) .button.small', 'failing')
