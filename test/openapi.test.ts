@@ -32,7 +32,7 @@ test('docs/openapi holds the documents that a gateway serves', async (t) => {
     t.equal(documents[listener], page(`openapi/${listener}.json`), `${listener}: run npm run generate`)
 })
 
-test('every schema of an endpoint is a valid JSON Schema: a gateway compiles them without a check', async (t) => {
+test('every schema of an endpoint is a valid JSON Schema: a gateway interprets them without a check', async (t) => {
   for (const listener of LISTENERS) {
     const text = page(`openapi/${listener}.json`).replaceAll('"#/components', '"document#/components')
     const document = JSON.parse(text)

@@ -1,4 +1,4 @@
-/** Writes parts of a body to the socket of a client. */
+/** Writes parts of a body to a socket: an answer to its client, an upload to its target. */
 import type { Socket } from 'node:net'
 
 /** Bodies up to this size are sent in one write with their head. */
@@ -10,7 +10,7 @@ export interface WrittenPart {
   readonly isChunked: boolean
 }
 
-/** Writes a part of the body behind the head. True: nothing waits for the client. */
+/** Writes a part of the body behind the head. True: nothing waits for the reader. */
 export function writeBody(socket: Socket, chunk: Buffer, { isBorrowed, isChunked }: WrittenPart): boolean {
   // A write of this size that the kernel does not take whole is followed by `drain`.
   const isKept = isBorrowed && (chunk.length < socket.writableHighWaterMark || 'encrypted' in socket)

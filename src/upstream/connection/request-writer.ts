@@ -1,13 +1,11 @@
 /** Writes requests to the socket of a connection. */
 import type { Socket } from 'node:net'
 import type { StreamedBody } from '../../http/body/streamed-body.ts'
+import { ONE_WRITE_BYTES } from '../../http/body/write-body.ts'
 import { readAfterFailedWrites } from './failed-writes.ts'
 import type { UpstreamRequest } from './messages.ts'
 import { formatRequestHead } from './request-head.ts'
 import { Upload } from './upload.ts'
-
-/** Bodies up to this size leave in one write with their head. */
-const ONE_WRITE_BYTES = 16 * 1024
 
 export interface WriterEvents {
   /** Bytes of a streamed body were handed to the socket, or its end. */
