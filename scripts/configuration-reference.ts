@@ -1,83 +1,58 @@
-/** Builds docs/configuration.md from the schema and one example file. */
+/** Builds docs/configuration.md and its Chinese twin from the schema and one example file. */
 import { written } from '../src/config/published-schema.ts'
 import { alternativeFor, checkedSchema, type JsonSchema } from '../src/config/schema.ts'
 
-const introduction = `# gateway.yaml
-
-The reference of every key. \`node scripts/generate.ts\` builds this page from the schema; editors use
-\`config/gateway.schema.json\` when the file starts with
-
-\`\`\`yaml
-# yaml-language-server: $schema=./config/gateway.schema.json
-\`\`\`
-
-\`wxgate validate\` lists every fault of a file with line, column and a hint, and checks that a sqlite store can be written.
-It creates nothing.
-
-## Form of values
-
-The file is YAML 1.2, read strictly: a key that is unknown or given twice, a value of the wrong type and a variable that is
-not set are errors. Only \`apps\`, \`secrets\`, \`upstreams\` and \`routes\` have no default.
-
-| Kind | Written as |
-|---|---|
-| duration | a whole number and \`ms\`, \`s\`, \`m\`, \`h\` or \`d\`: \`10ms\`, \`30s\`, \`2h\`, \`30d\` |
-| size | a whole number and \`b\`, \`kb\`, \`mb\` or \`gb\`, 1 kb being 1024 bytes: \`64kb\`, \`10mb\` |
-| text | plain; in quotes where YAML would read another type: \`"1900000001"\` |
-| secret | text, or \`{ file: PATH }\`: the content of the file without the newline at its end. A changed file is applied like a changed gateway.yaml |
-| boolean | \`true\` or \`false\`; \`yes\`, \`no\`, \`on\` and \`off\` are text |
-
-Paths are relative to the folder of gateway.yaml.
-
-### Variables
-
-\`\${VAR}\` in a value is replaced by the environment variable; an unset variable is an error. \`\${VAR:-default}\` takes
-the default when the variable is unset or empty; a default ends at the first \`}\`. \`$\${\` is a plain \`\${\`. Variables are
-filled in after the file was parsed, in values and never in keys, so the content of a variable cannot change the structure
-of the file. A value without quotes becomes a number or a boolean where the key needs one: \`port: \${PORT:-8080}\`.
-
-### Words with a special meaning
-
-- \`secrets: [generated]\`: a random secret, made at the first start and kept in \`wxgate.secret\` (mode 0600) beside the
-  sqlite file; with a store in memory it is lost at a restart. Refused with Redis, because instances share it.
-- \`apps[].secret: sandbox\`: an app that exists in the sandbox only. When all apps do, \`wechat.apiBase\` becomes \`sandbox\`.
-
-### Defaults from the environment
-
-Some keys have an environment variable, such as \`WXGATE_STORE\` for \`store\`. It is the default when the file leaves out
-the key; a key in the file takes precedence. The container image sets \`WXGATE_STORE\` to its volume.
-
-### Settings that need permission by name
-
-\`--allow NAME,NAME\` or \`WXGATE_ALLOW\` permits them. With \`NODE_ENV=production\` the first three are refused without
-permission; the others are warnings, which \`wxgate validate --strict\` counts as errors.
-
-| Name | Permits |
-|---|---|
-| \`sandbox\` | the sandbox instead of WeChat |
-| \`generated-secrets\` | \`secrets: [generated]\` |
-| \`memory-store\` | \`store: memory\` |
-| \`service-public\` | a service listener that other machines can reach |
-| \`plain-redis\` | \`redis://\` to another machine |
-| \`public-catch-all\` | a public or optional route above a stricter one on the same upstream |
-`
-
-/** @param example A whole gateway.yaml; each section of the page quotes its part. */
-export function configurationReference(example: string): string {
-  const sections = Object.entries(checkedSchema.properties ?? {}).filter(([name]) => name !== 'version')
-  const pages = sections.map(([name, schema]) => {
-    const rows = keys(schema, name).map(({ path, schema, isRequired }) => row(path, schema, isRequired))
-    const table = ['| Key | Type | Default | Description |', '|---|---|---|---|', ...rows].join('\n')
-    const quoted = partOf(example, name)
-    return `## ${name}\n\n${schema.description ?? ''}\n\n${table}\n\n\`\`\`yaml\n${quoted}\n\`\`\`\n`
-  })
-  return `${introduction}\n${pages.join('\n')}`
+/** Everything on the page that differs between languages. */
+export interface ReferenceTexts {
+  readonly introduction: string
+  readonly columns: readonly string[]
+  /** @param description The English one of the schema. */
+  describe(path: string, description: string): string
+  /** Follows the description of a key whose default an environment variable can set. */
+  fromVariable(name: string): string
+  readonly required: string
+  readonly types: {
+    readonly secret: string
+    readonly oneOrList: string
+    readonly duration: string
+    readonly size: string
+    readonly mapping: string
+    readonly mappings: string
+    readonly text: string
+    readonly boolean: string
+    listOf(item: string): string
+    mapOf(value: string): string
+    wholeNumber(minimum: number | undefined, maximum: number | undefined): string
+  }
 }
 
 interface Key {
   readonly path: string
   readonly schema: JsonSchema
   readonly isRequired: boolean
+}
+
+const sections = Object.entries(checkedSchema.properties ?? {}).filter(([name]) => name !== 'version')
+
+/** English description of every section and key on the page, by path. */
+export function describedKeys(): ReadonlyMap<string, string> {
+  return new Map(
+    sections.flatMap(([name, schema]) => [
+      [name, schema.description ?? ''] as const,
+      ...keys(schema, name).map(({ path, schema }) => [path, schema.description ?? ''] as const)
+    ])
+  )
+}
+
+/** @param example A whole gateway.yaml; each section of the page quotes its part. */
+export function configurationReference(example: string, texts: ReferenceTexts): string {
+  const head = [`| ${texts.columns.join(' | ')} |`, `|${'---|'.repeat(texts.columns.length)}`]
+  const pages = sections.map(([name, schema]) => {
+    const table = [...head, ...keys(schema, name).map((key) => row(key, texts))].join('\n')
+    const description = texts.describe(name, schema.description ?? '')
+    return `## ${name}\n\n${description}\n\n${table}\n\n\`\`\`yaml\n${partOf(example, name)}\n\`\`\`\n`
+  })
+  return `${texts.introduction}\n${pages.join('\n')}`
 }
 
 /** Every key below a key, in the order of the schema. */
@@ -101,42 +76,43 @@ function keys(written: JsonSchema, path: string): Key[] {
   ]
 }
 
-function row(path: string, schema: JsonSchema, isRequired: boolean): string {
-  const variable =
-    schema['x-env'] === undefined ? '' : ` Default from the variable \`${schema['x-env']}\`, where it is set.`
-  const description = `${schema.description ?? ''}${variable}`
-  const cells = [`\`${path}\``, type(schema), standard(schema, isRequired), description]
+function row({ path, schema, isRequired }: Key, texts: ReferenceTexts): string {
+  const variable = schema['x-env'] === undefined ? '' : texts.fromVariable(schema['x-env'])
+  const description = `${texts.describe(path, schema.description ?? '')}${variable}`
+  const standard = isRequired ? texts.required : defaultOf(schema)
+  const cells = [`\`${path}\``, type(schema, texts.types), standard, description]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
-function standard(schema: JsonSchema, isRequired: boolean): string {
-  if (isRequired) return 'required'
+function defaultOf(schema: JsonSchema): string {
   const isEmptyMap = schema.type === 'object' && schema.default !== undefined
   return schema.default === undefined ? '–' : `\`${isEmptyMap ? '{}' : written(schema.default)}\``
 }
 
-function type(schema: JsonSchema): string {
-  if (schema['x-secret']) return 'secret'
-  if (schema['x-one-or-list']) return 'mapping, or list of mappings'
-  if (schema['x-unit'] !== undefined) return schema['x-unit']
+function type(schema: JsonSchema, words: ReferenceTexts['types']): string {
+  if (schema['x-secret']) return words.secret
+  if (schema['x-one-or-list']) return words.oneOrList
+  if (schema['x-unit'] !== undefined) return words[schema['x-unit']]
   if (schema.enum !== undefined) return schema.enum.map((word) => `\`${word}\``).join(' | ')
   if (schema.const !== undefined) return `\`${schema.const}\``
-  if (schema.anyOf !== undefined) return schema.anyOf.map(type).join(' | ')
+  if (schema.anyOf !== undefined) return schema.anyOf.map((part) => type(part, words)).join(' | ')
   switch (schema.type) {
     case 'array':
       return schema.items?.properties === undefined && schema.items !== undefined
-        ? `list of ${type(schema.items)}`
-        : 'list of mappings'
+        ? words.listOf(type(schema.items, words))
+        : words.mappings
     case 'object':
       return schema.patternProperties === undefined
-        ? 'mapping'
-        : `map of ${type(Object.values(schema.patternProperties)[0] ?? {})}`
+        ? words.mapping
+        : words.mapOf(type(Object.values(schema.patternProperties)[0] ?? {}, words))
     case 'integer':
-      return `whole number, ${schema.minimum} to ${schema.maximum}`
+      return words.wholeNumber(schema.minimum, schema.maximum)
     case 'string':
-      return 'text'
+      return words.text
+    case 'boolean':
+      return words.boolean
     default:
-      return schema.type ?? ''
+      throw new Error(`the reference has no word for the type ${schema.type}`)
   }
 }
 

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { test } from 'tap'
 import { parseDocument } from 'yaml'
+import { translationFaults } from '../scripts/configuration-chinese.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
 import { publishedSchema } from '../src/config/published-schema.ts'
@@ -25,6 +26,24 @@ test('the generated files are up to date', async (t) => {
     encoding: 'utf8'
   })
   t.equal(status, 0, stderr)
+})
+
+test('the Chinese reference misses no key, and no change of an English text', async (t) => {
+  const described = new Map([
+    ['server.host', 'Address.'],
+    ['server.port', 'Port.'],
+    ['server.workers', 'Processes.']
+  ])
+  const translations = new Map([
+    ['server.host', { en: 'Address.', zh: '地址。' }],
+    ['server.port', { en: 'Number.', zh: '数字。' }],
+    ['server.gone', { en: 'Gone.', zh: '已删除。' }]
+  ])
+  t.same(translationFaults(described, translations), [
+    'server.port: the Chinese text translates "Number.", the description is now "Port."',
+    'server.workers has no Chinese text',
+    'server.gone has a Chinese text and is no key'
+  ])
 })
 
 test('every key has a description, and no mapping accepts unknown keys', async (t) => {

@@ -1,8 +1,9 @@
 /** The documents agree with the product. */
 import { existsSync, globSync, readdirSync, statSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { test } from 'tap'
 import { parse } from 'yaml'
+import { twinOf } from '../docs/.vitepress/pages.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
 import { allowances } from '../src/config/section.ts'
@@ -13,6 +14,10 @@ import { startUpstream } from './support/upstream.ts'
 const documents = ['*.md', 'docs/**/*.md', 'bench/*.md', 'examples/**/*.md', 'miniprogram/*.md']
   .flatMap((pattern) => globSync(pattern, { cwd: ROOT, exclude: (name) => name.includes('node_modules') }))
   .sort()
+const architecture = [
+  ['docs/architecture.md', 'folder'],
+  ['docs/architecture.zh-CN.md', '目录']
+] as const
 const operations = ['docs/operations.md', 'docs/operations.zh-CN.md']
 
 test('every relative link has a target', (t) => {
@@ -80,14 +85,14 @@ test('both languages of the operations page have the same parts, in the same ord
 
 /** Written by `npm run generate`, in English only. */
 const SCORE_CARD = /<!-- score card.*<!-- end of the score card -->/s
-/** Generated from English texts of the sources, or written for contributors. */
-const ENGLISH_ONLY = ['docs/architecture.md', 'docs/configuration.md']
 
 test('each page has a twin in the other language, with links between them, the same headings and the same code', (t) => {
-  const pages = documents.filter((document) => /^(docs\/[\w-]+|CONTRIBUTING)\.md$/.test(document))
-  t.ok(pages.length > 25)
-  for (const page of pages.filter((document) => !ENGLISH_ONLY.includes(document))) {
-    const twin = page.replace(/\.md$/, '.zh-CN.md')
+  const pages = documents.filter((document) =>
+    /^(docs\/(decisions\/)?[\w-]+|CONTRIBUTING|SECURITY|README)\.md$/.test(document)
+  )
+  t.ok(pages.length > 50)
+  for (const page of pages) {
+    const twin = twinOf(page)
     if (!documents.includes(twin)) {
       t.fail(`${page} has no ${twin}`)
       continue
@@ -99,6 +104,16 @@ test('each page has a twin in the other language, with links between them, the s
     t.same(code(chinese), code(english), `${twin}: code`)
     const levels = (text: string) => headingsOf(text).map(({ level }) => level)
     t.same(levels(chinese), levels(english), `${twin}: headings`)
+  }
+  t.end()
+})
+
+test('a link on a Chinese page leads to the Chinese page where there is one', (t) => {
+  for (const document of documents.filter((name) => name.endsWith('.zh-CN.md'))) {
+    const english = linksOf(readDocument(document))
+      .map((link) => join(dirname(document), link.replace(/#.*/, '')))
+      .filter((target) => documents.includes(twinOf(target)) && twinOf(target) !== document)
+    t.same(english, [], document)
   }
   t.end()
 })
@@ -153,20 +168,27 @@ test('the parts of a gateway.yaml on the page about routes are valid', (t) => {
 })
 
 test('the folder map of the architecture page is the tree', (t) => {
-  const page = readDocument('docs/architecture.md')
-  const told = tableOf(page, 'folder').flatMap(([cell = '']) => codesIn(cell))
-  const files = codesIn(page).filter((code) => code.startsWith('src/'))
-  for (const path of [...told, ...files]) t.ok(existsSync(join(ROOT, path)), path)
   const there = readdirSync(join(ROOT, 'src')).filter(
     (name) => !name.startsWith('.') && statSync(join(ROOT, 'src', name)).isDirectory()
   )
-  for (const folder of there) t.ok(told.includes(`src/${folder}`), folder)
+  for (const [document, head] of architecture) {
+    const page = readDocument(document)
+    const told = tableOf(page, head).flatMap(([cell = '']) => codesIn(cell))
+    const files = codesIn(page).filter((code) => code.startsWith('src/'))
+    for (const path of [...told, ...files]) t.ok(existsSync(join(ROOT, path)), path)
+    for (const folder of there) t.ok(told.includes(`src/${folder}`), `${document}: ${folder}`)
+  }
   t.end()
 })
 
-test('every decision is linked from the architecture page', (t) => {
-  const linked = linksOf(readDocument('docs/architecture.md'))
-  for (const name of readdirSync(join(ROOT, 'docs/decisions'))) t.ok(linked.includes(`decisions/${name}`), name)
+test('every decision is linked from the architecture page of its language', (t) => {
+  for (const [document] of architecture) {
+    const linked = linksOf(readDocument(document))
+    const isChinese = document.endsWith('.zh-CN.md')
+    for (const name of readdirSync(join(ROOT, 'docs/decisions'))) {
+      if (name.endsWith('.zh-CN.md') === isChinese) t.ok(linked.includes(`decisions/${name}`), name)
+    }
+  }
   t.end()
 })
 

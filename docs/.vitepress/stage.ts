@@ -31,6 +31,7 @@ const PUBLIC = ['images', 'openapi']
  *  @param folder Receives the pages; what it holds is removed. */
 export function stageSite(root: string, folder: string): Site {
   const decisions = globSync(`docs/${DECISIONS}/*.md`, { cwd: root })
+    .filter((path) => !path.endsWith('.zh-CN.md'))
     .map((path) => `${DECISIONS}/${basename(path, '.md')}`)
     .sort()
   const all = [
