@@ -1,4 +1,7 @@
 /** Time as an argument, so that tests can move it. */
+// The global of the same name is a getter.
+import { performance } from 'node:perf_hooks'
+
 export interface Clock {
   /** Milliseconds since the Unix epoch. Jumps when the system time is set. */
   now(): number

@@ -2,18 +2,15 @@
  *  service. */
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { parseArgs } from 'node:util'
 import type { GatewayConfig } from '../config/config.ts'
 import { resolveGeneratedSecret } from '../config/generated-secret.ts'
-import type { LoadResult } from '../config/load.ts'
-import { formatProblem } from '../config/problem.ts'
-import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { type ConfigArguments, loadConfigFrom } from './config-arguments.ts'
 import { describeConsole } from './console-address.ts'
 import type { ProcessIo } from './io.ts'
 import { describeStartError } from './listen-errors.ts'
 import { type RunningGateway, start } from './start.ts'
-import { refuseCommandLine, WRONG_USAGE } from './usage.ts'
 import { tryIt } from './welcome.ts'
+import { withConfig } from './with-config.ts'
 
 interface OrdersService {
   listen(port: number, host?: string): Promise<number>
@@ -32,24 +29,10 @@ Runs the gateway with the sandbox and a sample orders service, as npm start does
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
   const ordersPort = io.env.ORDERS_PORT || '3000'
   const ordersUrl = io.env.ORDERS_URL || `http://127.0.0.1:${ordersPort}`
-  let values: { config?: string; allow?: string[]; help?: boolean }
-  const load = () => loadConfigFrom(values, { ...io, env: { ...io.env, ORDERS_URL: ordersUrl } })
-  let loaded: LoadResult
-  try {
-    values = parseArgs({ args: [...args], options: { ...configOptions, help: { type: 'boolean', short: 'h' } } }).values
-    if (values.help) {
-      io.stdout(USAGE)
-      return 0
-    }
-    loaded = load()
-  } catch (error) {
-    return refuseCommandLine('demo', error, USAGE, io)
-  }
-  if (!loaded.ok) {
-    for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
-    return WRONG_USAGE
-  }
-  const name = configFile(values, io.env)
+  const load = (values: ConfigArguments) => loadConfigFrom(values, { ...io, env: { ...io.env, ORDERS_URL: ordersUrl } })
+  const command = await withConfig({ name: 'demo', usage: USAGE, args, io, load })
+  if (typeof command === 'number') return command
+  const { values, name, loaded } = command
   const file = resolve(io.cwd, name)
   let orders: OrdersService | null = null
   try {
@@ -58,7 +41,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     const memory = { secret: null }
     const complete = (written: GatewayConfig) => resolveGeneratedSecret(written, memory)
     const config = complete(loaded.config)
-    const source = { file, routeLines: loaded.routeLines, load, complete }
+    const source = { file, routeLines: loaded.routeLines, load: () => load(values), complete }
     const running = await start({ config, warnings: loaded.warnings, source, io, isInteractive: true })
     await running.gateway.ready()
     io.stdout(welcome(config, running, ordersUrl))

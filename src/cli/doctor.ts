@@ -1,12 +1,10 @@
 /** `wxgate doctor`: checks a configuration against the systems that it names. */
 import { dirname, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
-import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { createLog } from '../telemetry/log.ts'
-import { configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { type ConfigArguments, loadConfigFrom } from './config-arguments.ts'
 import { checkCertificates } from './doctor/certificates.ts'
 import { type Check, type Finding, ok, warning } from './doctor/finding.ts'
 import { checkMerchants } from './doctor/merchants.ts'
@@ -15,7 +13,7 @@ import { checkStore } from './doctor/store.ts'
 import { checkTargets } from './doctor/targets.ts'
 import { checkWeChat } from './doctor/wechat.ts'
 import type { CliIo } from './io.ts'
-import { refuseCommandLine, WRONG_USAGE } from './usage.ts'
+import { withConfig } from './with-config.ts'
 
 const USAGE = `Usage: wxgate doctor [-c FILE] [--allow NAME[,NAME]]
 
@@ -29,23 +27,10 @@ store, the targets, certificates, free ports. Prints a line per check, and exits
 const MARKS = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const
 
 export async function run(args: readonly string[], io: CliIo): Promise<number> {
-  let values: { config?: string; allow?: string[]; help?: boolean }
-  let loaded: LoadResult
-  try {
-    values = parseArgs({ args: [...args], options: { ...configOptions, help: { type: 'boolean', short: 'h' } } }).values
-    if (values.help) {
-      io.stdout(USAGE)
-      return 0
-    }
-    loaded = loadConfigFrom(values, io)
-  } catch (error) {
-    return refuseCommandLine('doctor', error, USAGE, io)
-  }
-  if (!loaded.ok) {
-    for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
-    return WRONG_USAGE
-  }
-  const name = configFile(values, io.env)
+  const load = (values: ConfigArguments) => loadConfigFrom(values, io)
+  const command = await withConfig({ name: 'doctor', usage: USAGE, args, io, load })
+  if (typeof command === 'number') return command
+  const { name, loaded } = command
   const first = [
     ok(name, 'is valid'),
     ...loaded.warnings.map((problem) => warning(name, formatProblem(problem), 'see wxgate validate'))

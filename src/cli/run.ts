@@ -2,17 +2,16 @@
 import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import type { GatewayConfig } from '../config/config.ts'
 import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import type { LoadResult } from '../config/load.ts'
-import { formatProblem, type Problem } from '../config/problem.ts'
+import type { Problem } from '../config/problem.ts'
 import { openLog } from '../telemetry/log.ts'
-import { CONFIG_USAGE, configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
+import { CONFIG_USAGE, type ConfigArguments, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
 import { describeStartError } from './listen-errors.ts'
 import { logWarnings, start, startSandbox } from './start.ts'
-import { refuseCommandLine, WRONG_USAGE } from './usage.ts'
+import { withConfig } from './with-config.ts'
 import { createWorkerLink } from './worker-link.ts'
 import { runWorkers } from './workers.ts'
 
@@ -26,27 +25,14 @@ ${CONFIG_USAGE}`
  *  line or configuration. */
 export async function run(args: readonly string[], io: ProcessIo): Promise<number> {
   const link = createWorkerLink()
-  let values: { config?: string; allow?: string[]; help?: boolean }
-  let loaded: LoadResult
-  try {
-    values = parseArgs({ args: [...args], options: { ...configOptions, help: { type: 'boolean', short: 'h' } } }).values
-    if (values.help) {
-      io.stdout(USAGE)
-      return 0
-    }
-    // A worker takes the current configuration from its primary: the file may hold another one, or
-    // an invalid one.
-    loaded = link ? { ok: true, config: await link.config(), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
-  } catch (error) {
-    return refuseCommandLine('run', error, USAGE, io)
-  }
-  if (!loaded.ok) {
-    for (const problem of loaded.problems) io.stderr(`${formatProblem(problem)}\n`)
-    for (const warning of loaded.warnings) io.stderr(`${formatProblem(warning)} [warning]\n`)
-    return WRONG_USAGE
-  }
+  // A worker takes the current configuration from its primary: the file may hold another one, or
+  // an invalid one.
+  const load = async (values: ConfigArguments): Promise<LoadResult> =>
+    link ? { ok: true, config: await link.config(), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
+  const command = await withConfig({ name: 'run', usage: USAGE, args, io, load })
+  if (typeof command === 'number') return command
+  const { values, name, loaded } = command
   const { warnings } = loaded
-  const name = configFile(values, io.env)
   try {
     const memory = { secret: null }
     const complete = (written: GatewayConfig) => resolveGeneratedSecret(written, memory)

@@ -94,7 +94,7 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
       responseTimeoutMs: route.plan.responseTimeoutMs,
       deadlineAt: this.#deadlineAt
     }
-    this.#connection = target.pool.send(sent, this.#handler)
+    this.#connection = target.pool.send(sent, this.#handler, this.#lease.startedAt)
   }
 
   /** Replaces the start. */

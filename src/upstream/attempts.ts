@@ -32,7 +32,8 @@ export class Lease implements Waiting {
   readonly #source: LeaseSource
   readonly #options: AttemptOptions
   #member: Member | null = null
-  #startedAt = 0
+  /** Monotonic milliseconds at the start of the try. */
+  startedAt = 0
   #isTrial = false
   /** The breaker and the outliers know the outcome of the try. */
   #isSettled = false
@@ -118,7 +119,7 @@ export class Lease implements Waiting {
   answered(status: number): boolean {
     const now = this.#source.clock.monotonic()
     const isFailure = isFailureStatus(status)
-    if (!this.#isSettled) this.#member?.stats.answered(status, now - this.#startedAt)
+    if (!this.#isSettled) this.#member?.stats.answered(status, now - this.startedAt)
     this.#settle(isFailure, now)
     if (isFailure && this.#mayRetry(String(status) as RetryCause)) return this.#again()
     this.#isAnswered = true
@@ -173,7 +174,7 @@ export class Lease implements Waiting {
   #begin(member: Member, now: number): Target {
     const { usage } = this.#source
     this.#member = member
-    this.#startedAt = now
+    this.startedAt = now
     this.#isSettled = false
     this.#isTrial = member.breaker?.begin() === true
     this.#isRetry = this.#retries > 0

@@ -61,9 +61,13 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#isClosed
   }
 
-  /** Returns null when Node refuses to open a connection: the handler gets the error later. */
-  send(request: UpstreamRequest, handler: ResponseHandler): UpstreamConnection | null {
-    const now = this.clock.monotonic()
+  /** Returns null when Node refuses to open a connection: the handler gets the error later.
+   *  @param now Monotonic milliseconds. */
+  send(
+    request: UpstreamRequest,
+    handler: ResponseHandler,
+    now: number = this.clock.monotonic()
+  ): UpstreamConnection | null {
     const connection = this.#takeIdle(now) ?? this.#connect(handler, null)
     connection?.send(request, handler, now)
     return connection
