@@ -1,5 +1,5 @@
 /** Loads every module of src, so that coverage counts those that no other test reaches. */
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { ROOT } from './support/markdown.ts'
@@ -25,4 +25,12 @@ test('importing a module opens no handle, and there is no default export', async
   }
   t.same(withHandles, [])
   t.same(withDefault, [])
+})
+
+test('values of node:http come from src/node-http.ts: an import of them loads a second undici', (t) => {
+  t.same(
+    modules.filter((file) => /^import (?!type ).*from 'node:http'$/m.test(readFileSync(join(ROOT, file), 'utf8'))),
+    []
+  )
+  t.end()
 })

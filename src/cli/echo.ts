@@ -1,7 +1,8 @@
 /** `wxgate echo`: a backend that answers with the request it received, to show what the gateway
  *  sends upstream. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseArgs } from 'node:util'
+import { createServer } from '../node-http.ts'
 import type { CliIo } from './io.ts'
 import { readPort } from './ports.ts'
 import { refuseCommandLine } from './usage.ts'

@@ -1,6 +1,6 @@
 /** Describes faults against the schema: the form that the value must have, and the shape to
  *  write. Never repeats a value of the file, because it may be a secret in the wrong place. */
-import { METHODS } from 'node:http'
+import { METHODS } from '../node-http.ts'
 import type { SchemaFault } from '../schema-check.ts'
 import { foreignKey, foreignWord } from './foreign-names.ts'
 import { didYouMean, fold, type Path, quote } from './problem.ts'

@@ -1,8 +1,9 @@
 /** POST /console/v1/sandbox/call: log in as a user of the sandbox and send a request to the edge, as a
  *  mini-program would. */
-import { request as send } from 'node:http'
+
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
+import { request as send } from '../node-http.ts'
 import { type Static, Type } from '../schema.ts'
 import { readHeaderLine } from '../service/explain.ts'
 

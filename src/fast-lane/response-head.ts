@@ -1,6 +1,7 @@
 /** Writes the head of a response as Node's server does: the same lines in the same order. */
-import { STATUS_CODES } from 'node:http'
+
 import { countLines } from '../http/headers/header-lines.ts'
+import { STATUS_CODES } from '../node-http.ts'
 
 /** One for all responses of a lane: the result of the last `format` is in its fields. */
 export class ResponseHead {

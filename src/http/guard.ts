@@ -1,8 +1,9 @@
 /** Ends a request whose handling threw: an error of the gateway costs one request and not the
  *  process. */
-import { ServerResponse } from 'node:http'
+
 import type { Duplex } from 'node:stream'
 import { type ApiError, toApiError } from '../errors.ts'
+import { ServerResponse } from '../node-http.ts'
 import { NodeClientSide } from './answer/node-client-side.ts'
 import type { ClientSide } from './client-side.ts'
 import type { RequestRecord } from './record.ts'

@@ -1,7 +1,8 @@
 /** A request that passed admission, and the IncomingMessage that carries it through Node's
  *  server and Fastify. */
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { IncomingMessage } from '../node-http.ts'
 import type { UnderWay } from './client-side.ts'
 import type { ClientConnection } from './connections.ts'
 import type { RequestHeaders } from './headers/request-headers.ts'

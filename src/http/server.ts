@@ -1,10 +1,11 @@
 /** The HTTP server behind both listeners: admission, one request at a time per connection,
  *  running requests, parse errors, and a close that loses no request. */
-import { createServer as createPlainServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { ApiError } from '../errors.ts'
+import { createServer as createPlainServer } from '../node-http.ts'
 import { acceptConnections, type Serve } from './accept.ts'
 import { Refusal } from './admit.ts'
 import { createParseErrorAnswer } from './answer/parse-error-answer.ts'

@@ -1,12 +1,13 @@
 /** The catch-all through which Fastify hands requests to the proxy: @fastify/http-proxy for
  *  every method and path. The fast lane goes past it, so it is loaded after the start. */
-import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import Fastify, { type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify'
 import { NodeClientSide } from '../http/answer/node-client-side.ts'
 import { schemaController } from '../http/endpoints/validators.ts'
 import type { Guard } from '../http/guard.ts'
 import { admittedOf } from '../http/request.ts'
+import { METHODS } from '../node-http.ts'
 import type { ReverseProxy } from './proxy.ts'
 
 const METHODS_OF_ROUTES = METHODS.filter((method): method is HTTPMethods => method !== 'CONNECT' && method !== 'TRACE')

@@ -1,9 +1,10 @@
 /** `cors` of a route: answers to preflights, headers of all other answers (Fetch, section 3.2), and
  *  the origin of WebSockets. */
-import { METHODS } from 'node:http'
+
 import type { RouteConfig } from '../config/config.ts'
 import { headerValue } from '../http/headers/header-value.ts'
 import type { AdmittedRequest } from '../http/request.ts'
+import { METHODS } from '../node-http.ts'
 
 export interface PreflightQuestion {
   readonly origin: string

@@ -1,7 +1,8 @@
 /** The sandbox of api.weixin.qq.com: its endpoints over HTTP, and /sandbox/* to control them. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
+import { createServer } from '../node-http.ts'
 import { createAccessTokenOffice } from './access-tokens.ts'
 import { type Answer, control, refuse } from './answers.ts'
 import { createApiSignatures } from './api-signatures.ts'

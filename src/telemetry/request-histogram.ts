@@ -1,7 +1,8 @@
 /** Histogram of request durations by route and status. Counts in plain numbers, which are formatted
  *  when a scrape asks. */
-import { STATUS_CODES } from 'node:http'
+
 import type { Metric } from 'prom-client'
+import { STATUS_CODES } from '../node-http.ts'
 
 const NAME = 'wxgate_request_duration_seconds'
 

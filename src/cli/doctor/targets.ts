@@ -1,12 +1,12 @@
 /** Checks that each target accepts connections and, with a health path, is healthy. */
 import type { IncomingMessage } from 'node:http'
-import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { HealthCheckConfig, TlsClientConfig } from '../../config/config.ts'
 import { lifeFaults } from '../../crypto/certificate-chain.ts'
 import { reasonOf } from '../../errors.ts'
+import { request as httpRequest } from '../../node-http.ts'
 import { type Finding, failed, ok, warning } from './finding.ts'
 
 export interface CheckedUpstream {

@@ -1,8 +1,9 @@
 /** Path and methods of each route: their grammar, and routes without an order. */
-import { METHODS } from 'node:http'
+
 import { canonicalPath, PathRefusal } from '../../http/path/canonical-path.ts'
 import { isOwnInDisguise, isOwnPath } from '../../http/path/own-paths.ts'
 import { covers } from '../../http/path/prefix.ts'
+import { METHODS } from '../../node-http.ts'
 import { pathFault } from '../path-fault.ts'
 import { didYouMean, type Path } from '../problem.ts'
 import type { Report } from '../report.ts'

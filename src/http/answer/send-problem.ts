@@ -1,9 +1,10 @@
 /** Sends error responses outside Fastify and closes connections without losing the last
  *  response. */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ApiError, type ErrorCode, PROBLEM_TYPE, toProblem } from '../../errors.ts'
+import { STATUS_CODES } from '../../node-http.ts'
 
 /** A body up to this many bytes is read to its end, so that the connection can serve the next
  *  request. */

@@ -1,8 +1,9 @@
 /** An explained request, and the refusals of Node's parser, which only the parser
  *  makes. */
-import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http'
+
 import type { ApiError } from '../../errors.ts'
 import { toClientError } from '../../http/answer/parse-errors.ts'
+import { METHODS, validateHeaderName, validateHeaderValue } from '../../node-http.ts'
 
 export interface ExplainedRequest {
   readonly method: string
