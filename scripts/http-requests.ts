@@ -52,6 +52,7 @@ const BODIES: Readonly<Record<string, unknown>> = {
   '/auth/open-data': { encryptedData: 'change-me', iv: 'change-me' },
   '/auth/phone': { code: 'sandbox-phone-13800000000' },
   '/wechat/prefetch/{appid}': { code: 'sandbox-alice', path: 'pages/index' },
+  '/v1/apps/{appid}/quotas': { paths: ['/wxa/msg_sec_check'] },
   '/v1/pay/request': { appid: '{{appid}}', method: 'GET', path: '/v3/certificates' },
   '/wxapi/{appid}/{path}': { content: 'hello', version: 2, scene: 2, openid: '{{openid}}' }
 }

@@ -307,6 +307,9 @@ test('every answer of the service listener matches its document', async (t) => {
   await expect(404, 'POST', identity, '/v1/failures/0/identity')
   await expect(200, 'POST', '/v1/explain', '/v1/explain', { method: 'GET', path: '/api/x' })
   await expect(400, 'POST', '/v1/explain', '/v1/explain', {})
+  const quotas = '/v1/apps/{appid}/quotas'
+  await expect(200, 'POST', quotas, `/v1/apps/${APPID}/quotas`, { paths: ['/wxa/msg_sec_check'] })
+  await expect(400, 'POST', quotas, `/v1/apps/${APPID}/quotas`, {})
   const byId = '/v1/users/{id}'
   await expect(200, 'GET', byId, `/v1/users/${claims.sub}`)
   await expect(404, 'GET', byId, '/v1/users/u_unknown')

@@ -122,6 +122,7 @@ function createStatus(
     upstreamStates: members.states,
     credentials: appChecks.states,
     apiToken: (appId) => current().platforms.of(appId).apiToken(appId),
+    calledPaths: (appId) => current().platforms.of(appId).quotas?.paths(appId) ?? [],
     payCertificates: ({ appId, pay }) =>
       pay === null ? [] : (current().platforms.of(appId).pay?.certificates(pay) ?? []),
     store() {

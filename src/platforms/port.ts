@@ -3,6 +3,7 @@
  *  deadline and throws an ApiError on any failure. */
 import type { ReadAhead } from '../http/body/read-ahead.ts'
 import type { PayCapability } from './pay-port.ts'
+import type { QuotaCapability } from './quota-port.ts'
 
 export interface Platform extends Capabilities {
   /** Part of stored keys: `user:<name>:<appid>:<openid>`. */
@@ -36,6 +37,7 @@ export interface Capabilities {
   readonly push?: PushCapability
   readonly pay?: PayCapability
   readonly channel?: ChannelCapability
+  readonly quotas?: QuotaCapability<PlatformApp>
 }
 
 export interface PlatformApp {

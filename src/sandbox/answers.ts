@@ -49,6 +49,8 @@ const MESSAGES: ReadonlyMap<number, string> = new Map([
   [50004, 'forbid use token api'],
   [50007, 'account frozen'],
   [61010, 'code is expired'],
+  [76003, 'invalid cgi_path'],
+  [76022, 'could not use this cgi_path, no permission'],
   [87007, 'session_key is not existed or expired'],
   [87008, 'invalid sig_method'],
   [87009, 'invalid signature'],

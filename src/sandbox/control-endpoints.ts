@@ -12,6 +12,7 @@ import { addMerchant, changePlatform, planAnswerFaults, settleAndNotify, showPla
 import type { PayWorld } from './pay/endpoints.ts'
 import type { People } from './people.ts'
 import { pushEvent } from './push-control.ts'
+import type { Quotas } from './quotas.ts'
 import { type SandboxRequest, text } from './request.ts'
 import type { UserKeys } from './user-keys.ts'
 import { phoneInfo } from './wechat-endpoints.ts'
@@ -20,6 +21,7 @@ export interface ControlledWorld {
   readonly people: People
   readonly codes: Codes
   readonly userKeys: UserKeys
+  readonly quotas: Quotas
   readonly accessTokens: AccessTokenOffice
   readonly apiSignatures: ApiSignatures
   readonly faults: FaultPlan

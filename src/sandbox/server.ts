@@ -15,6 +15,7 @@ import { createPayEndpoints } from './pay/endpoints.ts'
 import type { SandboxMerchant } from './pay/merchants.ts'
 import { createPayWorld } from './pay/world.ts'
 import { createPeople } from './people.ts'
+import { createQuotas } from './quotas.ts'
 import { readRequest, type SandboxRequest, text } from './request.ts'
 import { createUserKeys } from './user-keys.ts'
 import { createWeChatEndpoints } from './wechat-endpoints.ts'
@@ -158,6 +159,7 @@ function createState(clock: Clock, merchants: readonly SandboxMerchant[]): Contr
   const accessTokens = createAccessTokenOffice(ahead)
   const userKeys = createUserKeys(ahead)
   const apiSignatures = createApiSignatures(ahead)
+  const quotas = createQuotas(ahead)
   const faults = createFaultPlan()
   const calls = createCallLog()
   const pay = createPayWorld(ahead.now, merchants)
@@ -167,6 +169,7 @@ function createState(clock: Clock, merchants: readonly SandboxMerchant[]): Contr
     accessTokens,
     apiSignatures,
     userKeys,
+    quotas,
     faults,
     calls,
     pay,
@@ -176,7 +179,8 @@ function createState(clock: Clock, merchants: readonly SandboxMerchant[]): Contr
     },
     reset() {
       offset = 0
-      for (const part of [people, codes, accessTokens, apiSignatures, userKeys, faults, calls, pay]) part.clear()
+      for (const part of [people, codes, accessTokens, apiSignatures, userKeys, quotas, faults, calls, pay])
+        part.clear()
     }
   }
 }

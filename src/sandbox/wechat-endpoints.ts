@@ -5,6 +5,7 @@ import { type Answer, image, refuse, succeed } from './answers.ts'
 import type { ApiSignatures } from './api-signatures.ts'
 import type { Codes, PhoneFields } from './codes.ts'
 import { type People, type Person, phoneNumberOf } from './people.ts'
+import type { Quotas } from './quotas.ts'
 import { type SandboxRequest, text } from './request.ts'
 import type { UserKeys } from './user-keys.ts'
 
@@ -14,6 +15,7 @@ export interface WeChatWorld {
   readonly userKeys: UserKeys
   readonly accessTokens: AccessTokenOffice
   readonly apiSignatures: ApiSignatures
+  readonly quotas: Quotas
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** The errcode with which WeChat refuses these credentials, or 0. */
@@ -45,7 +47,8 @@ export function createWeChatEndpoints(world: WeChatWorld): Endpoint {
     '/wxa/business/getuserphonenumber': ['POST', (request, appId) => phoneNumber(world, request, appId)],
     '/wxa/msg_sec_check': ['POST', (request, appId) => checkText(world, request, appId)],
     '/cgi-bin/message/subscribe/send': ['POST', (request, appId) => sendMessage(world, request, appId)],
-    '/wxa/getwxacodeunlimit': ['POST', drawCode]
+    '/wxa/getwxacodeunlimit': ['POST', drawCode],
+    '/cgi-bin/openapi/quota/get': ['POST', (request, appId) => quotaOf(world, request, appId)]
   }
 
   return (request) => {
@@ -59,6 +62,7 @@ export function createWeChatEndpoints(world: WeChatWorld): Endpoint {
     if (typeof appId === 'number') return refuse(appId)
     const opened = world.apiSignatures.open(request, appId)
     if (typeof opened === 'number') return refuse(opened)
+    if (!world.quotas.take(appId, request.path)) return refuse(45009)
     const answer = answerApp(opened ?? request, appId)
     return opened === null ? answer : world.apiSignatures.seal(answer, request.path, appId)
   }
@@ -196,6 +200,15 @@ function sendMessage(world: WeChatWorld, { json }: SandboxRequest, appId: string
 /** An image on success, JSON on error: the caller cannot assume JSON. */
 function drawCode({ json }: SandboxRequest): Answer {
   return json === null || text(json, 'scene') === '' ? refuse(40097) : image(PIXEL)
+}
+
+/** The quota of this day. The sandbox limits no rate, so its answer has no rate_limit. */
+function quotaOf(world: WeChatWorld, { json }: SandboxRequest, appId: string): Answer {
+  if (json === null) return refuse(47001)
+  const path = text(json, 'cgi_path')
+  if (!path.startsWith('/')) return refuse(76003)
+  if (path.startsWith('/sns/')) return refuse(76022)
+  return succeed({ errcode: 0, errmsg: 'ok', quota: world.quotas.of(appId, path) })
 }
 
 function echo(request: SandboxRequest): Answer {

@@ -3,13 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import { addDeadEvents, addRetryDeadEvent, type DeadEventsDeps } from './dead-events.ts'
 import { addKickSession, addKickUser, addKickUserById, type KickDeps } from './kicks.ts'
 import { addOverview, type OverviewDeps } from './overview.ts'
+import { addQuotas, type QuotasDeps } from './quotas.ts'
 import { addForScope } from './scopes.ts'
 import { addSession, addUserSessions, addUserSessionsById, type SessionDeps } from './session.ts'
 import type { SubjectDeps } from './subject.ts'
 import { addUsers, addUsersById } from './users.ts'
 
 export type LookUpDeps = SubjectDeps & SessionDeps
-export type AdminDeps = KickDeps & DeadEventsDeps & OverviewDeps
+export type AdminDeps = KickDeps & DeadEventsDeps & QuotasDeps & OverviewDeps
 export type OperatorDeps = LookUpDeps & AdminDeps
 
 /** @param scope For callers whose token is known. */
@@ -32,5 +33,6 @@ export function addAdminCalls(scope: FastifyInstance, deps: AdminDeps): void {
   addKickSession(scope, deps)
   addDeadEvents(scope, deps)
   addRetryDeadEvent(scope, deps)
+  addQuotas(scope, deps)
   addOverview(scope, deps)
 }

@@ -15,7 +15,7 @@ import {
   setVisibility,
   visit
 } from '../support/console-page.ts'
-import { APP_SECRET, SECRET, SERVICE_TOKEN } from '../support/gateway.ts'
+import { APP_SECRET, APPID, SECRET, SERVICE_TOKEN } from '../support/gateway.ts'
 import { PUSH_KEY, PUSH_TOKEN } from '../support/push.ts'
 
 interface Shared extends ConsoleWorld {
@@ -174,6 +174,19 @@ consoleTest(
     t.equal((await gateway.call('/api/one', { token: accessToken })).status, 401)
   }
 )
+
+consoleTest('the quotas of an app are read from WeChat at a click', async (t, { gateway, english, to, hasAudit }) => {
+  const path = '/wxa/msg_sec_check'
+  await gateway.service(`/wxapi/${APPID}${path}`, { token: SERVICE_TOKEN, method: 'POST', body: '{}' })
+  await to('overview')
+  await to('apps')
+  await english.until(`document.querySelector('main').textContent.includes('${path}')`)
+  t.same(await cells(english, path, [1, 2]), ['1', '–'])
+  await click(english, '.panel-head .button.small')
+  await english.until(`document.querySelector('td progress')`)
+  t.match((await cells(english, path, [2]))[0], /^1 of /)
+  t.ok(hasAudit('POST /console/v1/apps/:appid/quotas'))
+})
 
 consoleTest('a dead event is delivered again', async (t, { english, to, hasAudit }) => {
   await to('queues')

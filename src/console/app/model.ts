@@ -6,7 +6,7 @@ export type { ExplainedRoute, Explanation } from '../../proxy/explain/explanatio
 export type { DeadEventStatus as DeadEvent } from '../../service/dead-events.ts'
 export type { FailureIdentity as Identity, FailureStatus } from '../../service/failures.ts'
 export type { LiveSessionStatus as LiveSession } from '../../service/session.ts'
-export type { AppStatus } from '../../service/status/apps.ts'
+export type { AppStatus, PathStatus } from '../../service/status/apps.ts'
 export type { CertificateStatus } from '../../service/status/certificates.ts'
 export type { QueueStatus } from '../../service/status/queues.ts'
 export type { RouteStatus } from '../../service/status/routes.ts'

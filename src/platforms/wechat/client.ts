@@ -32,6 +32,8 @@ export interface WeChatOptions extends WeChatAddress {
   readonly clock: Clock
   readonly log: Log
   readonly tracer?: Pick<Tracer, 'calls'>
+  /** Called for every call with the access token of an app. */
+  readonly onCall?: (appId: string, path: string) => void
   /** Encrypts the access token for the store; without it instances do not share one. */
   readonly sealToken?: TokenSealer
 }
@@ -49,6 +51,8 @@ export interface WeChatClient {
   /** /wxa/business/getuserencryptkey. WeChat's pages disagree on the method: POST first, GET when
    *  WeChat asks for it. */
   userKeys(app: PlatformApp, openId: string, sessionKey: string): Promise<readonly ChannelKey[]>
+  /** POST /cgi-bin/openapi/quota/get. Returns the answer whatever its errcode. */
+  quota(app: PlatformApp, path: string): Promise<WeChatAnswer>
   readonly apiTokens: ApiTokens
   readonly signer: Signer
   close(): Promise<void>
@@ -67,6 +71,7 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
   }
 
   function callWithToken(app: PlatformApp, call: WeChatCall): Promise<WeChatAnswer> {
+    options.onCall?.(app.appId, call.path)
     return apiTokens.withAccessToken(app, async (token, deadline) => {
       const body = call.body === undefined ? null : JSON.stringify(call.body)
       const sealed = signer.seal(app, call, new URLSearchParams(call.query).toString(), body)
@@ -144,6 +149,13 @@ export function createWeChat(options: WeChatOptions): WeChatClient {
       const keys = readUserKeys(answer.key_info_list, clock.now())
       if (keys === null) throw malformed(path, 'bad key_info_list')
       return keys
+    },
+
+    async quota(app, path) {
+      const call = { method: 'POST', path: '/cgi-bin/openapi/quota/get', query: {}, body: { cgi_path: path } } as const
+      const answer = await callWithToken(app, call)
+      if (readErrcode(answer) !== 0) refusal(log, 'quota', app.appId, answer)
+      return answer
     },
 
     close: () => transport.close()

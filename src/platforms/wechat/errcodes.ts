@@ -6,7 +6,7 @@ import type { Log } from '../../telemetry/log.ts'
 export type WeChatAnswer = Readonly<Record<string, unknown>>
 
 /** The call that failed: some codes differ in meaning between calls. */
-export type Operation = 'login' | 'token' | 'session' | 'phone'
+export type Operation = 'login' | 'token' | 'session' | 'phone' | 'quota'
 
 interface Meaning {
   readonly code: ErrorCode

@@ -7,6 +7,7 @@ import { decryptOpenData, verifyRawData } from './open-data-cipher.ts'
 import { createPay } from './pay/pay.ts'
 import { checkPushUrl, readPush } from './push/message.ts'
 import { replyToPush } from './push/reply.ts'
+import { createQuotas } from './quotas.ts'
 import { loginStateSignature, paySignature } from './signatures.ts'
 
 export interface WeChatPlatformOptions extends WeChatOptions {
@@ -16,7 +17,8 @@ export interface WeChatPlatformOptions extends WeChatOptions {
 }
 
 export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {
-  const client = createWeChat(options)
+  const client = createWeChat({ ...options, onCall: (appId, path) => quotas.called(appId, path) })
+  const quotas = createQuotas({ ask: client.quota, clock: options.clock })
   const egress = createEgress({ ...options, apiTokens: client.apiTokens, signer: client.signer })
   const pay = createPay(options)
   return {
@@ -32,7 +34,14 @@ export function createWeChatPlatform(options: WeChatPlatformOptions): Platform {
     phone: { exchange: client.phoneNumber, read: readPhone },
     sessionKeys: { check: client.checkSession, reset: client.resetSession },
     signatures: { loginState: loginStateSignature, payment: paySignature },
-    egress,
+    egress: {
+      ...egress,
+      forward(app, call) {
+        quotas.called(app.appId, call.path)
+        return egress.forward(app, call)
+      }
+    },
+    quotas,
     channel: { userKeys: client.userKeys },
     push: { checkUrl: checkPushUrl, read: readPush, reply: replyToPush },
     pay,

@@ -1,7 +1,9 @@
 /** The apps of GET /v1/status: credentials, access token, limits and answers of WeChat. */
 import type { AppConfig } from '../../config/config.ts'
 import type { ApiTokenState } from '../../platforms/port.ts'
+import type { CalledPath } from '../../platforms/quota-port.ts'
 import { type Static, Type } from '../../schema.ts'
+import { describeQuota, Quota } from '../quotas.ts'
 import { Count, closed, Flag, Milliseconds, orNull, Text, Time, timeOf, word } from './terms.ts'
 
 const ApiToken = closed(
@@ -17,6 +19,15 @@ const ApiToken = closed(
 )
 
 const CREDENTIALS = ['pending', 'ok', 'refused', 'unknown'] as const
+
+const Path = closed(
+  {
+    path: Text,
+    calls: Type.Integer({ minimum: 0, description: 'Of the gateway and its backends, since the start.' }),
+    quota: orNull(Quota, 'As last read with `POST /v1/apps/{appid}/quotas`; null before.')
+  },
+  "A path of WeChat's API that was called with the access token."
+)
 
 export const App = closed(
   {
@@ -36,22 +47,25 @@ export const App = closed(
     wxapi_calls: Type.Record(Type.String(), Count, { description: 'Calls of backends by result.' }),
     errcodes: Type.Record(Type.String(), Count, {
       description: "Answers of WeChat's API to backends with an errcode other than 0; codes that occurred."
-    })
+    }),
+    paths: Type.Array(Path, { description: 'Sorted; at most 50, those with the most calls.' })
   },
   'A mini-program. Counts are those since the start.'
 )
 
 export type AppStatus = Static<typeof App>
+export type PathStatus = Static<typeof Path>
 
 export interface AppFacts {
   readonly credentials: string | undefined
   readonly token: ApiTokenState
+  readonly paths: readonly CalledPath[]
   readonly counts: Pick<AppStatus, 'logins' | 'wxapi_calls' | 'errcodes'>
 }
 
 export function describeApp(
   { appId, name, push, prefetch, pay, wxapiLimit }: AppConfig,
-  { credentials, token, counts }: AppFacts
+  { credentials, token, paths, counts }: AppFacts
 ): AppStatus {
   const { rateLimit, concurrency } = wxapiLimit
   return {
@@ -68,6 +82,9 @@ export function describeApp(
     mchid: pay === null ? null : pay.mchId,
     wxapi_concurrency: concurrency,
     wxapi_rate_limit: rateLimit && { max: rateLimit.max, window_ms: rateLimit.window },
-    ...counts
+    ...counts,
+    paths: paths
+      .toSorted((one, other) => (one.path < other.path ? -1 : 1))
+      .map(({ path, calls, quota }) => ({ path, calls, quota: quota && describeQuota(quota) }))
   }
 }

@@ -4,6 +4,7 @@ import type { AppConfig, GatewayConfig } from '../../config/config.ts'
 import { withProblems } from '../../http/endpoints/openapi.ts'
 import type { PlatformCertificateState } from '../../platforms/pay-port.ts'
 import type { ApiTokenState } from '../../platforms/port.ts'
+import type { CalledPath } from '../../platforms/quota-port.ts'
 import { type Static, Type } from '../../schema.ts'
 import { type Counters, type QueueDepths, sumBy } from '../../telemetry/counters.ts'
 import type { MeasuredUpstreams } from '../../telemetry/upstream-metrics.ts'
@@ -89,6 +90,7 @@ export interface StatusDeps {
     /** By appid, of the check of the AppSecret. */
     credentials(): Readonly<Record<string, string>>
     apiToken(appId: string): ApiTokenState
+    calledPaths(appId: string): readonly CalledPath[]
     /** Certificates of the pay API that the gateway fetched for the app. */
     payCertificates(app: AppConfig): readonly PlatformCertificateState[]
     store(): Omit<StatusAnswer['store'], 'errors' | 'kind'>
@@ -133,6 +135,7 @@ async function describe(status: StatusDeps['status']): Promise<StatusAnswer> {
       describeApp(app, {
         credentials: credentials[app.appId],
         token: status.apiToken(app.appId),
+        paths: status.calledPaths(app.appId),
         counts: {
           logins: sumBy(counters.logins, 'result', { app: app.appId }),
           wxapi_calls: sumBy(counters.wxapiCalls, 'result', { app: app.appId }),

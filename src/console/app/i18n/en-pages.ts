@@ -19,6 +19,18 @@ export const enPages = {
     errcodes: 'Errcodes of WeChat',
     empty: 'The configuration has no app.'
   },
+  quotas: {
+    title: "Paths of WeChat's API",
+    hint: 'Each path costs one call of the quota itself. An answer is kept for a minute.',
+    action: 'Read the quotas',
+    read: 'The quotas were read from WeChat.',
+    path: 'Path',
+    calls: 'Calls',
+    today: 'Used today',
+    usedOf: (used: string, limit: string) => `${used} of ${limit}`,
+    refused: (errcode: string) => `No answer: errcode ${errcode}`,
+    empty: 'The app has called no path so far.'
+  },
   users: {
     title: 'Look up a user',
     hint: 'An openid with its app, a user id (u_…), or a session id.',

@@ -21,6 +21,18 @@ export const zhCNPages: typeof enPages = {
     errcodes: '微信错误码',
     empty: '配置中没有小程序。'
   },
+  quotas: {
+    title: '微信接口的调用路径',
+    hint: '每查询一个路径也算一次调用，结果保留一分钟。',
+    action: '查询额度',
+    read: '已从微信查到额度。',
+    path: '路径',
+    calls: '调用次数',
+    today: '今日已用',
+    usedOf: (used, limit) => `${used} / ${limit}`,
+    refused: (errcode) => `未给出：错误码 ${errcode}`,
+    empty: '该小程序还没有调用过任何路径。'
+  },
   users: {
     title: '查找用户',
     hint: 'openid（连同小程序）、用户 ID（u_…）或会话 ID。',

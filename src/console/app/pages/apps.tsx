@@ -3,6 +3,7 @@ import { useConsole } from '../console-state.ts'
 import { useLocale } from '../i18n/locale.ts'
 import type { AppStatus } from '../model.ts'
 import { Badge, Chips, Facts, Loading, type Tone } from '../parts/parts.tsx'
+import { Quotas } from './quotas.tsx'
 
 const TOKEN_TONES = { none: 'plain', held: 'good', refused: 'bad' } as const satisfies Record<string, Tone>
 const SECRET_TONES = { pending: 'plain', ok: 'good', refused: 'bad', unknown: 'warn' } as const satisfies Record<
@@ -68,6 +69,7 @@ function AppPanel({ app, now }: { app: AppStatus; now: number }) {
           ]}
         />
       </div>
+      <Quotas app={app} now={now} />
     </section>
   )
 }
