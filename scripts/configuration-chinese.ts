@@ -1,5 +1,6 @@
 /** Chinese texts of docs/configuration.zh-CN.md. */
 import type { ReferenceTexts } from './configuration-reference.ts'
+import type { Translation } from './translations.ts'
 
 const introduction = `# gateway.yaml
 
@@ -54,13 +55,6 @@ const introduction = `# gateway.yaml
 | \`public-catch-all\` | 同一个上游上，\`public\` 或 \`optional\` 的路由覆盖了更严格的路由 |
 `
 
-/** A description in both languages. */
-export interface Translation {
-  /** The English text that the Chinese one translates. */
-  readonly en: string
-  readonly zh: string
-}
-
 /** @param translations By path. */
 export function createChinese(translations: ReadonlyMap<string, Translation>): ReferenceTexts {
   return {
@@ -83,21 +77,4 @@ export function createChinese(translations: ReadonlyMap<string, Translation>): R
       wholeNumber: (minimum, maximum) => `整数，${minimum} 至 ${maximum}`
     }
   }
-}
-
-/** @param described English description of every key, by path.
- *  @returns A sentence for each key without a Chinese text, for each Chinese text of another English text than today's, and
- *  for each Chinese text without a key. */
-export function translationFaults(
-  described: ReadonlyMap<string, string>,
-  translations: ReadonlyMap<string, Translation>
-): string[] {
-  const missing = [...described].flatMap(([path, english]) => {
-    const translation = translations.get(path)
-    if (translation === undefined || translation.zh === '') return [`${path} has no Chinese text`]
-    if (translation.en === english) return []
-    return [`${path}: the Chinese text translates "${translation.en}", the description is now "${english}"`]
-  })
-  const unused = [...translations.keys()].filter((path) => !described.has(path))
-  return [...missing, ...unused.map((path) => `${path} has a Chinese text and is no key`)]
 }

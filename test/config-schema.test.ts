@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { test } from 'tap'
 import { parseDocument } from 'yaml'
-import { translationFaults } from '../scripts/configuration-chinese.ts'
+import { translationFaults } from '../scripts/translations.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
 import { publishedSchema } from '../src/config/published-schema.ts'
@@ -28,7 +28,7 @@ test('the generated files are up to date', async (t) => {
   t.equal(status, 0, stderr)
 })
 
-test('the Chinese reference misses no key, and no change of an English text', async (t) => {
+test('a missing Chinese text, a change of the English text and a removed name are faults of a translation', async (t) => {
   const described = new Map([
     ['server.host', 'Address.'],
     ['server.port', 'Port.'],
@@ -40,9 +40,9 @@ test('the Chinese reference misses no key, and no change of an English text', as
     ['server.gone', { en: 'Gone.', zh: '已删除。' }]
   ])
   t.same(translationFaults(described, translations), [
-    'server.port: the Chinese text translates "Number.", the description is now "Port."',
+    'server.port: the Chinese text translates "Number.", the English one is now "Port."',
     'server.workers has no Chinese text',
-    'server.gone has a Chinese text and is no key'
+    'server.gone has a Chinese text and no English one'
   ])
 })
 
