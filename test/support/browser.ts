@@ -17,6 +17,9 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // Each is a window with processes that no test looks at.
+  '--no-startup-window',
+  '--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup',
   '--remote-debugging-port=0'
 ]
 
@@ -56,7 +59,7 @@ export interface BrowserPage {
 /** @param file Path of Chromium. It ends with the test. */
 export async function startBrowser(t: Teardown, file: string): Promise<Browser> {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-browser-'))
-  const child = spawn(file, [...FLAGS, `--user-data-dir=${folder}`, 'about:blank'], {
+  const child = spawn(file, [...FLAGS, `--user-data-dir=${folder}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, HOME: folder }
   })
