@@ -103,7 +103,7 @@ print('|---|---|---|---|---|---|')
 const redis = await launchRedis('--appendonly', 'yes')
 try {
   for (const store of ['sqlite:./push.db', redis.url]) {
-    const report = await surviveOutage({ events, users: USERS, instances: 1, outageMs, store })
+    const report = await surviveOutage({ events, users: USERS, outageMs, store })
     const { acknowledged, delivered, lost, outOfOrder, drainedMs } = report
     const figures = [acknowledged, delivered, lost.length, outOfOrder.length, `${(drainedMs / 1000).toFixed(1)} s`]
     print(`| ${[store.split(':')[0], ...figures].join(' | ')} |`)

@@ -1,4 +1,4 @@
-/** Sends events to real gateway processes while their backend is away, kills one of them in the
+/** Sends events to a real gateway process while its backend is away, kills the process in the
  *  middle, and checks that every event arrives in the order of its user. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -16,8 +16,9 @@ export interface OutageOptions {
   readonly store: string
   readonly events: number
   readonly users: number
-  /** Gateway processes on the store; the first one is killed. */
-  readonly instances: number
+  /** Starts a second gateway on the store, and resolves with the URL of its edge. The killed process stays away
+   *  then. Without it the process is started again. */
+  readonly startOther?: (backendUrl: string, push: object) => Promise<string>
   /** The backend comes back this long after the first event, and not before the kill. */
   readonly outageMs: number
 }
@@ -39,23 +40,22 @@ export interface OutageReport {
 export async function surviveOutage(options: OutageOptions): Promise<OutageReport> {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-outage-'))
   const backend = createBackend()
-  const children: ChildProcess[] = []
+  let child: ChildProcess | undefined
   try {
-    const port = await backend.listen()
-    const files = await Promise.all(
-      Array.from({ length: options.instances }, () => writeGateway(folder, port, options))
-    )
-    children.push(...files.map(({ file }) => startGateway(file)))
-    for (const { edge } of files) await untilStatus(`${edge}/readyz`, 200)
+    const backendUrl = `http://127.0.0.1:${await backend.listen()}`
+    const { file, edge } = await writeGateway(folder, backendUrl, options)
+    child = startGateway(file)
+    const other = await options.startOther?.(backendUrl, pushOf(options))
+    await untilStatus(`${edge}/readyz`, 200)
     const startedAt = performance.now()
     const counts = { sent: 0 }
-    const sending = sendAll(
-      files.map(({ edge }) => edge),
-      options,
-      counts
-    )
+    const sending = sendAll(other === undefined ? [edge] : [edge, other], options, counts)
     await until(() => counts.sent >= options.events / 2)
-    await killAndRestart(children, files[0])
+    await kill(child)
+    if (other === undefined) {
+      child = startGateway(file)
+      await untilStatus(`${edge}/readyz`, 200)
+    }
     await delay(Math.max(0, startedAt + options.outageMs - performance.now()))
     backend.isAway = false
     const backAt = performance.now()
@@ -65,25 +65,28 @@ export async function surviveOutage(options: OutageOptions): Promise<OutageRepor
     const drainedMs = Math.round(performance.now() - backAt)
     return { ...backend.report(options), acknowledged: counts.sent, drainedMs }
   } finally {
-    for (const child of children) child.kill('SIGKILL')
+    child?.kill('SIGKILL')
     backend.server.closeAllConnections()
     backend.server.close()
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function writeGateway(folder: string, backendPort: number, { store, events }: OutageOptions) {
-  const [port, servicePort] = [await freePort(), await freePort()]
-  const base = defaultConfig(`http://127.0.0.1:${backendPort}`)
+function pushOf({ events }: OutageOptions): object {
   const retry = { maxAge: '1h', backlog: events * 2 }
-  const push = { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events', retry }
+  return { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'app', path: '/events', retry }
+}
+
+async function writeGateway(folder: string, backendUrl: string, options: OutageOptions) {
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const base = defaultConfig(backendUrl)
   const config = {
     ...base,
     server: { ...Object(base.server), port },
     service: { ...Object(base.service), port: servicePort },
     wechat: { apiBase: 'http://127.0.0.1:9' },
-    apps: [{ appid: APPID, secret: APP_SECRET, push }],
-    store,
+    apps: [{ appid: APPID, secret: APP_SECRET, push: pushOf(options) }],
+    store: options.store,
     logging: { level: 'silent', access: false, format: 'json' }
   }
   const file = join(folder, `gateway-${port}.yaml`)
@@ -95,14 +98,10 @@ function startGateway(file: string): ChildProcess {
   return spawn(process.execPath, [MAIN, 'run', '-c', file], { stdio: 'ignore', env: PLAIN_ENV })
 }
 
-async function killAndRestart(children: ChildProcess[], first?: { file: string; edge: string }): Promise<void> {
-  const [child] = children
-  if (child === undefined || first === undefined) throw new Error('no gateway runs')
+async function kill(child: ChildProcess): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGKILL')
   await gone
-  children[0] = startGateway(first.file)
-  await untilStatus(`${first.edge}/readyz`, 200)
 }
 
 const userOf = (index: number) => `oUSER${String(index).padStart(4, '0')}`

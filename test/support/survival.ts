@@ -72,10 +72,9 @@ export async function surviveKills({ kills, redis, limit = 600_000 }: SurvivalOp
     while (report.kills < kills && performance.now() < ended) {
       const known: Known[] = []
       const stop = new AbortController()
-      const people = Array.from({ length: WORKERS }, () =>
-        actAsPeople(edge, () => `k${names++}`, known, stop.signal, report)
-      )
-      await until(() => known.length >= WORKERS)
+      const people = Array.from({ length: WORKERS }, () => actAsPeople(edge, () => names++, known, stop.signal, report))
+      // Enough for an answered call of each kind.
+      await until(() => known.length >= 3 * WORKERS)
       await delay(Math.random() * 200)
       const isRedisHit = redis?.isKilled === true && report.kills % 2 === 1
       const gone = isRedisHit ? redis.server.kill() : exitOf(child)
@@ -144,9 +143,11 @@ async function ask(edge: string, path: string, body: object, token?: string): Pr
 
 type Counts = { unanswered: number }
 
-async function actAsPeople(edge: string, nextName: () => string, known: Known[], signal: AbortSignal, counts: Counts) {
+/** Of five sessions two are refreshed, and one is ended. */
+async function actAsPeople(edge: string, nextIndex: () => number, known: Known[], signal: AbortSignal, counts: Counts) {
   while (!signal.aborted) {
-    const name = nextName()
+    const index = nextIndex()
+    const name = `k${index}`
     const login = await ask(edge, '/auth/login', { code: `sandbox-${name}-x`, appid: APPID })
     if (login === null) counts.unanswered++
     if (login?.status !== 200 || !login.body.refresh_token) continue
@@ -158,9 +159,8 @@ async function actAsPeople(edge: string, nextName: () => string, known: Known[],
       isUnsure: false
     }
     known.push(session)
-    const chance = Math.random()
-    if (chance < 0.4) await refreshOnce(edge, session, counts)
-    else if (chance < 0.6) {
+    if (index % 5 < 2) await refreshOnce(edge, session, counts)
+    else if (index % 5 === 2) {
       const logout = await ask(edge, '/auth/logout', {}, login.body.access_token)
       if (logout === null) counts.unanswered++
       session.hasEnded = logout?.status === 204
