@@ -101,7 +101,7 @@ test('a Redis that only dropped the connection gets nothing again', async (t) =>
 })
 
 test('waitReplicas answers the end of a session only once replicas have it', async (t) => {
-  const master = await startRedis(t)
+  const master = await startRedis(t, '--repl-diskless-sync-delay', '0')
   const replica = master && (await startRedis(t, '--replicaof', '127.0.0.1', String(master.port)))
   if (master === null || replica === null) return
   await until(async () => /state=online/.test(await askRedis(master.port, 'INFO replication')))

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
-import { test } from 'tap'
+import { type Test, t as tap, test } from 'tap'
 import { defaultConfig } from './support/gateway.ts'
 import { codesIn, readDocument, tableOf } from './support/markdown.ts'
 import { COVERED, freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
@@ -14,6 +14,51 @@ const workerIds = (primary: number | undefined): number[] =>
     .split('\n')
     .map(Number)
 
+/** Two workers, which start once for several tests. The last of these ends them. */
+async function startGroup() {
+  const held: ServerResponse[] = []
+  const upstream = await startUpstream(tap, (req, res) => void (req.url === '/slow' ? held.push(res) : res.end()))
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const server = { host: '127.0.0.1', port, workers: 2, drain: { delay: '10ms', timeout: '100ms' } }
+  const service = { host: '127.0.0.1', port: servicePort }
+  const base = { ...defaultConfig(upstream.url), server, service, store: 'sqlite:./state.db' }
+  const publicRoute = (path: string) => ({ path, upstream: 'app', auth: 'public' })
+  const routed = (...paths: string[]) => ({ ...base, routes: [...paths, '/slow'].map(publicRoute) })
+  const { file } = writeConfig(tap, base)
+  const { child, output, exited } = startProcess(tap, ['run', '-c', file], COVERED)
+  const url = `http://127.0.0.1:${port}`
+  const ready = await untilStatus(`${url}/readyz`, 200)
+  if (ready !== 200) throw new Error(`${ready}: ${output()}`)
+  return {
+    child,
+    output,
+    exited,
+    url,
+    held,
+    server,
+    routed,
+    metrics: async () => (await fetch(`http://127.0.0.1:${servicePort}/metrics`)).text(),
+    write: (content: unknown) => writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content)),
+    /** Statuses of separate connections, which the workers accept in turn. */
+    async statuses(path: string) {
+      const found = new Set<number>()
+      for (let index = 0; index < 4; index++) found.add(await statusOf(url + path, { connection: 'close' }))
+      return [...found]
+    }
+  }
+}
+
+type Group = Awaited<ReturnType<typeof startGroup>>
+
+let group: Promise<Group> | undefined
+
+function groupTest(title: string, run: (t: Test, group: Group) => Promise<void>): void {
+  test(title, async (t) => {
+    group ??= startGroup()
+    await run(t, await group)
+  })
+}
+
 /** Kills one worker and waits for its replacement, which need not be ready yet. @returns The
  *  new process. */
 async function replaceWorker(primary: number | undefined, victim: number): Promise<number> {
@@ -24,21 +69,9 @@ async function replaceWorker(primary: number | undefined, victim: number): Promi
   return replacement() ?? 0
 }
 
-test('two workers are one gateway: one port, one readiness, one set of metrics, one end', async (t) => {
-  const upstream = await startUpstream(t)
-  const [port, servicePort] = [await freePort(), await freePort()]
-  const base = defaultConfig(upstream.url)
-  const { folder, file } = writeConfig(t, {
-    ...base,
-    server: { host: '127.0.0.1', port, workers: 2, drain: { delay: '50ms', timeout: '2s' } },
-    service: { host: '127.0.0.1', port: servicePort },
-    store: 'sqlite:./state.db'
-  })
-  t.comment(folder)
-  const gateway = startProcess(t, ['run', '-c', file], COVERED)
-  const url = `http://127.0.0.1:${port}`
-  t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'ready when both are')
-  t.equal(workerIds(gateway.child.pid).length, 2)
+groupTest('two workers are one gateway: one port, one readiness, one set of metrics', async (t, group) => {
+  const { child, output, url } = group
+  t.equal(workerIds(child.pid).length, 2)
 
   const logIn = async () => {
     const response = await fetch(`${url}/auth/login`, {
@@ -61,7 +94,7 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
     return after.slice(-8).filter((status) => status === 401).length === 8
   })
 
-  const metrics = await (await fetch(`http://127.0.0.1:${servicePort}/metrics`)).text()
+  const metrics = await group.metrics()
   t.match(metrics, /wxgate_workers 2/)
   t.match(metrics, /^wxgate_build_info\{version="\d[^"]*"\} 1$/m)
   t.match(metrics, /wxgate_logins_total\{app="wx1234567890abcdef",result="ok"\} 1\n/)
@@ -81,17 +114,79 @@ test('two workers are one gateway: one port, one readiness, one set of metrics, 
     t.same(always.sort(), there.sort(), `${document} describes the metrics there are`)
   }
 
-  const [victim = 0] = workerIds(gateway.child.pid)
-  const replacement = await replaceWorker(gateway.child.pid, victim)
+  const [victim = 0] = workerIds(child.pid)
+  const replacement = await replaceWorker(child.pid, victim)
   process.kill(replacement, 'SIGSTOP')
   t.equal(await untilStatus(`${url}/readyz`, 503), 503, 'not ready while one is missing')
   process.kill(replacement, 'SIGCONT')
   t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'a dead worker is replaced')
-
-  gateway.child.kill('SIGTERM')
-  t.equal(await gateway.exited, 0)
-  t.match(gateway.output(), /a worker died and is replaced/)
+  t.match(output(), /a worker died and is replaced/)
 })
+
+groupTest('SIGHUP reloads any number of times, on every worker, and no request is lost', async (t, group) => {
+  const { child, url } = group
+  group.write(group.routed('/kept'))
+  child.kill('SIGHUP')
+  await until(async () => (await group.statuses('/kept')).join() === '200')
+  let isOver = false
+  const found: number[] = []
+  const traffic = (async () => {
+    while (!isOver) found.push(await statusOf(`${url}/kept`, { connection: 'close' }))
+  })()
+  const rounds = 12
+  for (let round = 1; round <= rounds; round++) {
+    group.write(group.routed('/kept', `/round-${round}`))
+    child.kill('SIGHUP')
+    const before = found.length
+    await until(() => found.length > before)
+  }
+  await until(async () => (await group.statuses(`/round-${rounds}`)).join() === '200')
+  isOver = true
+  await traffic
+  t.same([...new Set(found)], [200], `${found.length} requests meanwhile`)
+})
+
+groupTest(
+  'a worker that replaces another, and a drain, use the configuration in force, whatever the file holds',
+  async (t, group) => {
+    const { child, exited, url, held, server, routed, statuses } = group
+    const isReloaded = async () => /wxgate_config_last_reload_successful (\d)/.exec(await group.metrics())?.[1]
+    const replaceOne = async () => {
+      const [victim = 0] = workerIds(child.pid)
+      await replaceWorker(child.pid, victim)
+      t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'the group is whole again')
+    }
+
+    group.write(routed('/two'))
+    child.kill('SIGHUP')
+    await until(async () => (await statuses('/two')).join() === '200')
+
+    group.write('version: 1\nroutes: [ { path: /thr')
+    await replaceOne()
+    t.same(await statuses('/two'), [200], 'the last applied configuration, not that of the start')
+    await until(async () => (await isReloaded()) === '0')
+
+    const otherPort = await freePort()
+    group.write({ ...routed('/three'), server: { ...server, port: otherPort } })
+    await replaceOne()
+    t.same(await statuses('/three'), [404], 'a change that needs a restart is not applied in part')
+    t.equal(await statusOf(`http://127.0.0.1:${otherPort}/readyz`), 0)
+
+    const repaired = { ...routed('/four'), server: { ...server, drain: { delay: '10ms', timeout: '20s' } } }
+    group.write(repaired)
+    await until(async () => (await isReloaded()) === '1')
+    t.same(await statuses('/four'), [200], 'every worker has applied the repaired file')
+
+    const slow = fetch(`${url}/slow`, { headers: { connection: 'close' } })
+    await until(() => held.length === 1)
+    child.kill('SIGTERM')
+    // Longer than the drain of the start and the extra time of a stuck worker.
+    await new Promise((resolve) => setTimeout(resolve, 2_600))
+    held[0]?.end('late')
+    t.equal(await (await slow).text(), 'late', 'the drain of the configuration in force, not that of the start')
+    t.equal(await exited, 0)
+  }
+)
 
 test('workers that cannot start end the group with a message', async (t) => {
   const upstream = await startUpstream(t)
@@ -104,69 +199,4 @@ test('workers that cannot start end the group with a message', async (t) => {
   const gateway = startProcess(t, ['run', '-c', file])
   t.equal(await gateway.exited, 1)
   t.match(gateway.output(), /is in use/)
-})
-
-test('a worker that replaces another, and a drain, use the configuration in force, whatever the file holds', async (t) => {
-  const held: ServerResponse[] = []
-  const upstream = await startUpstream(t, (req, res) => void (req.url === '/slow' ? held.push(res) : res.end()))
-  const [port, servicePort, otherPort] = [await freePort(), await freePort(), await freePort()]
-  const server = { host: '127.0.0.1', port, workers: 2, drain: { delay: '10ms', timeout: '100ms' } }
-  const base = {
-    ...defaultConfig(upstream.url),
-    server,
-    service: { host: '127.0.0.1', port: servicePort },
-    store: 'sqlite:./state.db'
-  }
-  const publicRoute = (path: string) => ({ path, upstream: 'app', auth: 'public' })
-  const routed = (path: string) => ({ ...base, routes: [publicRoute(path), publicRoute('/slow')] })
-  const { file } = writeConfig(t, routed('/one'))
-  const { child, output, exited } = startProcess(t, ['run', '-c', file])
-  const url = `http://127.0.0.1:${port}`
-  t.equal(await untilStatus(`${url}/readyz`, 200), 200)
-  const isReloaded = async () =>
-    /wxgate_config_last_reload_successful (\d)/.exec(
-      await (await fetch(`http://127.0.0.1:${servicePort}/metrics`)).text()
-    )?.[1]
-  const replaceOne = async () => {
-    const [victim = 0] = workerIds(child.pid)
-    await replaceWorker(child.pid, victim)
-    t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'the group is whole again')
-  }
-  // Each is a separate connection, which the workers accept in turn.
-  const statuses = async (path: string) => {
-    const found = new Set<number>()
-    for (let index = 0; index < 4; index++)
-      found.add((await fetch(url + path, { headers: { connection: 'close' } })).status)
-    return [...found]
-  }
-
-  writeFileSync(file, JSON.stringify(routed('/two')))
-  child.kill('SIGHUP')
-  const reloads = () => output().split('the configuration was reloaded').length - 1
-  await until(() => reloads() >= 2)
-  t.same(await statuses('/two'), [200])
-
-  writeFileSync(file, 'version: 1\nroutes: [ { path: /thr')
-  await replaceOne()
-  t.same(await statuses('/two'), [200], 'the last applied configuration, not that of the start')
-  await until(async () => (await isReloaded()) === '0')
-
-  writeFileSync(file, JSON.stringify({ ...routed('/three'), server: { ...server, port: otherPort } }))
-  await replaceOne()
-  t.same(await statuses('/three'), [404], 'a change that needs a restart is not applied in part')
-  t.equal(await statusOf(`http://127.0.0.1:${otherPort}/readyz`), 0)
-
-  const repaired = { ...routed('/four'), server: { ...server, drain: { delay: '10ms', timeout: '20s' } } }
-  writeFileSync(file, JSON.stringify(repaired))
-  await until(async () => (await isReloaded()) === '1')
-  t.same(await statuses('/four'), [200], 'every worker has applied the repaired file')
-
-  const slow = fetch(`${url}/slow`, { headers: { connection: 'close' } })
-  await until(() => held.length === 1)
-  child.kill('SIGTERM')
-  // Longer than the drain of the start and the extra time of a stuck worker.
-  await new Promise((resolve) => setTimeout(resolve, 2_600))
-  held[0]?.end('late')
-  t.equal(await (await slow).text(), 'late', 'the drain of the configuration in force, not that of the start')
-  t.equal(await exited, 0)
 })

@@ -101,8 +101,8 @@ export async function untilStatus(url: string, status: number): Promise<number> 
 }
 
 /** 0 without an answer. */
-export function statusOf(url: string): Promise<number> {
-  return fetch(url).then(
+export function statusOf(url: string, headers: Readonly<Record<string, string>> = {}): Promise<number> {
+  return fetch(url, { headers }).then(
     async (response) => {
       await response.arrayBuffer()
       return response.status
