@@ -66,7 +66,7 @@ export function createWxapi(deps: WxapiDeps): ServeWxapi {
     const wxApp = appId === null ? pathApp : expectApp(deps, call, appId)
     if (!mayCall(caller, path)) throw OTHER_PATH
     if (audit) audit.path = path.slice(0, 200)
-    const presence = presenceOf(client)
+    const presence = new Presence(client)
     const held = heldBodies.open()
     const done = (result: WxapiResult, errcode: number | null = null) =>
       metrics.wxapiDone(wxApp.appId, caller.name, result, errcode)
@@ -103,17 +103,25 @@ export function createWxapi(deps: WxapiDeps): ServeWxapi {
   }
 }
 
-/** One listener for all steps of a call, since each try adds some. */
-function presenceOf(client: ClientSide): CallerPresence {
-  const callbacks: (() => void)[] = []
-  client.onceClosed(() => {
-    for (const callback of callbacks) callback()
-  })
-  return {
-    get isGone() {
-      return client.destroyed
-    },
-    whenGone: (callback) => void callbacks.push(callback)
+/** One listener for all steps of a call, since each try adds some. A class: V8 keeps the getter of an
+ *  object literal, and all that it reaches, until a full collection (docs/decisions/0008). */
+class Presence implements CallerPresence {
+  readonly #client: ClientSide
+  readonly #callbacks: (() => void)[] = []
+
+  constructor(client: ClientSide) {
+    this.#client = client
+    client.onceClosed(() => {
+      for (const callback of this.#callbacks) callback()
+    })
+  }
+
+  get isGone(): boolean {
+    return this.#client.destroyed
+  }
+
+  whenGone(callback: () => void): void {
+    this.#callbacks.push(callback)
   }
 }
 
