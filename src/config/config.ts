@@ -1,7 +1,6 @@
 /** gateway.yaml as a whole: the schemas, rules and resolutions of its sections. The resolved
  *  configuration has every default filled in, durations in milliseconds, sizes in bytes and secrets
  *  read. */
-
 import { type Static, Type } from '../schema.ts'
 import type { DeepReadonly, Draft, RuleContext } from './section.ts'
 import { apps, checkApps, resolveApp } from './sections/apps.ts'

@@ -1,6 +1,5 @@
 /** POST /console/v1/sandbox/call: log in as a user of the sandbox and send a request to the edge, as a
  *  mini-program would. */
-
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { request as send } from '../node-http.ts'

@@ -1,5 +1,4 @@
 /** Schemas of the tokens in the answers of /auth/login and /auth/refresh. */
-
 import type { UserStatus } from '../identity/principal.ts'
 import { Type } from '../schema.ts'
 

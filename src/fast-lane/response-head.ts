@@ -1,5 +1,4 @@
 /** Writes the head of a response as Node's server does: the same lines in the same order. */
-
 import { countLines } from '../http/headers/header-lines.ts'
 import { STATUS_CODES } from '../node-http.ts'
 

@@ -1,6 +1,5 @@
 /** Ends a request whose handling threw: an error of the gateway costs one request and not the
  *  process. */
-
 import type { Duplex } from 'node:stream'
 import { type ApiError, toApiError } from '../errors.ts'
 import { ServerResponse } from '../node-http.ts'

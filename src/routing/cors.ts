@@ -1,6 +1,5 @@
 /** `cors` of a route: answers to preflights, headers of all other answers (Fetch, section 3.2), and
  *  the origin of WebSockets. */
-
 import type { RouteConfig } from '../config/config.ts'
 import { headerValue } from '../http/headers/header-value.ts'
 import type { AdmittedRequest } from '../http/request.ts'

@@ -1,6 +1,5 @@
 /** `redis://`: state shared by any number of machines. Needs Redis 6.2 or Valkey 7.2. Records
  *  expire by the server's clock. */
-
 import type { RedisAddress } from '../config/redis-url.ts'
 import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'

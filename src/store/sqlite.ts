@@ -1,6 +1,5 @@
 /** `sqlite:PATH`: one file shared by all processes of a machine. Every operation is a single
  *  statement and therefore atomic across processes. */
-
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'

@@ -1,6 +1,5 @@
 /** Histogram of request durations by route and status. Counts in plain numbers, which are formatted
  *  when a scrape asks. */
-
 import type { Metric } from 'prom-client'
 import { STATUS_CODES } from '../node-http.ts'
 

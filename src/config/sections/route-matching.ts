@@ -1,5 +1,4 @@
 /** Path and methods of each route: their grammar, and routes without an order. */
-
 import { canonicalPath, PathRefusal } from '../../http/path/canonical-path.ts'
 import { isOwnInDisguise, isOwnPath } from '../../http/path/own-paths.ts'
 import { covers } from '../../http/path/prefix.ts'

@@ -1,5 +1,4 @@
 /** `service`: the private listener for backends and operators. */
-
 import { isLoopback, isSameListener } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
 import { checkListenerTls, listenerTls, resolveListenerTls } from '../listener-tls.ts'

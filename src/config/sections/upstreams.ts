@@ -1,5 +1,4 @@
 /** `upstreams`: named groups of targets. */
-
 import { type Static, Type } from '../../schema.ts'
 import { pathFault } from '../path-fault.ts'
 import { pemFaults } from '../pem.ts'

@@ -1,5 +1,4 @@
 /** `wechat`: the server API of WeChat, or the sandbox instead. */
-
 import { isLoopback } from '../../http/addresses.ts'
 import { type Static, Type } from '../../schema.ts'
 import { didYouMean, type Path } from '../problem.ts'

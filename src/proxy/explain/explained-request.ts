@@ -1,6 +1,5 @@
 /** An explained request, and the refusals of Node's parser, which only the parser
  *  makes. */
-
 import type { ApiError } from '../../errors.ts'
 import { toClientError } from '../../http/answer/parse-errors.ts'
 import { METHODS, validateHeaderName, validateHeaderValue } from '../../node-http.ts'
