@@ -88,6 +88,8 @@ test('each page has a twin in the other language, with links between them, the s
     /^(docs\/(decisions\/)?[\w-]+|CONTRIBUTING|SECURITY|README)\.md$/.test(document)
   )
   t.ok(pages.length > 50)
+  const twins = documents.filter((document) => document.endsWith('.zh-CN.md'))
+  t.same(twins.toSorted(), pages.map(twinOf).toSorted(), 'no Chinese page lacks its English one')
   for (const page of pages) {
     const twin = twinOf(page)
     if (!documents.includes(twin)) {
