@@ -64,9 +64,7 @@ async function follow(file: string): Promise<Following> {
     wechatUrl: 'http://127.0.0.1:9'
   })
   await gateway.listen()
-  const follower = followConfig({ file, load, complete: (config) => config, gateway, log })
-  // A look at the file would reload it a second time.
-  follower.stop()
+  const follower = followConfig({ files: [], load, complete: (config) => config, gateway, log })
   return {
     gateway,
     async reload() {

@@ -101,6 +101,12 @@ test('a changed file is applied by itself, and an invalid one leaves the last va
   renameSync(dated, gateway.file)
   t.equal(await untilStatus(`${url}/dated`, 200), 200, 'a file dated 1970')
 
+  const withLateSecret = { ...gateway.config('/late'), secrets: [{ file: 'late-secret' }] }
+  gateway.write(withLateSecret)
+  await until(async () => (await gateway.metric()) === '0')
+  write(join(gateway.folder, 'late-secret'), 'a-secret-of-more-than-32-characters-after-its-name')
+  t.equal(await untilStatus(`${url}/late`, 200), 200, 'a file that is created after the key that names it')
+
   gateway.write({ ...gateway.config('/four'), store: 'sqlite:./other.db' })
   await until(async () => (await gateway.metric()) === '0')
   t.equal(await statusOf(`${url}/four`), 404, 'all or nothing')

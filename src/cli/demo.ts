@@ -41,7 +41,8 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     const memory = { secret: null }
     const complete = (written: GatewayConfig) => resolveGeneratedSecret(written, memory)
     const config = complete(loaded.config)
-    const source = { file, routeLines: loaded.routeLines, load: () => load(values), complete }
+    const { files, routeLines } = loaded
+    const source = { file, files, routeLines, load: () => load(values), complete }
     const running = await start({ config, warnings: loaded.warnings, source, io, isInteractive: true })
     await running.gateway.ready()
     io.stdout(welcome(config, running, ordersUrl))

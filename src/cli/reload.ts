@@ -3,16 +3,17 @@
 import type { GatewayConfig } from '../config/config.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
-import { type Gateway, NeedsRestart } from '../gateway/gateway.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import { NeedsRestart } from '../gateway/restart-only.ts'
 import type { Log } from '../telemetry/log.ts'
-import { watchFiles } from './watched-files.ts'
+import { type FileState, watchFiles } from '../watched-files.ts'
 
 /** Pause between two reloads, which leaves time for requests (milliseconds). */
 const PAUSE = 250
 
 export interface ReloadOptions {
-  /** Absolute path of the configuration. */
-  readonly file: string
+  /** Files of the configuration in force, as they were read. */
+  readonly files: readonly FileState[]
   readonly load: () => LoadResult
   /** Fills in what loading leaves open. */
   readonly complete: (config: GatewayConfig) => GatewayConfig
@@ -28,13 +29,14 @@ export interface ConfigFollower {
   stop(): void
 }
 
-export function followConfig({ file, load, complete, gateway, log, onTaken }: ReloadOptions): ConfigFollower {
+export function followConfig({ files, load, complete, gateway, log, onTaken }: ReloadOptions): ConfigFollower {
   let running: Promise<void> | null = null
   let inForce = JSON.stringify(gateway.parts.config)
   let isAskedAgain = false
 
   async function reloadOnce(): Promise<void> {
     const loaded = load()
+    watched.use(loaded.files)
     const warnings = loaded.warnings.map(formatProblem)
     for (const problem of warnings) log.warn({ problem }, 'the configuration has a warning')
     if (!loaded.ok) {
@@ -49,7 +51,6 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
       if (text !== inForce) {
         await gateway.reload(config)
         onTaken?.(config)
-        files.use([file, ...config.secretFiles])
       }
       inForce = text
       gateway.parts.history.taken({ routeLines: loaded.routeLines, warnings })
@@ -76,7 +77,7 @@ export function followConfig({ file, load, complete, gateway, log, onTaken }: Re
     else running = reloadUntilQuiet()
   }
 
-  const files = watchFiles(reload)
-  files.use([file, ...gateway.parts.config.secretFiles])
-  return { reload, stop: () => files.stop() }
+  const watched = watchFiles(reload)
+  watched.use(files)
+  return { reload, stop: watched.stop }
 }

@@ -13,6 +13,7 @@ import { describeStartError } from './listen-errors.ts'
 import { logWarnings, start, startSandbox } from './start.ts'
 import { withConfig } from './with-config.ts'
 import { createWorkerLink } from './worker-link.ts'
+import type { ReadConfig } from './worker-messages.ts'
 import { runWorkers } from './workers.ts'
 
 const USAGE = `Usage: wxgate run [-c FILE] [--allow NAME[,NAME]]
@@ -28,7 +29,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   // A worker takes the current configuration from its primary: the file may hold another one, or
   // an invalid one.
   const load = async (values: ConfigArguments): Promise<LoadResult> =>
-    link ? { ok: true, config: await link.config(), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
+    link ? { ok: true, ...(await link.config()), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
   const command = await withConfig({ name: 'run', usage: USAGE, args, io, load })
   if (typeof command === 'number') return command
   const { values, name, loaded } = command
@@ -38,9 +39,10 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
     const complete = (written: GatewayConfig) => resolveGeneratedSecret(written, memory)
     const config = complete(loaded.config)
     const count = config.server.workers === 'auto' ? availableParallelism() : config.server.workers
-    if (count > 1 && !link) return await startWorkers(config, warnings, count, io)
+    if (count > 1 && !link) return await startWorkers({ config, files: loaded.files }, warnings, count, io)
     const file = resolve(io.cwd, name)
-    const source = { file, routeLines: loaded.routeLines, load: () => loadConfigFrom(values, io), complete }
+    const { files, routeLines } = loaded
+    const source = { file, files, routeLines, load: () => loadConfigFrom(values, io), complete }
     const running = await start({ config, warnings, source, io, link })
     return await running.untilStopped()
   } catch (error) {
@@ -50,11 +52,12 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
 }
 
 async function startWorkers(
-  config: GatewayConfig,
+  first: ReadConfig,
   warnings: readonly Problem[],
   count: number,
   io: ProcessIo
 ): Promise<number> {
+  const { config } = first
   // Workers share their ports with each other and with any other process that asks for it, so check
   // that they are free.
   for (const { host, port } of [config.server, config.service]) await assertFree(host, port)
@@ -62,7 +65,7 @@ async function startWorkers(
   logWarnings(log, warnings)
   // One sandbox for all workers: only the sandbox that issued a login code knows it.
   const sandbox = await startSandbox(config, log)
-  const status = await runWorkers({ count, config, io, log, sandboxUrl: sandbox?.url ?? null })
+  const status = await runWorkers({ count, first, io, log, sandboxUrl: sandbox?.url ?? null })
   await sandbox?.close()
   log.info('stopped')
   await output.flush()

@@ -11,6 +11,7 @@ import type { Store } from '../store/port.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import { type Log, openLog } from '../telemetry/log.ts'
 import { openOtlp } from '../telemetry/open-otlp.ts'
+import type { FileState } from '../watched-files.ts'
 import type { ProcessIo } from './io.ts'
 import { followConfig } from './reload.ts'
 import { version } from './version.ts'
@@ -35,6 +36,8 @@ export interface ConfigSource {
   readonly file: string
   /** Lines of the routes of the configuration; empty in a worker, which gets it without its text. */
   readonly routeLines: readonly number[]
+  /** See {@link LoadResult}. */
+  readonly files: readonly FileState[]
   readonly load: () => LoadResult
   /** Fills in what loading leaves open. */
   readonly complete: (config: GatewayConfig) => GatewayConfig
@@ -78,7 +81,9 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
   // The other workers know of ends of sessions that an empty file would not.
   const mustExist = link !== null && io.env[REPLACEMENT_VARIABLE] !== undefined
   const { waitReplicas } = config.sessions
-  const store = await openStore(config.store, { clock: systemClock, log, baseDir, mustExist, waitReplicas })
+  let storeUrl = config.store
+  const storeOptions = { clock: systemClock, log, baseDir, mustExist, waitReplicas, currentUrl: () => storeUrl }
+  const store = await openStore(config.store, storeOptions)
   const gateway = await buildGateway(config, {
     store,
     otlp,
@@ -101,7 +106,10 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     log.info('wxgate is ready')
     link?.say({ type: 'ready', isReady: true })
   })
-  const onTaken = link ? (taken: GatewayConfig) => link.say({ type: 'config', config: taken }) : undefined
+  const onTaken = (taken: GatewayConfig) => {
+    storeUrl = taken.store
+    link?.say({ type: 'config', config: taken })
+  }
   const follower = source === null ? null : followConfig({ ...source, gateway, log, onTaken })
   const reload = follower?.reload ?? (() => {})
   io.onHangup(reload)

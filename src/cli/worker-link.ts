@@ -1,7 +1,6 @@
 /** A worker's connection to its primary. */
 import cluster from 'node:cluster'
-import type { GatewayConfig } from '../config/config.ts'
-import { type FromPrimary, type FromWorker, isMessage } from './worker-messages.ts'
+import { type FromPrimary, type FromWorker, isMessage, type ReadConfig } from './worker-messages.ts'
 
 /** Time for the metrics of the group (milliseconds). */
 const METRICS_TIMEOUT = 2_000
@@ -9,7 +8,7 @@ const METRICS_TIMEOUT = 2_000
 export interface WorkerLink {
   say(message: FromWorker): void
   /** The current configuration of the group. The file may hold another one, or an invalid one. */
-  config(): Promise<GatewayConfig>
+  config(): Promise<ReadConfig>
   /** The metrics of the group, or this worker's own when the primary does not answer. */
   groupMetrics(own: () => Promise<string>): Promise<string>
   /** Answers the primary. `drain` is also called when the primary was killed. Call it once. */
@@ -35,7 +34,7 @@ export function createWorkerLink(): WorkerLink | null {
           const message = value as FromPrimary
           if (message.type !== 'config') return
           worker.off('message', hear)
-          resolve(message.config)
+          resolve({ config: message.config, files: message.files })
         }
         worker.on('message', hear)
         say({ type: 'starting' })

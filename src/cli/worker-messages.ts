@@ -1,8 +1,15 @@
 /** Messages between the primary process and its workers. */
 import type { GatewayConfig } from '../config/config.ts'
+import type { FileState } from '../watched-files.ts'
 
 /** Set for a worker that takes the place of one that died. */
 export const REPLACEMENT_VARIABLE = 'WXGATE_WORKER_REPLACES'
+
+/** A configuration with the states of its files before they were read. */
+export interface ReadConfig {
+  readonly config: GatewayConfig
+  readonly files: readonly FileState[]
+}
 
 /** From a worker. `starting` asks for the current configuration, `config` reports a newly
  *  applied one. `metrics` carries prom-client's JSON in answer to the primary; `wanted` asks for
@@ -17,7 +24,7 @@ export type FromWorker =
 
 /** From the primary. `config` answers `starting`. `group` reports whether all workers are ready. */
 export type FromPrimary =
-  | { readonly type: 'config'; readonly config: GatewayConfig }
+  | ({ readonly type: 'config' } & ReadConfig)
   | { readonly type: 'drain' }
   | { readonly type: 'reload' }
   | { readonly type: 'group'; readonly isReady: boolean }

@@ -1,7 +1,6 @@
 /** `server.workers`: several processes on one port. The primary serves no requests: it replaces
  *  dead workers, passes signals on, and collects for the group. */
 import cluster, { type Worker } from 'node:cluster'
-import type { GatewayConfig } from '../config/config.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createGroupMetrics } from './group-metrics.ts'
 import type { ProcessIo } from './io.ts'
@@ -10,6 +9,7 @@ import {
   type FromWorker,
   isMessage,
   REPLACEMENT_VARIABLE,
+  type ReadConfig,
   SANDBOX_VARIABLE
 } from './worker-messages.ts'
 
@@ -24,7 +24,8 @@ const STOP_SLACK = 2_000
 
 export interface WorkersOptions {
   readonly count: number
-  readonly config: GatewayConfig
+  /** As it was read at the start. */
+  readonly first: ReadConfig
   readonly io: ProcessIo
   readonly log: Log
   readonly sandboxUrl: string | null
@@ -51,11 +52,11 @@ interface Group {
   readonly failed: Promise<'failed'>
 }
 
-function createGroup({ count, config, log, sandboxUrl }: WorkersOptions): Group {
+function createGroup({ count, first, log, sandboxUrl }: WorkersOptions): Group {
   const ready = new Map<Worker, boolean>()
   const metrics = createGroupMetrics()
   const failed = Promise.withResolvers<'failed'>()
-  let inForce = config
+  let inForce = first.config
   let pause = FIRST_PAUSE
   let isStopping = false
   let hasListened = false
@@ -102,7 +103,7 @@ function createGroup({ count, config, log, sandboxUrl }: WorkersOptions): Group 
   }
 
   async function hear(worker: Worker, message: FromWorker): Promise<void> {
-    if (message.type === 'starting') tell(worker, { type: 'config', config: inForce })
+    if (message.type === 'starting') tell(worker, { type: 'config', config: inForce, files: first.files })
     else if (message.type === 'config') inForce = message.config
     else if (message.type === 'ready') {
       ready.set(worker, message.isReady)

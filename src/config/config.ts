@@ -30,6 +30,7 @@ export type { LoginHookConfig } from './sections/login.ts'
 export type { HeaderEdits, RouteConfig } from './sections/routes.ts'
 export type { LimitsConfig } from './sections/server.ts'
 export type { ServiceConfig, ServiceScope } from './sections/service.ts'
+export { storeWithoutCredentials } from './sections/store.ts'
 export type { OtlpConfig } from './sections/telemetry.ts'
 export type { TokensConfig } from './sections/tokens.ts'
 export type { TlsClientConfig, UpstreamConfig } from './sections/upstreams.ts'
@@ -83,13 +84,11 @@ export function checkRules(draft: Draft<Written>, context: RuleContext): void {
 }
 
 /** @param directory Base of relative paths.
- *  @param secretFiles Absolute paths of the files that `{ file: PATH }` names. */
-export function resolveConfig(written: Written, directory: string, secretFiles: readonly string[]) {
+ */
+export function resolveConfig(written: Written, directory: string) {
   const server = resolveServer(written.server, directory)
   return {
     server,
-    /** A change of one of them is a change of the configuration. */
-    secretFiles,
     service: resolveService(written.service, directory),
     /** The first one signs and encrypts, all verify and decrypt. */
     secrets: written.secrets,

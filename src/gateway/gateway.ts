@@ -13,6 +13,7 @@ import type { Otlp } from '../telemetry/otlp/otlp.ts'
 import { startDeliveries } from './deliveries.ts'
 import { createGeneration, type Generation, type Parts } from './generation.ts'
 import { createRedirectListener } from './redirect-parts.ts'
+import { NeedsRestart, restartOnly } from './restart-only.ts'
 import { createShared, type GatewayDependencies, type Shared } from './shared.ts'
 import type { InForce, ListenerAddresses } from './status-parts.ts'
 
@@ -43,16 +44,6 @@ const SERVICE_REQUEST_TIMEOUT = 120_000
 /** Milliseconds from listening to the work that no ordinary request waits for: it would delay the
  *  first answers. */
 const BACKGROUND_DELAY = 500
-
-/** Keys of gateway.yaml that a running gateway cannot change. */
-export class NeedsRestart extends Error {
-  readonly keys: readonly string[]
-  constructor(keys: readonly string[]) {
-    super(`${keys.join(', ')} can only be changed by a restart`)
-    this.name = 'NeedsRestart'
-    this.keys = keys
-  }
-}
 
 export async function buildGateway(first: GatewayConfig, dependencies: GatewayDependencies): Promise<Gateway> {
   const tracing = await openTracing(first, dependencies.otlp ?? null)
@@ -172,7 +163,10 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
       shared.nowInForce(inForceOf(generation))
       metrics.configured(next)
       shared.probeWith(next)
-      if (next.telemetry.otlp !== null) tracing?.sample(next.telemetry.otlp.sample)
+      if (next.telemetry.otlp !== null) {
+        tracing?.sample(next.telemetry.otlp.sample)
+        dependencies.otlp?.useHeaders(next.telemetry.otlp.headers)
+      }
       appChecks.use(next.apps)
       revocations.configure({ accessTtl: next.tokens.accessTtl, grace: next.sessions.storeGrace })
       live.use(generation.authenticator)
@@ -206,37 +200,6 @@ function createTls(
   { log, metrics }: Pick<Shared, 'log' | 'metrics'>
 ): TlsFiles | null {
   return pairs && loadTls(pairs, log, (certificates) => metrics.certificatesUsed(listener, certificates))
-}
-
-/** The changed keys that are only read at the start. */
-function restartOnly(before: GatewayConfig, after: GatewayConfig): string[] {
-  const pick = ({
-    server,
-    service,
-    sessions,
-    store,
-    logging,
-    telemetry,
-    wechat
-  }: GatewayConfig): Record<string, unknown> => ({
-    'server.host': server.host,
-    'server.port': server.port,
-    'server.workers': server.workers,
-    'server.tls': server.tls !== null,
-    'server.redirectHttp': server.redirectHttp,
-    'server.fastLane': server.fastLane,
-    'server.limits': { ...server.limits, body: 0 },
-    'service.host': service.host,
-    'service.port': service.port,
-    'service.tls': service.tls !== null,
-    'sessions.waitReplicas': sessions.waitReplicas,
-    store,
-    logging,
-    'telemetry.otlp': telemetry.otlp && { ...telemetry.otlp, sample: 0 },
-    'wechat.apiBase': wechat.apiBase
-  })
-  const [old, next] = [pick(before), pick(after)]
-  return Object.keys(old).filter((key) => JSON.stringify(old[key]) !== JSON.stringify(next[key]))
 }
 
 /** Milliseconds between two log lines about refused connections. */

@@ -1,7 +1,8 @@
 /** A certificate and its key, read from two files and again when they change. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
+import { type FileState, fileState, watchFiles } from '../watched-files.ts'
 import { certificateNames } from './certificate-names.ts'
 
 export interface PairFiles {
@@ -18,11 +19,10 @@ export interface CertificatePair {
   readonly context: SecureContext
   /** The bytes of both files. */
   readonly content: string
+  /** States of both files, taken before they were read. */
+  readonly states: readonly FileState[]
 }
 
-/** Certificates are often replaced by moving a link, which polling the file sees and change
- *  events miss. */
-const CHECK_INTERVAL = 1_000
 /** The two files are replaced one after the other: a pair that does not match is reported after
  *  this time (milliseconds). */
 const PATIENCE = 5_000
@@ -30,6 +30,7 @@ const PATIENCE = 5_000
 /** Throws for a pair that cannot be used.
  *  @param common Settings of TLS beside the pair. */
 export function readPair({ certFile, keyFile }: PairFiles, common: SecureContextOptions): CertificatePair {
+  const states = [certFile, keyFile].map(fileState)
   const cert = readFileSync(certFile)
   const key = readFileSync(keyFile)
   const certificate = new X509Certificate(cert)
@@ -42,7 +43,8 @@ export function readPair({ certFile, keyFile }: PairFiles, common: SecureContext
     expiresAt: certificate.validToDate.getTime(),
     options,
     context: createSecureContext(options),
-    content: Buffer.concat([cert, key]).toString('latin1')
+    content: Buffer.concat([cert, key]).toString('latin1'),
+    states
   }
 }
 
@@ -65,7 +67,6 @@ export function followPair(
   first: CertificatePair,
   { onChange, onFailure }: PairEvents
 ): FollowedPair {
-  const paths = [files.certFile, files.keyFile]
   let current = first
   let timer: NodeJS.Timeout | undefined
 
@@ -73,6 +74,7 @@ export function followPair(
     clearTimeout(timer)
     try {
       const next = readPair(files, common)
+      watched.use(next.states)
       if (next.content === current.content) return
       current = next
       onChange()
@@ -82,16 +84,15 @@ export function followPair(
     }
   }
 
-  const onTouched = () => read(false)
-  for (const path of paths) watchFile(path, { interval: CHECK_INTERVAL, persistent: false }, onTouched)
+  const watched = watchFiles(() => read(false))
+  watched.use(first.states)
   return {
     get current() {
       return current
     },
     stop() {
       clearTimeout(timer)
-      // Another listener may follow the same file.
-      for (const path of paths) unwatchFile(path, onTouched)
+      watched.stop()
     }
   }
 }

@@ -17,6 +17,8 @@ export interface OpenStoreOptions {
   readonly mustExist?: boolean
   /** Redis: replicas that must confirm the end of a session. */
   readonly waitReplicas?: number
+  /** The URL with the credentials of the next connection to Redis; default: `url`. */
+  readonly currentUrl?: () => string
   /** Base of relative paths; by default the working directory. */
   readonly baseDir?: string
 }
@@ -35,10 +37,14 @@ export async function openStore(url: string, options: OpenStoreOptions): Promise
       throw new StoreError('the store sqlite: needs the path of a file; see also memory:')
     return openSqliteStore(resolve(baseDir, path), { clock, log, timeout, mustExist })
   }
-  const address = parseRedisUrl(url)
-  if (!address) throw new StoreError('the store must be memory:, sqlite:PATH, redis://… or rediss://…')
+  const addressOf = (text: string) => {
+    const address = parseRedisUrl(text)
+    if (!address) throw new StoreError('the store must be memory:, sqlite:PATH, redis://… or rediss://…')
+    return { ...address, caFile: address.caFile === null ? null : resolve(baseDir, address.caFile) }
+  }
+  const address = addressOf(url)
+  const currentAddress = () => addressOf(options.currentUrl?.() ?? url)
   // Loaded on demand: the Redis client is half as large as all other code together.
   const { openRedisStore } = await import('./redis.ts')
-  const caFile = address.caFile === null ? null : resolve(baseDir, address.caFile)
-  return openRedisStore({ address: { ...address, caFile }, log, timeout, waitReplicas })
+  return openRedisStore({ address, currentAddress, log, timeout, waitReplicas })
 }

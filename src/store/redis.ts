@@ -16,6 +16,8 @@ const SHORTEST_CONNECT_TIMEOUT = 1_000
 
 export interface RedisStoreOptions {
   readonly address: RedisAddress
+  /** The address whose credentials the next connection uses. */
+  readonly currentAddress: () => RedisAddress
   readonly log: Log
   /** Milliseconds. */
   readonly timeout: number
@@ -25,9 +27,11 @@ export interface RedisStoreOptions {
 
 /** Resolves when the server answers or the deadline has passed. Without a server every
  *  operation fails until the store has found one; the store need not be opened again. */
-export async function openRedisStore({ address, log, timeout, waitReplicas }: RedisStoreOptions): Promise<Store> {
+export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
+  const { address, currentAddress, log, timeout, waitReplicas } = options
+  const connectTimeout = Math.max(timeout, SHORTEST_CONNECT_TIMEOUT)
   const link = createRedisLink({
-    connect: (onLost) => connectRedis({ address, timeout: Math.max(timeout, SHORTEST_CONNECT_TIMEOUT), onLost }),
+    connect: (onLost) => connectRedis({ address: currentAddress(), timeout: connectTimeout, onLost }),
     timeout,
     label: address.label,
     log

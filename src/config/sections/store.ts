@@ -100,3 +100,9 @@ export function resolveStore(store: string, directory: string): string {
   if (isMemory(store)) return 'memory:'
   return store.startsWith('sqlite:') ? `sqlite:${resolve(directory, store.slice('sqlite:'.length))}` : store
 }
+
+/** The store without the credentials of Redis, which a running gateway can change. */
+export function storeWithoutCredentials(store: string): string {
+  if (!isRedis(store)) return store
+  return JSON.stringify({ ...parseRedisUrl(store), credentials: null, sentinelCredentials: null })
+}

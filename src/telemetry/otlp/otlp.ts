@@ -40,6 +40,8 @@ export interface Otlp {
   /** Takes a line of the log in JSON. Null: lines are not exported.
    *  @param context Default: that of `followTraces`. */
   readonly line: ((line: string, context?: LineContext) => void) | null
+  /** Headers of the exports from now on, in place of those of the options. */
+  useHeaders(headers: Readonly<Record<string, string>>): void
   /** @param current Ids of the request that the current code belongs to. */
   followTraces(current: () => LineContext | null): void
   /** Counts exports in the registry, and exports its metrics. */
@@ -61,7 +63,12 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
   const startedAt = clock.now()
   const { origin, pathname } = new URL(options.endpoint)
   const pool = new Pool(origin, { connections: 3, pipelining: 1 })
-  const headers = { ...options.headers, 'content-type': 'application/json', 'user-agent': `wxgate/${version}` }
+  const headersOf = (given: OtlpOptions['headers']) => ({
+    'user-agent': `wxgate/${version}`,
+    ...Object.fromEntries(Object.entries(given).map(([name, value]) => [name.toLowerCase(), value])),
+    'content-type': 'application/json'
+  })
+  let headers = headersOf(options.headers)
   const resource = describeResource({ version, instanceId: randomUUID(), env: deps.env })
   const epoch = createEpoch(clock)
   const counts = createExportCounts(options)
@@ -83,7 +90,7 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
         outage.began(cause)
       }
     }
-    return createSender({ pool, path, headers, clock, random, events })
+    return createSender({ pool, path, headers: () => headers, clock, random, events })
   }
 
   function envelope(resources: string, scopes: string, list: string): readonly [string, string] {
@@ -135,6 +142,9 @@ export function createOtlp(options: OtlpOptions, deps: OtlpDeps): Otlp {
         const record = logRecord(line, context ?? currentTrace())
         if (record !== null) lineBatches.add(record)
       }),
+    useHeaders(given) {
+      headers = headersOf(given)
+    },
     followTraces(current) {
       currentTrace = current
     },

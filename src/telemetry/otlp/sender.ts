@@ -22,7 +22,7 @@ export interface SenderEvents {
 export interface SenderOptions {
   readonly pool: Dispatcher
   readonly path: string
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: () => Readonly<Record<string, string>>
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
   readonly random: () => number
   readonly events: SenderEvents
@@ -71,7 +71,7 @@ export function createSender({ pool, path, headers, clock, random, events }: Sen
     const deadline = clock.setTimeout(() => controller.abort(new Error('timeout')), DEADLINE)
     deadline.unref()
     try {
-      const request = { method: 'POST' as const, path, headers, body: batch.body, signal: controller.signal }
+      const request = { method: 'POST' as const, path, headers: headers(), body: batch.body, signal: controller.signal }
       const answer = await pool.request(request)
       // The status decides: a batch that was taken is not sent again for a body that breaks off.
       const text = await readText(answer.body).catch(() => '')
