@@ -46,15 +46,21 @@ export function writeAudit(
   endpoint: string,
   status: number | null
 ): void {
+  const { caller, app, user, path } = audit
   const fields = {
     event: 'service_call',
-    ...audit,
+    caller,
+    app,
+    user,
+    path,
     endpoint,
     status: status ?? CLIENT_CLOSED_REQUEST,
-    result: status === null ? 'client_left' : isGranted ? 'ok' : reason
+    result: status === null ? 'client_left' : isGranted ? 'ok' : reason,
+    ms: Math.round(performance.now() - startedAt),
+    client: clientAddress,
+    request_id: requestId
   }
-  const ms = Math.round(performance.now() - startedAt)
-  log.info({ ...fields, ms, client: clientAddress, request_id: requestId }, 'a backend called')
+  log.info(fields, 'a backend called')
 }
 
 function endpointOf({ method, routeOptions }: FastifyRequest): string {

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ServiceConfig } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 import { isLoopback } from '../http/addresses.ts'
+import { createSpellings } from '../http/headers/spellings.ts'
 import { admittedOf } from '../http/request.ts'
 
 const FOREIGN = new ApiError('forbidden', 'The Host of the request is not listed under service.hosts.')
@@ -16,11 +17,11 @@ export function createHostCheck(config: Pick<ServiceConfig, 'host' | 'hosts'>): 
   const known = new Set(
     [config.host, ...config.hosts].map(nameOf).filter((name) => name !== '0.0.0.0' && name !== '::')
   )
-  return (host) => {
+  return createSpellings((host) => {
     const name = nameOf(host)
     // HTTP/1.0 without Host: no browser sends it.
     return name === '' || known.has(name) || isLoopback(name)
-  }
+  })
 }
 
 /** Checks the endpoints that are registered in `scope`. */

@@ -23,13 +23,20 @@ export function createOrdinaryCalls({ callers, isKnownHost, serveWxapi, log }: O
     return caller instanceof ApiError || !caller.scopes.has('wxapi') ? null : caller
   }
 
+  /** The newest request that was accepted. `serve` follows at once. */
+  let accepted: { readonly request: AdmittedRequest; readonly caller: Caller } | null = null
+
   return {
-    accepts: (request) =>
-      PATH.test(request.target.path) && isKnownHost(request.headers.host) && callerOf(request) !== null,
+    accepts(request) {
+      if (!PATH.test(request.target.path) || !isKnownHost(request.headers.host)) return false
+      const caller = callerOf(request)
+      accepted = caller === null ? null : { request, caller }
+      return caller !== null
+    },
 
     serve(admitted, client) {
-      const caller = callerOf(admitted)
-      // Checked by `accepts`.
+      const caller = accepted?.request === admitted ? accepted.caller : callerOf(admitted)
+      accepted = null
       if (caller === null) return client.abort()
       const { record, method } = admitted
       const audit: Audit = { caller: caller.name, app: null, user: null, path: null }

@@ -39,6 +39,7 @@ export interface WxapiCall {
 /** Answers every call. */
 export type ServeWxapi = (call: WxapiCall, client: ClientSide) => void
 
+const PREFIX = '/wxapi/'
 /** Bytes. The largest upload of WeChat's API is 10 MB. */
 const MAX_BODY = 20 * 1024 * 1024
 /** From the head of a call to the last byte of its body. */
@@ -71,10 +72,12 @@ export function createWxapi(deps: WxapiDeps): ServeWxapi {
     const done = (result: WxapiResult, errcode: number | null = null) =>
       metrics.wxapiDone(wxApp.appId, caller.name, result, errcode)
     try {
-      const leave = await wxapiLimits.enter(caller.name, wxApp.appId)
+      const entry = wxapiLimits.enter(caller.name, wxApp.appId)
+      const leave = entry instanceof Promise ? await entry : entry
       if (presence.isGone) leave()
       else presence.whenGone(leave)
-      const body = await readBody(deps, admitted, { client, presence, held })
+      const arriving = readBody(deps, admitted, { client, presence, held })
+      const body = arriving instanceof Promise ? await arriving : arriving
       const { method, headers, record } = admitted
       const asked: EgressCall = {
         ...{ method, path, query, body, headers: headers.kept },
@@ -131,9 +134,10 @@ function resultOf({ code }: ApiError): WxapiResult {
 
 /** The appid, and the path of WeChat's API, of the canonical path. */
 function placeOf({ target }: AdmittedRequest): [string, string] {
-  const [, appid, path] = /^\/wxapi\/([^/]+)(\/.*)$/.exec(target.path) ?? []
-  if (appid === undefined || path === undefined) throw NO_PATH
-  return [appid, path]
+  const { path } = target
+  const end = path.indexOf('/', PREFIX.length)
+  if (!path.startsWith(PREFIX) || end <= PREFIX.length) throw NO_PATH
+  return [path.slice(PREFIX.length, end), path.slice(end)]
 }
 
 function judge(egress: EgressCapability, path: string, { target }: AdmittedRequest): void {
@@ -146,31 +150,40 @@ function mayCall({ wxapi }: Caller, path: string): boolean {
   return wxapi === null || wxapi.some((prefix) => covers(prefix, path))
 }
 
+/** The client's side of a call whose body is read. */
+interface Sender {
+  readonly client: ClientSide
+  readonly presence: CallerPresence
+  readonly held: HeldBytes
+}
+
 /** WeChat answers 412 to chunked requests, and a call may be repeated: the body is read
- *  completely first. */
-async function readBody(
-  { clock, config }: WxapiDeps,
+ *  completely first. A promise only for a body that has not arrived. */
+function readBody(
+  deps: WxapiDeps,
   { headers, method }: AdmittedRequest,
-  { client, presence, held }: { client: ClientSide; presence: CallerPresence; held: HeldBytes }
-): Promise<Buffer | null> {
+  sender: Sender
+): Buffer | null | Promise<Buffer> {
   const length = headers.contentLength ?? 0
   if ((length === 0 && !headers.isChunked) || method === 'GET' || method === 'HEAD') return null
   if (length > MAX_BODY) throw TOO_LARGE
+  const { client, presence, held } = sender
   if (presence.isGone) throw LEFT
-  const { bodyIdleTimeout: idle } = config.server.limits
+  const { bodyIdleTimeout: idle } = deps.config.server.limits
   const body = readable(client.openBody({ limit: Number.POSITIVE_INFINITY, idle }))
-  const refusalOf = (size: number) => (size > MAX_BODY ? TOO_LARGE : held.hold(size) ? null : NO_ROOM)
-  if (Buffer.isBuffer(body)) {
-    const refusal = refusalOf(body.length)
-    if (refusal !== null) throw refusal
-    return body
-  }
+  if (!Buffer.isBuffer(body)) return collect(body, deps, sender)
+  const refusal = refusalOf(body.length, held)
+  if (refusal !== null) throw refusal
+  return body
+}
+
+async function collect(body: Readable, { clock }: WxapiDeps, { presence, held }: Sender): Promise<Buffer> {
   presence.whenGone(() => body.destroy(LEFT))
   const timer = clock.setTimeout(() => body.destroy(TOO_SLOW), BODY_TIMEOUT_MS)
   let refusal: ApiError | null = null
   try {
     const { head, rest } = await readAhead(body, (size) => {
-      refusal = refusalOf(size)
+      refusal = refusalOf(size, held)
       return refusal !== null
     })
     if (refusal === null) return head
@@ -181,13 +194,17 @@ async function readBody(
   }
 }
 
+function refusalOf(size: number, held: HeldBytes): ApiError | null {
+  return size > MAX_BODY ? TOO_LARGE : held.hold(size) ? null : NO_ROOM
+}
+
 function passOn(client: ClientSide, { status, headers, body }: EgressAnswer): void {
   const { head, rest } = body
   if (client.destroyed) {
     rest?.destroy()
     return
   }
-  client.head(status, [...headers])
+  client.head(status, headers)
   if (rest === null) client.end(head.length === 0 ? null : head)
   else stream(client, rest)
 }

@@ -3,10 +3,12 @@
 import type { AppConfig, ServiceConfig, WxapiLimit } from '../config/config.ts'
 import { ApiError } from '../errors.ts'
 
+export type Leave = () => void
+
 export interface WxapiLimits {
-  /** Admits a call; throws overloaded or rate_limited. Ends with a call of the returned function,
-   *  which may be called more than once. */
-  enter(caller: string, appId: string): Promise<() => void>
+  /** Admits a call; throws or rejects with overloaded or rate_limited. Ends with a call of the
+   *  returned function, which may be called more than once. A promise only where a rate is limited. */
+  enter(caller: string, appId: string): Leave | Promise<Leave>
 }
 
 export interface WxapiLimitsOptions {
@@ -35,31 +37,46 @@ export function createWxapiLimits({ tokens, apps, createRateLimiter }: WxapiLimi
   const callers = new Map(tokens.map(({ name, wxapiLimit }) => [name, limitOf(`wxapi:token:${name}`, wxapiLimit)]))
   const ofApps = new Map(apps.map(({ appId, wxapiLimit }) => [appId, limitOf('wxapi:app', wxapiLimit)]))
 
+  async function count(own: Limit | undefined, shared: Limit | undefined, appId: string, leave: Leave): Promise<Leave> {
+    try {
+      // A call beyond the token's own limit does not count for the app.
+      await own?.limiter?.hit(appId)
+      await shared?.limiter?.hit(appId)
+      return leave
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
   return {
-    async enter(caller, appId) {
-      const leaves: (() => void)[] = []
-      const leave = () => {
-        for (const one of leaves.splice(0)) one()
-      }
+    enter(caller, appId) {
       const [own, shared] = [callers.get(caller), ofApps.get(appId)]
+      if (own) begin(own, appId, BUSY_CALLER)
       try {
-        if (own) leaves.push(begin(own, appId, BUSY_CALLER))
-        if (shared) leaves.push(begin(shared, appId, BUSY_APP))
-        // A call beyond the token's own limit does not count for the app.
-        await own?.limiter?.hit(appId)
-        await shared?.limiter?.hit(appId)
-        return leave
+        if (shared) begin(shared, appId, BUSY_APP)
       } catch (error) {
-        leave()
+        if (own) end(own, appId)
         throw error
       }
+      let isIn = true
+      const leave = () => {
+        if (!isIn) return
+        isIn = false
+        if (own) end(own, appId)
+        if (shared) end(shared, appId)
+      }
+      return own?.limiter || shared?.limiter ? count(own, shared, appId, leave) : leave
     }
   }
 }
 
-function begin({ underWay, concurrency }: Limit, key: string, busy: ApiError): () => void {
+function begin({ underWay, concurrency }: Limit, key: string, busy: ApiError): void {
   const running = underWay.get(key) ?? 0
   if (running >= concurrency) throw busy
   underWay.set(key, running + 1)
-  return () => underWay.set(key, (underWay.get(key) ?? 1) - 1)
+}
+
+function end({ underWay }: Limit, key: string): void {
+  underWay.set(key, (underWay.get(key) ?? 1) - 1)
 }

@@ -16,6 +16,8 @@ export interface WxapiCaller {
   readonly apps: readonly string[] | null
 }
 
+type ResultCounters = Readonly<Record<WxapiResult, { inc(): void }>>
+
 /** @param errcodes Codes that the label tells apart. */
 export function createWxapiMetrics(registry: Registry, errcodes: readonly number[]) {
   const known = new Set(errcodes)
@@ -32,21 +34,25 @@ export function createWxapiMetrics(registry: Registry, errcodes: readonly number
     labelNames: ['app', 'errcode'],
     registers
   })
-  /** Looking a series up by its labels costs more than the rest of the count. */
-  const counters = new Map<string, { inc(): void }>()
+  /** By app and caller. Looking a series up by its labels costs more than the rest of the count. */
+  const counters = new Map<string, Map<string, ResultCounters>>()
 
-  function counterOf(app: string, caller: string, result: WxapiResult): { inc(): void } {
-    const key = `${app} ${caller} ${result}`
-    const counter = counters.get(key) ?? calls.labels({ app, caller, result })
-    counters.set(key, counter)
-    return counter
+  function countersOf(app: string, caller: string): ResultCounters {
+    const ofApp = counters.get(app) ?? new Map<string, ResultCounters>()
+    counters.set(app, ofApp)
+    const known = ofApp.get(caller)
+    if (known !== undefined) return known
+    const of = (result: WxapiResult) => calls.labels({ app, caller, result })
+    const found = { ok: of('ok'), refused: of('refused'), limited: of('limited'), failed: of('failed') }
+    ofApp.set(caller, found)
+    return found
   }
 
   return {
     calls,
     refusals,
     done(app: string, caller: string, result: WxapiResult, errcode: number | null) {
-      counterOf(app, caller, result).inc()
+      countersOf(app, caller)[result].inc()
       if (errcode !== null && errcode !== 0)
         refusals.inc({ app, errcode: known.has(errcode) ? String(errcode) : OTHER_ERRCODE })
     },

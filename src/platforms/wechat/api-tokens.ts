@@ -77,16 +77,21 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
 
   const isUsable = (token: StoredToken) => token.expiresAt - clock.now() > MIN_LEFT
 
-  async function get(app: PlatformApp, deadline = transport.deadline()): Promise<string> {
+  /** Null when the token has to be fetched first. */
+  function heldToken(app: PlatformApp): string | null {
     const state = stateOf(app)
     const { held } = state
-    if (!held || !isUsable(held)) return within(renew(app, state), deadline)
+    if (!held || !isUsable(held)) return null
     if (clock.now() >= held.renewAt) {
       // The time of the next attempt if this one fails.
       held.renewAt = clock.now() + BACKGROUND_PAUSE
       renew(app, state).catch(() => log.warn({ appid: app.appId }, 'The access token could not be renewed early'))
     }
     return held.token
+  }
+
+  async function get(app: PlatformApp, deadline = transport.deadline()): Promise<string> {
+    return heldToken(app) ?? within(renew(app, stateOf(app)), deadline)
   }
 
   /** One flight per app in this process. */
@@ -186,7 +191,7 @@ export function createApiTokens(options: ApiTokensOptions): ApiTokens {
     },
 
     async withAccessToken(app, call, { isRejected = isTokenRejected, deadline = transport.deadline() } = {}) {
-      const token = await get(app, deadline)
+      const token = heldToken(app) ?? (await get(app, deadline))
       const answer = await call(token, deadline)
       if (!isRejected(answer)) return answer
       log.info({ appid: app.appId }, 'WeChat rejected the access token; fetching another one')

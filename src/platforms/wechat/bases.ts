@@ -90,6 +90,7 @@ function partsOf(base: string) {
 export function createBases(options: BasesOptions): Bases {
   const { log, tracer } = options
   let opening: Promise<OpenBases> | null = null
+  let opened: OpenBases | null = null
   let avoidMainUntil = 0
 
   function onUnreachable(base: Base, { main, fallback }: OpenBases): void {
@@ -98,6 +99,12 @@ export function createBases(options: BasesOptions): Bases {
       log.warn({ event: 'wechat_fallback', base: fallback.name }, 'WeChat cannot be reached; calls go to the fallback')
     }
     avoidMainUntil = performance.now() + AVOID_MS
+  }
+
+  async function open(): Promise<OpenBases> {
+    opening ??= openBases(options)
+    opened = await opening
+    return opened
   }
 
   return {
@@ -109,8 +116,7 @@ export function createBases(options: BasesOptions): Bases {
         if (openSpan === null || call === undefined) return send(base)
         return withSpan(openSpan({ ...call, url: base.name, resends }), () => send(base))
       }
-      opening ??= openBases(options)
-      const bases = await opening
+      const bases = opened ?? (await open())
       const { main, fallback } = bases
       const [first, second] = performance.now() < avoidMainUntil ? [fallback, main] : [main, fallback]
       try {

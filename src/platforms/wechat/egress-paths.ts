@@ -35,6 +35,7 @@ export function judgePath(path: string, needs: number): PathVerdict {
 /** Replaces every access_token of the caller, in any spelling, by the gateway's.
  *  @param query Includes its `?`, or is empty. */
 export function withAccessToken(query: string, token: string): string {
+  if (query === '') return `?access_token=${encodeURIComponent(token)}`
   const kept = query
     .slice(1)
     .split('&')
@@ -44,10 +45,12 @@ export function withAccessToken(query: string, token: string): string {
 
 /** The open-API service of 微信云托管 names another mini-program of the environment by it. */
 const OTHER_APP = 'from_appid'
+/** Any of its characters may be encoded. */
+const MAY_NAME_APP = /from_appid|%/
 
 /** @see EgressCapability.chooseApp */
 export function chooseApp(query: string): { readonly appId: string | null; readonly query: string } {
-  if (query === '') return { appId: null, query }
+  if (query === '' || !MAY_NAME_APP.test(query)) return { appId: null, query }
   const appId = new URLSearchParams(query).get(OTHER_APP)
   if (appId === null) return { appId, query }
   const others = query

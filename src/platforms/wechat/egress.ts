@@ -3,10 +3,11 @@
 import type { LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { ApiError } from '../../errors.ts'
+import { createSpellings } from '../../http/headers/spellings.ts'
 import type { Tracer } from '../../http/tracer.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { EgressAnswer, EgressCall, EgressCapability, PlatformApp } from '../port.ts'
-import type { Signer } from './api-signature/signer.ts'
+import type { SealedCall, Signer } from './api-signature/signer.ts'
 import type { ApiTokens } from './api-tokens.ts'
 import { ask } from './ask.ts'
 import { createBases, type WeChatAddress } from './bases.ts'
@@ -46,13 +47,25 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
     pool: { connections: null, headersTimeout: timeout, bodyTimeout: timeout }
   })
   const readAnswer = createAnswerReader()
+  const isPassedOn = createSpellings((name) => PASSED_ON.test(name))
+  const judgePlain = createSpellings((path) => judgePath(path, 0))
   const isUnsent = (error: unknown) => error instanceof ConnectFailure
+  const rejection = { isRejected: ({ errcode }: EgressAnswer) => isTokenErrcode(errcode) }
+
+  function passedOn(headers: readonly string[]): string[] {
+    const passed: string[] = []
+    for (let index = 0; index + 1 < headers.length; index += 2) {
+      const name = headers[index] as string
+      if (isPassedOn(name)) passed.push(name, headers[index + 1] as string)
+    }
+    return passed
+  }
 
   async function send(app: PlatformApp, call: EgressCall, token: string): Promise<EgressAnswer> {
     const { method, path, query, caller } = call
     const sealed = signer.seal(app, call, query, call.body)
-    const passed = passedOn(call.headers, sealed === null ? [] : Object.keys(sealed.headers))
-    const headers = sealed === null ? passed : [...passed, ...Object.entries(sealed.headers).flat()]
+    const passed = passedOn(call.headers)
+    const headers = sealed === null ? passed : withSeal(passed, sealed.headers)
     const target = `${path}${withAccessToken(sealed === null ? query : '', token)}`
     const request = { method: method as Dispatcher.HttpMethod, headers, body: sealed?.body ?? call.body }
     const limit = sealed === null ? refusalEnd(timeout) : signedEnd
@@ -74,22 +87,19 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
   }
 
   return {
-    judge: judgePath,
+    judge: (path, needs) => (needs === 0 ? judgePlain(path) : judgePath(path, needs)),
     chooseApp,
-    forward: (app, call) =>
-      apiTokens.withAccessToken(app, (token) => send(app, call, token), {
-        isRejected: ({ errcode }) => isTokenErrcode(errcode)
-      }),
+    forward: (app, call) => apiTokens.withAccessToken(app, (token) => send(app, call, token), rejection),
     close: () => bases.close()
   }
 }
 
-/** @param replaced Names in lower case that the gateway sets. */
-function passedOn(headers: readonly string[], replaced: readonly string[]): string[] {
-  const passed: string[] = []
+/** The headers of the call with those of its seal in place of the caller's. */
+function withSeal(headers: readonly string[], seal: SealedCall['headers']): string[] {
+  const kept: string[] = []
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] as string
-    if (PASSED_ON.test(name) && !replaced.includes(name.toLowerCase())) passed.push(name, headers[index + 1] as string)
+    if (!Object.hasOwn(seal, name.toLowerCase())) kept.push(name, headers[index + 1] as string)
   }
-  return passed
+  return [...kept, ...Object.entries(seal).flat()]
 }
