@@ -8,7 +8,16 @@ import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problem.ts'
 import { allowances } from '../src/config/section.ts'
 import { buildTestGateway, defaultConfig } from './support/gateway.ts'
-import { blocksOf, codesIn, faultOfLink, headingsOf, linksOf, ROOT, readDocument, tableOf } from './support/markdown.ts'
+import {
+  blocksOf,
+  codesIn,
+  faultOfLink,
+  linksOf,
+  ROOT,
+  readDocument,
+  tableOf,
+  withoutBlocks
+} from './support/markdown.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const documents = ['*.md', 'docs/**/*.md', 'bench/*.md', 'examples/**/*.md', 'miniprogram/*.md']
@@ -73,17 +82,30 @@ test('the settings that production refuses are listed by the names that allow th
   t.end()
 })
 
-test('both languages of the operations page have the same parts, in the same order', (t) => {
-  const [english = '', chinese = ''] = operations.map(readDocument)
-  const levels = (text: string) => headingsOf(text).map(({ level }) => level)
-  t.same(levels(chinese), levels(english))
-  const shape = (text: string) =>
-    text.split('\n').flatMap((line) => /^(#+|```\w+|\||- \[ \]|\d\.)/.exec(line)?.[0] ?? [])
-  t.same(shape(chinese), shape(english))
-  t.end()
-})
+/** The start of each line that is a heading, a fence, a row with its number of cells, or an item of a list. */
+function partsOf(markdown: string): string[] {
+  const lines = markdown.replaceAll(/^( *```\w*\n)[\s\S]*?^ *```$/gm, '$1').split('\n')
+  return lines.flatMap((line) => {
+    const start = /^ *(#+ |```\w*|\||- \[ \]|- |\d\. )/.exec(line)?.[1]
+    if (start === undefined) return []
+    return [start === '|' ? `| ${line.split(/(?<!\\)\|/).length}` : start]
+  })
+}
 
-test('each page has a twin in the other language, with links between them, the same headings and the same code', (t) => {
+/** Text between backticks, outside of blocks. */
+function wordsOf(markdown: string): string[] {
+  return codesIn(withoutBlocks(markdown)).map((word) => word.replaceAll(/\s+/g, ' '))
+}
+
+/** Lines of the blocks with a language, without comments. A text that is shown to a user is null. */
+function codeOf(markdown: string): (string | null)[] {
+  return blocksOf(markdown)
+    .filter(({ language }) => !['', 'mermaid'].includes(language))
+    .flatMap(({ text }) => text.split('\n').map((line) => line.replace(/\s*(\/\/|#|--).*/, '')))
+    .map((line) => (/\p{Script=Han}|Bind phone number/u.test(line) ? null : line))
+}
+
+test('each page has a twin in the other language, with links between them and the same parts', (t) => {
   const pages = documents.filter((document) =>
     /^(docs\/(decisions\/)?[\w-]+|CONTRIBUTING|SECURITY|README)\.md$/.test(document)
   )
@@ -99,10 +121,11 @@ test('each page has a twin in the other language, with links between them, the s
     const [english = '', chinese = ''] = [page, twin].map(readDocument)
     t.ok(linksOf(english).includes(basename(twin)), page)
     t.ok(linksOf(chinese).includes(basename(page)), twin)
-    const code = (text: string) => [...text.matchAll(/^```\w*/gm)].map(([fence]) => fence)
-    t.same(code(chinese), code(english), `${twin}: code`)
-    const levels = (text: string) => headingsOf(text).map(({ level }) => level)
-    t.same(levels(chinese), levels(english), `${twin}: headings`)
+    t.same(partsOf(chinese), partsOf(english), `${twin}: headings, blocks, tables and lists`)
+    t.same(codeOf(chinese), codeOf(english), `${twin}: code`)
+    const words = new Set(wordsOf(chinese))
+    const missing = wordsOf(english).filter((word) => !words.has(word))
+    t.same(missing, [], `${twin} has the code words of the English page`)
   }
   t.end()
 })

@@ -25,7 +25,7 @@ export function blocksOf(markdown: string, language?: string): Block[] {
 }
 
 export function withoutBlocks(markdown: string): string {
-  return markdown.replaceAll(/^```\w*\n[\s\S]*?^```$/gm, '')
+  return markdown.replaceAll(/^ *```\w*\n[\s\S]*?^ *```$/gm, '')
 }
 
 /** Levels and texts in their order. */
