@@ -5,9 +5,8 @@
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# The optional packages hold Node, which this image already has.
-RUN npm ci --omit=optional --ignore-scripts
-COPY tsconfig.json tsconfig.build.json ./
+RUN npm ci --ignore-scripts
+COPY scripts/build.ts ./scripts/
 COPY src ./src
 RUN npm run build
 
@@ -19,6 +18,7 @@ ENV NODE_ENV=production \
     WXGATE_STORE=sqlite:/data/wxgate.db
 WORKDIR /app
 COPY package.json package-lock.json ./
+# The optional packages hold Node, which this image already has.
 RUN npm ci --omit=dev --omit=optional --ignore-scripts \
     && npm cache clean --force
 COPY bin ./bin

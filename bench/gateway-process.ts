@@ -9,9 +9,9 @@ import { type AccessTokens, createAccessTokens } from '../src/identity/tokens/ac
 import { createJwtCodecs } from '../src/identity/tokens/jwt-codecs.ts'
 import { deriveSigningKeys } from '../src/identity/tokens/signing-keys.ts'
 import { freePort, type Process, startProcess, waitUntilUp } from './processes.ts'
+import type { Build } from './wxgate.ts'
 
 export const APP_ID = 'wx0123456789abcdef'
-const BIN = join(import.meta.dirname, '../bin/wxgate.js')
 const SECRET = 'a secret of the benchmark, known to everybody'
 const TWO_HOURS = 7_200_000
 
@@ -25,7 +25,7 @@ export interface GatewayProcess {
 /** @param core One core, or a list in the form of taskset. */
 export async function startGateway(
   folder: string,
-  options: { workers: number; core: string; upstreamPort: number }
+  options: { build: Build; workers: number; core: string; upstreamPort: number }
 ): Promise<GatewayProcess> {
   const port = await freePort()
   const file = join(folder, `workers-${options.workers}.yaml`)
@@ -46,9 +46,11 @@ export async function startGateway(
     routes: [{ path: '/api/orders', upstream: 'orders' }]
   }
   writeFileSync(file, JSON.stringify(config))
-  const child = startProcess(process.execPath, [BIN, 'run', '-c', file], {
+  const { node, root } = options.build
+  const child = startProcess(node, [join(root, 'bin/wxgate.js'), 'run', '-c', file], {
     core: options.core,
-    env: { NODE_ENV: 'production', WXGATE_ALLOW: 'sandbox' }
+    // As the image and the systemd unit do.
+    env: { NODE_ENV: 'production', WXGATE_ALLOW: 'sandbox', NODE_OPTIONS: '--max-semi-space-size=8' }
   })
   await waitUntilUp(`http://127.0.0.1:${port}/readyz`, child, 15_000, 200)
   return { port, process: child, memory: () => [child.pid, ...childrenOf(child.pid)].map(residentMiB) }

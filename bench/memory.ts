@@ -1,4 +1,4 @@
-/** Measures the memory of one instance: `node bench/memory.ts [users]` prints a Markdown table.
+/** Measures the memory of one instance of the package, with the flags of the image: `node bench/memory.ts [users]` prints a Markdown table.
  *  Two to three minutes for the default of 100,000 users. Linux, two cores. */
 import { rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm'
 import { Pool } from 'undici'
 import { createTokenMaker, type GatewayProcess, startGateway, tokenOf } from './gateway-process.ts'
 import { getRequest, runLoad } from './load.ts'
+import { buildPackage } from './package-build.ts'
 import { pinMyself, temporaryFolder } from './processes.ts'
 import { median } from './statistics.ts'
 import { startUpstream, UPSTREAM_BODY } from './upstream.ts'
@@ -21,7 +22,7 @@ const ROUNDS = 5
 const ROUND_MS = 3_000
 /** A gateway with 20,000 descriptors keeps so many. */
 const IDLE_CONNECTIONS = 9_000
-const IDLE_LIMIT_MIB = 250
+const IDLE_LIMIT_MIB = 150
 
 const print = (line: string) => process.stdout.write(`${line}\n`)
 const row = (what: string, figure: string) => print(`| ${what} | ${figure} |`)
@@ -46,7 +47,7 @@ async function request(port: number, count: number, token: (index: number) => st
 const shown = (gateway: GatewayProcess) => gateway.memory().map(whole).join(' + ')
 
 async function measureProcess(workers: number, folder: string, upstreamPort: number): Promise<void> {
-  const gateway = await startGateway(folder, { workers, core: '0,1', upstreamPort })
+  const gateway = await startGateway(folder, { build, workers, core: '0,1', upstreamPort })
   const name = workers === 1 ? 'one process' : `${workers} workers, primary first`
   const tokens = await createTokenMaker()
   row(`${name}: MiB resident when ready`, shown(gateway))
@@ -62,7 +63,7 @@ async function measureProcess(workers: number, folder: string, upstreamPort: num
 
 /** Resident memory with idle connections of clients, each of which has made one request. */
 async function measureIdleConnections(folder: string, upstreamPort: number): Promise<void> {
-  const gateway = await startGateway(folder, { workers: 1, core: '0,1', upstreamPort })
+  const gateway = await startGateway(folder, { build, workers: 1, core: '0,1', upstreamPort })
   const token = tokenOf(await createTokenMaker(), 0)
   const sockets: Socket[] = []
   const open = () =>
@@ -122,12 +123,12 @@ async function measureWorkers(folder: string, upstreamPort: number): Promise<voi
   const gateways = [
     {
       workers: 1,
-      gateway: await startGateway(folder, { workers: 1, core: '0,1', upstreamPort }),
+      gateway: await startGateway(folder, { build, workers: 1, core: '0,1', upstreamPort }),
       figures: [] as number[]
     },
     {
       workers: 2,
-      gateway: await startGateway(folder, { workers: 2, core: '0,1', upstreamPort }),
+      gateway: await startGateway(folder, { build, workers: 2, core: '0,1', upstreamPort }),
       figures: [] as number[]
     }
   ]
@@ -152,6 +153,7 @@ async function measureWorkers(folder: string, upstreamPort: number): Promise<voi
 
 pinMyself(1)
 const folder = temporaryFolder()
+const build = await buildPackage(folder)
 const upstream = await startUpstream()
 try {
   print(`Node ${process.versions.node}, ${cpus().length} cores, ${cpus()[0]?.model.trim()}\n`)

@@ -7,8 +7,10 @@ import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { t as tap, test } from 'tap'
 import { copiesOf, readStages, valuesOf } from './support/dockerfile.ts'
+import { defaultConfig } from './support/gateway.ts'
+import { startServer } from './support/listen.ts'
 import { ROOT } from './support/markdown.ts'
-import { freePort } from './support/process.ts'
+import { freePort, startProcess, untilStatus, writeConfig } from './support/process.ts'
 
 const run = promisify(execFile)
 
@@ -96,27 +98,22 @@ test('npx wxgate version prints the version and nothing else', async (t) => {
   t.equal(stderr, '')
 })
 
-/** The compiled files of both tests below, without the check of types, which `npm run check`
- *  makes. */
+/** The bundle of the tests below. */
 const built = mkdtempSync(join(tmpdir(), 'wxgate-dist-'))
 tap.teardown(() => rmSync(built, { recursive: true, force: true }))
-const compiled = run(process.execPath, [
-  join(ROOT, 'node_modules/typescript/bin/tsc'),
-  // The files that are emitted need no types of packages.
-  ...['-p', join(ROOT, 'tsconfig.build.json'), '--noCheck', '--noResolve', '--outDir', built]
-])
+const bundled = run(process.execPath, [join(ROOT, 'scripts/build.ts'), built])
 
 test('the result of npm pack can be installed elsewhere, and runs', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-pack-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  t.match(manifest.scripts, { prepack: 'npm run build', build: 'tsc -p tsconfig.build.json' })
+  t.match(manifest.scripts, { prepack: 'npm run build', build: 'node scripts/build.ts' })
   // A copy: a build in this folder would affect other tests.
   const source = join(folder, 'source')
   mkdirSync(source)
   const named = manifest.files.filter((name) => name !== 'dist')
   for (const name of ['package.json', 'src', ...named])
     cpSync(join(ROOT, name), join(source, name), { recursive: true })
-  await compiled
+  await bundled
   cpSync(built, join(source, 'dist'), { recursive: true })
   const env = { ...withoutNpm(), PATH: [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter) }
   await run('npm', ['pack', '--offline', '--ignore-scripts', '--pack-destination', folder], { cwd: source, env })
@@ -151,11 +148,56 @@ test('the result of npm pack can be installed elsewhere, and runs', async (t) =>
   t.equal(valid.stderr, '')
 })
 
+test('the bundle serves a login, both lanes, the console and readable log lines without any package beside it', async (t) => {
+  const [port, servicePort] = [await freePort(), await freePort()]
+  const upstream = await startServer(
+    t,
+    (req, res) => void req.resume().on('end', () => res.end(req.headers['x-openid']))
+  )
+  const { folder, file } = writeConfig(t, {
+    ...defaultConfig(upstream),
+    server: { host: '127.0.0.1', port, drain: { delay: '10ms', timeout: '1s' } },
+    service: { host: '127.0.0.1', port: servicePort },
+    store: 'sqlite:./state.db',
+    logging: { level: 'info', access: true, format: 'pretty' }
+  })
+  const app = join(folder, 'app')
+  mkdirSync(app)
+  for (const name of ['bin', 'config', 'package.json']) cpSync(join(ROOT, name), join(app, name), { recursive: true })
+  await bundled
+  cpSync(built, join(app, 'dist'), { recursive: true })
+  const gateway = startProcess(
+    t,
+    ['run', '-c', file],
+    { WXGATE_ALLOW: 'sandbox' },
+    'pipe',
+    undefined,
+    join(app, 'bin/wxgate.js')
+  )
+  const edge = `http://127.0.0.1:${port}`
+  t.equal(await untilStatus(`${edge}/readyz`, 200), 200)
+  const json = { 'content-type': 'application/json' }
+  const login = await fetch(`${edge}/auth/login`, { method: 'POST', headers: json, body: '{"code":"sandbox-alice"}' })
+  const { access_token } = (await login.json()) as { access_token: string }
+  const authorization = `Bearer ${access_token}`
+  const ordinary = await fetch(`${edge}/api/orders`, { headers: { authorization } })
+  const openId = await ordinary.text()
+  t.match(openId, /^o/)
+  // Without a length, which only the general lane takes.
+  const body = new ReadableStream({ start: (stream) => stream.close() })
+  const general = { method: 'POST', headers: { authorization }, body, duplex: 'half' as const }
+  t.equal(await (await fetch(`${edge}/api/orders`, general)).text(), openId)
+  t.equal((await fetch(`http://127.0.0.1:${servicePort}/console/`)).status, 200)
+  gateway.child.kill('SIGTERM')
+  t.equal(await gateway.exited, 0)
+  t.match(gateway.output(), /INFO.*wxgate is ready/)
+})
+
 test('the content of the final stage of the image starts, without sources and without development packages', async (t) => {
   const image = mkdtempSync(join(tmpdir(), 'wxgate-image-'))
   t.teardown(() => rmSync(image, { recursive: true, force: true }))
   const app = join(image, 'app')
-  await compiled
+  await bundled
   cpSync(built, join(app, 'dist'), { recursive: true })
   const final = readStages().at(-1) ?? { from: '', instructions: [] }
   for (const { sources, target, from } of copiesOf(final)) {

@@ -32,9 +32,9 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     return refuseCommandLine('healthcheck', error, USAGE, io)
   }
   try {
-    const { Agent } = await import('undici')
+    const { default: undici } = await import('undici')
     // The certificate names the public host, and this is the same machine.
-    const dispatcher = new Agent({ connect: { timeout: TIMEOUT, rejectUnauthorized: false } })
+    const dispatcher = new undici.Agent({ connect: { timeout: TIMEOUT, rejectUnauthorized: false } })
     const { statusCode, body } = await request(url, {
       dispatcher,
       headersTimeout: TIMEOUT,

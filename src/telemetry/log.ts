@@ -53,8 +53,8 @@ export async function formatLines(
   isTerminal: boolean
 ): Promise<DestinationStream> {
   if ((options.format ?? (isTerminal ? 'pretty' : 'json')) === 'json') return output
-  const { prettyFactory } = await import('pino-pretty')
-  const format = prettyFactory({ colorize: isTerminal, translateTime: 'SYS:HH:MM:ss' })
+  const { default: pretty } = await import('pino-pretty')
+  const format = pretty.prettyFactory({ colorize: isTerminal, translateTime: 'SYS:HH:MM:ss' })
   return { write: (line: string) => output.write(format(line)) }
 }
 

@@ -30,15 +30,17 @@ export const PLAIN_ENV: Readonly<NodeJS.ProcessEnv> = {
 export const COVERED: Readonly<NodeJS.ProcessEnv> = { ...process.env, NODE_ENV: '' }
 
 /** @param stdout A file descriptor or socket for its standard output, which is not in `output` then.
- *  @param files Limit of its open files. */
+ *  @param files Limit of its open files.
+ *  @param program Of another build. */
 export function startProcess(
   t: Teardown,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   stdout: 'pipe' | number | Socket = 'pipe',
-  files?: number
+  files?: number,
+  program = MAIN
 ): TestProcess {
-  const own = [process.execPath, MAIN, ...args]
+  const own = [process.execPath, program, ...args]
   const [file = '', ...rest] = files === undefined ? own : ['bash', '-c', `ulimit -n ${files}; exec "$0" "$@"`, ...own]
   const child = spawn(file, rest, {
     env: { ...PLAIN_ENV, ...env },

@@ -69,7 +69,7 @@ interface OpenBases {
 
 /** Loads undici, which takes a tenth of the time of a start, with the first call. */
 async function openBases(options: BasesOptions): Promise<OpenBases> {
-  const undici = await import('undici')
+  const { default: undici } = await import('undici')
   const { proxy, connectTimeoutMs: timeoutMs, lookup, apiBase, fallbackBase } = options
   const connector = createConnector({ undici, proxy, timeoutMs, ...(lookup ? { lookup } : {}) })
   const { connect } = connector
