@@ -28,6 +28,10 @@ test('the access log has one JSON line per request with request, decision and re
     path: '/api/orders',
     route: '/api',
     status: 200,
+    bytes: 11,
+    upstream: 'app',
+    target: new URL(upstream.url).host,
+    tries: 1,
     granted: true,
     reason: 'token',
     client: '127.0.0.1',
@@ -36,7 +40,11 @@ test('the access log has one JSON line per request with request, decision and re
   })
   t.ok(Number(lines[1]?.ms) >= Number(lines[1]?.upstream_ms) && Number(lines[1]?.upstream_ms) > 0)
   t.match(lines[2], { route: '/api', status: 401, granted: false, reason: 'token_invalid' })
-  t.match(lines[3], { route: '/public', status: 200, granted: true, reason: 'public' })
+  t.notOk(
+    ['upstream', 'target', 'tries'].some((name) => name in (lines[2] ?? {})),
+    'no target was tried'
+  )
+  t.match(lines[3], { route: '/public', status: 200, tries: 1, granted: true, reason: 'public' })
   t.match(lines[4], { route: 'none', status: 404, granted: false, reason: 'no_route' })
   t.notMatch(gateway.lines.join(''), /canary-(?:query|cookie|token)|eyJ/)
 })
@@ -107,6 +115,15 @@ test('logging.sample leaves out successes only', (t) => {
   t.same(
     lines.map((line) => (JSON.parse(line) as { path: string }).path),
     ['/kept', '/refused', '/missing', '/failed', '/cut']
+  )
+  log.finished({ ...base, route: { path: '/y', upstream: 'other' }, tries: 2, status: 502 })
+  log.finished({ ...base, target: '/run/a "b".sock', status: 502 })
+  t.match(
+    lines.slice(-2).map((line) => JSON.parse(line)),
+    [
+      { upstream: 'other', target: 'h:1', tries: 2 },
+      { upstream: 'app', target: '/run/a "b".sock', tries: 1 }
+    ]
   )
   t.end()
 })

@@ -56,6 +56,13 @@ export interface RunningGateway {
 /** Time for the last export at the end of the process (milliseconds). */
 const LAST_EXPORT = 1_000
 
+interface ListenerUrls {
+  readonly edge: string
+  /** Undefined without `server.redirectHttp`. */
+  readonly redirect?: string
+  readonly service: string
+}
+
 interface Closable {
   close(): Promise<void>
 }
@@ -154,10 +161,11 @@ export function logWarnings(log: Log, warnings: readonly Problem[]): void {
   for (const warning of warnings) log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
 }
 
-async function listen(gateway: Gateway, config: GatewayConfig): Promise<{ edge: string; service: string }> {
-  const { edge, service } = await gateway.listen()
+async function listen(gateway: Gateway, config: GatewayConfig): Promise<ListenerUrls> {
+  const { edge, redirect, service } = await gateway.listen()
   const schemeOf = ({ tls }: { readonly tls: object | null }) => (tls === null ? 'http' : 'https')
   return {
+    ...(redirect === undefined ? {} : { redirect: `http://${shownHost(redirect.host)}:${redirect.port}` }),
     edge: `${schemeOf(config.server)}://${shownHost(edge.host)}:${edge.port}`,
     service: `${schemeOf(config.service)}://${shownHost(service.host)}:${service.port}`
   }

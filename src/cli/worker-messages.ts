@@ -17,7 +17,7 @@ export interface ReadConfig {
 export type FromWorker =
   | { readonly type: 'starting' }
   | { readonly type: 'config'; readonly config: GatewayConfig }
-  | { readonly type: 'listening'; readonly edge: string; readonly service: string }
+  | { readonly type: 'listening'; readonly edge: string; readonly redirect?: string; readonly service: string }
   | { readonly type: 'ready'; readonly isReady: boolean }
   | { readonly type: 'metrics'; readonly id: number; readonly json: unknown }
   | { readonly type: 'wanted'; readonly id: number }

@@ -13,7 +13,7 @@ export type DeliveryKind = 'push' | 'pay'
  *  configurations never take events out of one queue. */
 export async function borrowDeliveries(
   { apps }: GatewayConfig,
-  { store, clock, log, metrics }: Shared,
+  { store, clock, log, metrics, tracer }: Shared,
   { borrow }: Borrower,
   upstreams: Upstreams,
   kind: DeliveryKind
@@ -29,7 +29,7 @@ export async function borrowDeliveries(
     const name = `${kind}:${appId}`
     const create = () =>
       createDelivery({
-        ...{ name, store, upstream: upstreams.get(upstream), path, clock, log },
+        ...{ name, store, upstream: upstreams.get(upstream), path, clock, log, tracer },
         ...{ maxAgeMs: retry.maxAge, maxEvents: retry.backlog, maxBytes: retry.backlogBytes },
         onResult: (result) => done(appId, result),
         onDepth: (now) => depth(appId, now)

@@ -7,9 +7,8 @@ import type { ErrorCode } from '../errors.ts'
 export interface RecordedRoute {
   /** As in gateway.yaml. */
   readonly path: string
+  /** That of the variant in use. */
   readonly upstream: string
-  /** The upstream is that of a variant. */
-  readonly isVariant?: true
 }
 
 export interface RecordedPrincipal {

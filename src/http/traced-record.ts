@@ -102,16 +102,12 @@ export class TracedRecord extends RequestRecord {
     this.#sink = sink
     this.#nextSpanId = nextSpanId
     this.#upstreamSpanId = nextSpanId()
-    this.traceparent = this.traceparentOf(this.#upstreamSpanId)
+    this.traceparent = traceparentOf(this.trace, this.#upstreamSpanId)
     this.#admittedAt = performance.now()
   }
 
-  traceparentOf(spanId: string): string {
-    return `00-${this.trace.traceId}-${spanId}-${this.trace.flags}`
-  }
-
   override get ownTraceparent(): string {
-    return this.traceparentOf(this.trace.spanId)
+    return traceparentOf(this.trace, this.trace.spanId)
   }
 
   newSpanId(): string {
@@ -147,7 +143,7 @@ export class TracedRecord extends RequestRecord {
   override tryFailed(cause: string): void {
     this.#endAttempt(cause)
     this.#upstreamSpanId = this.#nextSpanId()
-    this.traceparent = this.traceparentOf(this.#upstreamSpanId)
+    this.traceparent = traceparentOf(this.trace, this.#upstreamSpanId)
   }
 
   override answered(status: number): void {
@@ -181,6 +177,10 @@ export class TracedRecord extends RequestRecord {
     const asked = { url, path, method: this.method, resends: this.tries - 1 }
     this.#sink.attemptEnded(this.trace, this.trace.spanId, { ...ended, ...asked, status, failure })
   }
+}
+
+export function traceparentOf({ traceId, flags }: TraceContext, spanId: string): string {
+  return `00-${traceId}-${spanId}-${flags}`
 }
 
 /** The status of an answer that led to another try. */

@@ -26,6 +26,10 @@ export interface Tracer {
   step<T>(name: string, work: () => Promise<T>): Promise<T>
   /** Opens spans of calls of the current request, later ones too. Null when it has no trace. */
   calls(): OpenCallSpan | null
+  /** Opens spans of calls that belong to a request that may be over. Null for a context that is not
+   *  sampled, and for other text.
+   *  @param traceparent The context of the request. */
+  callsAfter(traceparent: string): OpenCallSpan | null
 }
 
-export const NO_TRACER: Tracer = { step: (_, work) => work(), calls: () => null }
+export const NO_TRACER: Tracer = { step: (_, work) => work(), calls: () => null, callsAfter: () => null }

@@ -8,7 +8,7 @@ import type { RequestHeaders } from './headers/request-headers.ts'
 import { RequestRecord } from './record.ts'
 import { GatewayRequest } from './request.ts'
 import { createTraceIds } from './trace-ids.ts'
-import { type SpanSink, TracedRecord } from './traced-record.ts'
+import { type SpanSink, type TraceContext, TracedRecord, traceparentOf } from './traced-record.ts'
 import type { CallSpan, TracedCall, Tracer } from './tracer.ts'
 
 export interface Tracing {
@@ -69,14 +69,14 @@ export function createTracing(sink: SpanSink, firstShare: number): Tracing {
     return traceId.slice(-RANDOM_DIGITS) >= threshold
   }
 
-  function openCall({ record, spanId: parentId }: Scope, call: TracedCall): CallSpan {
-    const spanId = record.newSpanId()
+  function openCall(trace: TraceContext, parentId: string, call: TracedCall): CallSpan {
+    const spanId = nextSpanId()
     const startedAt = performance.now()
     return {
-      traceparent: record.traceparentOf(spanId),
+      traceparent: traceparentOf(trace, spanId),
       ended(status, failure) {
         const ended = { spanId, startedAt, endedAt: performance.now() }
-        sink.attemptEnded(record.trace, parentId, { ...ended, ...call, status, failure })
+        sink.attemptEnded(trace, parentId, { ...ended, ...call, status, failure })
       }
     }
   }
@@ -101,7 +101,11 @@ export function createTracing(sink: SpanSink, firstShare: number): Tracing {
     },
     calls() {
       const scope = scopes.getStore()
-      return scope === undefined ? null : (call) => openCall(scope, call)
+      return scope === undefined ? null : (call) => openCall(scope.record.trace, scope.spanId, call)
+    },
+    callsAfter(traceparent) {
+      const trace = sampledContext(traceparent)
+      return trace && ((call) => openCall(trace, trace.spanId, call))
     }
   }
 
@@ -125,6 +129,14 @@ export function createTracing(sink: SpanSink, firstShare: number): Tracing {
       threshold = thresholdOf(share)
     }
   }
+}
+
+/** The context that the gateway itself wrote, if it is sampled. */
+function sampledContext(traceparent: string): TraceContext | null {
+  const match = /^00-([0-9a-f]{32})-([0-9a-f]{16})-(0[13])$/.exec(traceparent)
+  if (match === null) return null
+  const [, traceId = '', spanId = '', flags = ''] = match
+  return { traceId, spanId, parentId: '', state: '', flags }
 }
 
 function tracedRecord(message: IncomingMessage): TracedRecord | null {

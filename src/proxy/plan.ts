@@ -41,7 +41,6 @@ export interface RoutePlan {
 
 export interface PlannedRoute extends RouteConfig {
   readonly plan: RoutePlan
-  readonly isVariant?: true
 }
 
 /** Latest time for the head of a response, in monotonic milliseconds: the `timeout` of a route

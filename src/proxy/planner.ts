@@ -51,7 +51,7 @@ export function createPlanner(deps: PlannerDeps): (route: RouteConfig) => Planne
     if (route.variants.length === 0) return null
     const choose = createVariantChoice(route.variants, placeOf)
     const routes = route.variants.map(({ upstream }): PlannedRoute => {
-      return { ...route, upstream, plan: { ...route.plan, ...toUpstream(route, upstream) }, isVariant: true }
+      return { ...route, upstream, plan: { ...route.plan, ...toUpstream(route, upstream) } }
     })
     return (kept, principal) => routes[choose(kept, principal)] ?? null
   }

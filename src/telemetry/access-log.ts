@@ -10,13 +10,13 @@ export interface LoggedRequest {
   /** Without characters that JSON escapes. */
   readonly path: string
   readonly clientAddress: string
-  readonly route: { readonly path: string; readonly upstream: string; readonly isVariant?: true } | null
+  readonly route: { readonly path: string; readonly upstream: string } | null
   readonly principal: { readonly appId: string; readonly userId: string } | null
   readonly reason: string
   readonly isGranted: boolean
   /** Milliseconds to the head of the upstream's answer, or -1. */
   readonly upstreamMs: number
-  /** host:port of the last target tried; empty for none. */
+  /** host:port, or the path of a socket, of the last target tried; empty for none. */
   readonly target: string
   readonly tries: number
   /** Of the answer's body. */
@@ -95,8 +95,12 @@ function copied(format: Format, formatJson: Format, copy: NonNullable<AccessLogP
   }
 }
 
+/** Targets whose text is kept. Reloads change targets: beyond this, all texts are made again. */
+const MAX_TRIED = 1_000
+
 /** Joins few and long parts: the cost of a line is the number of its parts. */
 function createJsonFormat(): Format {
+  const tried = new Map<string, { readonly upstream: string; readonly text: string }>()
   let second = 0
   let start = ''
   let failureStart = ''
@@ -113,6 +117,16 @@ function createJsonFormat(): Format {
     return `${hasFailed ? failureStart : start}${AFTER_SECONDS[time - seconds * 1000]}`
   }
 
+  function triedAt(upstream: string, { target, tries }: LoggedRequest): string {
+    const known = tried.get(target)
+    if (tries === 1 && known?.upstream === upstream) return known.text
+    const text = `,"upstream":"${upstream}","target":${JSON.stringify(target)},"tries":${tries}`
+    if (tries > 1) return text
+    if (tried.size >= MAX_TRIED) tried.clear()
+    tried.set(target, { upstream, text })
+    return text
+  }
+
   return (request, path) => {
     const { route, principal, upstreamMs } = request
     const hasFailed = isFailure(request)
@@ -120,8 +134,8 @@ function createJsonFormat(): Format {
     line += `${route === null ? 'none' : route.path}","status":${request.status},"ms":${hundredths(request.ms)}`
     if (upstreamMs >= 0) line += `,"upstream_ms":${hundredths(upstreamMs)}`
     if (route !== null) line += `,"bytes":${request.bytes}`
-    if (route !== null && (hasFailed || route.isVariant)) line += `,"upstream":"${route.upstream}"`
-    if (request.tries > 0 && hasFailed) line += `,"target":"${request.target}","tries":${request.tries}`
+    if (route !== null && request.tries > 0) line += triedAt(route.upstream, request)
+    else if (route !== null && hasFailed) line += `,"upstream":"${route.upstream}"`
     line += `${request.isGranted ? GRANTED : REFUSED}${request.reason}","client":"${request.clientAddress}`
     if (principal !== null) line += `","app":"${principal.appId}","user":"${principal.userId}`
     if (request.client !== null) line += describedClient(request.client)
@@ -155,7 +169,7 @@ function isSuccess(request: LoggedRequest): boolean {
   return request.isGranted && request.status < 400 && !isFailure(request)
 }
 
-/** The gateway or the upstream failed. Such a line names the target, which no client learns. */
+/** The gateway or the upstream failed. */
 function isFailure({ status, reason }: LoggedRequest): boolean {
   return status >= 500 || reason.startsWith('upstream_')
 }

@@ -2,6 +2,7 @@
  *  their order. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock, Timer } from '../clock.ts'
+import type { Tracer } from '../http/tracer.ts'
 import type { Store } from '../store/port.ts'
 import type { Claim, DeadEvent, DurableQueue, QueueDepth, Settled } from '../store/queue.ts'
 import { CallFailure, callUpstream } from './call.ts'
@@ -53,6 +54,8 @@ export interface DeliveryOptions {
   /** Default: longer than a call. */
   readonly leaseMs?: number
   readonly clock: Clock
+  /** A delivery belongs to the trace of the request that brought the event. */
+  readonly tracer: Pick<Tracer, 'callsAfter'>
   readonly log: { warn(fields: object, message: string): void }
   readonly onResult: (result: DeliveryResult) => void
   readonly onDepth: (depth: QueueDepth) => void
@@ -78,7 +81,7 @@ export interface Delivery {
 
 export function createDelivery(options: DeliveryOptions): Delivery {
   const { name, store, upstream, path, maxAgeMs, maxEvents, maxBytes, leaseMs = LEASE_MS } = options
-  const { clock, log, onResult, onDepth } = options
+  const { clock, log, tracer, onResult, onDepth } = options
   const { queue } = store
   const inFlight = new Set<Promise<void>>()
   /** Runs a function outside of the calling request: the loop must not hold its trace. */
@@ -186,7 +189,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const envelope = readEnvelope(value)
     if (envelope === null) return { outcome: 'dead', reason: 'the stored event cannot be read' }
     const isOld = () => clock.now() - enqueuedAt >= maxAgeMs
-    const request = { ...envelope, path, key: lane, timeoutMs: CALL_MS, maxBytes: MAX_ANSWER_BYTES }
+    const calls = () => tracer.callsAfter(envelope.headers.traceparent ?? '')
+    const request = { ...envelope, path, key: lane, timeoutMs: CALL_MS, maxBytes: MAX_ANSWER_BYTES, tracer: { calls } }
     try {
       return verdictOf(await callUpstream(upstream, clock, request), isOld())
     } catch (error) {

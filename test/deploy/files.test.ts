@@ -138,6 +138,22 @@ test('every request of the .http file has an endpoint', async (t) => {
   }
 })
 
+test('the test workflow installs every program that a test looks for', (t) => {
+  const workflow = readDocument('.github/workflows/test.yml')
+  // Packages of another name, and a program of the machine itself.
+  const packages: Readonly<Record<string, string>> = {
+    promtool: 'prometheus',
+    php: 'php-cli',
+    'systemd-analyze': 'systemctl'
+  }
+  const names = globSync('test/**/*.ts', { cwd: ROOT }).flatMap((file) =>
+    [...readDocument(file).matchAll(/findProgram\(t, '([\w-]+)'/g)].map(([, name = '']) => name)
+  )
+  t.ok(names.length > 8)
+  for (const name of names) t.ok(workflow.includes(packages[name] ?? name), name)
+  t.end()
+})
+
 test('workflows pin every action by its hash, and grant no more than they need', (t) => {
   const names = globSync('.github/workflows/*.yml', { cwd: ROOT })
   t.same(names.sort(), ['.github/workflows/release.yml', '.github/workflows/test.yml'])
@@ -149,5 +165,6 @@ test('workflows pin every action by its hash, and grant no more than they need',
     t.same(at(parse(text), 'permissions'), { contents: 'read' }, name)
   }
   t.same(at(parse(readDocument('.github/workflows/test.yml')), 'jobs', 'test', 'strategy', 'matrix', 'node'), [24, 26])
+  t.notMatch(readDocument('.github/workflows/release.yml'), /github\.repository\b/, 'an image has a name in lower case')
   t.end()
 })

@@ -43,7 +43,7 @@ test('metrics are those of /metrics, and log lines carry the ids of their reques
       telemetry: {
         otlp: {
           endpoint: `${collector.url}/base/`,
-          headers: { Authorization: 'Bearer otlp' },
+          headers: { Authorization: 'Bearer otlp', 'User-Agent': 'shop' },
           sample: '100%',
           logs: true
         }
@@ -55,7 +55,7 @@ test('metrics are those of /metrics, and log lines carry the ids of their reques
   await gateway.call('/nowhere')
   await gateway.otlp?.flush()
   for (const { headers, url } of collector.requests) {
-    t.match(headers, { authorization: 'Bearer otlp', 'content-type': 'application/json' }, url)
+    t.match(headers, { authorization: 'Bearer otlp', 'content-type': 'application/json', 'user-agent': 'shop' }, url)
   }
   const [body = {}] = collector.bodies('/base/v1/metrics')
   const metrics = listOf(body, 'Metrics') as WrittenMetric[]

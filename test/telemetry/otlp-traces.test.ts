@@ -2,8 +2,10 @@
 import { test } from 'tap'
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
 import { startEchoSocket } from '../support/echo-socket.ts'
-import { APPID, buildTestGateway, type TestGateway } from '../support/gateway.ts'
+import { APP_SECRET, APPID, buildTestGateway, type TestGateway } from '../support/gateway.ts'
+import { PUSH_KEY, PUSH_TOKEN, pushRequest } from '../support/push.ts'
 import { get, openClient } from '../support/raw-client.ts'
+import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 const SERVER = 2
@@ -175,6 +177,31 @@ test('a traceparent counts from a trusted proxy only, and decides about the samp
     t.notMatch(headers?.traceparent, PARENT.slice(3, 35))
     t.equal(headers?.tracestate, undefined)
   }
+  const later = (version: string, rest: string) =>
+    spansOf(trusted, () =>
+      trusted.gateway.call('/public/x', { headers: { traceparent: `${version}${PARENT.slice(2)}-${rest}` } })
+    )
+  for (const [version, flags] of [
+    ['01', '01'],
+    ['cc', 'ff'],
+    ['fe', '03-what-the-future-will-be-like']
+  ] as const) {
+    t.match(ofKind(await later(version, flags), SERVER), [{ traceId: PARENT.slice(3, 35) }], `version ${version}`)
+    const sent = trusted.upstream.seen.at(-1)?.headers.traceparent
+    t.match(sent, /^00-0af7651916cd43dd8448eb211c80319c-[0-9a-f]{16}-01$/, 'sent as version 00')
+  }
+  t.same(await later('01', '02-x'), [], 'not sampled')
+  t.equal(trusted.upstream.seen.at(-1)?.headers.traceparent, `${PARENT}-00`)
+  for (const [version, flags] of [
+    ['ff', '01'],
+    ['FE', '01'],
+    ['00', '01-more'],
+    ['01', '01.more'],
+    ['01', '01-a,b']
+  ] as const) {
+    t.same(await later(version, flags), [], `${version}-…-${flags}`)
+    t.notMatch(trusted.upstream.seen.at(-1)?.headers.traceparent, PARENT.slice(3, 35), `${version}-…-${flags}`)
+  }
   const short = `a=${'x'.repeat(300)},b=${'y'.repeat(205)}`
   for (const [state, kept] of [
     [`${short},c=1`, short],
@@ -191,6 +218,36 @@ test('a traceparent counts from a trusted proxy only, and decides about the samp
   )
   t.same(forced, [], 'a client cannot force a trace')
   t.notMatch(open.upstream.seen.at(-1)?.headers.traceparent, PARENT.slice(3, 35))
+})
+
+test('each delivery of a queued event belongs to the trace of the request that brought it', async (t) => {
+  const push = { token: PUSH_TOKEN, encodingAesKey: PUSH_KEY, upstream: 'plain', path: '/api/once' }
+  const upstream = await startUpstream(t, (_req, res) => res.writeHead(upstream.seen.length === 1 ? 503 : 200).end())
+  const all = await start(t, {
+    apps: [{ appid: APPID, secret: APP_SECRET, push }],
+    upstreams: { app: { targets: [{ url: upstream.url }] }, plain: { targets: [{ url: upstream.url }] } },
+    routes: [{ path: '/api', upstream: 'app' }]
+  })
+  const { path, body } = pushRequest(APPID, { ToUserName: 'gh_1', FromUserName: 'oA', MsgType: 'event', Event: 'e' })
+  const spans = await spansOf(all, async () => {
+    t.equal((await all.gateway.call(path, { method: 'POST', body })).status, 200)
+    await until(() => upstream.seen.length === 2)
+  })
+  await until(async () => {
+    await all.gateway.otlp?.flush()
+    return ofKind(all.collector.spans(), CLIENT).length === 2
+  })
+  const [server] = ofKind(all.collector.spans(), SERVER)
+  const calls = ofKind(all.collector.spans(), CLIENT)
+  t.ok(spans.length > 0)
+  t.same(
+    calls.map((span) => [span.traceId, span.parentSpanId, span.attributes['http.response.status_code']]),
+    [503, 200].map((status) => [server?.traceId, server?.spanId, status])
+  )
+  t.same(
+    upstream.seen.map(({ headers }) => headers.traceparent),
+    calls.map(({ traceId, spanId }) => `00-${traceId}-${spanId}-01`)
+  )
 })
 
 test('the end of a WebSocket in order is no error', async (t) => {

@@ -73,7 +73,9 @@ const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
 /** Path segments that are not empty: a proxy may pass on a client's, and backends build links from
  *  it, so `//evil.example` must not reach them. */
 const PREFIX = /^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+\/?$/
-const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+/** Version 00, or a later one with unknown parts behind these (W3C Trace Context, section 4.3). Version
+ *  ff is invalid. */
+const TRACEPARENT = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[^,]*)?$/
 
 export interface ReadOptions {
   readonly names: HeaderNames
@@ -180,7 +182,7 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
 
   if (size > options.limit) return TOO_LARGE
   // Two lines are joined with a comma, and so are not valid.
-  if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) traceparent = undefined
+  if (traceparent !== undefined) traceparent = TRACEPARENT.test(traceparent) ? asVersion00(traceparent) : undefined
   // It belongs to a traceparent (W3C Trace Context, section 3.3).
   if (tracestate !== undefined && traceparent !== undefined) kept.push('tracestate', tracestate)
   if (host === undefined ? options.httpVersion !== '1.0' : !isHost(host)) return NO_HOST
@@ -209,6 +211,13 @@ export function readRequestHeaders(raw: readonly string[], options: ReadOptions)
     methodOverride,
     stripped
   }
+}
+
+/** Of the flags of a later version, only "sampled" is known. */
+function asVersion00(traceparent: string): string {
+  if (traceparent.startsWith('00')) return traceparent
+  const isSampled = (Number.parseInt(traceparent.slice(53, 55), 16) & 1) === 1
+  return `00-${traceparent.slice(3, 53)}${isSampled ? '01' : '00'}`
 }
 
 function isLength(text: string): boolean {
