@@ -109,7 +109,7 @@ export function stock(name: string, log: boolean, node = process.execPath): Subj
 async function up(running: Running): Promise<Running> {
   try {
     const scheme = running.isTls ? 'https' : 'http'
-    await waitUntilUp(`${scheme}://127.0.0.1:${running.port}/api/orders`, running.process, 5000)
+    await waitUntilUp(`${scheme}://127.0.0.1:${running.port}/api/orders`, running.process, 15_000)
     return running
   } catch (error) {
     await running.process.stop()
