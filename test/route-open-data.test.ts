@@ -128,6 +128,15 @@ test('a body that a lenient parser could read as an object with openData is refu
     ['text/plain', forged],
     ['text/json', forged]
   ]
+  for (const encoding of [
+    { 'content-encoding': 'deflate' },
+    { 'content-encoding': 'identity, br' },
+    { 'content.encoding': 'gzip' }
+  ])
+    t.equal((await post(gateway, '/run', token, '{"a":1}', encoding)).status, 400, JSON.stringify(encoding))
+  const lines = 'Content-Encoding: identity\r\nContent-Encoding: deflate\r\nConnection: close\r\n'
+  const head = `POST /run HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`
+  t.match(await gateway.raw(`${head}${lines}Content-Length: 7\r\n\r\n{"a":1}`), /^HTTP\/1\.1 400 /)
   for (const [type, body] of rows) {
     const answer = await post(gateway, '/run', token, body, { 'content-type': type })
     t.equal(answer.status, 400, `${type} ${String(body).slice(0, 30)}`)

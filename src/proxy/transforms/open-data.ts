@@ -6,7 +6,8 @@ import { ApiError } from '../../errors.ts'
 import { readAhead } from '../../http/body/read-ahead.ts'
 import { BODY_TOO_LARGE } from '../../http/body/request-body.ts'
 import { readable } from '../../http/body/streamed-body.ts'
-import { OPEN_DATA_HEADER } from '../../http/headers/header-names.ts'
+import { canonicalName, OPEN_DATA_HEADER } from '../../http/headers/header-names.ts'
+import { headerValue } from '../../http/headers/header-value.ts'
 import type { OpenDataReader } from '../../identity/open-data-reader.ts'
 import type { BodyTransform, TransformedRequest } from './transform.ts'
 
@@ -48,9 +49,8 @@ export function createOpenDataTransform(openData: Pick<OpenDataReader, 'decrypt'
 }
 
 async function readJson({ client, headers, limits }: TransformedRequest): Promise<Buffer> {
-  const encoding = headerOf(headers.kept, 'content-encoding')
-  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') throw ENCODED
-  if (!JSON_TYPE.test(headerOf(headers.kept, 'content-type') ?? '')) throw NOT_JSON
+  if (isEncoded(headers.kept)) throw ENCODED
+  if (!JSON_TYPE.test(headerValue(headers.kept, 'content-type') ?? '')) throw NOT_JSON
   const limit = Math.min(limits.limit, MAX_JSON)
   const { head, rest } = await readAhead(readable(client.openBody(limits)), (size) => size > limit)
   if (rest === null && head.length <= limit) return head
@@ -105,11 +105,13 @@ function keepNumber(this: unknown, _name: string, value: unknown, context?: { so
   return typeof value === 'number' && source !== undefined && String(value) !== source ? rawJSON(source) : value
 }
 
-function headerOf(headers: readonly string[], wanted: string): string | undefined {
-  for (let index = 0; index + 1 < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() === wanted) return headers[index + 1]
-  }
-  return undefined
+/** Every line counts, in every spelling: a backend joins the lines, and text can be JSON and
+ *  compressed data at once. */
+function isEncoded(headers: readonly string[]): boolean {
+  return headers.some((name, index) => {
+    if (index % 2 !== 0 || canonicalName(name) !== 'content-encoding') return false
+    return headers[index + 1]?.toLowerCase() !== 'identity'
+  })
 }
 
 function removeDigests(headers: string[]): void {
