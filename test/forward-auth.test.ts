@@ -217,7 +217,7 @@ test('the samples name every identity header', (t) => {
 test('a proxy that repeats the method and type of the original request gets its answer, with or without the body', async (t) => {
   const gateway = await buildTestGateway(t, 'http://127.0.0.1:9')
   const { access_token: token } = await gateway.login('alice')
-  for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+  for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'PURGE']) {
     for (const type of ['application/json', 'multipart/form-data; boundary=x', 'image/png', ';;;']) {
       for (const framing of ['', 'Content-Length: 0', 'Content-Length: 4', 'Transfer-Encoding: chunked']) {
         const client = await openClient(t, gateway.servicePort)
@@ -238,4 +238,32 @@ test('a proxy that repeats the method and type of the original request gets its 
       }
     }
   }
+})
+
+test('the rest of a path that a proxy appends plays no part: the token alone decides', async (t) => {
+  const gateway = await buildTestGateway(t, 'http://127.0.0.1:9')
+  const { access_token: token } = await gateway.login('alice')
+  const paths = [
+    '/api/%E4%B8%AD',
+    '/api/a%20b',
+    '/api//x',
+    '/api/..',
+    '/%2e%2e/metrics',
+    '/a;b',
+    '/a%',
+    '/%00',
+    '?x=%zz'
+  ]
+  const client = await openClient(t, gateway.servicePort)
+  for (const path of paths) {
+    for (const [credential, status] of [
+      [token, 204],
+      ['forged', 401]
+    ]) {
+      client.send(`GET /auth/verify${path} HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer ${credential}\r\n\r\n`)
+      t.equal((await client.response()).status, status, path)
+    }
+  }
+  client.send(`HEAD /auth/verify/x HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+  t.equal((await client.response('HEAD')).status, 204)
 })

@@ -4,6 +4,7 @@
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { PUBLIC, withProblems } from '../http/endpoints/openapi.ts'
+import { addNotFound } from '../http/endpoints/unknown-paths.ts'
 import { type AdmittedRequest, admittedOf } from '../http/request.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import { identityHeaders } from '../identity/identity-headers.ts'
@@ -34,8 +35,6 @@ function isNamed(appId: string, query: string): boolean {
   return new URLSearchParams(query).getAll('apps').every((list) => list.split(',').includes(appId))
 }
 
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
-
 export function addVerify(app: FastifyInstance, { authenticator, revocations }: VerifyDeps): void {
   /** Name and value in turns. Ignores X-Forwarded-Uri and its kind: anyone who reaches this
    *  listener can send them. */
@@ -64,21 +63,21 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
       'store_unavailable'
     ])
   }
-  app.register(async (scope) => {
-    // Answers before Fastify reads the body: a proxy may repeat the method and Content-Type of the
-    // original request.
-    scope.addHook('onRequest', async (request, reply) => {
-      const headers = verify(admittedOf(request.raw))
-      for (let index = 0; index + 1 < headers.length; index += 2) {
-        reply.header(headers[index] as string, headers[index + 1])
-      }
-      return reply.code(204).header('cache-control', 'no-store').send()
-    })
-    for (const url of ['/auth/verify', '/auth/verify/*']) {
-      for (const method of METHODS) {
-        const isDescribed = method === 'GET' && !url.endsWith('*')
-        scope.route({ method, url, schema: isDescribed ? schema : { hide: true }, handler: async () => null })
-      }
-    }
-  })
+  app.register(
+    async (scope) => {
+      // Answers before Fastify reads the body: a proxy may repeat the method and Content-Type of the
+      // original request.
+      scope.addHook('onRequest', async (request, reply) => {
+        const headers = verify(admittedOf(request.raw))
+        for (let index = 0; index + 1 < headers.length; index += 2) {
+          reply.header(headers[index] as string, headers[index + 1])
+        }
+        return reply.code(204).header('cache-control', 'no-store').send()
+      })
+      // Any other method and path: a proxy may repeat those of the original request.
+      addNotFound(scope)
+      scope.get('', { schema }, async () => null)
+    },
+    { prefix: '/auth/verify' }
+  )
 }
