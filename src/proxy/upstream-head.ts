@@ -143,7 +143,7 @@ function originLines(
 ): OwnLines {
   const { forwardedFor, forwardedHost = headers.host, forwardedPrefix = '', loop } = headers
   let text = `X-Request-Id: ${record.requestId}\r\nX-Forwarded-For: `
-  if (forwardedFor !== undefined) text += `${forwardedFor}, `
+  if (forwardedFor !== undefined) text += listBefore(forwardedFor)
   text += `${peer.address}\r\nX-Forwarded-Proto: ${headers.forwardedProto ?? peer.proto}\r\n`
   let count = 4
   // An HTTP/1.0 request may lack Host.
@@ -164,6 +164,15 @@ function originLines(
   text += `traceparent: ${record.traceparent}\r\nCDN-Loop: `
   if (loop !== undefined) text += `${loop}, `
   return { text, count, prepared }
+}
+
+const EMPTY_ELEMENT = /^[\t ]*(?:,|$)|,[\t ]*(?:,|$)/
+
+/** A list in front of one more element, without empty ones (RFC 9110, section 5.6.1). */
+function listBefore(list: string): string {
+  if (!EMPTY_ELEMENT.test(list)) return `${list}, `
+  const elements = list.split(',').map((element) => element.trim())
+  return elements.flatMap((element) => (element === '' ? [] : `${element}, `)).join('')
 }
 
 /** @param name In small letters. */
