@@ -7,7 +7,7 @@ import { NO_LINES } from '../http/headers/header-lines.ts'
 import type { CallSpan, OpenCallSpan, Tracer } from '../http/tracer.ts'
 import type { Asker, Lease } from './attempts.ts'
 import type { ResponseHandler, UpstreamConnection } from './connection/messages.ts'
-import { codeOf, UPSTREAM_TIMEOUT } from './failures.ts'
+import { codeOf, isOwnFault, UPSTREAM_TIMEOUT } from './failures.ts'
 import type { Target } from './target.ts'
 import type { Upstream } from './upstreams.ts'
 
@@ -56,8 +56,8 @@ export class CallFailure extends Error {
   }
 }
 
-/** Rejects with a CallFailure. Only a connection that failed to open is tried again: after
- *  anything else the service may have acted. */
+/** Rejects with a CallFailure, or with the error itself for a fault of the gateway. Only a
+ *  connection that failed to open is tried again: after anything else the service may have acted. */
 export function callUpstream(
   upstream: Upstream,
   clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>,
@@ -71,7 +71,7 @@ const OWN_DEADLINE = { deadlineAt: Number.POSITIVE_INFINITY }
 
 interface Settle {
   resolve(answer: UpstreamAnswer): void
-  reject(failure: CallFailure): void
+  reject(error: unknown): void
 }
 
 class JsonCall implements ResponseHandler, Asker {
@@ -175,7 +175,7 @@ class JsonCall implements ResponseHandler, Asker {
     const reason = codeOf(error) || 'no connection'
     this.#endSpan(reason)
     if (this.#lease.failed(error, this.#wasSent)) this.start()
-    else this.#fail(reason)
+    else this.#fail(isOwnFault(error) ? error : reason)
   }
 
   #onDeadline(): void {
@@ -184,12 +184,14 @@ class JsonCall implements ResponseHandler, Asker {
     this.#fail('timeout')
   }
 
-  #fail(reason: string, status: number | null = null): void {
+  /** @param cause A reason, or a fault of the gateway. */
+  #fail(cause: unknown, status: number | null = null): void {
+    const failure = typeof cause === 'string' ? new CallFailure(cause, status, this.#target) : null
     this.#connection?.abort(this)
     this.#connection = null
-    this.#endSpan(reason)
+    this.#endSpan(failure === null ? 'failed' : failure.reason)
     this.#finish()
-    this.#settle.reject(new CallFailure(reason, status, this.#target))
+    this.#settle.reject(failure ?? cause)
   }
 
   #endSpan(failure: string): void {

@@ -1,8 +1,13 @@
 /** A throw of the gateway's own code is internal_error, logged with its stack: no backend is blamed. */
+import { lookup } from 'node:dns'
 import { test } from 'tap'
 import { systemClock } from '../../src/clock.ts'
-import { buildTestGateway, type TestGateway } from '../support/gateway.ts'
+import type { ApiTokens } from '../../src/platforms/wechat/api-tokens.ts'
+import { createEgress } from '../../src/platforms/wechat/egress.ts'
+import { createTransport } from '../../src/platforms/wechat/transport.ts'
+import { APPID, buildTestGateway, type TestGateway } from '../support/gateway.ts'
 import { openClient } from '../support/raw-client.ts'
+import { quietLog } from '../support/store.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { handshake, startSocketService } from '../support/websocket.ts'
 
@@ -58,4 +63,46 @@ test('a fault between the answer to a handshake and the tunnel ends that connect
   const next = await openClient(t, gateway.port)
   next.send(handshake('/api/ws', token))
   t.match(await next.head(), /^HTTP\/1\.1 101 /)
+})
+
+test('a fault while the answer of the login hook is read fails the login, and blames no service', async (t) => {
+  const upstream = await startUpstream(t, (_req, res) => void res.end('{}'))
+  const hook = { upstream: 'app', path: '/hooks/login', timeout: '60s', onFailure: 'continue' }
+  const clock = {
+    ...systemClock,
+    monotonic() {
+      if (new Error().stack?.includes('JsonCall.onHead')) throwInjected()
+      return systemClock.monotonic()
+    }
+  }
+  const gateway = await buildTestGateway(t, upstream.url, { clock, config: { login: { hook } } })
+  t.match(await gateway.login('alice'), { status: 500, code: 'internal_error', action: 'retry' })
+  t.ok(faultsOf(gateway).length > 0)
+  t.notOk(gateway.lines.some((line) => line.includes('login_hook_failed')))
+})
+
+test('a fault while an answer of WeChat is read stays a fault of the gateway', async (t) => {
+  const { url } = await startUpstream(t, (_req, res) => void res.end('{}'))
+  const sealed = { headers: {}, body: '{}', open: throwInjected }
+  const warned: object[] = []
+  const log = { ...quietLog(), warn: (fields: object) => void warned.push(fields) }
+  const options = { apiBase: url, fallbackBase: null, proxy: null, timeout: 60_000, lookup, log }
+  const apiTokens: ApiTokens = {
+    get: async () => 'token',
+    invalidate: async () => {},
+    withAccessToken: (_app, call) => call('token', 0),
+    state: () => ({ state: 'none', fetchedAt: null, expiresAt: null })
+  }
+  const egress = createEgress({ ...options, apiTokens, signer: { seal: () => sealed } })
+  const transport = createTransport(options)
+  t.teardown(() => Promise.all([egress.close(), transport.close()]))
+  const app = { appId: APPID, secret: 'x' }
+  const call = { method: 'POST', path: '/wxa/x', query: '', headers: [], body: null, requestId: 'r' }
+  const caller = { isGone: false, whenGone() {} }
+  await t.rejects(egress.forward(app, { ...call, caller }), TypeError)
+  await t.rejects(
+    transport.call({ method: 'POST', path: '/wxa/x', query: {}, sealed }, transport.deadline()),
+    TypeError
+  )
+  t.same(warned, [])
 })

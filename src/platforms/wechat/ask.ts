@@ -14,7 +14,11 @@ export interface ReadAnswer {
 /** True ends the reading ahead. Receives the size so far and the newest chunk. */
 export type IsEnough = (size: number, chunk: Buffer) => boolean
 
-/** Rejects with an error of undici or of the connector. */
+class CallerGone extends Error {
+  readonly code = 'CALLER_GONE'
+}
+
+/** Rejects with an error that has a code, or with one of the connector. */
 export function ask(
   pool: Dispatcher,
   request: Dispatcher.DispatchOptions,
@@ -23,7 +27,7 @@ export function ask(
 ): Promise<ReadAnswer> {
   return new Promise((resolve, reject) => {
     const asking = new Asking(isEnough, resolve, reject)
-    if (caller.isGone) return reject(new Error('the caller is gone'))
+    if (caller.isGone) return reject(new CallerGone())
     caller.whenGone(() => asking.abort())
     pool.dispatch(request, asking)
   })

@@ -100,3 +100,9 @@ export function codeOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'connection failed'
 }
+
+/** True for a throw of the gateway's own code. Errors of undici and of sockets have a code. */
+export function isOwnFault(error: unknown): boolean {
+  if (error instanceof ConnectFailure) return false
+  return !(error instanceof Error && 'code' in error && typeof error.code === 'string')
+}

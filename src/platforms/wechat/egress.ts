@@ -11,7 +11,7 @@ import type { SealedCall, Signer } from './api-signature/signer.ts'
 import type { ApiTokens } from './api-tokens.ts'
 import { ask } from './ask.ts'
 import { createBases, type WeChatAddress } from './bases.ts'
-import { ConnectFailure } from './connector.ts'
+import { ConnectFailure, isOwnFault } from './connector.ts'
 import { createAnswerReader, refusalEnd, signedEnd } from './egress-answer.ts'
 import { chooseApp, judgePath, withAccessToken } from './egress-paths.ts'
 import { isTokenErrcode } from './errcodes.ts'
@@ -82,7 +82,7 @@ export function createEgress(options: EgressOptions): EgressCapability & { close
       if (error instanceof ConnectFailure || error instanceof TransportFailure)
         log.warn({ call: path, reason: error.reason }, 'WeChat gave no valid answer')
       if (error instanceof TransportFailure) throw UNSIGNED
-      throw error instanceof ApiError ? error : unavailable()
+      throw error instanceof ApiError || isOwnFault(error) ? error : unavailable()
     }
   }
 

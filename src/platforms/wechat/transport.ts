@@ -7,6 +7,7 @@ import type { Tracer } from '../../http/tracer.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { SealedCall } from './api-signature/signer.ts'
 import { type Base, createBases, type WeChatAddress } from './bases.ts'
+import { isOwnFault } from './connector.ts'
 import type { WeChatAnswer } from './errcodes.ts'
 import { isUnsent, sendOnce, TransportFailure } from './send-once.ts'
 
@@ -73,6 +74,7 @@ export function createTransport(options: TransportOptions): Transport {
         if (inFlight > MAX_IN_FLIGHT) throw new TransportFailure('overloaded', false)
         return await exchange(call, deadline)
       } catch (error) {
+        if (!(error instanceof TransportFailure) && isOwnFault(error)) throw error
         const failure = error instanceof TransportFailure ? error : new TransportFailure('internal', true)
         const ms = Math.round(performance.now() - began)
         log.warn({ call: call.path, reason: failure.reason, ms }, 'WeChat gave no valid answer')
