@@ -110,10 +110,10 @@ test('a wrong command line exits 2 and shows the usage', async (t) => {
 })
 
 test('a missing file is one problem', async (t) => {
-  t.match(await wxgate(['validate']), {
-    status: 2,
-    stderr: /^gateway\.yaml:1:1 the file cannot be read: there is no such file\n/
-  })
+  const says =
+    /^gateway\.yaml:1:1 the file cannot be read: there is no such file \(looked for \/\S+\/gateway\.yaml: .* -c FILE or WXGATE_CONFIG, .* wxgate init\)\n/
+  for (const command of ['validate', 'run', 'doctor'])
+    t.match(await wxgate([command]), { status: 2, stderr: says }, command)
 })
 
 test('schema prints the published schema', async (t) => {

@@ -1,4 +1,6 @@
 /** Flags and variables that name the configuration, for every command that needs one. */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type LoadOptions, type LoadResult, loadConfig } from '../config/load.ts'
 import { didYouMean, type Problem, quote } from '../config/problem.ts'
 import { type Allowance, allowances } from '../config/section.ts'
@@ -33,7 +35,10 @@ export function loadConfigFrom(
   const allowed = new Set(readAllowances(allow?.join(',') ?? env.WXGATE_ALLOW ?? ''))
   const isProduction = env.NODE_ENV === 'production'
   const result = loadConfig({ ...checks, file, cwd, env, production: isProduction, allow: allowed })
-  return { ...result, warnings: [...modeWarnings(env, file), ...result.warnings] }
+  const warnings = [...modeWarnings(env, file), ...result.warnings]
+  if (result.ok || existsSync(resolve(cwd, file))) return { ...result, warnings }
+  const hint = `looked for ${resolve(cwd, file)}: name another with -c FILE or WXGATE_CONFIG, or write one with wxgate init`
+  return { ...result, warnings, problems: result.problems.map((problem) => ({ ...problem, hint })) }
 }
 
 const MODES = ['production', 'development', 'test']

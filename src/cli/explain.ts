@@ -1,12 +1,13 @@
 /** `wxgate explain`: passes a request through the code that would serve it and prints the
  *  decisions. Sends nothing. */
 import { existsSync } from 'node:fs'
+import { METHODS } from 'node:http'
 import { isIP } from 'node:net'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { generatedSecretFile, newSecret, resolveGeneratedSecret } from '../config/generated-secret.ts'
-import { formatProblem } from '../config/problem.ts'
+import { didYouMean, formatProblem } from '../config/problem.ts'
 import type { ExplainedRequest } from '../proxy/explain/explained-request.ts'
 import { CONFIG_USAGE, configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import { explainOffline } from './explain-offline.ts'
@@ -47,6 +48,7 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
     if (method === undefined || target === undefined)
       throw new Error('METHOD and PATH are needed, such as GET /api/orders')
     if (others.length > 0) throw new Error(`there is one argument too many: ${JSON.stringify(others[0])}`)
+    if (!METHODS.includes(method)) throw new Error(unknownMethod(method))
     if (values.format !== 'text' && values.format !== 'json') throw new Error('--format must be text or json')
     if (isIP(values.from) === 0) throw new Error('--from must be an IP address')
     const rawHeaders = values.header.flatMap(readHeader)
@@ -67,6 +69,10 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
   } catch (error) {
     return refuseCommandLine('explain', error, USAGE, io)
   }
+}
+
+function unknownMethod(method: string): string {
+  return `there is no method ${JSON.stringify(method)}, ${didYouMean(method, METHODS) ?? 'write METHOD first, such as GET'}`
 }
 
 function readHeader(line: string): [string, string] {

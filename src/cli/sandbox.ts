@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
 import { createSandbox } from '../sandbox/server.ts'
 import type { CliIo } from './io.ts'
+import { readPort } from './ports.ts'
+import { refuseCommandLine } from './usage.ts'
 
 const USAGE = `Usage: wxgate sandbox [--port 9400] [--host 127.0.0.1] [--latency MS] [--app APPID:SECRET]…
 
@@ -43,14 +45,15 @@ export async function run(args: readonly string[], io: CliIo, stop?: AbortSignal
 
 /** Returns the listening sandbox, or the exit status. */
 export async function startSandbox(args: readonly string[], io: CliIo): Promise<RunningSandbox | number> {
-  const parsed = readArguments(args)
-  if (parsed === 'help') {
+  let parsed: SandboxArguments | null
+  try {
+    parsed = readArguments(args)
+  } catch (error) {
+    return refuseCommandLine('sandbox', error, USAGE, io)
+  }
+  if (parsed === null) {
     io.stdout(USAGE)
     return 0
-  }
-  if (typeof parsed === 'string') {
-    io.stderr(`wxgate sandbox: ${parsed}\n\n${USAGE}`)
-    return 2
   }
   const { port, host, latency, apps } = parsed
   const sandbox = createSandbox({ clock: systemClock, latency, ...(apps.length > 0 ? { apps } : {}) })
@@ -84,31 +87,25 @@ export async function startSandbox(args: readonly string[], io: CliIo): Promise<
   }
 }
 
-/** Returns a text for wrong arguments. */
-function readArguments(args: readonly string[]): SandboxArguments | string {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        port: { type: 'string', default: '9400' },
-        host: { type: 'string', default: '127.0.0.1' },
-        latency: { type: 'string', default: '0' },
-        app: { type: 'string', multiple: true, default: [] },
-        help: { type: 'boolean', short: 'h', default: false }
-      }
-    })
-    if (values.help) return 'help'
-    const port = wholeNumber(values.port, 65_535)
-    const latency = wholeNumber(values.latency, MAX_LATENCY)
-    if (port === null) return '--port must be 0 to 65535'
-    if (latency === null) return `--latency must be 0 to ${MAX_LATENCY} milliseconds`
-    const apps = values.app.map((text) => /^([^:]+):(.+)$/.exec(text)).map((match) => [match?.[1], match?.[2]] as const)
-    const known = apps.flatMap(([appid, secret]) => (appid && secret ? [{ appid, secret }] : []))
-    if (known.length < apps.length) return '--app must be APPID:SECRET'
-    return { port, host: values.host, latency, apps: known }
-  } catch (error) {
-    return error instanceof Error ? error.message : 'wrong arguments'
-  }
+/** Null for --help. Throws for wrong arguments. */
+function readArguments(args: readonly string[]): SandboxArguments | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      port: { type: 'string', default: '9400' },
+      host: { type: 'string', default: '127.0.0.1' },
+      latency: { type: 'string', default: '0' },
+      app: { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean', short: 'h', default: false }
+    }
+  })
+  if (values.help) return null
+  const latency = wholeNumber(values.latency, MAX_LATENCY)
+  if (latency === null) throw new Error(`--latency must be 0 to ${MAX_LATENCY} milliseconds`)
+  const apps = values.app.map((text) => /^([^:]+):(.+)$/.exec(text)).map((match) => [match?.[1], match?.[2]] as const)
+  const known = apps.flatMap(([appid, secret]) => (appid && secret ? [{ appid, secret }] : []))
+  if (known.length < apps.length) throw new Error('--app must be APPID:SECRET')
+  return { port: readPort('--port', values.port), host: values.host, latency, apps: known }
 }
 
 function wholeNumber(text: string, most: number): number | null {

@@ -28,7 +28,10 @@ test('a wrong command line names the probable intention', async (t) => {
     ['dev --to http://127.0.0.1:3000 --path api', '--path must start with "/"'],
     ['dev --to localhost:3000', '--to '],
     ['dev --to http://127.0.0.1:8080', 'in a circle (correct the url, or set another --port)'],
-    ['echo --port http', '--port must be 0 to 65535, not "http"']
+    ['echo --port http', '--port must be 0 to 65535, not "http"'],
+    ['explain get /x', 'there is no method "get", did you mean "GET"?'],
+    ['explain /x GET', 'there is no method "/x", write METHOD first, such as GET'],
+    ['sandbox --prot 1', 'unknown option \'--prot\', did you mean "--port"?']
   ] as const) {
     const { status, stdout, stderr } = await wxgate(line.split(' '), { cwd: folder })
     t.equal(status, 2, line)
