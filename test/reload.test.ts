@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { createLender } from '../src/gateway/lender.ts'
 import type { StatusAnswer } from '../src/service/status/status.ts'
+import { configText, load } from './support/config.ts'
 import { APPID, buildTestGateway, defaultConfig, readTestConfig } from './support/gateway.ts'
 import { freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
 import { openClient, type RawClient } from './support/raw-client.ts'
@@ -184,6 +185,19 @@ test('a part is built again only when something that it depends on has changed',
   const third = lender.open()
   t.equal(await third.borrow('tokens', [ring, 20], () => ({ name: 'tokens 30' })), others)
   t.not(await third.borrow('ring', [['another']], () => ({ name: 'ring' })), ring)
+})
+
+test('comments, blank lines and other spellings of the same values are no change', (t) => {
+  const text = configText({ routes: '[{ path: /api, upstream: orders, timeout: 60s }]' })
+  const other = `# why\n\n${text.replace('timeout: 60s', 'auth: required, timeout: 1m').replace('}]', '} ] # here')}`
+  const configOf = (written: string) => {
+    const loaded = load(written)
+    // A reload compares these texts.
+    return loaded.ok ? JSON.stringify(loaded.config) : loaded.problems
+  }
+  t.equal(configOf(other), configOf(text))
+  t.not(configOf(text.replace('60s', '61s')), configOf(text))
+  t.end()
 })
 
 test('a changed route keeps the tokens and the upstreams of the rest', async (t) => {

@@ -8,6 +8,8 @@ import { get, openClient, type RawClient } from './support/raw-client.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
+const HANDSHAKE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 const guard = createGuard({ error() {} })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 const someResponse = (destroyed = false) => ({ destroyed }) as ServerResponse
@@ -70,7 +72,8 @@ test('a request with a verified token is answered before most of an earlier floo
     'no token': () => get('/api/x'),
     'no route': () => get('/nowhere'),
     'bad paths': () => get('/api/../x'),
-    'own endpoints': (n) => get('/auth/session', String(n))
+    'own endpoints': (n) => get('/auth/session', String(n)),
+    'handshakes of a WebSocket': (n) => get('/api/x', `${head}.${n}.${signature}`, HANDSHAKE)
   }
   for (const [name, request] of Object.entries(floods)) {
     const clients = await openClients(t, gateway.port, 300)

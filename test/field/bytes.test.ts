@@ -1,10 +1,11 @@
 /** Bytes and framing between client and upstream. */
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { type Test, test } from 'tap'
 import { buildTestGateway } from '../support/gateway.ts'
 import { get, openClient } from '../support/raw-client.ts'
 import { ok, startRawUpstream } from '../support/raw-upstream.ts'
 import { idle } from '../support/timers.ts'
+import { until } from '../support/until.ts'
 
 const CRLF = '\r\n'
 const BYTES = Buffer.from(Array.from({ length: 128 }, (_, index) => 0x80 + index)).toString('latin1')
@@ -149,4 +150,33 @@ test('the body of a GET is dropped with its type, or passed where the route allo
   const passed = await ask('/allowed')
   t.match(passed, /content-type: a\/b/i)
   t.match(passed, /content-length: 2/i)
+})
+
+test('a request of HTTP/1.0 without Host goes upstream without X-Forwarded-Host', async (t) => {
+  const { gateway, upstream } = await setup(t, ok('k'))
+  t.match(await gateway.raw('GET /public/x HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 /)
+  t.notMatch(upstream.heads[0], /x-forwarded-host/i)
+})
+
+test('a client that is gone before its connection is accepted costs nothing, and no request lacks the address of its client', async (t) => {
+  for (const fastLane of [true, false]) {
+    const server = { host: '127.0.0.1', port: 1, fastLane }
+    const { gateway, upstream } = await setup(t, ok('k'), { server })
+    const send = () =>
+      new Promise<void>((resolve) => {
+        const socket = connect(gateway.port, '127.0.0.1', () => {
+          // The bytes are on their way before the gateway runs again.
+          socket.write(get('/public/gone'))
+          socket.resetAndDestroy()
+          resolve()
+        })
+        socket.on('error', () => resolve())
+      })
+    await Promise.all(Array.from({ length: 50 }, send))
+    await until(() => gateway.gateway.active === 0)
+    t.equal((await gateway.call('/public/x')).status, 200)
+    // The gateway accepts one connection in a turn, and may read the request of an accepted one.
+    t.ok(upstream.heads.length < 25, `${upstream.heads.length} requests were forwarded`)
+    for (const head of upstream.heads) t.match(head, /x-forwarded-for: 127\.0\.0\.1/i)
+  }
 })

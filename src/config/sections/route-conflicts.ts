@@ -1,6 +1,6 @@
-/** Reports routes that conflict: reachable in two ways of unequal strictness, or not at all.
- *  Plain nesting is normal and not reported: a public catch-all above a protected prefix, or a
- *  public exception inside a protected prefix. */
+/** Reports routes that conflict: reachable in two ways of unequal strictness, or not at all, and
+ *  a public catch-all above a stricter route of the same upstream. A public exception inside a
+ *  protected prefix is normal and not reported. */
 import { foldCase } from '../../http/path/lenient-reading.ts'
 import { covers, withoutPrefix } from '../../http/path/prefix.ts'
 import { pathFault } from '../path-fault.ts'
