@@ -72,7 +72,7 @@ export async function startWxgate(options: WxgateOptions): Promise<RunningWxgate
     service: {
       host: '127.0.0.1',
       port: servicePort,
-      tokens: [{ name: 'bench', token: SERVICE_TOKEN, scopes: ['wxapi'] }]
+      tokens: [{ name: 'bench', token: SERVICE_TOKEN, scopes: ['wxapi', 'admin'] }]
     },
     secrets: [SECRET],
     wechat: { apiBase: options.apiBase },

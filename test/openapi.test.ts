@@ -304,7 +304,7 @@ test('every answer of the service listener matches its document', async (t) => {
   const [failure] = ((await (await send('GET', '/v1/failures')).json()) as { failures: { id: string }[] }).failures
   const identity = '/v1/failures/{id}/identity'
   await expect(200, 'POST', identity, `/v1/failures/${failure?.id}/identity`)
-  await expect(404, 'POST', identity, '/v1/failures/0/identity')
+  await expect(404, 'POST', identity, '/v1/failures/1-1-1/identity')
   await expect(200, 'POST', '/v1/explain', '/v1/explain', { method: 'GET', path: '/api/x' })
   await expect(400, 'POST', '/v1/explain', '/v1/explain', {})
   const quotas = '/v1/apps/{appid}/quotas'

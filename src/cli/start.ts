@@ -102,7 +102,7 @@ export async function start(options: StartOptions): Promise<RunningGateway> {
     wechatUrl: sandboxUrl ?? config.wechat.apiBase,
     checksApps: sandboxUrl === null,
     ...(source ? { source: { ...source, warnings: warnings.map(formatProblem) } } : {}),
-    ...(link ? { groupMetrics: link.groupMetrics, isWorker: platform() === 'linux' } : {})
+    ...(link ? { groupLink: link, isWorker: platform() === 'linux' } : {})
   })
   const urls = await listen(gateway, config)
   // The guard ends a request whose handler throws. An error beyond it must not end other requests.
@@ -173,7 +173,7 @@ async function listen(gateway: Gateway, config: GatewayConfig): Promise<Listener
 
 /** Resolves when the primary tells this worker to end. */
 function obeyPrimary(link: WorkerLink, gateway: Gateway, reload: () => void): Promise<void> {
-  const { lifecycle, metrics } = gateway.parts
+  const { lifecycle, group } = gateway.parts
   lifecycle.isGroupReady = false
   return new Promise((drain) => {
     link.serve({
@@ -182,7 +182,7 @@ function obeyPrimary(link: WorkerLink, gateway: Gateway, reload: () => void): Pr
       groupReady(isReady) {
         lifecycle.isGroupReady = isReady
       },
-      metrics: () => metrics.json()
+      answer: group.answer
     })
   })
 }

@@ -1,25 +1,31 @@
 /** A worker's connection to its primary. */
 import cluster from 'node:cluster'
+import type { GroupLink, GroupQuestion } from '../gateway/group.ts'
 import { type FromPrimary, type FromWorker, isMessage, type ReadConfig } from './worker-messages.ts'
 
-/** Time for the metrics of the group (milliseconds). */
-const METRICS_TIMEOUT = 2_000
+/** Time for the answers of the group (milliseconds). */
+const GROUP_TIMEOUT = 2_000
 
-export interface WorkerLink {
+export interface WorkerLink extends GroupLink {
   say(message: FromWorker): void
   /** The current configuration of the group. The file may hold another one, or an invalid one. */
   config(): Promise<ReadConfig>
-  /** The metrics of the group, or this worker's own when the primary does not answer. */
-  groupMetrics(own: () => Promise<string>): Promise<string>
   /** Answers the primary. `drain` is also called when the primary was killed. Call it once. */
-  serve(hooks: { drain(): void; reload(): void; groupReady(isReady: boolean): void; metrics(): Promise<unknown> }): void
+  serve(hooks: WorkerHooks): void
+}
+
+export interface WorkerHooks {
+  drain(): void
+  reload(): void
+  groupReady(isReady: boolean): void
+  answer(question: GroupQuestion): Promise<unknown>
 }
 
 /** Null in a process that is not a worker. */
 export function createWorkerLink(): WorkerLink | null {
   const { worker } = cluster
   if (!cluster.isWorker || !worker) return null
-  const waiting = new Map<number, (text: string) => void>()
+  const waiting = new Map<number, (told: Awaited<ReturnType<GroupLink['ask']>>) => void>()
   let nextId = 0
   const say = (message: FromWorker) => {
     if (worker.isConnected()) worker.send(message, () => {})
@@ -40,17 +46,17 @@ export function createWorkerLink(): WorkerLink | null {
         say({ type: 'starting' })
       })
     },
-    groupMetrics(own) {
+    ask(question) {
       const id = nextId++
       return new Promise((resolve) => {
-        const give = (text: string) => {
+        const give = (told: Awaited<ReturnType<GroupLink['ask']>>) => {
           waiting.delete(id)
           clearTimeout(timer)
-          resolve(text)
+          resolve(told)
         }
-        const timer = setTimeout(() => own().then(give), METRICS_TIMEOUT)
+        const timer = setTimeout(give, GROUP_TIMEOUT, null)
         waiting.set(id, give)
-        say({ type: 'wanted', id })
+        say({ type: 'wanted', id, question })
       })
     },
     serve(hooks) {
@@ -66,9 +72,13 @@ export function createWorkerLink(): WorkerLink | null {
         if (message.type === 'drain') hooks.drain()
         else if (message.type === 'reload') hooks.reload()
         else if (message.type === 'group') hooks.groupReady(message.isReady)
-        else if (message.type === 'text') waiting.get(message.id)?.(message.text)
-        else if (message.type === 'metrics')
-          hooks.metrics().then((json) => say({ type: 'metrics', id: message.id, json }))
+        else if (message.type === 'answers') waiting.get(message.id)?.(message)
+        else if (message.type === 'question')
+          hooks.answer(message.question).then(
+            (answer) => say({ type: 'answer', id: message.id, answer }),
+            // The primary goes on without it.
+            () => {}
+          )
       })
     }
   }

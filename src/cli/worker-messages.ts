@@ -1,5 +1,6 @@
 /** Messages between the primary process and its workers. */
 import type { GatewayConfig } from '../config/config.ts'
+import type { GroupQuestion } from '../gateway/group.ts'
 import type { FileState } from '../watched-files.ts'
 
 /** Set for a worker that takes the place of one that died. */
@@ -12,24 +13,31 @@ export interface ReadConfig {
 }
 
 /** From a worker. `starting` asks for the current configuration, `config` reports a newly
- *  applied one. `metrics` carries prom-client's JSON in answer to the primary; `wanted` asks for
- *  the text of the group. */
+ *  applied one. `answer` answers a question of the primary; `wanted` asks for the answers of the
+ *  group. */
 export type FromWorker =
   | { readonly type: 'starting' }
   | { readonly type: 'config'; readonly config: GatewayConfig }
   | { readonly type: 'listening'; readonly edge: string; readonly redirect?: string; readonly service: string }
   | { readonly type: 'ready'; readonly isReady: boolean }
-  | { readonly type: 'metrics'; readonly id: number; readonly json: unknown }
-  | { readonly type: 'wanted'; readonly id: number }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
+  | { readonly type: 'wanted'; readonly id: number; readonly question: GroupQuestion }
 
-/** From the primary. `config` answers `starting`. `group` reports whether all workers are ready. */
+/** From the primary. `config` answers `starting`, `answers` answers `wanted`. `group` reports whether
+ *  all workers are ready. */
 export type FromPrimary =
   | ({ readonly type: 'config' } & ReadConfig)
   | { readonly type: 'drain' }
   | { readonly type: 'reload' }
   | { readonly type: 'group'; readonly isReady: boolean }
-  | { readonly type: 'metrics'; readonly id: number }
-  | { readonly type: 'text'; readonly id: number; readonly text: string }
+  | { readonly type: 'question'; readonly id: number; readonly question: GroupQuestion }
+  | {
+      readonly type: 'answers'
+      readonly id: number
+      readonly answers: readonly unknown[]
+      /** Worker processes. */
+      readonly running: number
+    }
 
 /** Set for workers only: the URL of the sandbox that they share. */
 export const SANDBOX_VARIABLE = 'WXGATE_SANDBOX_URL'

@@ -2,7 +2,7 @@
  *  dead workers, passes signals on, and collects for the group. */
 import cluster, { type Worker } from 'node:cluster'
 import type { Log } from '../telemetry/log.ts'
-import { createGroupMetrics } from './group-metrics.ts'
+import { createGroupAnswers } from './group-answers.ts'
 import type { ProcessIo } from './io.ts'
 import {
   type FromPrimary,
@@ -54,13 +54,17 @@ interface Group {
 
 function createGroup({ count, first, log, sandboxUrl }: WorkersOptions): Group {
   const ready = new Map<Worker, boolean>()
-  const metrics = createGroupMetrics()
+  /** While it starts, a worker answers no question. */
+  const listening = new Set<Worker>()
+  const group = createGroupAnswers()
   const failed = Promise.withResolvers<'failed'>()
   let inForce = first.config
   let pause = FIRST_PAUSE
   let isStopping = false
   let hasListened = false
   let hangups = 0
+  // Readings hold maps and typed arrays, which JSON does not carry.
+  cluster.setupPrimary({ serialization: 'advanced' })
 
   const workers = () => Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
   const tell = (worker: Worker, message: FromPrimary) => {
@@ -90,6 +94,7 @@ function createGroup({ count, first, log, sandboxUrl }: WorkersOptions): Group {
     })
     worker.on('exit', (status, signal) => {
       ready.delete(worker)
+      listening.delete(worker)
       if (isStopping) return
       announce()
       if (!hasListened) return failed.resolve('failed')
@@ -111,10 +116,14 @@ function createGroup({ count, first, log, sandboxUrl }: WorkersOptions): Group {
     } else if (message.type === 'listening') {
       if (!hasListened) log.info({ ...message, type: undefined, workers: count }, 'wxgate is listening')
       hasListened = true
-    } else if (message.type === 'metrics') metrics.answered(message.id, message.json)
+      listening.add(worker)
+    } else if (message.type === 'answer') group.answered(message.id, message.answer)
     else {
-      const asked = workers().map((one) => ({ ask: (id: number) => tell(one, { type: 'metrics', id }) }))
-      tell(worker, { type: 'text', id: message.id, text: await metrics.collect(asked, ready.size) })
+      const { id, question } = message
+      const asked = [...listening].map((one) => ({
+        ask: (id: number) => tell(one, { type: 'question', id, question })
+      }))
+      tell(worker, { type: 'answers', id, answers: await group.collect(asked), running: ready.size })
     }
   }
 

@@ -1,8 +1,9 @@
 /** POST /console/v1/sandbox/call: log in as a user of the sandbox and send a request to the edge, as a
  *  mini-program would. */
+import { request as sendByTls } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
-import { request as send } from '../node-http.ts'
+import { type IncomingMessage, request as sendPlain } from '../node-http.ts'
 import { type Static, Type } from '../schema.ts'
 import { readHeaderLine } from '../service/explain.ts'
 
@@ -27,9 +28,15 @@ interface UpstreamRequest {
   readonly headers: readonly (readonly [string, string])[]
 }
 
+interface EdgeAddress {
+  readonly host: string
+  readonly port: number
+  readonly is_tls: boolean
+}
+
 export interface SandboxCallsDeps {
   /** Address of the edge; null until it listens. */
-  edge(): { readonly host: string; readonly port: number } | null
+  edge(): EdgeAddress | null
   explain(request: {
     readonly method: string
     readonly target: string
@@ -97,7 +104,7 @@ interface Answer {
   readonly is_truncated: boolean
 }
 
-function ask(address: { readonly host: string; readonly port: number }, sent: Sent): Promise<Answer> {
+function ask({ is_tls: isTls, ...address }: EdgeAddress, sent: Sent): Promise<Answer> {
   const { method, path, body } = sent
   return new Promise((resolve, reject) => {
     const headers = pairs(sent.headers)
@@ -107,30 +114,37 @@ function ask(address: { readonly host: string; readonly port: number }, sent: Se
     const signal = AbortSignal.timeout(TIMEOUT_MS)
     const outgoing = { ...address, method, path, signal, agent: false, headers: [...all, ...length].flat() }
     try {
-      const request = send(outgoing, (response) => {
-        const chunks: Buffer[] = []
-        let bytes = 0
-        const finish = () => {
-          const text = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString()
-          const isTruncated = bytes > MAX_ANSWER_BYTES
-          const status = response.statusCode ?? 0
-          resolve({ status, headers: pairs(response.rawHeaders), body: text, is_truncated: isTruncated })
-        }
-        response.on('data', (chunk: Buffer) => {
-          chunks.push(chunk)
-          bytes += chunk.length
-          if (bytes <= MAX_ANSWER_BYTES) return
-          finish()
-          response.destroy()
-        })
-        response.once('end', finish).once('error', () => reject(NO_ANSWER))
-      })
+      const read = (response: IncomingMessage) => readAnswer(response).then(resolve, reject)
+      // The certificate is that of this gateway itself, and need not name the address.
+      const secure = { ...outgoing, rejectUnauthorized: false }
+      const request = isTls ? sendByTls(secure, read) : sendPlain(outgoing, read)
       request.once('error', () => reject(NO_ANSWER))
       request.end(body ?? undefined)
     } catch {
       // Node refuses the method, the path or a header.
       reject(NOT_SENT)
     }
+  })
+}
+
+function readAnswer(response: IncomingMessage): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const finish = () => {
+      const text = Buffer.concat(chunks).subarray(0, MAX_ANSWER_BYTES).toString()
+      const isTruncated = bytes > MAX_ANSWER_BYTES
+      const status = response.statusCode ?? 0
+      resolve({ status, headers: pairs(response.rawHeaders), body: text, is_truncated: isTruncated })
+    }
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      bytes += chunk.length
+      if (bytes <= MAX_ANSWER_BYTES) return
+      finish()
+      response.destroy()
+    })
+    response.once('end', finish).once('error', () => reject(NO_ANSWER))
   })
 }
 

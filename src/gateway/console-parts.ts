@@ -18,7 +18,7 @@ type Needs = Omit<ConsoleDeps, 'consoleSessions' | 'cookieSealer' | 'assets' | '
 
 /** Null where the configuration has none. */
 export function createConsole(
-  { service, server, tokens, wechat }: GatewayConfig,
+  { service, tokens, wechat }: GatewayConfig,
   keyRing: KeyRing,
   deps: Needs
 ): ((scope: FastifyInstance) => void) | null {
@@ -33,7 +33,7 @@ export function createConsole(
     revocations: deps.revocations,
     accessTtl: tokens.accessTtl
   })
-  const isSandboxed = wechat.apiBase === 'sandbox' && server.tls === null
+  const isSandboxed = wechat.apiBase === 'sandbox'
   const sandboxCalls = isSandboxed ? createSandboxCalls({ edge: deps.edgeAddress, explain: deps.explain }) : null
   const assets = createAssets(ASSETS)
   return (scope) => addConsole(scope, { ...deps, consoleSessions, cookieSealer: sealer, assets, sandboxCalls })

@@ -133,7 +133,7 @@ export async function buildGateway(first: GatewayConfig, dependencies: GatewayDe
         ...(redirect === null ? {} : { redirect: await redirect.listen(isShared) }),
         service: await service.listen(config.service.host, config.service.port, isShared)
       }
-      shared.listening(addresses)
+      shared.listening(addresses, { edge: edgeTls, service: serviceTls })
       appChecks.use(config.apps)
       members.start()
       startDeliveries(generation.deliveries)

@@ -33,7 +33,7 @@ import { borrowWxapiLimits } from './wxapi-parts.ts'
 
 /** Parts in force that commands, observers and tests may ask. */
 export interface Parts
-  extends Pick<Shared, 'lifecycle' | 'metrics' | 'history' | 'consoleLinks'>,
+  extends Pick<Shared, 'lifecycle' | 'metrics' | 'history' | 'consoleLinks' | 'group'>,
     Pick<IdentityParts, 'accessTokens' | 'users' | 'sessions' | 'sessionKeys'> {
   readonly platforms: Platforms
   readonly config: GatewayConfig

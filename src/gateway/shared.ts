@@ -17,6 +17,7 @@ import { createLiveConnections, type LiveConnections } from '../proxy/live-conne
 import type { Store } from '../store/port.ts'
 import { type StoreWatch, watchStore } from '../store/watch.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
+import { groupMetricsText } from '../telemetry/group-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
 import type { Otlp } from '../telemetry/otlp/otlp.ts'
@@ -25,6 +26,7 @@ import { createPools, type Pools } from '../upstream/pools.ts'
 import { createLookup } from '../upstream/resolver.ts'
 import { type AppChecks, createAppChecks } from './app-checks.ts'
 import { type ConfigFile, type ConfigHistory, createConfigHistory } from './config-history.ts'
+import type { GroupLink } from './group.ts'
 import { type Borrower, createLender } from './lender.ts'
 import { createStatusParts, type StatusParts } from './status-parts.ts'
 
@@ -45,8 +47,8 @@ export interface GatewayDependencies {
   readonly wechatUrl: string
   /** True for one of several processes on the same ports. */
   readonly isWorker?: boolean
-  /** In a worker: returns the metrics of the whole group, given a function for its own. */
-  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
+  /** In a worker: reaches the other workers. */
+  readonly groupLink?: GroupLink
   /** True: asks WeChat about the credentials of each app. */
   readonly checksApps?: boolean
   /** Absent for a configuration without a file. */
@@ -58,6 +60,8 @@ const MAX_HELD_BYTES = 128 * 1024 * 1024
 
 export interface Shared extends GatewayDependencies, StatusParts {
   readonly history: ConfigHistory
+  /** In a worker: the metrics of all workers as one text; null when they do not answer. */
+  readonly groupMetrics: (() => Promise<string | null>) | null
   /** Counts failures; see {@link StoreWatch}. */
   readonly store: Store
   readonly storeWatch: StoreWatch
@@ -133,16 +137,16 @@ export function createShared(
     clock,
     log
   })
-  const { version, groupMetrics } = dependencies
-  const isWorker = groupMetrics !== undefined
+  const { version, groupLink: link = null } = dependencies
   const watched = { lifecycle, revocations, storeWatch, metrics, members, appChecks, history }
-  const statusParts = createStatusParts({ version, isWorker, clock, log, ...watched })
+  const statusParts = createStatusParts({ version, link, clock, log, ...watched })
   const observers: readonly RecordObserver[] = [accessLog, metrics, statusParts.recentFailures]
   return {
     ...dependencies,
     store,
     storeWatch,
     ...statusParts,
+    groupMetrics: link && (() => readGroupMetrics(link)),
     history,
     lifecycle,
     revocations,
@@ -168,4 +172,9 @@ export function createShared(
     tracing,
     tracer: tracing?.tracer ?? NO_TRACER
   }
+}
+
+async function readGroupMetrics(link: GroupLink): Promise<string | null> {
+  const told = await link.ask({ topic: 'metrics' })
+  return told && groupMetricsText(told.answers, told.running)
 }

@@ -15,6 +15,8 @@ export interface CertificatePair {
   readonly names: readonly string[]
   /** Milliseconds since 1970. */
   readonly expiresAt: number
+  /** The certificate and those of its issuers, in PEM. */
+  readonly chain: string
   readonly options: SecureContextOptions
   readonly context: SecureContext
   /** The bytes of both files. */
@@ -41,6 +43,7 @@ export function readPair({ certFile, keyFile }: PairFiles, common: SecureContext
   return {
     names: certificateNames(certificate),
     expiresAt: certificate.validToDate.getTime(),
+    chain: cert.toString('latin1'),
     options,
     context: createSecureContext(options),
     content: Buffer.concat([cert, key]).toString('latin1'),

@@ -38,6 +38,8 @@ export interface UsedCertificate {
   readonly names: readonly string[]
   /** Milliseconds since 1970. */
   readonly expiresAt: number
+  /** PEM. */
+  readonly chain: string
 }
 
 export interface TlsFiles {

@@ -4,17 +4,26 @@ import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { withProblems } from '../http/endpoints/openapi.ts'
 import { type Static, Type } from '../schema.ts'
-import type { RecentFailure, RecentFailures } from '../telemetry/recent-failures.ts'
+import {
+  compareFailures,
+  type FailureFilter,
+  type FailureId,
+  type RecentFailure
+} from '../telemetry/recent-failures.ts'
 import { Count, closed, Milliseconds, orNull, Text, Time, timeOf, word } from './status/terms.ts'
 
 export interface FailuresDeps {
-  readonly recentFailures: Pick<RecentFailures, 'list' | 'find'>
+  /** Of all processes; each list is ordered. */
+  readonly failures: {
+    list(filter: FailureFilter): Promise<readonly (readonly RecentFailure[])[]>
+    find(id: FailureId): Promise<RecentFailure | null>
+  }
 }
 
 const DEFAULT_COUNT = 100
 const KINDS = ['refused', 'failed'] as const
 
-const Id = Type.String({ pattern: '^\\d{1,15}$', description: 'As in the list.' })
+const Id = Type.String({ pattern: '^\\d{1,15}-\\d{1,10}-\\d{1,15}$', description: 'As in the list.' })
 const Query = Type.Object({
   before: Type.Optional(Id),
   kind: Type.Optional(word(KINDS, 'Only entries of this kind.')),
@@ -46,7 +55,10 @@ const Failure = closed(
 
 export type FailureStatus = Static<typeof Failure>
 
-const Answer = closed({ failures: Type.Array(Failure) }, 'The newest first; at most 200 of each kind are kept.')
+const Answer = closed(
+  { failures: Type.Array(Failure) },
+  'The newest first; each process keeps at most 200 of each kind.'
+)
 
 const Identity = closed(
   { client: Text, app: orNull(Text), user: orNull(Text, 'As in X-User-Id.') },
@@ -58,11 +70,11 @@ export type FailureIdentity = Static<typeof Identity>
 const Params = Type.Object({ id: Id })
 const UNKNOWN = new ApiError('not_found', 'No recent refusal or failure has this id.')
 
-export function addFailures(app: FastifyInstance, { recentFailures }: FailuresDeps): void {
+export function addFailures(app: FastifyInstance, { failures }: FailuresDeps): void {
   const schema = {
     operationId: 'listFailures',
     summary: 'Recent refusals and failures of the edge',
-    description: 'Kept in the memory of this process. Client addresses and user ids are masked.',
+    description: 'Kept in memory; with several workers, of all of them. Client addresses and user ids are masked.',
     tags: ['admin'],
     querystring: Query,
     response: withProblems({ 200: Answer }, [])
@@ -70,13 +82,13 @@ export function addFailures(app: FastifyInstance, { recentFailures }: FailuresDe
   app.get<{ Querystring: Static<typeof Query> }>('/failures', { schema }, async (request, reply) => {
     const { before, kind = null, limit } = request.query
     const count = limit === undefined ? DEFAULT_COUNT : Number(limit)
-    const end = before === undefined ? Number.POSITIVE_INFINITY : Number(before)
+    const lists = await failures.list({ before: before === undefined ? null : idOf(before), kind, count })
     reply.header('cache-control', 'no-store')
-    return { failures: recentFailures.list({ before: end, kind, count }).map(describe) }
+    return { failures: lists.flat().sort(compareFailures).slice(0, count).map(describe) }
   })
 }
 
-export function addFailureIdentity(app: FastifyInstance, { recentFailures }: FailuresDeps): void {
+export function addFailureIdentity(app: FastifyInstance, { failures }: FailuresDeps): void {
   const schema = {
     operationId: 'revealFailure',
     summary: 'The identity behind a recent refusal or failure',
@@ -86,7 +98,7 @@ export function addFailureIdentity(app: FastifyInstance, { recentFailures }: Fai
     response: withProblems({ 200: Identity }, ['not_found'])
   }
   app.post<{ Params: Static<typeof Params> }>('/failures/:id/identity', { schema }, async (request, reply) => {
-    const entry = recentFailures.find(Number(request.params.id))
+    const entry = await failures.find(idOf(request.params.id))
     if (entry === null) throw UNKNOWN
     const { appId: app, userId: user, clientAddress: client } = entry
     if (request.audit) Object.assign(request.audit, { app, user })
@@ -95,10 +107,20 @@ export function addFailureIdentity(app: FastifyInstance, { recentFailures }: Fai
   })
 }
 
+/** Text of an id in an answer. */
+export function nameOf({ at, pid, number }: FailureId): string {
+  return `${at}-${pid}-${number}`
+}
+
+function idOf(name: string): FailureId {
+  const [at = 0, pid = 0, number = 0] = name.split('-').map(Number)
+  return { at, pid, number }
+}
+
 function describe(entry: RecentFailure): Static<typeof Failure> {
-  const { id, kind, at, method, path, route, status, reason, cause, ms, upstream, target, tries } = entry
+  const { kind, at, method, path, route, status, reason, cause, ms, upstream, target, tries } = entry
   return {
-    id: String(id),
+    id: nameOf(entry),
     kind,
     time: timeOf(at),
     method,

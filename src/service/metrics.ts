@@ -6,8 +6,8 @@ import type { Metrics } from '../telemetry/metrics.ts'
 
 export interface MetricsDeps {
   readonly metrics: Pick<Metrics, 'text' | 'contentType'>
-  /** In a worker: adds the metrics of the other workers to its own. */
-  readonly groupMetrics?: (own: () => Promise<string>) => Promise<string>
+  /** In a worker: the metrics of all workers; null when they do not answer. */
+  readonly groupMetrics: (() => Promise<string | null>) | null
 }
 
 export function addMetrics(app: FastifyInstance, { metrics, groupMetrics }: MetricsDeps): void {
@@ -20,9 +20,8 @@ export function addMetrics(app: FastifyInstance, { metrics, groupMetrics }: Metr
     security: PUBLIC,
     response: { 200: text }
   }
-  const own = () => metrics.text()
   app.get('/metrics', { schema }, async (_request, reply) => {
     reply.header('content-type', metrics.contentType)
-    return groupMetrics ? groupMetrics(own) : own()
+    return (await groupMetrics?.()) ?? metrics.text()
   })
 }

@@ -19,12 +19,17 @@ export interface ObservedRequest {
   readonly ms: number
 }
 
-export interface RecentFailure {
-  /** Grows with every entry of this process. */
-  readonly id: number
-  readonly kind: 'refused' | 'failed'
+/** Names an entry among those of several processes. */
+export interface FailureId {
   /** Milliseconds since the epoch. */
   readonly at: number
+  readonly pid: number
+  /** Grows with every entry of the process. */
+  readonly number: number
+}
+
+export interface RecentFailure extends FailureId {
+  readonly kind: 'refused' | 'failed'
   readonly method: string
   readonly path: string
   /** Path as in the file; null for none. */
@@ -45,11 +50,23 @@ export interface RecentFailure {
 
 export interface RecentFailures {
   finished(request: ObservedRequest): void
-  /** The newest first, with an id below `before`. */
-  list(filter: { readonly before: number; readonly kind: RecentFailure['kind'] | null; count: number }): RecentFailure[]
-  find(id: number): RecentFailure | null
-  /** Id of the newest entry; 0 without one. */
-  readonly newest: number
+  /** The newest first. */
+  list(filter: FailureFilter): RecentFailure[]
+  find(id: FailureId): RecentFailure | null
+  /** Null without an entry. */
+  readonly newest: FailureId | null
+}
+
+export interface FailureFilter {
+  /** Older than this one; null for all. */
+  readonly before: FailureId | null
+  readonly kind: RecentFailure['kind'] | null
+  readonly count: number
+}
+
+/** The order of a list: the newest first. */
+export function compareFailures(one: FailureId, other: FailureId): number {
+  return other.at - one.at || other.pid - one.pid || other.number - one.number
 }
 
 /** Entries of each kind. */
@@ -59,16 +76,19 @@ const LONGEST_PATH = 300
 /** @param now Milliseconds since the epoch. */
 export function createRecentFailures(now: () => number): RecentFailures {
   const rings: Record<RecentFailure['kind'], RecentFailure[]> = { refused: [], failed: [] }
-  let newest = 0
+  const { pid } = process
+  let number = 0
+  let newest: FailureId | null = null
 
   function add(request: ObservedRequest, kind: RecentFailure['kind']): void {
     const { route, principal, reason, target } = request
     const colon = reason.indexOf(':')
     const ring = rings[kind]
     const entry: RecentFailure = {
-      id: ++newest,
-      kind,
       at: now(),
+      pid,
+      number: ++number,
+      kind,
       method: request.method,
       path: flatCopy(request.path.slice(0, LONGEST_PATH)),
       route: route === null ? null : route.path,
@@ -84,6 +104,7 @@ export function createRecentFailures(now: () => number): RecentFailures {
       userId: principal === null ? null : principal.userId,
       requestId: flatCopy(request.requestId)
     }
+    newest = entry
     ring.push(entry)
     // Twice the room, then half is dropped: cheaper than a shift with each entry.
     if (ring.length >= 2 * ROOM) ring.splice(0, ring.length - ROOM)
@@ -99,11 +120,11 @@ export function createRecentFailures(now: () => number): RecentFailures {
     list({ before, kind, count }) {
       const all = kind === null ? [...latest('refused'), ...latest('failed')] : latest(kind)
       return all
-        .filter(({ id }) => id < before)
-        .sort((a, b) => b.id - a.id)
+        .filter((entry) => before === null || compareFailures(before, entry) < 0)
+        .sort(compareFailures)
         .slice(0, count)
     },
-    find: (id) => [...latest('refused'), ...latest('failed')].find((entry) => entry.id === id) ?? null,
+    find: (id) => [...latest('refused'), ...latest('failed')].find((entry) => compareFailures(entry, id) === 0) ?? null,
     get newest() {
       return newest
     }

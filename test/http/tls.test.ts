@@ -170,6 +170,24 @@ test('both listeners: a row and a series for each certificate; a reload changes 
   const signedIn = await ask('/console/session', signIn, JSON.stringify({ token: SERVICE_TOKEN }))
   t.match(signedIn.cookie, /; HttpOnly; SameSite=Strict; Secure$/)
 
+  const { csrf } = signedIn.json as { csrf: string }
+  const session = { 'x-csrf-token': csrf, cookie: signedIn.cookie?.split(';')[0] ?? '' }
+  const inSession = { ...signIn, headers: { ...signIn.headers, ...session } }
+  const tried = { user: 'alice', method: 'GET', path: '/nowhere' }
+  t.match(
+    (await ask('/console/v1/sandbox/call', inSession, JSON.stringify(tried))).json,
+    { login: { status: 200 }, answer: { status: 404 } },
+    'the console reaches the edge by TLS'
+  )
+
+  writeFileSync(two.certFile, 'not a certificate')
+  t.match(
+    await ask('/v1/status'),
+    { json: { certificates: [{ subject: 'CN=one' }, { subject: 'CN=two' }, { subject: 'CN=three' }] } },
+    'the certificates in use, whatever their files hold'
+  )
+  writeFileSync(two.certFile, two.cert)
+
   t.equal(await subjectFor('three.example'), 'one')
   const tls = [one, three].map(({ certFile, keyFile }) => ({ certFile, keyFile }))
   const changed = { ...gateway.config, server: { ...gateway.config.server, tls } }

@@ -73,7 +73,7 @@ test('the status tells the truth and no secret', async (t) => {
       node: process.version,
       readiness: 'ok',
       has_sandbox: true,
-      is_worker: false,
+      processes: [{ pid: process.pid, readiness: 'ok' }],
       configuration: { file: null, last_reload: null, warnings: [] },
       store: { kind: 'memory', is_trusted: true, is_writable: true },
       revocations: 0
@@ -129,7 +129,7 @@ test('the status tells the truth and no secret', async (t) => {
     const reveal = (id: string) =>
       gateway.service(`/v1/failures/${id}/identity`, { method: 'POST', token: SERVICE_TOKEN })
     t.same(await json(await reveal(failures[3]?.id ?? '')), { client: '127.0.0.1', app: APPID, user: user.id })
-    t.equal((await reveal('999999')).status, 404)
+    t.equal((await reveal('1-1-1')).status, 404)
     const audit = gateway.lines.find((line) => line.includes('/v1/failures/:id/identity'))
     t.match(JSON.parse(audit ?? '{}'), { event: 'service_call', caller: 'test', user: user.id, result: 'ok' })
   })

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { type Test, test } from 'tap'
-import { createGroupMetrics } from '../../src/cli/group-metrics.ts'
+import { groupMetricsText } from '../../src/telemetry/group-metrics.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { APPID, buildTestGateway, defaultConfig, OTHER_APPID, readTestConfig } from '../support/gateway.ts'
 import { findProgram } from '../support/programs.ts'
@@ -34,11 +34,7 @@ function sampleOf(text: string, series: string): number | null {
 }
 
 async function group(...workers: readonly Metrics[]): Promise<string> {
-  const metrics = createGroupMetrics()
-  const asked = workers.map((worker) => ({
-    ask: (id: number) => void worker.json().then((json) => metrics.answered(id, JSON.parse(JSON.stringify(json))))
-  }))
-  return metrics.collect(asked, workers.length)
+  return groupMetricsText(await Promise.all(workers.map((worker) => worker.json())), workers.length)
 }
 
 test('every series whose labels are known is 0 before its first event', async (t) => {

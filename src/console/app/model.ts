@@ -28,8 +28,8 @@ export interface Sample {
   readonly logins: number
   readonly login_failures: number
   readonly wechat_errors: number
-  /** Id of the newest entry of the recent failures. */
-  readonly newest_failure: string
+  /** Id of the newest entry of the recent failures; null without one. */
+  readonly newest_failure: string | null
   readonly targets: readonly LiveTarget[]
 }
 

@@ -1,6 +1,5 @@
 /** The certificates of GET /v1/status: those of the listeners, of upstreams and of the pay API. */
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { AppConfig, GatewayConfig } from '../../config/config.ts'
 import type { PlatformCertificateState } from '../../platforms/pay-port.ts'
 import { type Static, Type } from '../../schema.ts'
@@ -25,18 +24,29 @@ export type CertificateStatus = Static<typeof Certificate>
 const EXPIRING_MS = 14 * 86_400_000
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/** @param fetchedOf Certificates of the pay API that the gateway fetched for an app.
- *  @param now Milliseconds since the epoch. */
+export interface CertificatesInUse {
+  /** PEM, one text for each pair in the order of the file; a pair may be followed on disk. */
+  readonly server: readonly string[]
+  readonly service: readonly string[]
+}
+
+export interface CertificateSources {
+  readonly inUse: CertificatesInUse
+  /** Certificates of the pay API that the gateway fetched for an app. */
+  readonly fetchedOf: (app: AppConfig) => readonly PlatformCertificateState[]
+}
+
+/** @param now Milliseconds since the epoch. */
 export function describeCertificates(
-  { server, service, upstreams, apps }: Pick<GatewayConfig, 'server' | 'service' | 'upstreams' | 'apps'>,
-  fetchedOf: (app: AppConfig) => readonly PlatformCertificateState[],
+  { upstreams, apps }: Pick<GatewayConfig, 'upstreams' | 'apps'>,
+  { inUse, fetchedOf }: CertificateSources,
   now: number
 ): CertificateStatus[] {
   const texts: (readonly [string, string])[] = []
-  for (const [listener, pairs] of [['server', server.tls] as const, ['service', service.tls] as const]) {
-    for (const [index, { certFile }] of pairs?.entries() ?? []) {
-      const place = pairs?.length === 1 ? 'tls' : `tls[${index}]`
-      texts.push([`${listener}.${place}.cert`, textOf(certFile)])
+  for (const listener of ['server', 'service'] as const) {
+    for (const [index, pem] of inUse[listener].entries()) {
+      const place = inUse[listener].length === 1 ? 'tls' : `tls[${index}]`
+      texts.push([`${listener}.${place}.cert`, pem])
     }
   }
   for (const { name, tls } of upstreams) {
@@ -52,15 +62,6 @@ export function describeCertificates(
     ...texts.flatMap(([use, pem]) => readAll(pem).map((certificate) => describe(use, certificate, now))),
     ...apps.flatMap((app) => fetchedOf(app).map((one) => describe(`apps.${app.appId}.pay`, one, now)))
   ]
-}
-
-/** The listener reads the file again while the gateway runs. */
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return ''
-  }
 }
 
 /** Empty for a public key. */

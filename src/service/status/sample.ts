@@ -1,38 +1,47 @@
-/** One sample of the event stream: the counts since the sample before it. */
+/** One sample of the event stream: the counts of all processes since the sample before it. */
 import type { Counters } from '../../telemetry/counters.ts'
 import type { MeasuredTarget } from '../../telemetry/upstream-metrics.ts'
 import { percentileOf } from './percentile.ts'
-import { stateOf } from './upstreams.ts'
+import { STATES, stateOf, type TargetStatus } from './upstreams.ts'
 
-/** Readings at one moment. */
-export interface Reading {
-  /** Milliseconds since the epoch, and monotonic milliseconds. */
-  readonly now: number
-  readonly monotonic: number
-  readonly counters: Counters
-  readonly targets: readonly MeasuredTarget[]
-  /** Id of the newest entry of the recent failures. */
-  readonly newestFailure: number
-}
-
-/** The totals of a reading. Counters are live, so a reading itself does not keep its moment. */
-export interface Totals {
-  readonly monotonic: number
+/** The totals of one process at one moment. Counters are live, so they are added up at once. */
+export interface ProcessSample {
+  readonly pid: number
   readonly requests: number
   readonly errors: number
   /** Requests by bound; the last one for longer requests. */
   readonly buckets: Float64Array
+  /** Upper bounds, in seconds. */
+  readonly bounds: readonly number[]
   readonly logins: number
   readonly loginFailures: number
   readonly wechatErrors: number
-  /** Tries and failed tries by upstream and target. */
-  readonly tries: ReadonlyMap<string, readonly [tries: number, failed: number]>
+  readonly targets: readonly SampledTarget[]
+  /** Of the recent failures; null without one. */
+  readonly newestFailure: { readonly at: number; readonly name: string } | null
+}
+
+interface SampledTarget {
+  readonly upstream: string
+  readonly target: string
+  readonly state: TargetStatus['state']
+  readonly inFlight: number
+  readonly waiting: number
+  readonly tries: number
+  readonly failed: number
 }
 
 const WECHAT_LOGIN_RESULTS = new Set<unknown>(['wechat_unavailable', 'wechat_misconfigured'])
 const WECHAT_CALL_RESULTS = new Set<unknown>(['refused', 'failed'])
 
-export function totalsOf({ monotonic, counters, targets }: Reading): Totals {
+export interface SampledProcess {
+  readonly pid: number
+  readonly counters: Counters
+  readonly targets: readonly MeasuredTarget[]
+  readonly newestFailure: ProcessSample['newestFailure']
+}
+
+export function sampleOf({ pid, counters, targets, newestFailure }: SampledProcess): ProcessSample {
   const { requests: series, bounds, logins, wxapiCalls } = counters
   const buckets = new Float64Array(bounds.length + 1)
   let [requests, errors] = [0, 0]
@@ -51,63 +60,106 @@ export function totalsOf({ monotonic, counters, targets }: Reading): Totals {
   const sum = (samples: Counters['logins'], isWanted: (result: unknown) => boolean) =>
     samples.reduce((total, { labels, value }) => (isWanted(labels.result) ? total + value : total), 0)
   return {
-    monotonic,
+    pid,
     requests,
     errors,
     buckets,
+    bounds,
     logins: sum(logins, (result) => result === 'ok'),
     loginFailures: sum(logins, (result) => result !== 'ok'),
     wechatErrors:
       sum(logins, (result) => WECHAT_LOGIN_RESULTS.has(result)) +
       sum(wxapiCalls, (result) => WECHAT_CALL_RESULTS.has(result)),
-    tries: new Map(targets.map((target) => [keyOf(target), triesOf(target)]))
+    targets: targets.map(sampleTarget),
+    newestFailure
   }
 }
 
-/** The text of an event. */
-export function sampleText(reading: Reading, before: Totals, after: Totals): string {
-  const { now, counters, targets, newestFailure } = reading
-  const inMs = counters.bounds.map((bound) => bound * 1000)
-  const buckets = after.buckets.map((value, index) => value - (before.buckets[index] ?? 0))
+function sampleTarget(measured: MeasuredTarget): SampledTarget {
+  const { upstream, target, inFlight, waiting, tries } = measured
+  let total = 0
+  for (const count of tries.values()) total += count
+  const failed = (tries.get('failed') ?? 0) + (tries.get('5xx') ?? 0)
+  return { upstream, target, state: stateOf(measured), inFlight, waiting, tries: total, failed }
+}
+
+/** The samples of all processes that answered. */
+export interface Taken {
+  /** Milliseconds since the epoch, and monotonic milliseconds. */
+  readonly now: number
+  readonly monotonic: number
+  readonly samples: readonly ProcessSample[]
+}
+
+/** The text of an event. A process that was not there before counts from the next sample on. */
+export function sampleText(before: Taken, after: Taken): string {
+  const known = new Map(before.samples.map((sample) => [sample.pid, sample]))
+  const pairs = after.samples.flatMap((sample) => {
+    const former = known.get(sample.pid)
+    return former === undefined ? [] : [[former, sample] as const]
+  })
   const since = (name: 'requests' | 'errors' | 'logins' | 'loginFailures' | 'wechatErrors') =>
-    after[name] - before[name]
+    pairs.reduce((total, [former, sample]) => total + sample[name] - former[name], 0)
+  const bounds = after.samples[0]?.bounds ?? []
+  const buckets = new Float64Array(bounds.length + 1)
+  for (const [former, sample] of pairs)
+    for (const [index, value] of sample.buckets.entries())
+      buckets[index] = (buckets[index] ?? 0) + value - (former.buckets[index] ?? 0)
+  const inMs = bounds.map((bound) => bound * 1000)
+  const targets = addUpTargets(pairs)
   const sample = {
-    time: new Date(now).toISOString(),
+    time: new Date(after.now).toISOString(),
     seconds: Math.round(after.monotonic - before.monotonic) / 1000,
     requests: since('requests'),
     errors: since('errors'),
     p50_ms: percentileOf(inMs, buckets, 0.5),
     p99_ms: percentileOf(inMs, buckets, 0.99),
-    in_flight: targets.reduce((total, { inFlight }) => total + inFlight, 0),
+    in_flight: targets.reduce((total, { in_flight }) => total + in_flight, 0),
     logins: since('logins'),
     login_failures: since('loginFailures'),
     wechat_errors: since('wechatErrors'),
-    newest_failure: String(newestFailure),
-    targets: targets.map((target) => describe(target, before.tries.get(keyOf(target))))
+    newest_failure: newestOf(after.samples),
+    targets
   }
   return `event: sample\ndata: ${JSON.stringify(sample)}\n\n`
 }
 
-function describe(target: MeasuredTarget, before: readonly [number, number] = [0, 0]) {
-  const [tries, failed] = triesOf(target)
-  return {
-    upstream: target.upstream,
-    target: target.target,
-    state: stateOf(target),
-    in_flight: target.inFlight,
-    waiting: target.waiting,
-    // The counts of a target that left and came back start at 0 again.
-    tries: Math.max(0, tries - before[0]),
-    failed: Math.max(0, failed - before[1])
+interface LiveTarget {
+  readonly upstream: string
+  readonly target: string
+  state: TargetStatus['state']
+  in_flight: number
+  waiting: number
+  tries: number
+  failed: number
+}
+
+const keyOf = ({ upstream, target }: SampledTarget) => `${upstream} ${target}`
+
+/** Of the states of a target, the worst counts. */
+function addUpTargets(pairs: readonly (readonly [ProcessSample, ProcessSample])[]): LiveTarget[] {
+  const live = new Map<string, LiveTarget>()
+  for (const [former, sample] of pairs) {
+    const known = new Map(former.targets.map((target) => [keyOf(target), target]))
+    for (const measured of sample.targets) {
+      const { upstream, target, state } = measured
+      const key = keyOf(measured)
+      const sum = live.get(key) ?? { upstream, target, state, in_flight: 0, waiting: 0, tries: 0, failed: 0 }
+      live.set(key, sum)
+      if (STATES.indexOf(state) < STATES.indexOf(sum.state)) sum.state = state
+      sum.in_flight += measured.inFlight
+      sum.waiting += measured.waiting
+      // The counts of a target that left and came back start at 0 again.
+      sum.tries += Math.max(0, measured.tries - (known.get(key)?.tries ?? 0))
+      sum.failed += Math.max(0, measured.failed - (known.get(key)?.failed ?? 0))
+    }
   }
+  return [...live.values()]
 }
 
-function keyOf({ upstream, target }: MeasuredTarget): string {
-  return `${upstream} ${target}`
-}
-
-function triesOf({ tries }: MeasuredTarget): readonly [number, number] {
-  let total = 0
-  for (const count of tries.values()) total += count
-  return [total, (tries.get('failed') ?? 0) + (tries.get('5xx') ?? 0)]
+function newestOf(samples: readonly ProcessSample[]): string | null {
+  let newest: ProcessSample['newestFailure'] = null
+  for (const { newestFailure } of samples)
+    if (newestFailure !== null && (newest === null || newestFailure.at >= newest.at)) newest = newestFailure
+  return newest === null ? null : newest.name
 }

@@ -1,17 +1,14 @@
-/** GET /v1/status: the state of this process, its configuration and everything behind it. */
+/** GET /v1/status: the state of the gateway, its configuration and everything behind it. */
 import type { FastifyInstance } from 'fastify'
 import type { AppConfig, GatewayConfig } from '../../config/config.ts'
 import { withProblems } from '../../http/endpoints/openapi.ts'
-import type { PlatformCertificateState } from '../../platforms/pay-port.ts'
-import type { ApiTokenState } from '../../platforms/port.ts'
-import type { CalledPath } from '../../platforms/quota-port.ts'
 import { type Static, Type } from '../../schema.ts'
-import { type Counters, type QueueDepths, sumBy } from '../../telemetry/counters.ts'
-import type { MeasuredUpstreams } from '../../telemetry/upstream-metrics.ts'
-import { App, describeApp } from './apps.ts'
-import { Certificate, describeCertificates } from './certificates.ts'
+import { sumBy } from '../../telemetry/counters.ts'
+import { App, type AppFacts, describeApp } from './apps.ts'
+import { Certificate, type CertificatesInUse, describeCertificates } from './certificates.ts'
 import { Configuration, type ConfigurationHistory, describeConfiguration } from './configuration.ts'
 import { describeQueues, Queue } from './queues.ts'
+import { mergeReadings, type ProcessReading } from './reading.ts'
 import { countRequests, createRequestCounts } from './request-counts.ts'
 import { describeRoute, RequestCounts, Route } from './routes.ts'
 import { Count, closed, Flag, orNull, Text, Time, timeOf, word } from './terms.ts'
@@ -41,16 +38,19 @@ const StoreStatus = closed(
   'The session store.'
 )
 
+const Readiness = word(['ok', 'starting', 'draining', 'degraded'], 'As at /readyz.')
+
+const Process = closed({ pid: Count, started_at: Time, readiness: Readiness }, 'A process of the gateway.')
+
 const Answer = closed(
   {
     version: Text,
     node: Type.String({ description: 'Version of Node.js.' }),
-    pid: Count,
-    is_worker: Type.Boolean({ description: 'True: one of several processes; counts are those of this one.' }),
     time: Time,
-    started_at: Time,
+    started_at: Type.String({ description: 'Of the oldest process. ISO 8601, UTC.' }),
     uptime_seconds: Type.Number({ minimum: 0 }),
-    readiness: word(['ok', 'starting', 'draining', 'degraded'], 'As at /readyz.'),
+    readiness: Readiness,
+    processes: Type.Array(Process, { description: 'One, or those of `server.workers` that answered within a second.' }),
     has_sandbox: Type.Boolean({ description: 'The sandbox stands in for WeChat.' }),
     configuration: Configuration,
     listeners: Type.Array(Listener),
@@ -63,7 +63,7 @@ const Answer = closed(
     queues: Type.Array(Queue),
     certificates: Type.Array(Certificate)
   },
-  'The status of this process. No member holds a credential.'
+  'The status of the gateway. With several workers, counts are sums, and of a state the worst is shown. No member holds a credential.'
 )
 
 export type StatusAnswer = Static<typeof Answer>
@@ -72,29 +72,16 @@ export type StatusAnswer = Static<typeof Answer>
 export interface StatusDeps {
   readonly status: {
     readonly version: string
-    readonly isWorker: boolean
-    /** Milliseconds since the epoch. */
-    readonly startedAt: number
     now(): number
     config(): GatewayConfig
     history(): ConfigurationHistory
     /** Place of a route in the file, by its index. */
     placeOf(index: number): string | null
     listeners(): readonly Static<typeof Listener>[]
-    readiness(): StatusAnswer['readiness']
-    counters(): Promise<Counters>
-    depths(): QueueDepths
-    upstreams(): MeasuredUpstreams
-    /** By name, as `members.states()` reports them. */
-    upstreamStates(): Readonly<Record<string, string>>
-    /** By appid, of the check of the AppSecret. */
-    credentials(): Readonly<Record<string, string>>
-    apiToken(appId: string): ApiTokenState
-    calledPaths(appId: string): readonly CalledPath[]
-    /** Certificates of the pay API that the gateway fetched for the app. */
-    payCertificates(app: AppConfig): readonly PlatformCertificateState[]
-    store(): Omit<StatusAnswer['store'], 'errors' | 'kind'>
-    revocations(): number
+    /** PEM of the certificates that the listeners use, one text for each pair of files. */
+    certificatesInUse(): CertificatesInUse
+    /** One of each process, at least one. */
+    readings(): Promise<readonly ProcessReading[]>
   }
 }
 
@@ -108,45 +95,55 @@ export function addStatus(app: FastifyInstance, { status }: StatusDeps): void {
   }
   app.get('/status', { schema }, async (_request, reply) => {
     reply.header('cache-control', 'no-store')
-    return describe(status)
+    return describe(status, await status.readings())
   })
 }
 
-async function describe(status: StatusDeps['status']): Promise<StatusAnswer> {
-  const [config, now, counters, history] = [status.config(), status.now(), await status.counters(), status.history()]
+function describe(status: StatusDeps['status'], readings: readonly ProcessReading[]): StatusAnswer {
+  const [config, now] = [status.config(), status.now()]
+  const merged = mergeReadings(readings)
+  const { counters, startedAt, store } = merged
   const counts = createRequestCounts(counters)
-  const credentials = status.credentials()
+  const fetchedOf = ({ appId }: AppConfig) => merged.apps[appId]?.payCertificates ?? []
   return {
     version: status.version,
     node: process.version,
-    pid: process.pid,
-    is_worker: status.isWorker,
     time: timeOf(now),
-    started_at: timeOf(status.startedAt),
-    uptime_seconds: Math.max(0, Math.round((now - status.startedAt) / 1000)),
-    readiness: status.readiness(),
+    started_at: timeOf(startedAt),
+    uptime_seconds: Math.max(0, Math.round((now - startedAt) / 1000)),
+    readiness: merged.readiness,
+    processes: readings
+      .toSorted((one, other) => one.pid - other.pid)
+      .map(({ pid, startedAt, readiness }) => ({ pid, started_at: timeOf(startedAt), readiness })),
     has_sandbox: config.wechat.apiBase === 'sandbox',
-    configuration: describeConfiguration(config, history),
+    configuration: describeConfiguration(config, status.history()),
     listeners: [...status.listeners()],
     requests: countRequests(counters.requests, counters.bounds),
     routes: config.routes.map((route, index) => describeRoute(route, status.placeOf(index), counts.of(route.path))),
-    upstreams: describeUpstreams(status.upstreams(), status.upstreamStates(), config.upstreams),
-    apps: config.apps.map((app) =>
-      describeApp(app, {
-        credentials: credentials[app.appId],
-        token: status.apiToken(app.appId),
-        paths: status.calledPaths(app.appId),
-        counts: {
-          logins: sumBy(counters.logins, 'result', { app: app.appId }),
-          wxapi_calls: sumBy(counters.wxapiCalls, 'result', { app: app.appId }),
-          errcodes: sumBy(counters.errcodes, 'errcode', { app: app.appId })
-        }
-      })
-    ),
-    store: { kind: kindOf(config.store), ...status.store(), errors: sumBy(counters.storeErrors, 'operation') },
-    revocations: status.revocations(),
-    queues: describeQueues(config.apps, status.depths(), counters),
-    certificates: describeCertificates(config, status.payCertificates, now)
+    upstreams: describeUpstreams(merged.upstreams, merged.upstreamStates, config.upstreams),
+    apps: config.apps.map((app) => describeApp(app, factsOf(app.appId, merged))),
+    store: { kind: kindOf(config.store), ...store, errors: sumBy(counters.storeErrors, 'operation') },
+    revocations: merged.revocations,
+    queues: describeQueues(config.apps, merged.depths, counters),
+    certificates: describeCertificates(config, { inUse: status.certificatesInUse(), fetchedOf }, now)
+  }
+}
+
+const NO_TOKEN = { state: 'none', fetchedAt: null, expiresAt: null } as const
+
+function factsOf(
+  appId: string,
+  { counters, credentials, apps }: Pick<ProcessReading, 'counters' | 'credentials' | 'apps'>
+): AppFacts {
+  return {
+    credentials: credentials[appId],
+    token: apps[appId]?.token ?? NO_TOKEN,
+    paths: apps[appId]?.paths ?? [],
+    counts: {
+      logins: sumBy(counters.logins, 'result', { app: appId }),
+      wxapi_calls: sumBy(counters.wxapiCalls, 'result', { app: appId }),
+      errcodes: sumBy(counters.errcodes, 'errcode', { app: appId })
+    }
   }
 }
 

@@ -3,7 +3,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Clock, Timer } from '../../clock.ts'
 import { ApiError } from '../../errors.ts'
-import { type Reading, sampleText, type Totals, totalsOf } from './sample.ts'
+import { type ProcessSample, sampleText, type Taken } from './sample.ts'
 
 export interface StatusStreams {
   /** Sends the head, then a sample a second. Throws when there are too many streams, or while the
@@ -20,7 +20,8 @@ export interface StatusStreams {
 
 export interface StatusStreamsOptions {
   readonly clock: Clock
-  read(): Promise<Omit<Reading, 'now' | 'monotonic'>>
+  /** One sample of each process. */
+  samples(): Promise<readonly ProcessSample[]>
   isDraining(): boolean
   readonly log: { error(fields: object, text: string): void }
 }
@@ -45,14 +46,14 @@ const HEAD = {
 
 type Stream = Parameters<StatusStreams['open']>[0]
 
-export function createStatusStreams({ clock, read, isDraining, log }: StatusStreamsOptions): StatusStreams {
+export function createStatusStreams({ clock, samples, isDraining, log }: StatusStreamsOptions): StatusStreams {
   const streams = new Map<Stream, () => boolean>()
   let timer: Timer | undefined
-  let before: Totals | null = null
+  let before: Taken | null = null
   let isReading = false
 
-  async function take(): Promise<Reading> {
-    return { ...(await read()), now: clock.now(), monotonic: clock.monotonic() }
+  async function take(): Promise<Taken> {
+    return { samples: await samples(), now: clock.now(), monotonic: clock.monotonic() }
   }
 
   function schedule(): void {
@@ -67,10 +68,9 @@ export function createStatusStreams({ clock, read, isDraining, log }: StatusStre
     try {
       dropEnded()
       if (streams.size === 0) return
-      const reading = await take()
-      const totals = totalsOf(reading)
-      if (before !== null) send(sampleText(reading, before, totals))
-      before = totals
+      const taken = await take()
+      if (before !== null) send(sampleText(before, taken))
+      before = taken
     } catch (error) {
       log.error({ err: error }, 'a sample of the event stream could not be taken')
       endAll()

@@ -4,7 +4,8 @@ import type { MeasuredTarget, MeasuredUpstreams } from '../../telemetry/upstream
 import { percentileOf } from './percentile.ts'
 import { Count, closed, Flag, Milliseconds, orNull, Text, word } from './terms.ts'
 
-const STATES = ['ok', 'unhealthy', 'breaker_open', 'ejected', 'breaker_half_open'] as const
+/** The worst first. */
+export const STATES = ['unhealthy', 'breaker_open', 'ejected', 'breaker_half_open', 'ok'] as const
 
 export const Target = closed(
   {

@@ -14,7 +14,7 @@ export function GatewayPanel() {
       </Panel>
     )
   }
-  const { store, readiness, listeners, started_at, pid, node, revocations, requests } = status
+  const { store, readiness, listeners, started_at, processes, node, revocations, requests } = status
   const isStoreWell = store.is_trusted && store.is_writable
   return (
     <Panel
@@ -24,7 +24,7 @@ export function GatewayPanel() {
       <Facts
         of={[
           [overview.started, format.time(started_at)],
-          [overview.process, `${pid} · Node.js ${node}`],
+          [overview.process, `${processes.map(({ pid }) => pid).join(', ')} · Node.js ${node}`],
           [
             overview.listeners,
             listeners.map(({ name, host, port, is_tls }) => (
