@@ -24,14 +24,13 @@ test('the service listener refuses a foreign Host, so that no web page can read 
     `evil.example:${gateway.servicePort}`,
     'localhost.evil.example',
     '127.0.0.1.evil.example',
-    'evil.example.localhost.',
     '10.0.0.7',
     '0.0.0.0',
     '[::]',
     '[2001:db8::1]:9090',
     '2130706433',
     '0x7f.1'
-  ].filter((host) => host !== 'evil.example.localhost.')
+  ]
   const credential = `Authorization: Bearer ${SERVICE_TOKEN}\r\n`
   for (const host of foreign) {
     for (const path of ['/metrics', '/openapi.json', '/openapi/edge.json', '/openapi/service.json']) {

@@ -1,8 +1,9 @@
-/** Event streams (WHATWG HTML, section 9.2). A draining gateway ends them between two events. */
+/** Event streams (WHATWG HTML, section 9.2). The gateway ends them between two events: with their
+ *  session, and when it drains. */
 import type { Clock, Timer } from '../clock.ts'
 import type { ClientSide, Drained } from '../http/client-side.ts'
 import { isEventStream } from '../http/headers/response-headers.ts'
-import type { LiveConnection, LiveConnections } from './live-connections.ts'
+import type { EndReason, LiveConnection, LiveConnections } from './live-connections.ts'
 import { type OpenBody, TimedBody, type TimedBodyDeps } from './open-body.ts'
 
 /** An event ends with an empty line. */
@@ -29,23 +30,26 @@ interface EventStreamDeps {
   readonly drained: Drained
   readonly live: Pick<LiveConnections, 'add' | 'remove'>
   readonly clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>
+  readonly session: LiveConnection['session']
   /** Called once when the gateway ends the stream: nothing is written after it. */
-  readonly onEnd: () => void
+  readonly onEnd: (reason: EndReason) => void
 }
 
 /** The body of an event stream. The upstream may pause without limit. */
 class EventStream implements OpenBody, LiveConnection {
-  readonly session = null
+  readonly session: LiveConnection['session']
   readonly maxAgeMs = 0
   readonly #deps: EventStreamDeps
   /** The last bytes written, in Latin-1. An empty stream is between two events. */
   #tail = ''
   #isBetweenEvents = true
-  #isEnding = false
+  /** Null until the gateway ends the stream. */
+  #ending: EndReason | null = null
   #timer: Timer | undefined
 
   constructor(deps: EventStreamDeps) {
     this.#deps = deps
+    this.session = deps.session
   }
 
   start(first: Buffer | null): void {
@@ -56,21 +60,21 @@ class EventStream implements OpenBody, LiveConnection {
 
   write(chunk: Buffer, isBorrowed: boolean): boolean {
     const { client, drained, onEnd } = this.#deps
-    if (!this.#isEnding) return this.#pass(chunk, isBorrowed)
+    if (this.#ending === null) return this.#pass(chunk, isBorrowed)
     const length = this.#isBetweenEvents ? 0 : firstEventLength(this.#tail, chunk)
     if (length < 0) return this.#pass(chunk, isBorrowed)
     const canGoOn = client.write(chunk.subarray(0, length), isBorrowed, drained)
-    onEnd()
+    onEnd(this.#ending)
     return canGoOn
   }
 
   drained(): void {}
 
-  end(): void {
-    if (this.#isEnding) return
-    this.#isEnding = true
+  end(reason: EndReason): void {
+    if (this.#ending !== null) return
+    this.#ending = reason
     const { clock, onEnd } = this.#deps
-    this.#timer = clock.setTimeout(onEnd, this.#isBetweenEvents ? 0 : EVENT_MS)
+    this.#timer = clock.setTimeout(() => onEnd(reason), this.#isBetweenEvents ? 0 : EVENT_MS)
   }
 
   close(): void {

@@ -5,6 +5,7 @@ import type { Guard } from '../http/guard.ts'
 import type { ResponseHeaders } from '../http/headers/response-headers.ts'
 import type { Lifecycle } from '../http/lifecycle.ts'
 import type { AdmittedRequest } from '../http/request.ts'
+import type { Principal } from '../identity/principal.ts'
 import type { Flusher } from './flusher.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { PlannedRoute } from './plan.ts'
@@ -28,6 +29,6 @@ export interface ExchangedRequest {
   readonly request: AdmittedRequest
   readonly route: PlannedRoute
   readonly head: UpstreamHead
-  /** `balance: hash` keeps requests with the same key on one target. */
-  readonly balanceKey: string | null
+  /** Null for a request without a user. */
+  readonly principal: Principal | null
 }

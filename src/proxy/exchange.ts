@@ -1,12 +1,12 @@
 /** One proxied request: dispatched to a target, its response written to the client as it
  *  arrives. */
-import { ApiError } from '../errors.ts'
+import type { ApiError } from '../errors.ts'
 import type { RequestBody } from '../http/body/request-body.ts'
 import type { Drained, UnderWay } from '../http/client-side.ts'
 import { addHsts } from '../http/headers/hsts.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
 import type { ResponseHandler, UpstreamConnection } from '../upstream/connection/messages.ts'
-import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import { causeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { Target } from '../upstream/target.ts'
 import { createOpenBody } from './event-stream.ts'
 import type { ExchangedRequest, ExchangeParts } from './exchange-options.ts'
@@ -46,11 +46,12 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   #open: OpenBody | null = null
 
   constructor(parts: ExchangeParts, exchanged: ExchangedRequest) {
-    const { route, balanceKey: key, request, head, client } = exchanged
+    const { route, principal, request, head, client } = exchanged
     this.#parts = parts
     this.#exchanged = exchanged
     const isReplayable = head.bodyLength === 0
     const deadlineAt = deadlineOf(route, parts.clock)
+    const key = principal === null ? null : principal.openId
     this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable, deadlineAt })
     this.#deadlineAt = deadlineAt
     client.endsWith(this)
@@ -146,20 +147,22 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     this.#settle()
     this.#body?.destroy()
     if (error === ASK_ANOTHER || this.#lease.failed(error, this.#wasSent)) {
-      prepareRetry(this.#exchanged, error === ASK_ANOTHER ? String(this.#status) : codeOf(error))
+      prepareRetry(this.#exchanged, error === ASK_ANOTHER ? String(this.#status) : causeOf(error))
       this.start()
     } else this.#fail(this.#toApiError(error), causeOf(error))
   }
 
   /** Called by the flusher: writes the head and a first chunk. */
   flush(): void {
-    const { client, route } = this.#exchanged
+    const { client, route, request, principal } = this.#exchanged
     const { clock, live } = this.#parts
     if (this.#head === null || this.#isOver || client.destroyed) return
     const idleMs = route.plan.upstream.config.timeouts.idle
-    const deps = { client, drained: this, clock, live, idleMs }
+    const session = principal && { principal, authorization: request.headers.authorization }
+    const deps = { client, drained: this, clock, live, idleMs, session }
     const onSilence = () => this.#stop(UPSTREAM_TIMEOUT)
-    const body = createOpenBody(this.#head, { ...deps, onSilence, onEnd: () => this.#endStream() })
+    const onEnd = (reason: string) => this.#endStream(reason)
+    const body = createOpenBody(this.#head, { ...deps, onSilence, onEnd })
     try {
       this.#writeHead()
     } catch (error) {
@@ -218,8 +221,9 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   }
 
   /** Ends an event stream in order: to the client it is complete. */
-  #endStream(): void {
+  #endStream(reason: string): void {
     if (this.#isOver) return
+    this.#exchanged.request.record.ended(reason)
     this.#abandon()
     this.#exchanged.client.end(null)
   }
@@ -245,9 +249,4 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     record.failed(cause === '' ? error.code : `${error.code}:${cause}`)
     client.refuse(error, record.requestId)
   }
-}
-
-/** Empty for an error that the gateway itself chose. */
-function causeOf(error: unknown): string {
-  return error instanceof ApiError ? '' : codeOf(error)
 }

@@ -124,8 +124,7 @@ export function createProxy(deps: ProxyDeps): ReverseProxy {
 
   function forward({ route, principal, request }: Granted<PlannedRoute>, client: ClientSide): void {
     const head = buildHead(request, route, principal)
-    const balanceKey = principal === null ? null : principal.openId
-    const exchange = new Exchange(exchangeParts, { client, request, route, head, balanceKey })
+    const exchange = new Exchange(exchangeParts, { client, request, route, head, principal })
     const { limiter, bodies, concurrency } = route.plan
     if (limiter === null && concurrency === null && !isTransformed(bodies, head)) exchange.start()
     else

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
-import { ApiError } from '../errors.ts'
+import type { ApiError } from '../errors.ts'
 import { formatHead, writeProblem } from '../http/answer/send-problem.ts'
 import type { Guard } from '../http/guard.ts'
 import type { OwnLines } from '../http/headers/header-lines.ts'
@@ -12,7 +12,7 @@ import { CLIENT_CLOSED_REQUEST } from '../http/record.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { Asker, Lease } from '../upstream/attempts.ts'
 import type { UpgradeHandler, UpstreamConnection } from '../upstream/connection/messages.ts'
-import { codeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
+import { causeOf, INVALID_RESPONSE, isOwnFault, toUpstreamError, UPSTREAM_TIMEOUT } from '../upstream/failures.ts'
 import type { Target } from '../upstream/target.ts'
 import { type EarlyBytes, readEarly } from './early-bytes.ts'
 import type { LiveConnection, LiveConnections } from './live-connections.ts'
@@ -184,10 +184,10 @@ class Handshake implements UpgradeHandler, Asker {
       if (this.#refusal === null) socket.destroy()
       else this.#refusal.breakOff()
     } else if (this.#lease.failed(error, this.#wasSent)) {
-      prepareRetry({ head: this.#options, request }, codeOf(error))
+      prepareRetry({ head: this.#options, request }, causeOf(error))
       this.#attempt()
     } else if (isOwnFault(error)) this.#refuse(guard.toApiError(error, request.record), '')
-    else this.#refuse(toUpstreamError(error, this.#wasSent), error instanceof ApiError ? '' : codeOf(error))
+    else this.#refuse(toUpstreamError(error, this.#wasSent), causeOf(error))
   }
 
   #answer(status: number): void {

@@ -90,3 +90,8 @@ export function codeOf(error: unknown): string {
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   return ''
 }
+
+/** The same word; empty for an error that the gateway itself chose. */
+export function causeOf(error: unknown): string {
+  return error instanceof ApiError ? '' : codeOf(error)
+}

@@ -182,13 +182,15 @@ test('a side that ignores the end of the other does not keep the connection open
 async function follow(
   t: Test,
   { gateway, service }: Awaited<ReturnType<typeof setup>>,
-  bytes: string
+  bytes: string,
+  token?: string
 ): Promise<RawClient> {
   const client = await openClient(t, gateway.port)
-  client.send(get('/public/events'))
+  const known = service.streams.length
+  client.send(get(token === undefined ? '/public/events' : '/api/events', token))
   await client.head()
-  await until(() => service.streams.length === 1)
-  service.streams[0]?.write(bytes)
+  await until(() => service.streams.length > known)
+  service.streams.at(-1)?.write(bytes)
   await until(() => client.pending.includes(bytes))
   return client
 }
@@ -210,4 +212,32 @@ test('an event that has begun when a drain begins is passed on to its end, and n
   await until(() => client.pending.endsWith('\r\n2\n\n\r\n0\r\n\r\n'))
   t.notMatch(client.pending, 'data: 3')
   await drained
+})
+
+test('an event stream ends with its session, with its token, and with the secret of its token', async (t) => {
+  const clock = createTestClock()
+  const both = await setup(t, { clock })
+  const { gateway } = both
+  const whole = 'data: 1\n\n\r\n0\r\n\r\n'
+  const people = await Promise.all(['alice', 'bob', 'carol'].map((name) => gateway.login(name)))
+  const streams: RawClient[] = []
+  for (const { access_token } of people) streams.push(await follow(t, both, 'data: 1\n\n', access_token))
+  const [alice, bob, carol] = streams
+  const open = await follow(t, both, 'data: 1\n\n')
+  await gateway.call('/auth/logout', { method: 'POST', token: people[0]?.access_token ?? '' })
+  await until(() => alice?.pending.endsWith(whole) === true)
+  t.notOk(bob?.pending.endsWith(whole))
+  const secrets = ['another-secret-of-more-than-32-characters']
+  const kept = readTestConfig({ ...defaultConfig(both.service.url), secrets: [...secrets, SECRET] })
+  const ports = { server: gateway.config.server, service: gateway.config.service }
+  await gateway.gateway.reload({ ...kept, ...ports })
+  const fresh = await follow(t, both, 'data: 1\n\n', (await gateway.login('dave')).access_token)
+  await gateway.gateway.reload({ ...kept, ...ports, secrets })
+  await until(() => [bob, carol].every((stream) => stream?.pending.endsWith(whole)))
+  t.notOk(fresh.pending.endsWith(whole))
+  clock.advance(3 * 60 * 60 * 1000)
+  await until(() => fresh.pending.endsWith(whole))
+  t.notOk(open.pending.endsWith(whole), 'a stream without a session goes on')
+  for (const reason of ['session_revoked', 'token_invalid', 'token_expired'])
+    await until(() => gateway.lines.some((line) => line.includes(`"reason":"${reason}"`)))
 })
