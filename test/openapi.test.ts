@@ -48,7 +48,8 @@ test('every schema of an endpoint is a valid JSON Schema: a gateway interprets t
     }
     collect(document.paths)
     t.ok(schemas.length > 40, `${schemas.length} schemas`)
-    for (const schema of schemas) t.doesNotThrow(() => ajv.compile(schema), JSON.stringify(schema).slice(0, 80))
+    const texts = new Set(schemas.map((schema) => JSON.stringify(schema)))
+    for (const text of texts) t.doesNotThrow(() => ajv.compile(JSON.parse(text)), text.slice(0, 80))
   }
 })
 

@@ -7,7 +7,6 @@ import { readChunks } from '../../src/selftest/wire.ts'
 import { createRandom, type Random } from '../fuzz/random.ts'
 import { type Side, startLanes } from '../support/lanes.ts'
 import type { Received } from '../support/recording-backend.ts'
-import { until } from '../support/until.ts'
 
 interface Sent {
   readonly text: string
@@ -15,7 +14,7 @@ interface Sent {
   readonly body: string
 }
 
-const CONNECTIONS = 80
+const CONNECTIONS = 50
 const LAST: Sent = { text: 'GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', path: '/last', body: '' }
 const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -51,21 +50,19 @@ function createRequest(path: string, random: Random): Sent {
 async function send({ gateway }: Side, text: string, random: Random): Promise<string> {
   const socket = connect({ port: gateway.port, host: '127.0.0.1', noDelay: true })
   let received = ''
-  let isOver = false
   socket.on('data', (chunk: Buffer) => {
     received += chunk.toString('latin1')
   })
   socket.on('error', () => {})
-  for (const event of ['end', 'close'])
-    socket.on(event, () => {
-      isOver = true
-    })
+  const over = new Promise((resolve) => {
+    for (const event of ['end', 'close']) socket.on(event, resolve)
+  })
   const cuts = Array.from({ length: random(12) }, () => random(text.length)).sort((one, other) => one - other)
   for (const [index, cut] of [...cuts, text.length].entries()) {
     socket.write(text.slice(cuts[index - 1] ?? 0, cut), 'latin1')
     if (random(2) === 0) await delay(random(4))
   }
-  await until(() => isOver)
+  await over
   socket.destroy()
   return received
 }

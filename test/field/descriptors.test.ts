@@ -1,29 +1,37 @@
 /** Few descriptors: clients get an answer, and health checks and the service listener go on. */
 import { existsSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
-import { type Test, test } from 'tap'
+import { t as tap, test } from 'tap'
 import { descriptorLimit, divideDescriptors } from '../../src/http/connection-room.ts'
 import { buildTestGateway } from '../support/gateway.ts'
 import { startGatewayProcess } from '../support/gateway-process.ts'
-import { listen } from '../support/listen.ts'
+import { listen, type Teardown } from '../support/listen.ts'
 import { get, openClient, type RawClient } from '../support/raw-client.ts'
 import { until } from '../support/until.ts'
 
 /** A service that answers when it is told to. */
-async function startSlow(t: Test): Promise<{ url: string; waiting: ServerResponse[] }> {
+async function startSlow(t: Teardown): Promise<{ url: string; waiting: ServerResponse[] }> {
   const waiting: ServerResponse[] = []
   const server = createServer((_req, res) => void waiting.push(res))
   return { url: `http://127.0.0.1:${await listen(t, server)}`, waiting }
 }
+
+async function startCramped() {
+  const slow = await startSlow(tap)
+  return { slow, gateway: await startGatewayProcess(tap, slow.url, { files: 256 }) }
+}
+
+/** One gateway with 256 descriptors for two tests, from the first one on. */
+let cramped: ReturnType<typeof startCramped> | undefined
 
 test('with 256 descriptors 400 slow requests are served or answered with 503, and health checks go on', async (t) => {
   if (!existsSync('/proc/self/limits')) {
     t.comment('NOT TESTED: the limit is only known where there is /proc')
     return
   }
-  const slow = await startSlow(t)
+  cramped ??= startCramped()
+  const { slow, gateway } = await cramped
   const { served } = divideDescriptors(256)
-  const gateway = await startGatewayProcess(t, slow.url, { files: 256 })
   const statuses: number[] = []
   const requests = Array.from({ length: 400 }, async () => {
     const client = await openClient(t, gateway.port)
@@ -51,8 +59,8 @@ test('with 256 descriptors 400 slow requests are served or answered with 503, an
 
 test('a client that is refused for want of room learns when to come back', async (t) => {
   if (!Number.isFinite(descriptorLimit())) return
-  const slow = await startSlow(t)
-  const gateway = await startGatewayProcess(t, slow.url, { files: 256 })
+  cramped ??= startCramped()
+  const { gateway } = await cramped
   const { served } = divideDescriptors(256)
   const answers: Promise<{ client: RawClient; response: Awaited<ReturnType<RawClient['response']>> }>[] = []
   for (let count = 0; count < served + 20; count++) {

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { test } from 'tap'
 import { judgePath, withAccessToken } from '../../src/platforms/wechat/egress-paths.ts'
-import { APPID, buildTestGateway, SERVICE_TOKEN, type TestGateway } from '../support/gateway.ts'
+import { APPID, buildTestGateway, fillRoom, SERVICE_TOKEN, type TestGateway } from '../support/gateway.ts'
 
 type Teardown = Parameters<typeof buildTestGateway>[0]
 
@@ -174,7 +174,10 @@ test("no spelling of the caller's own access_token is sent", async (t) => {
 test('calls that hold too many bytes together are refused with 503 overloaded, and the others go on', async (t) => {
   const { received, url } = await startWeChat(t)
   const gateway = await build(t, url)
-  const body = randomBytes(19 * MIB)
+  const body = randomBytes(MIB / 4)
+  // Room for six and a half.
+  const room = fillRoom(gateway, 6.5 * body.length)
+  t.ok(room.isFilled)
   const calls = Array.from({ length: 7 }, () => {
     const headers = { authorization: `Bearer ${SERVICE_TOKEN}`, 'transfer-encoding': 'chunked' }
     const outgoing = request(`${gateway.serviceUrl}/wxapi/${APPID}/wxa/img_sec_check`, { method: 'POST', headers })

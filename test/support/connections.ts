@@ -1,5 +1,6 @@
 /** The server's end of connections, as the kernel counts them. */
 import { readFileSync } from 'node:fs'
+import { until } from './until.ts'
 
 const LISTENING = '0A'
 
@@ -13,4 +14,9 @@ export function countConnections(port: number): number {
     if (address.endsWith(local) && state !== LISTENING && inode !== '0') count++
   }
   return count
+}
+
+/** Reading the table of the kernel takes milliseconds: it is read a few times a second. */
+export function untilConnections(port: number, isSo: (count: number) => boolean): Promise<void> {
+  return until(() => isSo(countConnections(port)), 200)
 }

@@ -7,6 +7,7 @@ import type { GatewayConfig } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problem.ts'
 import { buildGateway, type Gateway } from '../../src/gateway/gateway.ts'
+import { MAX_HELD_BYTES } from '../../src/gateway/shared.ts'
 import { merchantOf } from '../../src/sandbox/pay/merchants.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/server.ts'
 import { openStore } from '../../src/store/open.ts'
@@ -192,6 +193,12 @@ export async function buildTestGateway(
     },
     raw: async (bytes, { count = 1, port = edge.port } = {}) => (await exchange(port, bytes, { count })).text
   }
+}
+
+/** Takes the room for held bodies but for so many bytes. False when other bodies hold more. */
+export function fillRoom({ gateway }: TestGateway, free: number): { isFilled: boolean; release(): void } {
+  const filling = gateway.parts.heldBodies.open()
+  return { isFilled: filling.hold(MAX_HELD_BYTES - free), release: () => filling.release() }
 }
 
 /** A promise for the next event, for tests that wait for something to happen. */

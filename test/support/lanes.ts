@@ -76,26 +76,34 @@ export async function effectOf(side: Side, parts: readonly string[]): Promise<Ef
   let text = ''
   let isOver = false
   let answers = 0
+  let wake = () => {}
+  /** Resolves with the next bytes or the end. */
+  const more = () =>
+    new Promise<void>((resolve) => {
+      wake = resolve
+    })
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1')
+    wake()
   })
   socket.on('error', () => {})
   for (const event of ['end', 'close'])
     socket.on(event, () => {
       isOver = true
+      wake()
     })
   for (const part of parts) {
     if (isOver) break
     if (part === '{answer}') {
       const wanted = ++answers
-      await until(() => isOver || countResponses(text) >= wanted)
+      while (!isOver && countResponses(text) < wanted) await more()
       continue
     }
     if (part === '{end}') socket.end()
     else await new Promise((resolve) => socket.write(part.replaceAll('{token}', token), 'latin1', resolve))
     if (parts.length > 1) await idle()
   }
-  await until(() => isOver)
+  while (!isOver) await more()
   socket.destroy()
   await until(() => gateway.gateway.active === 0)
   return {
@@ -115,7 +123,7 @@ function countResponses(text: string): number {
   let count = 0
   for (let rest = text; ; ) {
     const response = readResponse(rest, { isClosed: false, isBodiless: false })
-    if (response === null) return count
+    if (typeof response === 'number') return count
     if (response.status >= 200) count++
     rest = rest.slice(response.length)
   }

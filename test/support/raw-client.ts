@@ -51,9 +51,14 @@ export async function openClient(t: Teardown, port: number): Promise<RawClient> 
     send: (bytes) => void socket.write(bytes),
     async response(method = 'GET') {
       const deadline = performance.now() + PATIENCE
+      // Reading a long text for each of its pieces would cost more than the request.
+      let atLeast = 0
       for (;;) {
-        const response = readResponse(received, { isClosed, isBodiless: method === 'HEAD' })
-        if (response) {
+        const isDue = isClosed || received.length >= atLeast
+        const response = isDue ? readResponse(received, { isClosed, isBodiless: method === 'HEAD' }) : atLeast
+        if (typeof response === 'number') atLeast = response
+        else {
+          atLeast = 0
           received = received.slice(response.length)
           if (response.status >= 200 || response.status === 101) return response
           if (response.status < 100) throw new Error('not a status line')
@@ -133,10 +138,16 @@ export function exchange(
     const responses: RawResponse[] = []
     const interim: number[] = []
     let [text, rest] = ['', '']
+    let atLeast = 0
     const read = (isClosed: boolean) => {
       while (responses.at(-1)?.status !== 101) {
+        if (!isClosed && rest.length < atLeast) return
         const response = readResponse(rest, { isClosed, isBodiless: bodiless.includes(responses.length) })
-        if (response === null) return
+        if (typeof response === 'number') {
+          atLeast = response
+          return
+        }
+        atLeast = 0
         rest = rest.slice(response.length)
         if (response.status >= 100 && response.status < 200 && response.status !== 101) interim.push(response.status)
         else responses.push(response)

@@ -11,14 +11,14 @@ export interface RawResponse {
   header(name: string): string
 }
 
-/** @param isBodiless It answers HEAD. @returns Null while it is not whole; `length` counts its
- *  bytes. */
+/** @param isBodiless It answers HEAD. @returns While it is not whole, the length of a text that may hold
+ *  it. `length` of a whole one counts its bytes. */
 export function readResponse(
   text: string,
   { isClosed, isBodiless }: { readonly isClosed: boolean; readonly isBodiless: boolean }
-): (RawResponse & { readonly length: number }) | null {
+): (RawResponse & { readonly length: number }) | number {
   const headEnd = text.indexOf('\r\n\r\n')
-  if (headEnd < 0) return null
+  if (headEnd < 0) return text.length + 1
   const [line = '', ...lines] = text.slice(0, headEnd).split('\r\n')
   const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(line)?.[1] ?? 0)
   const headers: Record<string, string> = {}
@@ -33,23 +33,23 @@ export function readResponse(
   if (isBodiless || status < 200 || status === 204 || status === 304) return whole('', start)
   if (header('transfer-encoding').toLowerCase() === 'chunked') {
     const chunks = readChunks(text, start)
-    return chunks && whole(chunks.body, chunks.end)
+    return typeof chunks === 'number' ? chunks : whole(chunks.body, chunks.end)
   }
   const length = header('content-length')
-  if (length === '') return isClosed ? whole(text.slice(start), text.length) : null
+  if (length === '') return isClosed ? whole(text.slice(start), text.length) : Number.POSITIVE_INFINITY
   const end = start + Number(length)
-  return text.length < end ? null : whole(text.slice(start, end), end)
+  return text.length < end ? end : whole(text.slice(start, end), end)
 }
 
-function readChunks(text: string, start: number): { body: string; end: number } | null {
+function readChunks(text: string, start: number): { body: string; end: number } | number {
   let body = ''
   let at = start
   for (;;) {
     const lineEnd = text.indexOf('\r\n', at)
-    if (lineEnd < 0) return null
+    if (lineEnd < 0) return text.length + 1
     const size = Number.parseInt(text.slice(at, lineEnd), 16)
     const data = lineEnd + 2
-    if (text.length < data + size + 2) return null
+    if (text.length < data + size + 2) return data + size + 2
     if (size === 0) return { body, end: data + 2 }
     body += text.slice(data, data + size)
     at = data + size + 2

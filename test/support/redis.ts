@@ -34,8 +34,12 @@ export async function startRedis(t: Test, ...args: string[]): Promise<RedisServe
   return server
 }
 
+/** Asked once: a process costs as much as many tests. */
+let isInstalled: boolean | undefined
+
 export function hasRedis(t: Test): boolean {
-  if (!spawnSync('redis-server', ['--version']).error) return true
+  isInstalled ??= !spawnSync('redis-server', ['--version']).error
+  if (isInstalled) return true
   if (process.env.CI) t.fail('redis-server is not installed')
   else t.comment('NOT TESTED: redis-server is not installed')
   return false

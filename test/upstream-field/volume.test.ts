@@ -14,8 +14,8 @@ import { until } from '../support/until.ts'
 import { hashOf, openDownload, sendCrowd, untilStill, upload, watchMemory } from '../support/volume.ts'
 
 const MIB = 1024 * 1024
-const BYTES = 256 * MIB
-/** A held body would need 256. The collector frees the buffers of Node's HTTP server late. */
+const BYTES = 128 * MIB
+/** A held body would need 128. The collector frees the buffers of Node's HTTP server late. */
 const GROWTH_MIB = 64
 /** Buffers of the kernel on both sides of the gateway, at their largest. */
 const IN_BUFFERS = 80 * MIB
@@ -33,7 +33,7 @@ const LARGE_BODIES = {
   routes: [{ path: '/public', upstream: 'app', auth: 'public', bodyLimit: '2gb', timeout: '10m' }]
 }
 
-test('bodies of 256 MiB pass byte for byte in both directions, and memory is that of smaller ones', async (t) => {
+test('bodies of 128 MiB pass byte for byte in both directions, and memory is that of smaller ones', async (t) => {
   if (!existsSync('/proc/self/status')) return
   const { url } = await startBackend(t)
   const gateway = await startGatewayProcess(t, url, { config: LARGE_BODIES })
@@ -46,17 +46,17 @@ test('bodies of 256 MiB pass byte for byte in both directions, and memory is tha
   }
   // The heap reaches its working size with the first bodies.
   await memoryOf(16 * MIB)
-  const [small, large] = [await memoryOf(32 * MIB), await memoryOf(BYTES)]
+  const [small, large] = [await memoryOf(16 * MIB), await memoryOf(BYTES)]
   t.ok(large.median - small.median <= GROWTH_MIB, `${JSON.stringify({ small, large })}`)
 })
 
 test('a client that stops reading stops the backend, and gets every byte once it reads again', async (t) => {
   const { url, written } = await startBackend(t)
   const gateway = await startGatewayProcess(t, url, { config: LARGE_BODIES })
-  const download = await openDownload(`${gateway.url}/public/large?bytes=${BYTES / 2}`)
+  const download = await openDownload(`${gateway.url}/public/large?bytes=${BYTES}`)
   const taken = await untilStill(written, 300)
   t.ok(taken <= IN_BUFFERS, `${taken} bytes were taken from the backend`)
-  t.equal(await hashOf(download), patternHash(BYTES / 2))
+  t.equal(await hashOf(download), patternHash(BYTES))
 })
 
 test('readers of different pace get their own bytes', async (t) => {
@@ -71,12 +71,12 @@ test('readers of different pace get their own bytes', async (t) => {
     t.same(await Promise.all(Array.from({ length: 6 }, (_, index) => read(index))), Array(6).fill(true))
 })
 
-test('with 512 descriptors 2,000 slow requests are served or refused, health checks answer, and all of it recovers', async (t) => {
+test('with 512 descriptors 1,000 slow requests are served or refused, health checks answer, and all of it recovers', async (t) => {
   if (!Number.isFinite(descriptorLimit())) return
   const { url } = await startBackend(t)
   const gateway = await startGatewayProcess(t, url, { files: 512, config: { logging: { access: false } } })
   const idle = gateway.descriptors().all
-  const crowd = sendCrowd(gateway.port, '/public/slow?ms=3000', 2_000)
+  const crowd = sendCrowd(gateway.port, '/public/slow?ms=3000', 1_000)
   const { served } = divideDescriptors(512)
   await until(() => crowd.waiting <= served)
   for (const base of [gateway.url, gateway.serviceUrl])
