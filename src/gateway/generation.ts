@@ -33,7 +33,7 @@ import { borrowWxapiLimits } from './wxapi-parts.ts'
 
 /** Parts in force that commands, observers and tests may ask. */
 export interface Parts
-  extends Pick<Shared, 'lifecycle' | 'metrics' | 'history' | 'consoleLinks' | 'group'>,
+  extends Pick<Shared, 'lifecycle' | 'metrics' | 'history' | 'consoleLinks' | 'group' | 'heldBodies'>,
     Pick<IdentityParts, 'accessTokens' | 'users' | 'sessions' | 'sessionKeys'> {
   readonly platforms: Platforms
   readonly config: GatewayConfig

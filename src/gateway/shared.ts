@@ -56,7 +56,7 @@ export interface GatewayDependencies {
 }
 
 /** Of all calls to WeChat together. */
-const MAX_HELD_BYTES = 128 * 1024 * 1024
+export const MAX_HELD_BYTES = 128 * 1024 * 1024
 
 export interface Shared extends GatewayDependencies, StatusParts {
   readonly history: ConfigHistory
@@ -85,7 +85,7 @@ export interface Shared extends GatewayDependencies, StatusParts {
   startDone(): void
   /** From now on app checks reach WeChat as this configuration says. */
   probeWith(config: GatewayConfig): void
-  /** Room for the bodies that the egress holds. */
+  /** Room for the bodies that the egress and channel routes hold. */
   readonly heldBodies: ByteBudget
   readonly lender: { open(): Borrower }
   /** Null without a collector. */

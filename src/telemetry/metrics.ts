@@ -5,7 +5,7 @@ import type { ErrorCode } from '../errors.ts'
 import { type ChannelMetrics, createChannelMetrics } from './channel-metrics.ts'
 import { type Counters, type QueueDepth, type QueueDepths, samplesOf } from './counters.ts'
 import { createLaneMetrics } from './lane-metrics.ts'
-import { collectProcessMetrics } from './process-metrics.ts'
+import { addProcessMetrics } from './process-metrics.ts'
 import { createQueueMetrics } from './queue-metrics.ts'
 import { createRequestHistogram } from './request-histogram.ts'
 import {
@@ -122,7 +122,7 @@ export interface MetricsOptions extends MeasuredState {
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry()
-  collectProcessMetrics(registry)
+  addProcessMetrics(registry)
   const requests = createRequestHistogram(options.ownStatuses)
   registry.registerMetric(requests.metric)
   requests.init(NO_ROUTE)

@@ -1,5 +1,5 @@
 /** Metrics of the process and of Node.js under their usual names: process_*, nodejs_*. */
-import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 /** Gauges whose names end like those of counters. nodejs_active_handles and its siblings hold the
  *  same numbers by type. */
@@ -7,7 +7,20 @@ const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total',
 
 const START_TIME = 'process_start_time_seconds'
 
-export function collectProcessMetrics(registry: Registry): void {
+/** One set for the process: prom-client never ends what it begins to measure, which would keep each registry
+ *  of a closed gateway. */
+let shared: Registry | undefined
+
+export function addProcessMetrics(registry: Registry): void {
+  shared ??= measureProcess()
+  for (const { name } of shared.getMetricsAsArray()) {
+    const metric = shared.getSingleMetric(name)
+    if (metric !== undefined) registry.registerMetric(metric)
+  }
+}
+
+function measureProcess(): Registry {
+  const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   for (const name of [...MISNAMED, START_TIME]) registry.removeSingleMetric(name)
   // prom-client leaves it out of the metrics of several workers.
@@ -17,4 +30,5 @@ export function collectProcessMetrics(registry: Registry): void {
     registers: [registry],
     aggregator: 'min'
   }).set(Math.round(Date.now() / 1000 - process.uptime()))
+  return registry
 }
