@@ -30,7 +30,8 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
   #handler: Handler | null = null
   readonly #general: GeneralRequests
   readonly #reader: RequestReader
-  readonly #slowClient: SlowClient
+  /** Null until the client is slower than an answer. */
+  #slowClient: SlowClient | null = null
   #isServing = false
   #hasServed = false
   /** The last response is written, or the socket belongs to another server. */
@@ -41,11 +42,10 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
     this.#client = client
     this.#parts = parts
     this.#general = new GeneralRequests(socket, client, parts.server, this)
-    this.#slowClient = new SlowClient(socket, parts.server.limits.writeIdleTimeout)
     this.#reader = new RequestReader(socket, this)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
-    socket.on('error', this.#onError)
+    socket.on('error', destroySocket)
     socket.on('drain', this.#onDrain)
     parts.deadlines.set(this, parts.server.limits.headersTimeout)
   }
@@ -73,6 +73,7 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
   }
 
   onSlow(): void {
+    this.#slowClient ??= new SlowClient(this.socket, this.#parts.server.limits.writeIdleTimeout)
     this.#slowClient.watch()
   }
 
@@ -202,9 +203,9 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
     const { socket } = this
     socket.off('end', this.#onEnd)
     socket.off('close', this.#onClose)
-    socket.off('error', this.#onError)
+    socket.off('error', destroySocket)
     socket.off('drain', this.#onDrain)
-    this.#slowClient.leave()
+    this.#slowClient?.leave()
     this.#parts.deadlines.remove(this)
     this.#parts.onLeft(this)
   }
@@ -236,13 +237,13 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
     this.#general.destroy()
   }
 
-  /** `close` follows. */
-  readonly #onError = (): void => {
-    this.socket.destroy()
-  }
-
   readonly #onDrain = (): void => {
-    this.#slowClient.rest()
+    this.#slowClient?.rest()
     this.#request?.onDrain()
   }
+}
+
+/** `close` follows. */
+function destroySocket(this: Socket): void {
+  this.destroy()
 }

@@ -36,12 +36,14 @@ export class RequestReader implements BytesReceiver {
   /** Bytes of the current body that have not arrived. */
   #bodyLeft = 0
   #generalBody: GeneralBodies | null = null
+  /** Null: the socket has a receiver. */
+  #onData: ((chunk: Buffer) => void) | null = null
 
   constructor(socket: Socket, owner: ReaderOwner) {
     this.#socket = socket
     this.#owner = owner
     if (socket instanceof BufferedSocket) socket.receiver = this
-    else socket.on('data', this.#onData)
+    else this.#listen()
   }
 
   /** Unused bytes. */
@@ -88,11 +90,14 @@ export class RequestReader implements BytesReceiver {
   /** The unused bytes, for another reader. */
   leave(bytes: Buffer): Buffer {
     if (this.#socket instanceof BufferedSocket) this.#socket.receiver = null
-    else this.#socket.off('data', this.#onData)
+    else if (this.#onData !== null) this.#socket.off('data', this.#onData)
     return owned(bytes.subarray(this.at), this.#isBorrowed)
   }
 
-  readonly #onData = (chunk: Buffer): void => this.#take(chunk, false, false)
+  #listen(): void {
+    this.#onData = (chunk) => this.#take(chunk, false, false)
+    this.#socket.on('data', this.#onData)
+  }
 
   #take(chunk: Buffer, isBorrowed: boolean, isOwn: boolean): void {
     if (this.#owner.isOver) return

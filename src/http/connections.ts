@@ -105,6 +105,10 @@ export function watchConnections(options: ConnectionsOptions): Connections {
     return connection
   }
 
+  function left(): void {
+    size--
+  }
+
   /** True when the connection may stay. */
   function findRoom(socket: Socket, connection: ClientConnection): boolean {
     if (room === undefined || size <= room.served) return true
@@ -123,10 +127,8 @@ export function watchConnections(options: ConnectionsOptions): Connections {
     // Trusted proxies and peers on this machine hold connections for many clients.
     const isCounted = !connection.peer(peers()).isTrusted && !isLoopback(address)
     const isAdmitted = !isCounted || counts.enter(address)
-    socket.once('close', () => {
-      size--
-      if (isCounted) counts.leave(address)
-    })
+    socket.on('close', left)
+    if (isCounted) socket.on('close', () => counts.leave(address))
     if (!findRoom(socket, connection) || isAdmitted) return
     socket.on('error', () => socket.destroy())
     if (isTls) socket.destroy()
