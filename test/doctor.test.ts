@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import type { Finding } from '../src/cli/doctor/finding.ts'
 import { checkMerchants } from '../src/cli/doctor/merchants.ts'
+import { checkOtlp } from '../src/cli/doctor/otlp.ts'
 import { checkTargets } from '../src/cli/doctor/targets.ts'
 import { checkWeChat } from '../src/cli/doctor/wechat.ts'
 import { run } from '../src/cli/doctor.ts'
@@ -104,6 +105,39 @@ test('each fault fails in its own line, with the next step', async (t) => {
   }
   t.equal(failed.length, 4)
   t.notMatch(lines.join('\n'), 'not-the-secret', 'no secret is printed')
+})
+
+test('a collector takes an empty export, and losses of the running gateway are a warning', async (t) => {
+  const answer = { status: 200 }
+  const collector = await startUpstream(t, (_req, res) => res.writeHead(answer.status).end('{}'))
+  const lost =
+    'wxgate_otlp_items_total{signal="traces",result="failed"} 7\nwxgate_otlp_items_total{signal="logs",result="full"} 5\n'
+  const gateway = await startUpstream(t, (_req, res) => {
+    res.end(`wxgate_otlp_items_total{signal="traces",result="exported"} 99\n${lost}`)
+  })
+  const nothing = `http://127.0.0.1:${await freePort()}`
+  const check = (endpoint = collector.url, metricsUrl = nothing) =>
+    checkOtlp({ otlp: { endpoint, headers: { Authorization: 'Bearer canary-otlp' } }, metricsUrl })
+  t.match(await check(), [{ status: 'ok', subject: 'telemetry.otlp' }])
+  t.match(collector.seen, [
+    { url: '/v1/traces', headers: { authorization: 'Bearer canary-otlp' }, body: '{"resourceSpans":[]}' }
+  ])
+  t.match(await check(collector.url, `${gateway.url}/metrics`), [
+    { status: 'ok' },
+    { status: 'warning', message: /lost 12 spans/, advice: /otlp_failed/ }
+  ])
+  t.match(await check(nothing), [{ status: 'failed', message: /ECONNREFUSED/ }])
+  for (const [status, advice] of [
+    [401, /headers/],
+    [404, /path/],
+    [503, /log of the collector/]
+  ] as const) {
+    answer.status = status
+    const [finding] = await check()
+    t.match(finding, { status: 'failed', message: String(status), advice })
+    t.notMatch(JSON.stringify(finding), /canary/)
+  }
+  t.same(await checkOtlp({ otlp: null, metricsUrl: gateway.url }), [])
 })
 
 test('the keys of a merchant are checked by one signed call of the pay API', async (t) => {

@@ -91,7 +91,7 @@ interface Places {
   readonly upstream: string
   readonly collector: string
   readonly store: Versions
-  readonly ports: { readonly edge: number; readonly service: number }
+  readonly ports: { readonly edge: number; readonly redirect: number; readonly service: number }
   readonly certificates: {
     readonly [name in 'edge' | 'service' | 'client' | 'ca']: readonly [Certificate, Certificate]
   }
@@ -114,6 +114,7 @@ function everyFile({ wechat, proxy, upstream, collector, store, ports, certifica
     server: {
       host: '127.0.0.1',
       port: ports.edge,
+      redirectHttp: { port: ports.redirect },
       tls: tls(certificates.edge),
       drain: { delay: '10ms', timeout: '1s' }
     },
@@ -225,7 +226,7 @@ test('a swap of all mounted files is in force within a reload, and nothing needs
   )
   const proxy = await startConnectProxy(t, wechat.port)
   const collector = await startCollector(t)
-  const ports = { edge: await freePort(), service: await freePort() }
+  const ports = { edge: await freePort(), redirect: await freePort(), service: await freePort() }
   const withPassword = (password: string) => `redis://:${password}@127.0.0.1:${redis.port}`
   const { config, files } = everyFile({
     wechat: wechat.url,
@@ -255,6 +256,7 @@ test('a swap of all mounted files is in force within a reload, and nothing needs
 
   const { output } = startProcess(t, ['run', '-c', file])
   await until(() => output().includes('wxgate is ready'))
+  t.match(output(), `"redirect":"http://127.0.0.1:${ports.redirect}"`, 'the start line has every address')
   const login = (code: string) => ask(ports.edge, '/auth/login', undefined, { code, appid: APPID })
   const secretsSent = () => wechat.seen.flatMap(({ url }) => new URL(url, wechat.url).searchParams.get('secret') ?? [])
   const call = (path: string, token?: string) => ask(ports.edge, path, token)

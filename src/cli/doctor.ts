@@ -8,7 +8,8 @@ import { type ConfigArguments, loadConfigFrom } from './config-arguments.ts'
 import { checkCertificates } from './doctor/certificates.ts'
 import { type Check, type Finding, ok, warning } from './doctor/finding.ts'
 import { checkMerchants } from './doctor/merchants.ts'
-import { checkPort } from './doctor/ports.ts'
+import { checkOtlp } from './doctor/otlp.ts'
+import { checkPort, localUrl } from './doctor/ports.ts'
 import { checkStore } from './doctor/store.ts'
 import { checkTargets } from './doctor/targets.ts'
 import { checkWeChat } from './doctor/wechat.ts'
@@ -18,7 +19,7 @@ import { withConfig } from './with-config.ts'
 const USAGE = `Usage: wxgate doctor [-c FILE] [--allow NAME[,NAME]]
 
 Checks what a valid configuration needs: AppSecret and IP allow list of each app, the keys of its merchant, the clock, the
-store, the targets, certificates, free ports. Prints a line per check, and exits with 1 when one failed. Changes nothing.
+store, the targets, certificates, free ports, the collector. Prints a line per check, and exits with 1 when one failed. Changes nothing.
 
   -c, --config  the configuration (WXGATE_CONFIG, or gateway.yaml)
   --allow       settings that need permission by name (WXGATE_ALLOW)
@@ -49,11 +50,12 @@ export async function run(args: readonly string[], io: CliIo): Promise<number> {
 }
 
 function checksOf(config: GatewayConfig, baseDir: string): Check[] {
-  const { server, service, wechat, apps, store, upstreams } = config
+  const { server, service, wechat, apps, store, upstreams, telemetry } = config
   const clock = systemClock
   const now = clock.now()
   const log = createLog({ level: 'silent' }, { write() {} })
   const certFiles = new Set([server.tls, service.tls].flatMap((tls) => tls?.map(({ certFile }) => certFile) ?? []))
+  const serviceListener = { host: service.host, port: service.port, isTls: service.tls !== null }
   return [
     () => checkWeChat({ ...wechat, apps, now: clock.now }),
     () => checkMerchants({ wechat, apps, clock }),
@@ -66,7 +68,8 @@ function checksOf(config: GatewayConfig, baseDir: string): Check[] {
         () =>
           checkPort({ key: 'server.redirectHttp', host: server.host, port, isTls: false })
     ),
-    () => checkPort({ key: 'service', host: service.host, port: service.port, isTls: service.tls !== null })
+    () => checkPort({ key: 'service', ...serviceListener }),
+    () => checkOtlp({ otlp: telemetry.otlp, metricsUrl: `${localUrl(serviceListener)}/metrics` })
   ]
 }
 

@@ -39,12 +39,17 @@ function bind(host: string, port: number): Promise<void> {
   })
 }
 
-async function isGateway({ host, port, isTls }: ListenerCheck): Promise<boolean> {
+/** Of a listener on this machine. */
+export function localUrl({ host, port, isTls }: Omit<ListenerCheck, 'key'>): string {
   const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
+  return `${isTls ? 'https' : 'http'}://${name}:${port}`
+}
+
+async function isGateway(listener: ListenerCheck): Promise<boolean> {
   // The certificate names the public host, and this is the same machine.
   const dispatcher = new Agent({ connect: { timeout: TIMEOUT_MS, rejectUnauthorized: false } })
   try {
-    const url = `${isTls ? 'https' : 'http'}://${name}:${port}/livez`
+    const url = `${localUrl(listener)}/livez`
     const { statusCode, body } = await request(url, { dispatcher, signal: AbortSignal.timeout(TIMEOUT_MS) })
     return statusCode === 200 && (await body.text()).includes('"status":"ok"')
   } catch {
