@@ -1,5 +1,6 @@
 /** Keeps one connection to Redis, replaces it when it is lost or silent, and gives every
  *  operation a deadline. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { StoreError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -43,6 +44,8 @@ export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptio
   let isClosed = false
   let attempt: Promise<void> | null = null
   const closing = new AbortController()
+  /** A connection must not hold the trace of the request that needs it first. */
+  const outside = AsyncLocalStorage.snapshot()
 
   async function replace(): Promise<void> {
     if (failures > 0) {
@@ -61,7 +64,7 @@ export function createRedisLink({ connect, timeout, label, log }: RedisLinkOptio
 
   function renew(): void {
     if (attempt || isClosed) return
-    attempt = replace()
+    attempt = outside(replace)
       .catch((error: unknown) => {
         if (isClosed) return
         problem = error

@@ -1,5 +1,10 @@
 /** Spans of requests, as a collector receives them. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { lookup } from 'node:dns'
 import { test } from 'tap'
+import undici from 'undici'
+import { createConnector } from '../../src/platforms/wechat/connector.ts'
+import { createDialer } from '../../src/upstream/connection/dial.ts'
 import { type Collector, type ReceivedSpan, startCollector } from '../support/collector.ts'
 import { startEchoSocket } from '../support/echo-socket.ts'
 import { APP_SECRET, APPID, buildTestGateway, type TestGateway } from '../support/gateway.ts'
@@ -248,6 +253,30 @@ test('each delivery of a queued event belongs to the trace of the request that b
     upstream.seen.map(({ headers }) => headers.traceparent),
     calls.map(({ traceId, spanId }) => `00-${traceId}-${spanId}-01`)
   )
+})
+
+test('a connection does not belong to the request that opened it', async (t) => {
+  const scopes = new AsyncLocalStorage<string>()
+  const upstream = await startUpstream(t)
+  const tls = { ca: null, cert: null, key: null, serverName: null, insecureSkipVerify: false }
+  const dialer = createDialer({ origin: new URL(upstream.url), tls, lookup })
+  const connector = createConnector({ undici, proxy: null, timeoutMs: 60_000 })
+  const { hostname, port } = new URL(upstream.url)
+  const options = { hostname, port, protocol: 'http:', host: hostname }
+  const seen = await scopes.run('request', async () => {
+    const socket = dialer.dial(null)
+    const dialled = new Promise((resolve) => socket.once('connect', () => resolve(scopes.getStore())))
+    const connected = new Promise((resolve) =>
+      connector.connect(options, (_, other) => {
+        resolve(scopes.getStore())
+        other?.destroy()
+      })
+    )
+    const both = await Promise.all([dialled, connected])
+    socket.destroy()
+    return [...both, scopes.getStore()]
+  })
+  t.same(seen, [undefined, undefined, 'request'])
 })
 
 test('the end of a WebSocket in order is no error', async (t) => {

@@ -1,5 +1,6 @@
 /** The addresses of WeChat's API: the main one, and a fallback for the time in which no
  *  connection to the main one opens. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { LookupFunction } from 'node:net'
 import type { Pool } from 'undici'
 import type { CallSpan, Tracer } from '../../http/tracer.ts'
@@ -92,6 +93,7 @@ export function createBases(options: BasesOptions): Bases {
   let opening: Promise<OpenBases> | null = null
   let opened: OpenBases | null = null
   let avoidMainUntil = 0
+  const outside = AsyncLocalStorage.snapshot()
 
   function onUnreachable(base: Base, { main, fallback }: OpenBases): void {
     if (base !== main || fallback === main) return
@@ -102,7 +104,7 @@ export function createBases(options: BasesOptions): Bases {
   }
 
   async function open(): Promise<OpenBases> {
-    opening ??= openBases(options)
+    opening ??= outside(openBases, options)
     opened = await opening
     return opened
   }

@@ -1,4 +1,5 @@
 /** Opens connections to WeChat, through the outbound proxy where one is configured. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { LookupFunction, Socket } from 'node:net'
 import type { buildConnector, Pool } from 'undici'
 
@@ -36,7 +37,10 @@ export interface Connector {
 }
 
 export function createConnector({ undici, proxy, timeoutMs, lookup }: ConnectorOptions): Connector {
-  const connect = undici.buildConnector({ timeout: timeoutMs, ...(lookup ? { lookup } : {}) })
+  const open = undici.buildConnector({ timeout: timeoutMs, ...(lookup ? { lookup } : {}) })
+  // A connection outlives the request that opens it: it must not hold its trace.
+  const outside = AsyncLocalStorage.snapshot()
+  const connect: buildConnector.connector = (options, callback) => outside(open, options, callback)
   const direct: buildConnector.connector = (options, callback) =>
     connect(options, (...[error, socket]) => {
       if (socket) callback(null, socket)

@@ -1,4 +1,5 @@
 /** Opens sockets to one target: TCP, TLS or a Unix socket. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { connect as connectTcp, isIP, type LookupFunction, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import type { TlsClientConfig } from '../../config/config.ts'
@@ -21,7 +22,14 @@ export interface Dialer {
   dial(onread: OnReadOpts | null): Socket
 }
 
-export function createDialer({ origin, tls, lookup }: DialOptions): Dialer {
+export function createDialer(options: DialOptions): Dialer {
+  const { readyEvent, dial } = dialerOf(options)
+  // A connection outlives the request that opens it: it must not hold, or run in, its trace.
+  const outside = AsyncLocalStorage.snapshot()
+  return { readyEvent, dial: (onread) => outside(dial, onread) }
+}
+
+function dialerOf({ origin, tls, lookup }: DialOptions): Dialer {
   const { protocol } = origin
   const host = origin.hostname.replace(/^\[|\]$/g, '')
   const keepAlive = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS }
