@@ -16,17 +16,28 @@ export interface WxapiCaller {
   readonly apps: readonly string[] | null
 }
 
-type ResultCounters = Readonly<Record<WxapiResult, { inc(): void }>>
+/** Calls by result that the metric does not have yet. */
+type Uncounted = Record<WxapiResult, number>
 
 /** @param errcodes Codes that the label tells apart. */
 export function createWxapiMetrics(registry: Registry, errcodes: readonly number[]) {
   const known = new Set(errcodes)
   const registers = [registry]
+  /** By app and caller. Finding the series of a call by its labels costs more than all else here. */
+  const uncounted = new Map<string, Map<string, Uncounted>>()
   const calls = new Counter({
     name: 'wxgate_wxapi_calls_total',
     help: "Calls of backends to WeChat's API by app, service token and result",
     labelNames: ['app', 'caller', 'result'],
-    registers
+    registers,
+    collect() {
+      for (const [app, callers] of uncounted)
+        for (const [caller, counts] of callers)
+          for (const result of RESULTS) {
+            if (counts[result] > 0) this.inc({ app, caller, result }, counts[result])
+            counts[result] = 0
+          }
+    }
   })
   const refusals = new Counter({
     name: 'wxgate_wxapi_errcodes_total',
@@ -34,25 +45,20 @@ export function createWxapiMetrics(registry: Registry, errcodes: readonly number
     labelNames: ['app', 'errcode'],
     registers
   })
-  /** By app and caller. Looking a series up by its labels costs more than the rest of the count. */
-  const counters = new Map<string, Map<string, ResultCounters>>()
 
-  function countersOf(app: string, caller: string): ResultCounters {
-    const ofApp = counters.get(app) ?? new Map<string, ResultCounters>()
-    counters.set(app, ofApp)
-    const known = ofApp.get(caller)
-    if (known !== undefined) return known
-    const of = (result: WxapiResult) => calls.labels({ app, caller, result })
-    const found = { ok: of('ok'), refused: of('refused'), limited: of('limited'), failed: of('failed') }
-    ofApp.set(caller, found)
-    return found
+  function uncountedOf(app: string, caller: string): Uncounted {
+    const ofApp = uncounted.get(app) ?? new Map<string, Uncounted>()
+    uncounted.set(app, ofApp)
+    const counts = ofApp.get(caller) ?? { ok: 0, refused: 0, limited: 0, failed: 0 }
+    ofApp.set(caller, counts)
+    return counts
   }
 
   return {
     calls,
     refusals,
     done(app: string, caller: string, result: WxapiResult, errcode: number | null) {
-      countersOf(app, caller)[result].inc()
+      uncountedOf(app, caller)[result] += 1
       if (errcode !== null && errcode !== 0)
         refusals.inc({ app, errcode: known.has(errcode) ? String(errcode) : OTHER_ERRCODE })
     },
