@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
-const FILES_OF_A_GROUP = 8
+const FILES_OF_A_GROUP = 12
 /** Files that take long: they start processes and wait for them. They come first, so that none runs alone at the end,
  *  and in turns with the others, which use the processor meanwhile. */
 const SLOW =
@@ -12,10 +12,10 @@ const SLOW_FILES_OF_A_GROUP = 4
 /** Tests of forwarding and of attacks, which run a second time with the fast lane off. */
 const BOTH_LANES =
   /^(?:attack-(?:corpus|framing|headers|paths|upstream)|forwarding|selftest|upstream-headers|round-trips|access-log|time-limits|route-[a-z-]+|channel|field\/bytes|upstream\/hostile-upstream)\.test\.ts$/
-/** Tests whose subject is not src, or that send much through lines which other tests cover: coverage would cost a third
- *  of their time. The second run with the fast lane off is without it too. */
+/** Tests whose subject is not src, or that send much through lines which other tests cover: coverage would cost up to a
+ *  third of their time. Slow tests and the second run with the fast lane off are without it too. */
 const UNCOVERED =
-  /^(?:miniprogram-[a-z-]+|package|docker|docs|readme|fuzz-seeds|kept-text|deploy\/[a-z-]+|console\/browser|push\/outage|promises-kill|upstream-field\/[a-z]+)\.test\.ts$/
+  /^(?:miniprogram-[a-z-]+|docker|docs|docs-site|fuzz-seeds|kept-text|followed-files|former-store|forwarding|http-details|upstream-headers|wechat-(?:proxy|secrets|session)|wxapi[a-z-]*|deploy\/[a-z-]+|field\/[a-z-]+|fast-lane\/uploads)\.test\.ts$/
 /** A folder that git does not know, from which two folders up is the root. */
 const FOLDER = '.cache/test-groups'
 
@@ -35,41 +35,31 @@ export function writeTestGroups() {
     writeFileSync(path, modules.map((module) => `import '../../${module}'\n`).join(''))
     paths.push(path)
   }
-  const generalLane = { name: 'uncovered-general-lane', imports: ['scripts/general-lane.js'] }
-  const general = inGroups(
-    files.filter((file) => BOTH_LANES.test(file)),
-    FILES_OF_A_GROUP,
-    generalLane
-  )
-  const others = [
-    ...general,
-    ...byCoverage(
-      files.filter((file) => !SLOW.test(file)),
-      FILES_OF_A_GROUP
-    )
-  ]
-  const slow = byCoverage(
-    files.filter((file) => SLOW.test(file)),
-    SLOW_FILES_OF_A_GROUP
-  )
-  for (const group of [...slow.flatMap((group) => [group, ...others.splice(0, 1)]), ...others]) write(group)
-  return paths
-}
-
-/** scripts/test-preload.js reads the word `uncovered`. */
-function byCoverage(files, size) {
+  const isSlow = (file) => SLOW.test(file)
   const isUncovered = (file) => UNCOVERED.test(file)
-  return [
-    ...inGroups(files.filter(isUncovered), size, { name: 'uncovered', imports: [] }),
+  const others = files.filter((file) => !isSlow(file))
+  const quick = [
     ...inGroups(
-      files.filter((file) => !isUncovered(file)),
-      size,
+      files.filter((file) => BOTH_LANES.test(file)),
+      FILES_OF_A_GROUP,
+      { name: 'uncovered-general-lane', imports: ['scripts/general-lane.js'] }
+    ),
+    ...inGroups(others.filter(isUncovered), FILES_OF_A_GROUP, { name: 'uncovered', imports: [] }),
+    ...inGroups(
+      others.filter((file) => !isUncovered(file)),
+      FILES_OF_A_GROUP,
       { name: 'covered', imports: [] }
     )
   ]
+  const slow = inGroups(files.filter(isSlow), SLOW_FILES_OF_A_GROUP, { name: 'uncovered', imports: [] })
+  for (const group of [...slow.flatMap((group) => [group, ...quick.splice(0, 1)]), ...quick]) write(group)
+  return paths
 }
 
-function inGroups(files, size, about) {
+/** scripts/test-preload.js reads the word `uncovered` of a name. Groups are of equal size, so that none of a few files
+ *  pays for a process of its own. */
+function inGroups(files, limit, about) {
+  const size = Math.ceil(files.length / Math.ceil(files.length / limit))
   const groups = []
   for (let index = 0; index < files.length; index += size)
     groups.push({ ...about, files: files.slice(index, index + size) })

@@ -11,6 +11,7 @@ import { createTestClock, type TestClock } from './clock.ts'
 import { SECRET } from './gateway.ts'
 import { startRedis } from './redis.ts'
 import { quietLog } from './store.ts'
+import { PATIENCE } from './until.ts'
 
 const FIXTURES = join(import.meta.dirname, 'fixtures', 'store-0.1.0')
 
@@ -52,7 +53,7 @@ export async function openFormerStore(t: Test, kind: 'sqlite' | 'redis'): Promis
   const redis = await startRedis(t)
   if (redis === null) return null
   const { records, feed } = read<RedisDump>('redis.json')
-  const store = await openStore(redis.url, { clock, log: quietLog() })
+  const store = await openStore(redis.url, { clock, log: quietLog(), timeout: PATIENCE })
   for (const [key, value, ttl] of records) await store.set(key, value, ttl)
   for (const [value, ttl] of feed) await store.appendFeed(value, ttl)
   await store.close()

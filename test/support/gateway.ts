@@ -18,6 +18,7 @@ import { openOtlp } from '../../src/telemetry/open-otlp.ts'
 import type { Otlp } from '../../src/telemetry/otlp/otlp.ts'
 import type { Teardown } from './listen.ts'
 import { exchange } from './raw-client.ts'
+import { PATIENCE } from './until.ts'
 
 export const APPID = 'wx1234567890abcdef'
 export const OTHER_APPID = 'wxfedcba0987654321'
@@ -139,7 +140,9 @@ export async function buildTestGateway(
   const sandbox = options.sandbox ?? createSandbox({ clock: systemClock, merchants })
   const { url: sandboxUrl } = options.sandbox ? { url: config.wechat.apiBase } : await sandbox.listen(0, '127.0.0.1')
   const given = options.store ?? 'memory:'
-  const store = typeof given === 'string' ? await openStore(given, { clock, log }) : given
+  // No rule depends on the deadline of Redis, and a busy machine may miss the default.
+  const patience = String(given).startsWith('redis:') ? { timeout: PATIENCE } : {}
+  const store = typeof given === 'string' ? await openStore(given, { clock, log, ...patience }) : given
   const gateway = await buildGateway(config, {
     store,
     clock,
