@@ -73,13 +73,13 @@ test('a response that breaks off is a warning with the bytes that went out', asy
   })
 })
 
-test('a request that was served is info and names no target', async (t) => {
+test('a request that was served is info and names its target', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)
   await (await gateway.call('/public/fine')).text()
   const line = await lineOf(gateway, '/public/fine')
-  t.match(line, { level: 30, status: 200, bytes: '{"ok":true}'.length })
-  t.notOk('target' in line || 'tries' in line)
+  const target = new URL(upstream.url).host
+  t.match(line, { level: 30, status: 200, bytes: '{"ok":true}'.length, upstream: 'app', target, tries: 1 })
 })
 
 test('a refused request is info', async (t) => {
