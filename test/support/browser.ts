@@ -48,7 +48,7 @@ export interface BrowserPage {
   until(expression: string): Promise<void>
   /** Text that the page shows. */
   text(): Promise<string>
-  press(key: 'Tab' | 'Enter' | 'Space'): Promise<void>
+  press(key: keyof typeof KEYS): Promise<void>
   type(text: string): Promise<void>
   resize(width: number, height: number): Promise<void>
   /** Only the visible part. */
@@ -160,7 +160,8 @@ function waitFor(expression: string): string {
 const KEYS = {
   Tab: { code: 9, text: '' },
   Enter: { code: 13, text: '\r' },
-  Space: { code: 32, text: ' ' }
+  Space: { code: 32, text: ' ' },
+  Escape: { code: 27, text: '' }
 } as const
 
 interface EventParams {

@@ -36,10 +36,13 @@ export const NAMELESS = `[...document.querySelectorAll('a, button, input, select
 /** True while no text of a client became an element or ran as a script. */
 export const IS_TEXT = `document.querySelectorAll("main img").length === 0 && document.title !== "1"`
 
+/** The elements that moved while the document was loaded. */
 export const SHIFTS = `new Promise((resolve) => {
-  const observer = new PerformanceObserver((list) => resolve(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
+  const moved = (entry) => entry.sources.map(({ node, previousRect: before, currentRect: after }) =>
+    [node?.className ?? node?.textContent, before.x, before.y, before.width, after.x, after.y, after.width].join(' '))
+  const observer = new PerformanceObserver((list) => resolve(list.getEntries().flatMap(moved)))
   observer.observe({ type: 'layout-shift', buffered: true })
-  setTimeout(() => resolve(0), 200)
+  setTimeout(() => resolve([]), 200)
 })`
 
 export async function visit(page: BrowserPage, fragment: string, title: string): Promise<void> {

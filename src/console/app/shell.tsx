@@ -54,6 +54,17 @@ function Side({ page, name: signedInAs, onSignOut }: Pick<ShellProps, 'page' | '
   const { text } = useLocale()
   const { status } = useConsole()
   const [isOpen, setOpen] = useState(false)
+  const menu = useRef<HTMLButtonElement>(null)
+  useEffect(() => {
+    if (!isOpen) return
+    const closeByKey = ({ key }: KeyboardEvent) => {
+      if (key !== 'Escape') return
+      setOpen(false)
+      menu.current?.focus()
+    }
+    addEventListener('keydown', closeByKey)
+    return () => removeEventListener('keydown', closeByKey)
+  }, [isOpen])
   const pages = PAGES.filter((name) => name !== 'try' || status?.has_sandbox)
   return (
     <div class={isOpen ? 'side open' : 'side'}>
@@ -61,6 +72,7 @@ function Side({ page, name: signedInAs, onSignOut }: Pick<ShellProps, 'page' | '
         <Logo />
         <span>wxgate</span>
         <button
+          ref={menu}
           type="button"
           class="button plain menu-button"
           aria-expanded={isOpen}

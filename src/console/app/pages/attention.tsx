@@ -1,5 +1,4 @@
 /** The states that an operator has to do something about. */
-import { useConsole } from '../console-state.ts'
 import type { Format } from '../format.ts'
 import type { Texts } from '../i18n/en.ts'
 import { useLocale } from '../i18n/locale.ts'
@@ -13,15 +12,13 @@ interface Item {
   readonly text: string
 }
 
-export function AttentionPanel() {
+export function AttentionPanel({ status }: { status: StatusAnswer }) {
   const { text, format } = useLocale()
-  const { status } = useConsole()
-  const items = status === null ? null : itemsOf(status, text, format)
+  const items = itemsOf(status, text, format)
   return (
     <Panel title={text.overview.attention} isFlush>
-      {items === null && <p class="empty">{text.common.loading}</p>}
-      {items?.length === 0 && <p class="empty">{text.overview.allWell}</p>}
-      {items !== null && items.length > 0 && (
+      {items.length === 0 && <p class="empty">{text.overview.allWell}</p>}
+      {items.length > 0 && (
         <ul class="lines">
           {items.map((item) => (
             <li key={item.text}>

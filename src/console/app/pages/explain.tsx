@@ -31,7 +31,7 @@ export function Explain() {
         <div class="fields">
           <SelectField label={text.explain.method} value={method} onValue={setMethod} options={METHODS} />
           <TextField label={text.explain.path} value={path} onValue={setPath} isRequired />
-          <button type="submit" class="button primary" disabled={call.isBusy}>
+          <button type="submit" class="button primary" aria-disabled={call.isBusy}>
             {text.explain.action}
           </button>
         </div>

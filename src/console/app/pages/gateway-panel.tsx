@@ -1,19 +1,11 @@
 /** The process in short: listeners, store, configuration. */
-import { useConsole } from '../console-state.ts'
 import { useLocale } from '../i18n/locale.ts'
+import type { StatusAnswer } from '../model.ts'
 import { Badge, Facts, Panel } from '../parts/parts.tsx'
 
-export function GatewayPanel() {
+export function GatewayPanel({ status }: { status: StatusAnswer }) {
   const { text, format } = useLocale()
-  const { status } = useConsole()
   const { overview } = text
-  if (status === null) {
-    return (
-      <Panel title={overview.facts}>
-        <p class="empty">{text.common.loading}</p>
-      </Panel>
-    )
-  }
   const { store, readiness, listeners, started_at, processes, node, revocations, requests } = status
   const isStoreWell = store.is_trusted && store.is_writable
   return (

@@ -10,14 +10,20 @@ import { AttentionPanel } from './attention.tsx'
 import { GatewayPanel } from './gateway-panel.tsx'
 
 export function Overview() {
+  const { status } = useConsole()
   return (
-    <div class="stack">
+    <div class="stack overview">
       <Tiles />
-      <Charts />
-      <div class="two">
-        <AttentionPanel />
-        <GatewayPanel />
-      </div>
+      {/* Together, so that nothing moves when the status arrives: on a phone the charts come second. */}
+      {status !== null && (
+        <>
+          <Charts />
+          <div class="two">
+            <AttentionPanel status={status} />
+            <GatewayPanel status={status} />
+          </div>
+        </>
+      )}
     </div>
   )
 }

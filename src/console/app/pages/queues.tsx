@@ -90,7 +90,7 @@ function DeadEvents() {
       )}
       {list.answer?.next && (
         <div>
-          <button type="button" class="button" disabled={list.isBusy} onClick={() => read(list.answer)}>
+          <button type="button" class="button" aria-disabled={list.isBusy} onClick={() => read(list.answer)}>
             {text.queues.more}
           </button>
         </div>

@@ -24,7 +24,7 @@ export function Quotas({ app, now }: { app: AppStatus; now: number }) {
       <div class="panel-head">
         <h3>{quotas.title}</h3>
         {app.paths.length > 0 && (
-          <button type="button" class="button small" title={quotas.hint} disabled={call.isBusy} onClick={ask}>
+          <button type="button" class="button small" title={quotas.hint} aria-disabled={call.isBusy} onClick={ask}>
             {quotas.action}
           </button>
         )}

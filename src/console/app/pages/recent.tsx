@@ -1,5 +1,5 @@
 /** Recent refusals and failures. The newest first; an identity is shown after an audited click. */
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { useConsole } from '../console-state.ts'
 import { NONE } from '../format.ts'
 import { useLocale } from '../i18n/locale.ts'
@@ -128,9 +128,14 @@ interface IdentityCellProps {
 function IdentityCell({ failure, identity, onReveal }: IdentityCellProps) {
   const { text } = useLocale()
   const { client, user, app } = identity ?? failure
+  const row = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    // The button that had the focus is gone.
+    if (identity !== undefined && document.activeElement === document.body) row.current?.focus()
+  }, [identity])
   return (
     <>
-      <div class="row">
+      <div class="row" ref={row} tabIndex={-1}>
         {identity?.user ? <a href={hrefOf('users', { id: identity.user })}>{identity.user}</a> : (user ?? NONE)}
         {identity === undefined && (
           <button

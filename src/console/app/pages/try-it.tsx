@@ -44,7 +44,7 @@ export function TryIt() {
             options={METHODS}
           />
           <TextField label={text.try.path} value={path} onValue={(value) => set({ path: value })} isRequired />
-          <button type="submit" class="button primary" disabled={call.isBusy}>
+          <button type="submit" class="button primary" aria-disabled={call.isBusy}>
             {text.try.action}
           </button>
         </div>

@@ -40,7 +40,7 @@ export function Users({ query }: PageProps) {
               onValue={setApp}
               options={apps.map(({ appid, name }) => ({ value: appid, label: name ?? appid }))}
             />
-            <button type="submit" class="button primary" disabled={call.isBusy}>
+            <button type="submit" class="button primary" aria-disabled={call.isBusy}>
               {text.users.action}
             </button>
           </div>
