@@ -221,9 +221,9 @@ test("explain shows the gateway's request header for header", async (t) => {
     ['GET', '/x', [`X-Big: ${'a'.repeat(17_000)}`]],
     ['DELETE', '/admin/read', [bearer]],
     ['GET', '/x;y', []],
-    ['GET', '/é', []],
-    ['BREW', '/x', []]
+    ['GET', '/é', []]
   ]
+  await t.rejects(explained(cwd, 'BREW', '/x'), /there is no method "BREW"/)
   const volatile = /^(?:x-request-id|traceparent|cdn-loop|host|connection)$/i
   for (const [method, path, headers] of rows) {
     const label = `${method} ${path.slice(0, 40)} ${headers.join(' | ').slice(0, 60)}`
