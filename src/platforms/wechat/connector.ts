@@ -105,8 +105,10 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' && /^[A-Z0-9_]{1,60}$/.test(code) ? code : 'connection failed'
 }
 
-/** True for a throw of the gateway's own code. Errors of undici and of sockets have a code. */
+/** True for a throw of the gateway's own code. Errors of undici and of sockets have a code, except
+ *  some of undici's parser. */
 export function isOwnFault(error: unknown): boolean {
   if (error instanceof ConnectFailure) return false
+  if (error instanceof Error && error.name === 'HTTPParserError') return false
   return !(error instanceof Error && 'code' in error && typeof error.code === 'string')
 }
