@@ -1,13 +1,13 @@
 /** `wxgate explain`: passes a request through the code that would serve it and prints the
  *  decisions. Sends nothing. */
 import { existsSync } from 'node:fs'
-import { METHODS } from 'node:http'
 import { isIP } from 'node:net'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { generatedSecretFile, newSecret, resolveGeneratedSecret } from '../config/generated-secret.ts'
 import { didYouMean, formatProblem } from '../config/problem.ts'
+import { METHODS } from '../node-http.ts'
 import type { ExplainedRequest } from '../proxy/explain/explained-request.ts'
 import { CONFIG_USAGE, configFile, configOptions, loadConfigFrom } from './config-arguments.ts'
 import { explainOffline } from './explain-offline.ts'
