@@ -17,7 +17,11 @@ import { until } from './support/until.ts'
 const HOUR = 3_600_000
 const UPSTREAM = 'http://127.0.0.1:9'
 
-async function open(t: Test, url: string, options: { waitReplicas?: number; mustExist?: boolean } = {}) {
+async function open(
+  t: Test,
+  url: string,
+  options: { waitReplicas?: number; timeout?: number; mustExist?: boolean } = {}
+) {
   const log = quietLog()
   const store = await openStore(url, { clock: systemClock, log, ...options })
   t.teardown(() => store.close())
@@ -105,7 +109,9 @@ test('waitReplicas answers the end of a session only once replicas have it', asy
   const replica = master && (await startRedis(t, '--replicaof', '127.0.0.1', String(master.port)))
   if (master === null || replica === null) return
   await until(async () => /state=online/.test(await askRedis(master.port, 'INFO replication')))
-  const { store } = await open(t, master.url, { waitReplicas: 1 })
+  await until(async () => /master_link_status:up/.test(await askRedis(replica.port, 'INFO replication')))
+  // The default is short for a replica on a busy machine.
+  const { store } = await open(t, master.url, { waitReplicas: 1, timeout: 2_000 })
   const gateway = await buildTestGateway(t, UPSTREAM, { store })
   const [first, second] = [await enter(gateway, 'alice'), await enter(gateway, 'alice')]
   t.equal(await logout(gateway, first.access_token), 204)
