@@ -230,8 +230,8 @@ consoleTest(
     t.not(await page.read('getComputedStyle(document.activeElement).outlineStyle'), 'none')
     await page.press('Tab')
     await page.press('Enter')
-    await page.until(`document.querySelector('h1').textContent === 'Routes'`)
-    t.equal(await page.read('document.activeElement.tagName'), 'H1')
+    await page.until(`document.activeElement.tagName === 'H1'`)
+    t.equal(await page.read('document.activeElement.textContent'), 'Routes')
     t.same(page.problems, [])
   }
 )
