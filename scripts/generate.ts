@@ -16,7 +16,7 @@ const root = new URL('../', import.meta.url)
 const example = read('config/gateway.example.yaml')
 
 const KEYS = 'src/config/sections/zh-CN/*.yaml'
-const RULES = 'src/selftest/corpus/zh-CN.yaml'
+const RULES = 'src/selftest/corpus/zh-CN/*.yaml'
 const keys = readTranslations(root, KEYS)
 const rules = readTranslations(root, RULES)
 
