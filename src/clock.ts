@@ -1,5 +1,4 @@
 /** Time as an argument, so that tests can move it. */
-// The global of the same name is a getter.
 import { performance } from 'node:perf_hooks'
 
 export interface Clock {
@@ -20,6 +19,7 @@ export interface Timer {
   [Symbol.dispose](): void
 }
 
+/** `performance` is imported: the global of the same name is a getter, which each reading would call. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -4,13 +4,13 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { GatewayConfig } from '../config/config.ts'
 import { resolveGeneratedSecret } from '../config/generated-secret.ts'
+import { readCommandConfig } from './command-config.ts'
 import { type ConfigArguments, loadConfigFrom } from './config-arguments.ts'
 import { describeConsole } from './console-address.ts'
 import type { ProcessIo } from './io.ts'
 import { describeStartError } from './listen-errors.ts'
 import { type RunningGateway, start } from './start.ts'
 import { tryIt } from './welcome.ts'
-import { withConfig } from './with-config.ts'
 
 interface OrdersService {
   listen(port: number, host?: string): Promise<number>
@@ -30,7 +30,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   const ordersPort = io.env.ORDERS_PORT || '3000'
   const ordersUrl = io.env.ORDERS_URL || `http://127.0.0.1:${ordersPort}`
   const load = (values: ConfigArguments) => loadConfigFrom(values, { ...io, env: { ...io.env, ORDERS_URL: ordersUrl } })
-  const command = await withConfig({ name: 'demo', usage: USAGE, args, io, load })
+  const command = await readCommandConfig({ name: 'demo', usage: USAGE, args, io, load })
   if (typeof command === 'number') return command
   const { values, name, loaded } = command
   const file = resolve(io.cwd, name)

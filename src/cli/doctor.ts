@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts'
 import type { GatewayConfig } from '../config/config.ts'
 import { formatProblem } from '../config/problem.ts'
 import { createLog } from '../telemetry/log.ts'
+import { readCommandConfig } from './command-config.ts'
 import { type ConfigArguments, loadConfigFrom } from './config-arguments.ts'
 import { checkCertificates } from './doctor/certificates.ts'
 import { type Check, type Finding, ok, warning } from './doctor/finding.ts'
@@ -14,7 +15,6 @@ import { checkStore } from './doctor/store.ts'
 import { checkTargets } from './doctor/targets.ts'
 import { checkWeChat } from './doctor/wechat.ts'
 import type { CliIo } from './io.ts'
-import { withConfig } from './with-config.ts'
 
 const USAGE = `Usage: wxgate doctor [-c FILE] [--allow NAME[,NAME]]
 
@@ -29,7 +29,7 @@ const MARKS = { ok: 'ok     ', warning: 'warning', failed: 'FAILED ' } as const
 
 export async function run(args: readonly string[], io: CliIo): Promise<number> {
   const load = (values: ConfigArguments) => loadConfigFrom(values, io)
-  const command = await withConfig({ name: 'doctor', usage: USAGE, args, io, load })
+  const command = await readCommandConfig({ name: 'doctor', usage: USAGE, args, io, load })
   if (typeof command === 'number') return command
   const { name, loaded } = command
   const first = [

@@ -7,11 +7,11 @@ import { resolveGeneratedSecret } from '../config/generated-secret.ts'
 import type { LoadResult } from '../config/load.ts'
 import type { Problem } from '../config/problem.ts'
 import { openLog } from '../telemetry/log.ts'
+import { readCommandConfig } from './command-config.ts'
 import { CONFIG_USAGE, type ConfigArguments, loadConfigFrom } from './config-arguments.ts'
 import type { ProcessIo } from './io.ts'
 import { describeStartError } from './listen-errors.ts'
 import { logWarnings, start, startSandbox } from './start.ts'
-import { withConfig } from './with-config.ts'
 import { createWorkerLink } from './worker-link.ts'
 import type { ReadConfig } from './worker-messages.ts'
 import { runWorkers } from './workers.ts'
@@ -30,7 +30,7 @@ export async function run(args: readonly string[], io: ProcessIo): Promise<numbe
   // an invalid one.
   const load = async (values: ConfigArguments): Promise<LoadResult> =>
     link ? { ok: true, ...(await link.config()), routeLines: [], warnings: [] } : loadConfigFrom(values, io)
-  const command = await withConfig({ name: 'run', usage: USAGE, args, io, load })
+  const command = await readCommandConfig({ name: 'run', usage: USAGE, args, io, load })
   if (typeof command === 'number') return command
   const { values, name, loaded } = command
   const { warnings } = loaded

@@ -83,8 +83,7 @@ export function checkRules(draft: Draft<Written>, context: RuleContext): void {
   for (const rule of rules) rule(draft, context)
 }
 
-/** @param directory Base of relative paths.
- */
+/** @param directory Base of relative paths. */
 export function resolveConfig(written: Written, directory: string) {
   const server = resolveServer(written.server, directory)
   return {

@@ -1,5 +1,4 @@
 /** Admission: reads the target and the headers of a request once, or refuses it. */
-// The global of the same name is a getter.
 import { performance } from 'node:perf_hooks'
 import { ApiError } from '../errors.ts'
 import type { ClientConnection } from './connections.ts'

@@ -1,6 +1,5 @@
 /** RequestRecord: the decision about one request and its times. Access log, metrics and traces
  *  read it when the request is over. */
-// The global of the same name is a getter.
 import { performance } from 'node:perf_hooks'
 import type { ErrorCode } from '../errors.ts'
 

@@ -1,4 +1,4 @@
-/** Commands that take a configuration and no other argument. */
+/** The command line of a command that takes a configuration and no other argument. */
 import { parseArgs } from 'node:util'
 import type { LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
@@ -26,7 +26,13 @@ export interface CommandConfig {
 
 /** Gives the exit status for `--help`, a wrong command line, and an invalid configuration, whose
  *  problems it prints. */
-export async function withConfig({ name, usage, args, io, load }: ConfigCommand): Promise<CommandConfig | number> {
+export async function readCommandConfig({
+  name,
+  usage,
+  args,
+  io,
+  load
+}: ConfigCommand): Promise<CommandConfig | number> {
   try {
     const options = { ...configOptions, help: { type: 'boolean', short: 'h' } } as const
     const { values } = parseArgs({ args: [...args], options })
