@@ -282,6 +282,7 @@ test('a swap of all mounted files is in force within a reload, and nothing needs
   t.equal((await call('/public')).status, 502, 'the authority of the backend is not in the file yet')
   t.equal(secretsSent().at(-1), APP_SECRETS[0])
   t.equal((await call('/api', first.json.access_token)).status, 502)
+  await until(() => collector.requests.at(-1)?.headers.authorization === 'Bearer one')
 
   swap()
   await until(async () => (await call('/public')).status === 200)
@@ -298,7 +299,6 @@ test('a swap of all mounted files is in force within a reload, and nothing needs
   t.same([(await push(0)).status, (await push(1)).status], [401, 200])
   t.ok(await paySigned(1))
   await until(() => collector.requests.at(-1)?.headers.authorization === 'Bearer two')
-  t.ok(collector.requests.some(({ headers }) => headers.authorization === 'Bearer one'))
 
   await redis.kill()
   await redis.start('--requirepass', 'two')
