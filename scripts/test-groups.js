@@ -1,21 +1,23 @@
 // Groups test files into processes. Starting a process, importing the sources and compiling schemas costs more than
-// most tests, so neighbours in the list of files share a process and run in it one after the other.
+// most tests, so neighbours in the list of files share a process.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
-const FILES_OF_A_GROUP = 12
-/** Files that take long: they start processes and wait for them. They come first, so that none runs alone at the end,
- *  and in turns with the others, which use the processor meanwhile. */
-const SLOW =
-  /^(?:bin|lifecycle|lifecycle-start|package|promises|promises-kill|readme|reload|workers|websocket|time-limits|console\/browser|deploy\/(?:observability|start-pages)|fast-lane\/limits|field\/(?:descriptors|first-day|live-connections|process)|push\/outage|store(?:-[a-z-]+)?|upstream-field\/[a-z]+)\.test\.ts$/
-const SLOW_FILES_OF_A_GROUP = 4
+/** Files that start processes or wait for time to pass. Several of them run beside each other in one process, in turns with
+ *  the groups of others, which use the processor meanwhile. They come first, so that none runs alone at the end. */
+const WAITING =
+  /^(?:app-checks|attack-(?:framing|upstream)|bin|doctor|followed-files|lifecycle|lifecycle-start|login-hook|miniprogram-(?:build|retries|session)|package|promises|promises-kill|proxies-in-front|readme|reload|selftest|workers|websocket|time-limits|wxapi-streams|console\/browser|deploy\/(?:observability|start-pages)|fast-lane\/(?:hostile|limits)|field\/(?:descriptors|first-day|live-connections|process)|http\/(?:proxy-protocol|tls)|push\/(?:outage|push)|service\/(?:status|status-workers)|store(?:-[a-z-]+)?|telemetry\/otlp-export|upstream\/resolver|upstream-field\/[a-z]+)\.test\.ts$/
 /** Tests of forwarding and of attacks, which run a second time with the fast lane off. */
 const BOTH_LANES =
   /^(?:attack-(?:corpus|framing|headers|paths|upstream)|forwarding|selftest|upstream-headers|round-trips|access-log|time-limits|route-[a-z-]+|channel|field\/bytes|upstream\/hostile-upstream)\.test\.ts$/
 /** Tests whose subject is not src, or that send much through lines which other tests cover: coverage would cost up to a
- *  third of their time. Slow tests and the second run with the fast lane off are without it too. */
+ *  third of their time. The second run with the fast lane off is without it too. */
 const UNCOVERED =
-  /^(?:miniprogram-[a-z-]+|docker|docs|docs-site|fuzz-seeds|kept-text|followed-files|former-store|forwarding|http-details|upstream-headers|wechat-(?:proxy|secrets|session)|wxapi[a-z-]*|deploy\/[a-z-]+|field\/[a-z-]+|fast-lane\/uploads)\.test\.ts$/
+  /^(?:bin|docker|docs|docs-site|followed-files|former-store|forwarding|fuzz-seeds|http-details|kept-text|lifecycle|lifecycle-start|miniprogram-[a-z-]+|package|promises|promises-kill|readme|reload|store(?:-[a-z-]+)?|time-limits|upstream-headers|websocket|wechat-(?:proxy|secrets|session)|workers|wxapi[a-z-]*|console\/browser|deploy\/[a-z-]+|fast-lane\/(?:limits|uploads)|field\/[a-z-]+|push\/outage|upstream-field\/[a-z]+)\.test\.ts$/
+const FILES_OF_A_GROUP = 24
+const WAITING_FILES_OF_A_GROUP = 12
+/** Waiting files that run at a time in one process. */
+const BESIDE_EACH_OTHER = 3
 /** A folder that git does not know, from which two folders up is the root. */
 const FOLDER = '.cache/test-groups'
 
@@ -25,43 +27,47 @@ export function writeTestGroups() {
     .map((path) => path.replaceAll('\\', '/'))
     .filter((path) => path.endsWith('.test.ts'))
     .sort()
+  const lists = [
+    { name: 'uncovered', files: files.filter((file) => UNCOVERED.test(file)), imports: [] },
+    {
+      name: 'uncovered-general-lane',
+      files: files.filter((file) => BOTH_LANES.test(file)),
+      imports: ['scripts/general-lane.js']
+    },
+    { name: 'covered', files: files.filter((file) => !UNCOVERED.test(file)), imports: [] }
+  ]
+  const waiting = lists.flatMap((list) => groupsOf(list, true))
+  const others = lists.flatMap((list) => groupsOf(list, false))
   rmSync(FOLDER, { recursive: true, force: true })
   mkdirSync(FOLDER, { recursive: true })
-  const paths = []
-  const write = ({ name, files, imports }) => {
-    const number = String(paths.length + 1).padStart(2, '0')
-    const path = `${FOLDER}/${number}-${name}-${basename(files[0], '.test.ts')}.test.js`
-    const modules = [...imports, ...files.map((file) => `test/${file}`)]
-    writeFileSync(path, modules.map((module) => `import '../../${module}'\n`).join(''))
-    paths.push(path)
-  }
-  const isSlow = (file) => SLOW.test(file)
-  const isUncovered = (file) => UNCOVERED.test(file)
-  const others = files.filter((file) => !isSlow(file))
-  const quick = [
-    ...inGroups(
-      files.filter((file) => BOTH_LANES.test(file)),
-      FILES_OF_A_GROUP,
-      { name: 'uncovered-general-lane', imports: ['scripts/general-lane.js'] }
-    ),
-    ...inGroups(others.filter(isUncovered), FILES_OF_A_GROUP, { name: 'uncovered', imports: [] }),
-    ...inGroups(
-      others.filter((file) => !isUncovered(file)),
-      FILES_OF_A_GROUP,
-      { name: 'covered', imports: [] }
-    )
-  ]
-  const slow = inGroups(files.filter(isSlow), SLOW_FILES_OF_A_GROUP, { name: 'uncovered', imports: [] })
-  for (const group of [...slow.flatMap((group) => [group, ...quick.splice(0, 1)]), ...quick]) write(group)
-  return paths
+  return [...waiting.flatMap((group) => [group, ...others.splice(0, 1)]), ...others].map(writeGroup)
 }
 
 /** scripts/test-preload.js reads the word `uncovered` of a name. Groups are of equal size, so that none of a few files
- *  pays for a process of its own. */
-function inGroups(files, limit, about) {
-  const size = Math.ceil(files.length / Math.ceil(files.length / limit))
-  const groups = []
-  for (let index = 0; index < files.length; index += size)
-    groups.push({ ...about, files: files.slice(index, index + size) })
-  return groups
+ *  pays for a process of its own. Neighbours in the list often wait for the same, such as a store, so each goes to another
+ *  group. */
+function groupsOf({ name, files, imports }, isWaiting) {
+  const chosen = files.filter((file) => WAITING.test(file) === isWaiting)
+  const count = Math.ceil(chosen.length / (isWaiting ? WAITING_FILES_OF_A_GROUP : FILES_OF_A_GROUP))
+  return Array.from({ length: count }, (_, group) => ({
+    name,
+    imports,
+    limit: isWaiting ? BESIDE_EACH_OTHER : 1,
+    files: chosen.filter((_, index) => index % count === group)
+  }))
+}
+
+function writeGroup({ name, imports, limit, files }, index) {
+  const number = String(index + 1).padStart(2, '0')
+  const path = `${FOLDER}/${number}-${name}-${basename(files[0], '.test.ts')}.test.js`
+  const lines = [
+    ...imports.map((module) => `import '../../${module}'`),
+    "import { runTestFiles } from '../../scripts/test-files.js'",
+    'const files = [',
+    ...files.map((file) => `  new URL('../../test/${file}', import.meta.url),`),
+    ']',
+    `await runTestFiles(files, ${limit})`
+  ]
+  writeFileSync(path, `${lines.join('\n')}\n`)
+  return path
 }

@@ -1,5 +1,6 @@
 import asyncHooks from 'node:async_hooks'
 import { syncBuiltinESMExports } from 'node:module'
+import { setFlagsFromString } from 'node:v8'
 
 // Runs first in each process of a test run. Tap records each module that a process loads and reads
 // its source map, which takes half of the time in which a process starts. Modules of packages do
@@ -15,6 +16,9 @@ process.env._TAPJS_PROCESSINFO_EXCLUDE_ = String(
 // and the file fails.
 asyncHooks.createHook = () => ({ enable() {}, disable() {} })
 syncBuiltinESMExports()
+
+// Two groups keep both processors busy: collecting garbage on several threads makes them wait for each other.
+setFlagsFromString('--single-threaded-gc')
 
 // Groups of scripts/test-groups.js that are run without coverage.
 if (/[\\/]\d+-uncovered-/.test(process.argv[1] ?? '')) process.env._TAPJS_PROCESSINFO_COVERAGE_ = '0'

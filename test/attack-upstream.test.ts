@@ -35,7 +35,7 @@ async function startBad(
     else if (typeof bytes === 'string') socket.write(bytes, 'latin1')
     else bytes(socket)
   })
-  const { timeouts = { connect: '300ms', response: '300ms', idle: '300ms' }, retries = { attempts: 0 } } = options
+  const { timeouts = { connect: '1s', response: '1s', idle: '1s' }, retries = { attempts: 0 } } = options
   const gateway = await buildTestGateway(t, upstream.url, {
     config: { upstreams: { app: { targets: [{ url: upstream.url }], timeouts, retries } } }
   })

@@ -7,7 +7,7 @@ import { test } from 'tap'
 import { commandNames } from '../src/cli/commands.ts'
 import { wxgate } from './support/cli.ts'
 import { defaultConfig } from './support/gateway.ts'
-import { COVERED, freePort, PLAIN_ENV, startProcess, untilStatus, writeConfig } from './support/process.ts'
+import { freePort, PLAIN_ENV, startProcess, untilStatus, writeConfig } from './support/process.ts'
 import { until } from './support/until.ts'
 
 for (const workers of [1, 2]) {
@@ -112,7 +112,7 @@ test('a broken gateway.yaml is exit 2, and every problem is named with its place
     file,
     'version: 1\nserver: { prot: 80, drain: { delay: soon } }\nsecrets: [short]\napps: []\nupstreams:\n  a: { targets: [{ url: "ftp://x" }] }\nroutes:\n  - { path: api, upstream: b, auth: sometimes }\n'
   )
-  const gateway = startProcess(t, ['run', '-c', file], COVERED)
+  const gateway = startProcess(t, ['run', '-c', file])
   t.equal(await gateway.exited, 2)
   for (const place of [
     'server.prot',

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http'
 import { type Test, t as tap, test } from 'tap'
 import { defaultConfig } from './support/gateway.ts'
 import { codesIn, readDocument, tableOf } from './support/markdown.ts'
-import { COVERED, freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
+import { freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -25,7 +25,7 @@ async function startGroup() {
   const publicRoute = (path: string) => ({ path, upstream: 'app', auth: 'public' })
   const routed = (...paths: string[]) => ({ ...base, routes: [...paths, '/slow'].map(publicRoute) })
   const { file } = writeConfig(tap, base)
-  const { child, output, exited } = startProcess(tap, ['run', '-c', file], COVERED)
+  const { child, output, exited } = startProcess(tap, ['run', '-c', file])
   const url = `http://127.0.0.1:${port}`
   const ready = await untilStatus(`${url}/readyz`, 200)
   if (ready !== 200) throw new Error(`${ready}: ${output()}`)

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
 import { createRouteTable } from '../../src/routing/route-table.ts'
+import { codePoint } from '../support/code-point.ts'
 import { load } from '../support/config.ts'
 import { apply, edits, type Fuzzer } from './fuzzer.ts'
 
@@ -136,7 +137,7 @@ export const text = fc
   .array(
     fc.oneof(
       { weight: 4, arbitrary: fc.constantFrom(...SCRAPS) },
-      { weight: 1, arbitrary: fc.string({ unit: 'binary' }) }
+      { weight: 1, arbitrary: fc.string({ unit: codePoint }) }
     ),
     { maxLength: 40 }
   )

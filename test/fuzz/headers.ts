@@ -6,6 +6,7 @@ import { createHeaderNames } from '../../src/http/headers/header-names.ts'
 import { readRequestHeaders } from '../../src/http/headers/request-headers.ts'
 import { claimHeaders, cloudRunHeaders, encodeValue, identityHeaders } from '../../src/identity/identity-headers.ts'
 import type { Principal } from '../../src/identity/principal.ts'
+import { codePoint } from '../support/code-point.ts'
 import { defaultConfig, readTestConfig } from '../support/gateway.ts'
 import { headersFor } from '../support/upstream-head.ts'
 import { apply, edits, type Fuzzer } from './fuzzer.ts'
@@ -85,7 +86,7 @@ const name = fc
   .map(([base, list, isLower]) => apply(isLower ? base.toLowerCase() : base, list))
 const value = fc.oneof(
   fc.constantFrom(...VALUES),
-  fc.string({ unit: 'binary', maxLength: 20 }).map((text) => Buffer.from(text).toString('latin1'))
+  fc.string({ unit: codePoint, maxLength: 20 }).map((text) => Buffer.from(text).toString('latin1'))
 )
 
 const PRINCIPAL: Principal = {
@@ -127,7 +128,7 @@ export function createHeaderFuzzer(read: typeof readRequestHeaders = readRequest
       raw: fc.array(fc.tuple(name, value), { maxLength: 12 }),
       isTrusted: fc.boolean(),
       httpVersion: fc.constantFrom('1.1', '1.0'),
-      claim: fc.string({ unit: 'binary', maxLength: 30 })
+      claim: fc.string({ unit: codePoint, maxLength: 30 })
     }),
     check({ raw, isTrusted, httpVersion, claim }) {
       const encoded = encodeValue(claim)

@@ -2,6 +2,7 @@
  *  mode, refuses or reads differently. It reads alike wherever the bytes are cut, and as the
  *  second response of a connection. */
 import fc from 'fast-check'
+import { codePoint } from '../support/code-point.ts'
 import { readWithLlhttp } from '../support/llhttp.ts'
 import { differenceOf, type OwnReading, readPieces } from '../support/response-reading.ts'
 import { apply, byte, bytes, type Edit, type Fuzzer } from './fuzzer.ts'
@@ -183,7 +184,7 @@ const interims = fc.oneof(
 )
 
 /** A framing field and the body that follows the head. */
-const content = fc.string({ unit: 'binary', maxLength: 12 }).map((text) => Buffer.from(text).toString('latin1'))
+const content = fc.string({ unit: codePoint, maxLength: 12 }).map((text) => Buffer.from(text).toString('latin1'))
 const chunk = fc.oneof(
   { weight: 9, arbitrary: content.map((data) => (data === '' ? '' : `${data.length.toString(16)}\r\n${data}\r\n`)) },
   { weight: 1, arbitrary: pick(SIZES).map((size) => `${size}\r\nfine\r\n`) }

@@ -12,7 +12,7 @@ import { createProxyProtocol } from '../../src/http/proxy-protocol/proxy-protoco
 import { hasOpenssl } from '../support/certificates.ts'
 import { configText, load } from '../support/config.ts'
 import { buildTestGateway, defaultConfig, type TestGateway } from '../support/gateway.ts'
-import { COVERED, freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
+import { freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
 import { startHaproxy } from '../support/proxies.ts'
 import { headerV1, headerV2 } from '../support/proxy-headers.ts'
 import { exchange, get, openClient } from '../support/raw-client.ts'
@@ -242,7 +242,7 @@ test('HAProxy in front of two workers: the client of HAProxy is the client', asy
     service: { host: '127.0.0.1', port: servicePort },
     store: 'sqlite:./state.db'
   })
-  startProcess(t, ['run', '-c', file], COVERED)
+  startProcess(t, ['run', '-c', file])
   t.equal(await untilStatus(`http://127.0.0.1:${servicePort}/readyz`, 200), 200)
   const listeners = [
     [v1, 'send-proxy'],

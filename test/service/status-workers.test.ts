@@ -5,7 +5,7 @@ import { mergeUpstreams } from '../../src/service/status/merged-upstreams.ts'
 import type { StatusAnswer } from '../../src/service/status/status.ts'
 import type { MeasuredTarget } from '../../src/telemetry/upstream-metrics.ts'
 import { APPID, defaultConfig, SERVICE_TOKEN } from '../support/gateway.ts'
-import { COVERED, freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
+import { freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -27,7 +27,7 @@ async function startWorkers(t: Test) {
     logging: { level: 'info', access: false },
     store: 'sqlite:./state.db'
   })
-  startProcess(t, ['run', '-c', file], COVERED)
+  startProcess(t, ['run', '-c', file])
   const url = `http://127.0.0.1:${port}`
   const serviceUrl = `http://127.0.0.1:${servicePort}`
   t.equal(await untilStatus(`${url}/readyz`, 200), 200)

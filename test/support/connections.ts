@@ -6,13 +6,13 @@ const LISTENING = '0A'
 
 /** Connections to a port that a process of this machine holds open on the server's side. */
 export function countConnections(port: number): number {
-  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const local = port.toString(16).toUpperCase().padStart(4, '0')
+  // Fields of a line: number, local address, remote address, state, queues, timer, retransmits, uid, timeout, inode. A connection
+  // that no process holds any more has the inode 0.
+  const lines = new RegExp(`^ *\\d+: \\w+:${local} \\S+ (\\w+)(?: +\\S+){5} +(\\d+)`, 'gm')
   let count = 0
-  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n').slice(1)) {
-    const [, address = '', , state, , , , , , inode] = line.trim().split(/\s+/)
-    // A connection that no process holds any more has no inode.
-    if (address.endsWith(local) && state !== LISTENING && inode !== '0') count++
-  }
+  for (const [, state, inode] of readFileSync('/proc/net/tcp', 'latin1').matchAll(lines))
+    if (state !== LISTENING && inode !== '0') count++
   return count
 }
 

@@ -1,0 +1,43 @@
+// Runs several test files in this process: some files beside each other, the tests of a file one after the other. A test that
+// waits leaves the processor to another file. Tap itself runs either all tests of a process in a row or any of them at once,
+// and tests of one file often share a gateway.
+import { t as tap } from 'tap'
+
+/** More than run at any time: the limit is that of `runTestFiles`. */
+const ANY_NUMBER = 1000
+
+/** @param {readonly URL[]} files They start in this order.
+ *  @param {number} limit Files that run at a time. */
+export async function runTestFiles(files, limit) {
+  const waiting = []
+  for (const file of files) waiting.push(await testsOf(file))
+  tap.jobs = ANY_NUMBER
+  const runNext = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file)
+  }
+  await Promise.all(Array.from({ length: limit }, runNext))
+}
+
+/** The tests that a file defines, none of them started, and how many of them it wants to run at a time. */
+async function testsOf(file) {
+  const { sub } = tap
+  const tests = []
+  tap.jobs = 1
+  tap.sub = (...test) => {
+    tests.push(test)
+    return Promise.resolve()
+  }
+  try {
+    await import(file.href)
+  } finally {
+    tap.sub = sub
+  }
+  return { tests, limit: tap.jobs }
+}
+
+async function runFile({ tests, limit }) {
+  const runNext = async () => {
+    for (let test = tests.shift(); test !== undefined; test = tests.shift()) await tap.sub(...test)
+  }
+  await Promise.all(Array.from({ length: limit }, runNext))
+}
