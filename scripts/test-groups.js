@@ -6,16 +6,16 @@ import { basename } from 'node:path'
 /** Files that start processes or wait for time to pass. Several of them run beside each other in one process, in turns with
  *  the groups of others, which use the processor meanwhile. They come first, so that none runs alone at the end. */
 const WAITING =
-  /^(?:app-checks|attack-(?:framing|upstream)|bin|doctor|followed-files|lifecycle|lifecycle-start|login-hook|miniprogram-(?:build|retries|session)|package|promises|promises-kill|proxies-in-front|readme|reload|selftest|workers|websocket|time-limits|wxapi-streams|console\/browser|deploy\/(?:observability|start-pages)|fast-lane\/(?:hostile|limits)|field\/(?:descriptors|first-day|live-connections|process)|http\/(?:proxy-protocol|tls)|push\/(?:outage|push)|service\/(?:status|status-workers)|store(?:-[a-z-]+)?|telemetry\/otlp-export|upstream\/resolver|upstream-field\/[a-z]+)\.test\.ts$/
+  /^(?:app-checks|attack-(?:framing|upstream)|bin|config-(?:generated-secret|schema)|doctor|followed-files|forward-auth|lifecycle|lifecycle-start|login-(?:codes|hook)|miniprogram-(?:build|retries|session)|orders|package|promises(?:-[a-z]+)?|proxies-in-front|readme|reload|secrets-canary|selftest|service-session-keys|store(?:-[a-z-]+)?|time-limits|websocket(?:-ends)?|wechat-access-token|workers|wxapi-streams|console\/browser|deploy\/(?:observability|start-pages)|fast-lane\/(?:hostile|limits)|field\/(?:descriptors|first-day|live-connections|names|process)|http\/(?:proxy-protocol|tls)|pay\/pay|push\/(?:outage|push)|service\/(?:status|status-workers)|telemetry\/otlp-(?:export|traces)|upstream\/resolver|upstream-field\/[a-z]+)\.test\.ts$/
 /** Tests of forwarding and of attacks, which run a second time with the fast lane off. */
 const BOTH_LANES =
   /^(?:attack-(?:corpus|framing|headers|paths|upstream)|forwarding|selftest|upstream-headers|round-trips|access-log|time-limits|route-[a-z-]+|channel|field\/bytes|upstream\/hostile-upstream)\.test\.ts$/
 /** Tests whose subject is not src, or that send much through lines which other tests cover: coverage would cost up to a
  *  third of their time. The second run with the fast lane off is without it too. */
 const UNCOVERED =
-  /^(?:bin|docker|docs|docs-site|followed-files|former-store|forwarding|fuzz-seeds|http-details|kept-text|lifecycle|lifecycle-start|miniprogram-[a-z-]+|package|promises|promises-kill|readme|reload|store(?:-[a-z-]+)?|time-limits|upstream-headers|websocket|wechat-(?:proxy|secrets|session)|workers|wxapi[a-z-]*|console\/browser|deploy\/[a-z-]+|fast-lane\/(?:limits|uploads)|field\/[a-z-]+|push\/outage|upstream-field\/[a-z]+)\.test\.ts$/
-const FILES_OF_A_GROUP = 24
-const WAITING_FILES_OF_A_GROUP = 12
+  /^(?:attack-(?:corpus|framing|headers|jwt|jwt-forms|paths|upstream)|bin|docker|docs|docs-site|followed-files|former-store|forwarding|fuzz-seeds|http-details|kept-text|lifecycle|lifecycle-start|miniprogram-[a-z-]+|package|promises(?:-[a-z]+)?|proxies-in-front|readme|reload|secrets-canary|selftest|store(?:-[a-z-]+)?|time-limits|upstream-headers|websocket|wechat-(?:proxy|secrets|session)|workers|wxapi[a-z-]*|console\/browser|deploy\/[a-z-]+|fast-lane\/(?:both-lanes|hostile|limits|mixed|uploads)|field\/[a-z-]+|push\/outage|upstream-field\/[a-z]+|upstream\/hostile-upstream)\.test\.ts$/
+const FILES_OF_A_GROUP = 32
+const WAITING_FILES_OF_A_GROUP = 15
 /** Waiting files that run at a time in one process. */
 const BESIDE_EACH_OTHER = 3
 /** A folder that git does not know, from which two folders up is the root. */

@@ -316,7 +316,7 @@ test('a target without TLS, or one that stops in the handshake, is answered in t
   ] as const) {
     const url = `https://127.0.0.1:${port}`
     const gateway = await buildTestGateway(t, url, {
-      config: { upstreams: { app: { targets: [{ url }], timeouts: { connect: '200ms' }, retries: { attempts: 0 } } } }
+      config: { upstreams: { app: { targets: [{ url }], timeouts: { connect: '1s' }, retries: { attempts: 0 } } } }
     })
     const response = await gateway.call('/public/x')
     t.equal(response.status, status)

@@ -98,10 +98,15 @@ test('npx wxgate version prints the version and nothing else', async (t) => {
   t.equal(stderr, '')
 })
 
-/** The bundle of the tests below. */
-const built = mkdtempSync(join(tmpdir(), 'wxgate-dist-'))
-tap.teardown(() => rmSync(built, { recursive: true, force: true }))
-const bundled = run(process.execPath, [join(ROOT, 'scripts/build.ts'), built])
+/** The folder of the bundle of the tests below: that of the whole test run, or made here. */
+const bundled = process.env.WXGATE_TEST_PROGRAM === undefined ? bundle() : dirname(process.env.WXGATE_TEST_PROGRAM)
+
+async function bundle(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'wxgate-dist-'))
+  tap.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  await run(process.execPath, [join(ROOT, 'scripts/build.ts'), folder])
+  return folder
+}
 
 test('the result of npm pack can be installed elsewhere, and runs', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-pack-'))
@@ -113,8 +118,7 @@ test('the result of npm pack can be installed elsewhere, and runs', async (t) =>
   const named = manifest.files.filter((name) => name !== 'dist')
   for (const name of ['package.json', 'src', ...named])
     cpSync(join(ROOT, name), join(source, name), { recursive: true })
-  await bundled
-  cpSync(built, join(source, 'dist'), { recursive: true })
+  cpSync(await bundled, join(source, 'dist'), { recursive: true })
   const env = { ...withoutNpm(), PATH: [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter) }
   await run('npm', ['pack', '--offline', '--ignore-scripts', '--pack-destination', folder], { cwd: source, env })
 
@@ -164,8 +168,7 @@ test('the bundle serves a login, both lanes, the console and readable log lines 
   const app = join(folder, 'app')
   mkdirSync(app)
   for (const name of ['bin', 'config', 'package.json']) cpSync(join(ROOT, name), join(app, name), { recursive: true })
-  await bundled
-  cpSync(built, join(app, 'dist'), { recursive: true })
+  cpSync(await bundled, join(app, 'dist'), { recursive: true })
   const gateway = startProcess(
     t,
     ['run', '-c', file],
@@ -197,8 +200,7 @@ test('the content of the final stage of the image starts, without sources and wi
   const image = mkdtempSync(join(tmpdir(), 'wxgate-image-'))
   t.teardown(() => rmSync(image, { recursive: true, force: true }))
   const app = join(image, 'app')
-  await bundled
-  cpSync(built, join(app, 'dist'), { recursive: true })
+  cpSync(await bundled, join(app, 'dist'), { recursive: true })
   const final = readStages().at(-1) ?? { from: '', instructions: [] }
   for (const { sources, target, from } of copiesOf(final)) {
     for (const source of from === undefined ? sources : []) {

@@ -19,13 +19,14 @@ if count == 1 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count`)
 
 /** Appends an entry with its own TTL and drops some expired ones at the old end: more than one
- *  per append, few enough to be fast. An idle feed expires as a whole with its last entry. Redis
- *  puts the time of an entry into its id. */
+ *  per append, few enough to be fast. An idle feed expires as a whole with its last entry: a TTL
+ *  of a millisecond can end within the script. Redis puts the time of an entry into its id. */
 export const appendFeed = script(`
 local id = redis.call('XADD', KEYS[1], '*', 'v', ARGV[1], 't', ARGV[2])
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 local now = tonumber(string.match(id, '^%d+'))
 local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 20)
+if not oldest[1] then return id end
 local keep = oldest[1][1]
 for _, entry in ipairs(oldest) do
   keep = entry[1]

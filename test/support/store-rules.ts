@@ -41,11 +41,11 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
   },
 
   async 'another write restarts the time of a record'(t, { store, pass }) {
-    for (const key of ['set', 'swap']) await store.set(key, 'a', 800)
-    await pass(500)
-    await store.set('set', 'b', 800)
-    t.equal(await store.compareAndSet('swap', 'a', 'b', 800), true)
-    await pass(500)
+    for (const key of ['set', 'swap']) await store.set(key, 'a', 2_000)
+    await pass(1_200)
+    await store.set('set', 'b', 2_000)
+    t.equal(await store.compareAndSet('swap', 'a', 'b', 2_000), true)
+    await pass(1_200)
     t.equal(await store.get('set'), 'b')
     t.equal(await store.get('swap'), 'b')
   },
@@ -207,10 +207,10 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     { store, pass }
   ) {
     await store.appendFeed('long first', HOUR)
-    for (let index = 0; index < 30; index++) await store.appendFeed(`short ${index}`, 40)
+    for (let index = 0; index < 30; index++) await store.appendFeed(`short ${index}`, 500)
     for (let index = 0; index < 4; index++) await store.appendFeed(`long ${index}`, HOUR)
     const before = await store.readFeed('', 3)
-    await pass(50)
+    await pass(510)
     t.strictSame((await store.readFeed('', 3)).entries, ['long first', 'long 0', 'long 1'])
     t.strictSame((await store.readFeed(before.cursor, 3)).entries, ['long 0', 'long 1', 'long 2'])
     await store.appendFeed('last', HOUR)
@@ -225,9 +225,9 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
   },
 
   async 'a cursor outlives the entries before it'(t, { store, pass }) {
-    for (let index = 0; index < 60; index++) await store.appendFeed(`short ${index}`, 30)
+    for (let index = 0; index < 60; index++) await store.appendFeed(`short ${index}`, 500)
     const { cursor } = await store.readFeed('', 100)
-    await pass(40)
+    await pass(510)
     t.strictSame((await store.readFeed(cursor, 10)).entries, [])
     await store.appendFeed('next', HOUR)
     t.strictSame((await store.readFeed(cursor, 10)).entries, ['next'])
