@@ -14,8 +14,8 @@ const BOTH_LANES =
  *  third of their time. The second run with the fast lane off is without it too. */
 const UNCOVERED =
   /^(?:attack-(?:corpus|framing|headers|jwt|jwt-forms|paths|upstream)|bin|docker|docs|docs-site|followed-files|former-store|forwarding|fuzz-seeds|http-details|kept-text|lifecycle|lifecycle-start|miniprogram-[a-z-]+|package|promises(?:-[a-z]+)?|proxies-in-front|readme|reload|secrets-canary|selftest|store(?:-[a-z-]+)?|time-limits|upstream-headers|websocket|wechat-(?:proxy|secrets|session)|workers|wxapi[a-z-]*|console\/browser|deploy\/[a-z-]+|fast-lane\/(?:both-lanes|hostile|limits|mixed|uploads)|field\/[a-z-]+|push\/outage|upstream-field\/[a-z]+|upstream\/hostile-upstream)\.test\.ts$/
-const FILES_OF_A_GROUP = 32
-const WAITING_FILES_OF_A_GROUP = 15
+const FILES_OF_A_GROUP = 24
+const WAITING_FILES_OF_A_GROUP = 12
 /** Waiting files that run at a time in one process. */
 const BESIDE_EACH_OTHER = 3
 /** A folder that git does not know, from which two folders up is the root. */
