@@ -32,6 +32,7 @@ async function testsOf(file) {
   } finally {
     tap.sub = sub
   }
+  if (tests.length === 0) throw new Error(`${file} defines no test.`)
   return { tests, limit: tap.jobs }
 }
 

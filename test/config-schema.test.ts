@@ -1,7 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: placeholders of gateway.yaml, not of JavaScript
 /** The published schema, the reference built from it, and the files of the repository that
  *  follow them. */
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { test } from 'tap'
@@ -13,6 +12,7 @@ import { publishedSchema } from '../src/config/published-schema.ts'
 import { checkedSchema, type JsonSchema, parts } from '../src/config/schema.ts'
 import { PEM, SECRET } from './support/config.ts'
 import { generateRsa } from './support/pay.ts'
+import { runProgram } from './support/programs.ts'
 
 const root = new URL('../', import.meta.url)
 const own = readFileSync(new URL('gateway.yaml', root), 'utf8')
@@ -21,10 +21,7 @@ const validate = new Ajv({ allErrors: true, strict: true, allowUnionTypes: true 
 const asEditorsSee = (text: string): unknown => parseDocument(text).toJS()
 
 test('the generated files are up to date', async (t) => {
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/generate.ts', '--check'], {
-    cwd: root,
-    encoding: 'utf8'
-  })
+  const { status, stderr } = await runProgram(process.execPath, ['scripts/generate.ts', '--check'], { cwd: root })
   t.equal(status, 0, stderr)
 })
 

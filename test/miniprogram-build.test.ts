@@ -1,6 +1,5 @@
 /** The published form of the mini-program client: current, small, and without features that a
  *  phone may lack. */
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { parse } from 'acorn'
 import { test } from 'tap'
 import { compileClient, installClient } from '../miniprogram/build.mts'
 import { CLIENT, startClient } from './support/mini-program.ts'
+import { runProgram } from './support/programs.ts'
 import { createWx } from './support/wx.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -78,11 +78,10 @@ test('the package holds the client and its types, and depends on nothing', async
   t.equal(manifest.license, own.license)
   t.equal(manifest.miniprogram, 'miniprogram_dist')
   for (const field of ['dependencies', 'peerDependencies', 'scripts']) t.notOk(field in manifest, field)
-  const packed = execFileSync('npm', ['pack', '--dry-run', '--json', '--offline', '--loglevel=error'], {
-    cwd: join(root, 'miniprogram'),
-    encoding: 'utf8'
+  const { stdout } = await runProgram('npm', ['pack', '--dry-run', '--json', '--offline', '--loglevel=error'], {
+    cwd: join(root, 'miniprogram')
   })
-  const [{ files }] = JSON.parse(packed) as [{ files: { path: string }[] }]
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
   t.strictSame(
     files.map(({ path }) => path).sort(),
     ['LICENSE', 'README.md', 'package.json', ...Object.keys(dist).map((name) => `miniprogram_dist/${name}`)].sort()

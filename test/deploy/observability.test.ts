@@ -1,5 +1,4 @@
 /** The files of deploy/prometheus and deploy/grafana fit the metrics of a running gateway. */
-import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
@@ -10,7 +9,7 @@ import { APPID, defaultConfig } from '../support/gateway.ts'
 import { ROOT, readDocument } from '../support/markdown.ts'
 import { generateRsa, payConfig } from '../support/pay.ts'
 import { freePort, startProcess, untilStatus, writeConfig } from '../support/process.ts'
-import { findProgram } from '../support/programs.ts'
+import { findProgram, runProgram } from '../support/programs.ts'
 import { faultsOf, readSeries, type Series } from '../support/promql.ts'
 import { createFolder } from '../support/proxies.ts'
 import { PUSH_KEY, PUSH_TOKEN } from '../support/push.ts'
@@ -49,10 +48,13 @@ const rules = (parse(readDocument('deploy/prometheus/alerts.yml')) as { groups: 
 )
 const dashboard = JSON.parse(readDocument('deploy/grafana/wxgate.json')) as Dashboard
 
-function promtool(t: Test, args: readonly string[], input?: string): void {
+async function promtool(t: Test, args: readonly string[], input?: string): Promise<void> {
   const program = findProgram(t, 'promtool')
   if (program === null) return
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', cwd: PROMETHEUS, input })
+  const { status, stdout, stderr } = await runProgram(program, args, {
+    cwd: PROMETHEUS,
+    ...(input === undefined ? {} : { input })
+  })
   t.equal(status, 0, `promtool ${args.join(' ')}: ${stdout}${stderr}`)
 }
 
@@ -101,7 +103,7 @@ const filledIn = (query: string) => query.replaceAll('$__rate_interval', '5m').r
 test('every query of the alerts and of the dashboard finds its metrics, labels and values', async (t) => {
   const text = await readLiveMetrics(t)
   if (text === null) return
-  promtool(t, ['check', 'metrics'], text)
+  await promtool(t, ['check', 'metrics'], text)
   // Prometheus itself makes this one.
   const metrics: ReadonlyMap<string, readonly Series[]> = readSeries(text).set('up', [{}])
   t.match(text, /^wxgate_tls_certificate_expiry_timestamp_seconds\{listener="edge",name="api\.example\.com"\} \d{10}$/m)
@@ -122,11 +124,10 @@ test('every query of the alerts and of the dashboard finds its metrics, labels a
   t.same(own.sort(), documented.sort(), 'the documented metrics are the metrics')
 })
 
-test('the alerts pass their own tests, each one fires there, and a healthy gateway fires none', (t) => {
-  promtool(t, ['test', 'rules', 'alerts.test.yml'])
+test('the alerts pass their own tests, each one fires there, and a healthy gateway fires none', async (t) => {
+  await promtool(t, ['test', 'rules', 'alerts.test.yml'])
   const tests = readFileSync(join(PROMETHEUS, 'alerts.test.yml'), 'utf8')
   for (const { alert } of rules) t.ok(tests.includes(`alertname="${alert}"`), alert)
-  t.end()
 })
 
 test('every alert has a severity and says what it means and what to do', (t) => {
@@ -138,14 +139,13 @@ test('every alert has a severity and says what it means and what to do', (t) => 
   t.end()
 })
 
-test('Prometheus accepts its sample, and the queries of the dashboard', (t) => {
-  promtool(t, ['check', 'config', 'prometheus.yml'])
+test('Prometheus accepts its sample, and the queries of the dashboard', async (t) => {
+  await promtool(t, ['check', 'config', 'prometheus.yml'])
   const queries = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
   const groups = [{ name: 'all', rules: queries.map((expr, index) => ({ record: `q${index}`, expr: filledIn(expr) })) }]
   const file = join(createFolder(t), 'queries.yml')
   writeFileSync(file, JSON.stringify({ groups }))
-  promtool(t, ['check', 'rules', file])
-  t.end()
+  await promtool(t, ['check', 'rules', file])
 })
 
 test('the dashboard can be imported: unique ids, no overlap, legends from the labels of the query', (t) => {

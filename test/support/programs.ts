@@ -18,6 +18,33 @@ export function findProgram(t: Test, name: string): string | null {
   return null
 }
 
+export interface Ended {
+  /** Null after a signal, or when it did not start. */
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end. Other tests go on meanwhile.
+ *  @param input Its standard input. */
+export function runProgram(
+  file: string,
+  args: readonly string[],
+  { input = '', ...options }: { cwd?: string | URL; env?: NodeJS.ProcessEnv; input?: string } = {}
+): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, options)
+    let [stdout, stderr] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+    // A program that does not read it may have ended.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+    child.once('error', reject)
+    child.once('close', (status) => resolve({ status, stdout, stderr }))
+  })
+}
+
 /** Resolves when the port accepts connections. The program ends with the test.
  *  @param folder Its home and working directory. */
 export async function startProgram(

@@ -1,5 +1,4 @@
 /** The export to a collector: metrics, log lines, failures of the collector, and its absence. */
-import { spawnSync } from 'node:child_process'
 import { test } from 'tap'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createOtlp, type Otlp, type OtlpOptions } from '../../src/telemetry/otlp/otlp.ts'
@@ -8,6 +7,7 @@ import { type Collector, listOf, plainAttributes, startCollector } from '../supp
 import { APP_SECRET, APPID, buildTestGateway } from '../support/gateway.ts'
 import type { Teardown } from '../support/listen.ts'
 import { ROOT } from '../support/markdown.ts'
+import { runProgram } from '../support/programs.ts'
 import { PUSH_KEY, PUSH_TOKEN, pushRequest } from '../support/push.ts'
 import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
@@ -329,15 +329,13 @@ const LOADER = `
   console.log(without, beside, loaded.length)
 `
 
-test('no module of traces is loaded without telemetry.otlp', (t) => {
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', LOADER], {
+test('no module of traces is loaded without telemetry.otlp', async (t) => {
+  const { stdout, stderr } = await runProgram(process.execPath, ['--input-type=module', '-e', LOADER], {
     cwd: ROOT,
-    encoding: 'utf8',
     env: { ...process.env, NODE_OPTIONS: '' }
   })
   const [without, beside, all] = stdout.trim().split(' ').map(Number)
   t.equal(without, 0, stderr)
   t.ok((beside ?? 0) > 8)
   t.ok((all ?? 0) > 200)
-  t.end()
 })
