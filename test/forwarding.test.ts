@@ -306,6 +306,24 @@ test('every method reaches the upstream except CONNECT and TRACE', async (t) => 
   t.equal(upstream.seen.length, asked)
 })
 
+test('an empty chunked body reaches an upstream whose connection opens meanwhile, and one that is open', async (t) => {
+  const bodies: string[] = []
+  const { url } = await startUpstream(t, (_req, res, { body }) => {
+    bodies.push(body)
+    res.end('read')
+  })
+  for (const trailer of ['', 'X-Checksum: abc\r\n']) {
+    // Its own gateway: the first request finds no open connection.
+    const { port } = await buildTestGateway(t, url)
+    const client = await openClient(t, port)
+    for (let count = 0; count < 3; count++) {
+      client.send(`POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${trailer}\r\n`)
+      t.match(await client.response(), { status: 200, body: 'read' })
+    }
+  }
+  t.same(bodies, ['', '', '', '', '', ''])
+})
+
 test('S04 the body of a GET ends at the gateway, and is not a request', async (t) => {
   const upstream = await startUpstream(t)
   const gateway = await buildTestGateway(t, upstream.url)

@@ -83,6 +83,7 @@ export class RequestBody implements StreamedBody, SourceReceiver {
   readonly #timer: NodeJS.Timeout
   #receiver: BodyReceiver | null = null
   #received = 0
+  #hasEnded = false
   #error: Error | null = null
 
   constructor(source: BodySource, { limit, idle }: BodyLimits) {
@@ -95,8 +96,9 @@ export class RequestBody implements StreamedBody, SourceReceiver {
 
   start(receiver: BodyReceiver): void {
     this.#receiver = receiver
-    if (this.#error === null) this.#source.resume()
-    else receiver.onBodyError(this.#error)
+    if (this.#error !== null) receiver.onBodyError(this.#error)
+    else if (this.#hasEnded) receiver.onBodyEnd()
+    else this.#source.resume()
   }
 
   pause(): void {
@@ -120,8 +122,10 @@ export class RequestBody implements StreamedBody, SourceReceiver {
     else this.#receiver?.onBodyData(chunk, isBorrowed)
   }
 
+  /** An empty body can end before it has a receiver, while its upstream connection opens. */
   onBodyEnd(): void {
     const receiver = this.#receiver
+    this.#hasEnded = true
     this.destroy()
     receiver?.onBodyEnd()
   }
