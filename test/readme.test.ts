@@ -12,6 +12,7 @@ import { APPID, buildTestGateway, SECRET, type TestGateway } from './support/gat
 import type { Teardown } from './support/listen.ts'
 import { blocksOf, codesIn, headingsOf, linksOf, readDocument, tableOf } from './support/markdown.ts'
 import { freePort, startProcess, writeConfig } from './support/process.ts'
+import { findProgram } from './support/programs.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
@@ -45,6 +46,7 @@ async function startDemo(t: Teardown) {
 test('the output of npm start, and the commands of the README, log in and list orders', async (t) => {
   const { scripts } = JSON.parse(readDocument('package.json')) as { scripts: Record<string, string> }
   t.equal(scripts.start, 'node bin/wxgate.js demo')
+  if (findProgram(t, 'curl') === null) return
   const { output, edgeUrl } = await startDemo(t)
 
   await t.test('the lines printed', async (t) => {
@@ -79,6 +81,7 @@ test('the commands for a trial start a backend and print a line that logs in and
   t.same(chineseCommands, commands, 'the same in both languages')
   const [first, second] = [commands.indexOf('echo'), commands.findIndex((command) => command.startsWith('dev --to'))]
   t.ok(first >= 0 && first < second, 'the backend comes first')
+  if (findProgram(t, 'curl') === null) return
   const backend = await freePort()
   const echo = startProcess(t, ['echo', '--port', String(backend)])
   await until(() => echo.output().includes('Echo backend on'))

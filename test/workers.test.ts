@@ -1,18 +1,11 @@
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { type Test, t as tap, test } from 'tap'
 import { defaultConfig } from './support/gateway.ts'
 import { codesIn, readDocument, tableOf } from './support/markdown.ts'
-import { freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
+import { childrenOf, freePort, startProcess, statusOf, untilStatus, writeConfig } from './support/process.ts'
 import { until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
-
-const workerIds = (primary: number | undefined): number[] =>
-  execFileSync('pgrep', ['-P', String(primary)], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map(Number)
 
 /** Two workers, which start once for several tests. The last of these ends them. */
 async function startGroup() {
@@ -62,16 +55,16 @@ function groupTest(title: string, run: (t: Test, group: Group) => Promise<void>)
 /** Kills one worker and waits for its replacement, which need not be ready yet. @returns The
  *  new process. */
 async function replaceWorker(primary: number | undefined, victim: number): Promise<number> {
-  const before = workerIds(primary)
+  const before = childrenOf(primary)
   process.kill(victim, 'SIGKILL')
-  const replacement = () => workerIds(primary).find((id) => !before.includes(id))
+  const replacement = () => childrenOf(primary).find((id) => !before.includes(id))
   await until(() => replacement() !== undefined)
   return replacement() ?? 0
 }
 
 groupTest('two workers are one gateway: one port, one readiness, one set of metrics', async (t, group) => {
   const { child, output, url } = group
-  t.equal(workerIds(child.pid).length, 2)
+  t.equal(childrenOf(child.pid).length, 2)
 
   const logIn = async () => {
     const response = await fetch(`${url}/auth/login`, {
@@ -114,7 +107,7 @@ groupTest('two workers are one gateway: one port, one readiness, one set of metr
     t.same(always.sort(), there.sort(), `${document} describes the metrics there are`)
   }
 
-  const [victim = 0] = workerIds(child.pid)
+  const [victim = 0] = childrenOf(child.pid)
   const replacement = await replaceWorker(child.pid, victim)
   process.kill(replacement, 'SIGSTOP')
   t.equal(await untilStatus(`${url}/readyz`, 503), 503, 'not ready while one is missing')
@@ -151,7 +144,7 @@ groupTest(
     const { child, exited, url, held, server, routed, statuses } = group
     const isReloaded = async () => /wxgate_config_last_reload_successful (\d)/.exec(await group.metrics())?.[1]
     const replaceOne = async () => {
-      const [victim = 0] = workerIds(child.pid)
+      const [victim = 0] = childrenOf(child.pid)
       await replaceWorker(child.pid, victim)
       t.equal(await untilStatus(`${url}/readyz`, 200), 200, 'the group is whole again')
     }

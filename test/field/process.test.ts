@@ -6,7 +6,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Test, t as tap, test } from 'tap'
 import { defaultConfig } from '../support/gateway.ts'
-import { freePort, MAIN, PLAIN_ENV, startProcess, untilStatus, writeConfig } from '../support/process.ts'
+import { childrenOf, freePort, MAIN, PLAIN_ENV, startProcess, untilStatus, writeConfig } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { startUpstream, type TestUpstream } from '../support/upstream.ts'
 
@@ -103,10 +103,7 @@ test('workers whose primary was killed finish the requests under way, then end',
   const { file, url } = await configure(t, upstream, 2)
   const gateway = startProcess(t, ['run', '-c', file])
   t.equal(await untilStatus(`${url}/readyz`, 200), 200, gateway.output())
-  const workers = execFileSync('pgrep', ['-P', String(gateway.child.pid)], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map(Number)
+  const workers = childrenOf(gateway.child.pid)
   t.equal(workers.length, 2)
   t.teardown(() => {
     for (const worker of workers) signal(worker, 'SIGKILL')

@@ -1,6 +1,6 @@
 /** `wxgate` as a separate process, ended with the test. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -61,6 +61,28 @@ export function startProcess(
     await exited
   })
   return { child, output: () => output, exited }
+}
+
+/** Ids of the processes that a process has started and that still run. */
+export function childrenOf(parent: number | undefined): number[] {
+  // A bare Debian has no pgrep, and macOS no /proc.
+  if (process.platform !== 'linux')
+    return execFileSync('pgrep', ['-P', String(parent)], { encoding: 'utf8' })
+      .trim()
+      .split('\n')
+      .map(Number)
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return all.filter((id) => parentOf(id) === parent).map(Number)
+}
+
+/** Null for a process that ended meanwhile. */
+function parentOf(id: string): number | null {
+  try {
+    // Number, name in brackets, state, parent. The name may hold spaces and brackets.
+    return Number(/.*\) \S+ (\d+)/s.exec(readFileSync(`/proc/${id}/stat`, 'latin1'))?.[1])
+  } catch {
+    return null
+  }
 }
 
 /** A folder that is removed with the test, holding the configuration. */
