@@ -6,7 +6,16 @@ import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Test, t as tap, test } from 'tap'
 import { defaultConfig } from '../support/gateway.ts'
-import { childrenOf, freePort, MAIN, PLAIN_ENV, startProcess, untilStatus, writeConfig } from '../support/process.ts'
+import {
+  childrenOf,
+  freePort,
+  isRunning,
+  MAIN,
+  PLAIN_ENV,
+  startProcess,
+  untilStatus,
+  writeConfig
+} from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { startUpstream, type TestUpstream } from '../support/upstream.ts'
 
@@ -114,12 +123,12 @@ test('workers whose primary was killed finish the requests under way, then end',
   await until(() => gateway.output().split('draining').length === 3)
   waiting[0]?.end('late')
   t.equal(await slow, 'late')
-  await until(() => !workers.some((worker) => signal(worker, 0)))
+  await until(() => !workers.some(isRunning))
   t.equal(await untilStatus(`${url}/readyz`, 0), 0, 'no process is left on the port')
 })
 
-/** @returns Whether there is such a process. 0 sends nothing. */
-function signal(id: number, name: NodeJS.Signals | 0): boolean {
+/** @returns Whether there is such a process. */
+function signal(id: number, name: NodeJS.Signals): boolean {
   try {
     return process.kill(id, name)
   } catch {

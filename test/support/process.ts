@@ -72,14 +72,25 @@ export function childrenOf(parent: number | undefined): number[] {
       .split('\n')
       .map(Number)
   const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return all.filter((id) => parentOf(id) === parent).map(Number)
+  return all.map(Number).filter((id) => statOf(id)?.parent === parent)
 }
 
-/** Null for a process that ended meanwhile. */
-function parentOf(id: string): number | null {
+/** False for a process that has ended, also when its new parent has not asked for its status, as in a container. */
+export function isRunning(id: number): boolean {
+  if (process.platform === 'linux') return (statOf(id)?.state ?? 'Z') !== 'Z'
+  try {
+    return process.kill(id, 0)
+  } catch {
+    return false
+  }
+}
+
+/** Null without such a process. */
+function statOf(id: number): { state: string; parent: number } | null {
   try {
     // Number, name in brackets, state, parent. The name may hold spaces and brackets.
-    return Number(/.*\) \S+ (\d+)/s.exec(readFileSync(`/proc/${id}/stat`, 'latin1'))?.[1])
+    const [, state = '', parent] = /.*\) (\S) (\d+)/s.exec(readFileSync(`/proc/${id}/stat`, 'latin1')) ?? []
+    return { state, parent: Number(parent) }
   } catch {
     return null
   }
