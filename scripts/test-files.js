@@ -12,10 +12,7 @@ export async function runTestFiles(files, limit) {
   const waiting = []
   for (const file of files) waiting.push(await testsOf(file))
   tap.jobs = ANY_NUMBER
-  const runNext = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file)
-  }
-  await Promise.all(Array.from({ length: limit }, runNext))
+  await runInTurns(waiting, limit, (file) => runInTurns(file.tests, file.limit, (test) => tap.sub(...test)))
 }
 
 /** The tests that a file defines, none of them started, and how many of them it wants to run at a time. */
@@ -36,9 +33,10 @@ async function testsOf(file) {
   return { tests, limit: tap.jobs }
 }
 
-async function runFile({ tests, limit }) {
+/** Takes items from the front of the list, `limit` of them at a time. */
+async function runInTurns(items, limit, run) {
   const runNext = async () => {
-    for (let test = tests.shift(); test !== undefined; test = tests.shift()) await tap.sub(...test)
+    for (let item = items.shift(); item !== undefined; item = items.shift()) await run(item)
   }
   await Promise.all(Array.from({ length: limit }, runNext))
 }

@@ -5,15 +5,27 @@ import { basename } from 'node:path'
 
 /** Files that start processes or wait for time to pass. Several of them run beside each other in one process, in turns with
  *  the groups of others, which use the processor meanwhile. They come first, so that none runs alone at the end. */
-const WAITING =
-  /^(?:app-checks|attack-(?:framing|upstream)|bin|config-(?:generated-secret|schema)|doctor|followed-files|forward-auth|lifecycle|lifecycle-start|login-(?:codes|hook)|miniprogram-(?:build|retries|session)|orders|package|promises(?:-[a-z]+)?|proxies-in-front|readme|reload|secrets-canary|selftest|service-session-keys|store(?:-[a-z-]+)?|time-limits|websocket(?:-ends)?|wechat-access-token|workers|wxapi-streams|console\/browser|deploy\/(?:observability|start-pages)|fast-lane\/(?:hostile|limits)|field\/(?:descriptors|first-day|live-connections|names|process)|http\/(?:proxy-protocol|tls)|pay\/pay|push\/(?:outage|push)|service\/(?:status|status-workers)|telemetry\/otlp-(?:export|traces)|upstream\/resolver|upstream-field\/[a-z]+)\.test\.ts$/
+const isWaiting = named(`
+  app-checks attack-framing attack-upstream bin config-generated-secret config-schema doctor followed-files forward-auth
+  lifecycle* login-codes login-hook miniprogram-build miniprogram-retries miniprogram-session orders package promises*
+  proxies-in-front readme reload secrets-canary selftest service-session-keys store store-* time-limits websocket*
+  wechat-access-token workers wxapi-streams
+  console/browser deploy/observability deploy/start-pages fast-lane/hostile fast-lane/limits field/descriptors
+  field/first-day field/live-connections field/names field/process http/proxy-protocol http/tls pay/pay push/outage push/push
+  service/status* telemetry/otlp-* upstream/resolver upstream-field/*`)
 /** Tests of forwarding and of attacks, which run a second time with the fast lane off. */
-const BOTH_LANES =
-  /^(?:attack-(?:corpus|framing|headers|paths|upstream)|forwarding|selftest|upstream-headers|round-trips|access-log|time-limits|route-[a-z-]+|channel|field\/bytes|upstream\/hostile-upstream)\.test\.ts$/
+const isOfBothLanes = named(`
+  access-log attack-corpus attack-framing attack-headers attack-paths attack-upstream channel forwarding round-trips route-*
+  selftest time-limits upstream-headers field/bytes upstream/hostile-upstream`)
 /** Tests whose subject is not src, or that send much through lines which other tests cover: coverage would cost up to a
- *  third of their time. The second run with the fast lane off is without it too. */
-const UNCOVERED =
-  /^(?:attack-(?:corpus|framing|headers|jwt|jwt-forms|paths|upstream)|bin|docker|docs|docs-site|followed-files|former-store|forwarding|fuzz-seeds|http-details|kept-text|lifecycle|lifecycle-start|miniprogram-[a-z-]+|package|promises(?:-[a-z]+)?|proxies-in-front|readme|reload|secrets-canary|selftest|store(?:-[a-z-]+)?|time-limits|upstream-headers|websocket|wechat-(?:proxy|secrets|session)|workers|wxapi[a-z-]*|console\/browser|deploy\/[a-z-]+|fast-lane\/(?:both-lanes|hostile|limits|mixed|uploads)|field\/[a-z-]+|push\/outage|upstream-field\/[a-z]+|upstream\/hostile-upstream)\.test\.ts$/
+ *  fifth of their time. The second run with the fast lane off is without it too. */
+const isUncovered = named(`
+  attack-corpus attack-framing attack-headers attack-jwt* attack-paths attack-upstream bin docker docs docs-site
+  followed-files former-store forwarding fuzz-seeds http-details kept-text lifecycle* miniprogram-* package promises*
+  proxies-in-front readme reload secrets-canary selftest store store-* time-limits upstream-headers websocket wechat-proxy
+  wechat-secrets wechat-session workers wxapi*
+  console/browser deploy/* fast-lane/both-lanes fast-lane/hostile fast-lane/limits fast-lane/mixed fast-lane/uploads field/*
+  push/outage upstream-field/* upstream/hostile-upstream`)
 const FILES_OF_A_GROUP = 24
 const WAITING_FILES_OF_A_GROUP = 12
 /** Waiting files that run at a time in one process. */
@@ -28,13 +40,13 @@ export function writeTestGroups() {
     .filter((path) => path.endsWith('.test.ts'))
     .sort()
   const lists = [
-    { name: 'uncovered', files: files.filter((file) => UNCOVERED.test(file)), imports: [] },
+    { name: 'uncovered', files: files.filter(isUncovered), imports: [] },
     {
       name: 'uncovered-general-lane',
-      files: files.filter((file) => BOTH_LANES.test(file)),
+      files: files.filter(isOfBothLanes),
       imports: ['scripts/general-lane.js']
     },
-    { name: 'covered', files: files.filter((file) => !UNCOVERED.test(file)), imports: [] }
+    { name: 'covered', files: files.filter((file) => !isUncovered(file)), imports: [] }
   ]
   const waiting = lists.flatMap((list) => groupsOf(list, true))
   const others = lists.flatMap((list) => groupsOf(list, false))
@@ -43,16 +55,25 @@ export function writeTestGroups() {
   return [...waiting.flatMap((group) => [group, ...others.splice(0, 1)]), ...others].map(writeGroup)
 }
 
+/** Tells whether a file is in the list. A star at the end of a name stands for any end. */
+function named(list) {
+  const names = list.trim().split(/\s+/)
+  return (file) => {
+    const path = file.replace(/\.test\.ts$/, '')
+    return names.some((name) => (name.endsWith('*') ? path.startsWith(name.slice(0, -1)) : path === name))
+  }
+}
+
 /** scripts/test-preload.js reads the word `uncovered` of a name. Groups are of equal size, so that none of a few files
  *  pays for a process of its own. Neighbours in the list often wait for the same, such as a store, so each goes to another
  *  group. */
-function groupsOf({ name, files, imports }, isWaiting) {
-  const chosen = files.filter((file) => WAITING.test(file) === isWaiting)
-  const count = Math.ceil(chosen.length / (isWaiting ? WAITING_FILES_OF_A_GROUP : FILES_OF_A_GROUP))
+function groupsOf({ name, files, imports }, areWaiting) {
+  const chosen = files.filter((file) => isWaiting(file) === areWaiting)
+  const count = Math.ceil(chosen.length / (areWaiting ? WAITING_FILES_OF_A_GROUP : FILES_OF_A_GROUP))
   return Array.from({ length: count }, (_, group) => ({
     name,
     imports,
-    limit: isWaiting ? BESIDE_EACH_OTHER : 1,
+    limit: areWaiting ? BESIDE_EACH_OTHER : 1,
     files: chosen.filter((_, index) => index % count === group)
   }))
 }

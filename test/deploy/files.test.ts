@@ -1,6 +1,5 @@
 /** Unit, proxies without a package, .http file and workflows: complete, and fit the product. Programs that this machine
  *  has check their own files. */
-import { spawnSync } from 'node:child_process'
 import { globSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
@@ -8,19 +7,19 @@ import { parse } from 'yaml'
 import { IDENTITY_HEADERS, OPEN_DATA_HEADER } from '../../src/http/headers/header-names.ts'
 import { APPID, buildTestGateway, SERVICE_TOKEN } from '../support/gateway.ts'
 import { ROOT, readDocument } from '../support/markdown.ts'
-import { findProgram } from '../support/programs.ts'
+import { findProgram, runProgram } from '../support/programs.ts'
 import { createFolder, sample } from '../support/proxies.ts'
 import { startUpstream } from '../support/upstream.ts'
 import { at, type Tree } from '../support/yaml-parts.ts'
 
-test('systemd accepts the unit and rates its sandbox; logrotate accepts its file', (t) => {
+test('systemd accepts the unit and rates its sandbox; logrotate accepts its file', async (t) => {
   const unit = readDocument('deploy/systemd/wxgate.service')
   const folder = createFolder(t)
   const file = join(folder, 'wxgate.service')
   writeFileSync(file, unit.replaceAll('/usr/local/bin/wxgate', process.execPath))
   const analyze = findProgram(t, 'systemd-analyze')
   if (analyze !== null) {
-    const verified = spawnSync(analyze, ['verify', '--man=no', file], { encoding: 'utf8' })
+    const verified = await runProgram(analyze, ['verify', '--man=no', file])
     t.equal(
       verified.stderr
         .split('\n')
@@ -28,7 +27,7 @@ test('systemd accepts the unit and rates its sandbox; logrotate accepts its file
         .join('\n'),
       ''
     )
-    const rated = spawnSync(analyze, ['security', '--offline=true', '--threshold=20', file], { encoding: 'utf8' })
+    const rated = await runProgram(analyze, ['security', '--offline=true', '--threshold=20', file])
     t.equal(rated.status, 0, rated.stdout.slice(-300))
   }
   const user = readDocument('deploy/systemd/wxgate.sysusers.conf')
@@ -36,11 +35,10 @@ test('systemd accepts the unit and rates its sandbox; logrotate accepts its file
   const logrotate = findProgram(t, 'logrotate')
   if (logrotate !== null) {
     const args = ['--debug', '--state', join(folder, 'state'), join(ROOT, 'deploy/logrotate/wxgate')]
-    const { status, stderr } = spawnSync(logrotate, args, { encoding: 'utf8' })
+    const { status, stderr } = await runProgram(logrotate, args)
     t.equal(status, 0, stderr)
     t.notMatch(stderr, /^error/m)
   }
-  t.end()
 })
 
 test('Traefik removes every spelling of an identity, asks wxgate, and passes no credential on', (t) => {

@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { type Test, test } from 'tap'
 import { groupMetricsText } from '../../src/telemetry/group-metrics.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
 import { APPID, buildTestGateway, defaultConfig, OTHER_APPID, readTestConfig } from '../support/gateway.ts'
-import { findProgram } from '../support/programs.ts'
+import { findProgram, runProgram } from '../support/programs.ts'
 import { startUpstream } from '../support/upstream.ts'
 
 const OPERATIONS = ['get', 'appendFeed']
@@ -162,7 +161,7 @@ test('workers add up: counters and histograms are sums, and a series of one of t
 })
 
 async function expectCleanLint(t: Test, program: string, text: string): Promise<void> {
-  const { status, stdout, stderr } = spawnSync(program, ['check', 'metrics'], { input: text, encoding: 'utf8' })
+  const { status, stdout, stderr } = await runProgram(program, ['check', 'metrics'], { input: text })
   t.equal(`${stdout}${stderr}`, '')
   t.equal(status, 0)
 }

@@ -49,10 +49,11 @@ export class MessageBody implements BodySource {
 
   start(receiver: SourceReceiver): void {
     this.#receiver = receiver
+    // Before `data` has a listener: that would start a read, in which an empty body ends.
+    this.#message.pause()
     this.#message.on('data', this.#onData)
     this.#message.on('end', this.#onEnd)
     this.#message.on('close', this.#onClose)
-    this.#message.pause()
   }
 
   stop(): void {
@@ -83,7 +84,6 @@ export class RequestBody implements StreamedBody, SourceReceiver {
   readonly #timer: NodeJS.Timeout
   #receiver: BodyReceiver | null = null
   #received = 0
-  #hasEnded = false
   #error: Error | null = null
 
   constructor(source: BodySource, { limit, idle }: BodyLimits) {
@@ -96,9 +96,8 @@ export class RequestBody implements StreamedBody, SourceReceiver {
 
   start(receiver: BodyReceiver): void {
     this.#receiver = receiver
-    if (this.#error !== null) receiver.onBodyError(this.#error)
-    else if (this.#hasEnded) receiver.onBodyEnd()
-    else this.#source.resume()
+    if (this.#error === null) this.#source.resume()
+    else receiver.onBodyError(this.#error)
   }
 
   pause(): void {
@@ -122,10 +121,8 @@ export class RequestBody implements StreamedBody, SourceReceiver {
     else this.#receiver?.onBodyData(chunk, isBorrowed)
   }
 
-  /** An empty body can end before it has a receiver, while its upstream connection opens. */
   onBodyEnd(): void {
     const receiver = this.#receiver
-    this.#hasEnded = true
     this.destroy()
     receiver?.onBodyEnd()
   }
