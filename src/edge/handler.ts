@@ -71,10 +71,7 @@ export function createEdgeHandler(deps: EdgeHandlerDeps): Handler {
       if (target === SERVER_AS_A_WHOLE || isOwn(target.path)) serveOwn(request, req, res)
       else forward(req, res)
     },
-    ordinary: {
-      accepts: ({ target }) => !isOwn(target.path),
-      serve: (request, client) => proxy.handle(request, client)
-    },
+    ordinary: ({ target }) => (isOwn(target.path) ? null : proxy.handle),
     upgrade(request, socket, head, onEnd) {
       const { target, record } = request
       if (!isOwn(target.path)) {

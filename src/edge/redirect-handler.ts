@@ -59,7 +59,7 @@ export function createRedirectHandler({ edge, isCovered, httpsPort }: RedirectDe
         sendProblem(req, res, location, record.requestId)
       }
     },
-    ordinary: null,
+    ordinary: () => null,
     upgrade: null,
     refuse: edge.refuse,
     enter: edge.enter,

@@ -1,6 +1,5 @@
 /** Decides which requests the general lane serves. */
-import { Refusal } from '../http/admit.ts'
-import type { Handler } from '../http/handler.ts'
+import type { Handler, ServeOrdinary } from '../http/handler.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { NotOrdinary, OrdinaryHead } from './recogniser.ts'
 
@@ -21,14 +20,13 @@ export const HAND_OVER_REASONS = [
 ] as const satisfies readonly (NotOrdinary | 'refused' | 'own_path')[]
 export type HandOverReason = (typeof HAND_OVER_REASONS)[number]
 
-/** Null for a request that the lane serves. Otherwise the general lane decides again, and answers. */
-export function reasonAgainst(
+/** The way to serve a request in the lane, or why the general lane has to decide again, and answers. */
+export function laneWay(
   { url }: OrdinaryHead,
-  admission: AdmittedRequest | Refusal,
+  admitted: AdmittedRequest,
   { ordinary }: Handler
-): HandOverReason | null {
-  if (admission instanceof Refusal) return 'refused'
-  const { path, needs } = admission.target
+): ServeOrdinary | HandOverReason {
+  const { path, needs } = admitted.target
   if (needs !== 0 || !url.startsWith(path)) return 'target'
-  return ordinary?.accepts(admission) === true ? null : 'own_path'
+  return ordinary(admitted) ?? 'own_path'
 }

@@ -6,7 +6,7 @@ import type { Handler } from '../http/handler.ts'
 import type { AdmittedRequest } from '../http/request.ts'
 import type { Deadline } from './deadlines.ts'
 import { type GeneralOwner, GeneralRequests } from './general-requests.ts'
-import { type HandOverReason, reasonAgainst } from './hand-over.ts'
+import { type HandOverReason, laneWay } from './hand-over.ts'
 import { LaneClientSide } from './lane-client-side.ts'
 import type { LaneParts } from './lane-parts.ts'
 import type { OrdinaryHead } from './recogniser.ts'
@@ -154,9 +154,8 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
     }
     const handler = server.handler()
     const admission = handler.admit(head, this.#client)
-    const reason = reasonAgainst(head, admission, handler)
-    if (admission instanceof Refusal || reason !== null) this.#passOn(bytes, head, reason ?? 'refused')
-    else this.#begin(bytes, head, admission, handler)
+    if (admission instanceof Refusal) this.#passOn(bytes, head, 'refused')
+    else this.#serveAdmitted(bytes, head, admission, handler)
   }
 
   /** Node's server gets this request, and the lane the next one. */
@@ -168,8 +167,13 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
     else this.#holdBack()
   }
 
-  #begin(bytes: Buffer, head: OrdinaryHead, admission: AdmittedRequest, handler: Handler): void {
-    const request = new LaneClientSide(this, admission.record, head, this.#reader.use(bytes, head))
+  #serveAdmitted(bytes: Buffer, head: OrdinaryHead, admitted: AdmittedRequest, handler: Handler): void {
+    const serve = laneWay(head, admitted, handler)
+    if (typeof serve === 'string') {
+      this.#passOn(bytes, head, serve)
+      return
+    }
+    const request = new LaneClientSide(this, admitted.record, head, this.#reader.use(bytes, head))
     this.#request = request
     this.#handler = handler
     this.#hasServed = true
@@ -177,7 +181,7 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
     this.#parts.onRequest()
     handler.enter()
     try {
-      handler.ordinary?.serve(admission, request)
+      serve(admitted, request)
     } catch (error) {
       this.#parts.server.guard.failed(request, error)
     }

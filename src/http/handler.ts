@@ -6,10 +6,10 @@ import type { ClientSide } from './client-side.ts'
 import type { Peers } from './network.ts'
 import type { AdmittedRequest, GatewayRequest } from './request.ts'
 
-export interface OrdinaryRequests {
-  accepts(request: AdmittedRequest): boolean
-  serve(request: AdmittedRequest, client: ClientSide): void
-}
+/** Serves a request that needs nothing of Node's HTTP server. */
+export type ServeOrdinary = (request: AdmittedRequest, client: ClientSide) => void
+/** Null: the request needs Node's HTTP server. */
+export type FindOrdinary = (request: AdmittedRequest) => ServeOrdinary | null
 
 /** Serves the requests of one configuration. */
 export interface Handler {
@@ -17,8 +17,7 @@ export interface Handler {
   readonly peers: Peers
   /** A throw ends the request with internal_error. */
   serve(request: AdmittedRequest, req: GatewayRequest, res: ServerResponse): void
-  /** Requests that need nothing of Node's HTTP server. Null: all need it. */
-  readonly ordinary: OrdinaryRequests | null
+  readonly ordinary: FindOrdinary
   /** Answers on `socket`, and calls `onEnd` with the status once the connection is over. Null:
    *  no upgrade is accepted. */
   readonly upgrade:

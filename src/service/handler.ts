@@ -2,14 +2,14 @@
  *  go past it. */
 import type { FastifyInstance } from 'fastify'
 import type { Admit } from '../http/admit.ts'
-import type { Handler, OrdinaryRequests } from '../http/handler.ts'
+import type { FindOrdinary, Handler } from '../http/handler.ts'
 import type { Peers } from '../http/network.ts'
 
 export interface ServiceHandlerDeps {
   readonly admit: Admit
   readonly peers: Peers
   readonly routing: FastifyInstance['routing']
-  readonly ordinary: OrdinaryRequests | null
+  readonly ordinary: FindOrdinary
   readonly underWay: { enter(): void; leave(): void }
 }
 

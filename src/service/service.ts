@@ -7,7 +7,7 @@ import { acceptEmptyBodies } from '../http/endpoints/empty-bodies.ts'
 import type { ErrorLog } from '../http/endpoints/errors.ts'
 import { addHealth, type HealthDeps } from '../http/endpoints/health.ts'
 import { addRoot } from '../http/endpoints/root.ts'
-import type { OrdinaryRequests } from '../http/handler.ts'
+import type { FindOrdinary } from '../http/handler.ts'
 import type { Platforms } from '../platforms/registry.ts'
 import { type AuditLog, addAudit } from './audit.ts'
 import { type Callers, createCallers } from './callers.ts'
@@ -48,7 +48,7 @@ export type ServiceDeps = HealthDeps &
 export interface Service {
   readonly routing: FastifyInstance['routing']
   /** Calls that need no Fastify. */
-  readonly ordinary: OrdinaryRequests | null
+  readonly ordinary: FindOrdinary
   /** Returns the OpenAPI document. */
   document(): object
 }
@@ -94,7 +94,7 @@ export async function createService(deps: ServiceDeps): Promise<Service> {
     deps.addConsole?.(scope)
   })
   await app.ready()
-  const ordinary = serveWxapi && createOrdinaryCalls({ callers, isKnownHost, serveWxapi, log })
+  const ordinary = serveWxapi ? createOrdinaryCalls({ callers, isKnownHost, serveWxapi, log }) : () => null
   return { routing: app.routing, ordinary, document }
 }
 

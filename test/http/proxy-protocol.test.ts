@@ -135,7 +135,7 @@ for (const fastLane of [true, false]) {
   })
 
   test(`${lane} lane: a listed peer without a valid header is closed, and its bytes reach no parser`, async (t) => {
-    const { upstream, gateway } = await start(t, { ...LISTED, fastLane, limits: { headersTimeout: '200ms' } })
+    const { upstream, gateway } = await start(t, { ...LISTED, fastLane, limits: { headersTimeout: '1s' } })
     for (const bytes of [
       get('/public/x'),
       `\r\n${get('/public/x')}`,

@@ -62,7 +62,7 @@ export async function startServer(t: Teardown, options: TestServerOptions): Prom
       }),
       peers,
       serve: (request, req, res) => options.serve(req, res, request),
-      ordinary: null,
+      ordinary: () => null,
       upgrade: upgrade ? (_request, socket) => upgrade(socket) : null,
       refuse: (_res, send) => send(),
       enter: () => void underWay++,
