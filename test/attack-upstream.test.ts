@@ -330,7 +330,7 @@ test('a target that accepts no connections is 504 at the connect timeout, and th
   const ask = async (attempts: number) => {
     const targets = [{ url: `http://127.0.0.1:${hole}` }, { url: upstream.url }]
     const gateway = await buildTestGateway(t, upstream.url, {
-      config: { upstreams: { app: { targets, timeouts: { connect: '200ms' }, retries: { attempts } } } }
+      config: { upstreams: { app: { targets, timeouts: { connect: '1s' }, retries: { attempts } } } }
     })
     const response = await gateway.call('/public/x')
     t.notMatch(await response.text(), /127\.0\.0\.1/)
@@ -354,7 +354,7 @@ async function startBlackHole(t: Test): Promise<number> {
       const socket = connect(port, '127.0.0.1', () => resolve(true))
       socket.on('error', () => {})
       t.teardown(() => socket.destroy())
-      setTimeout(() => resolve(socket.readyState === 'open'), 100)
+      setTimeout(() => resolve(socket.readyState === 'open'), 500)
     })
   for (let count = 0; count < 10; count++) if (!(await isConnected())) return port
   throw new Error('the queue does not fill up')

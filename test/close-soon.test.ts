@@ -6,10 +6,10 @@ import { closeSoon } from '../src/http/answer/send-problem.ts'
 const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
 
 test('a connection that closes before or after the call ends the timer of its lingering close', async (t) => {
-  const before = timers()
   const closed = new PassThrough()
   closed.destroy()
   await once(closed, 'close')
+  const before = timers()
   closeSoon(closed)
   t.equal(timers(), before, 'closed before the call')
   const open = new PassThrough()
@@ -17,5 +17,6 @@ test('a connection that closes before or after the call ends the timer of its li
   t.equal(timers(), before + 1)
   open.destroy()
   await once(open, 'close')
-  t.equal(timers(), before, 'closed after the call')
+  // Timers of earlier tests may end meanwhile.
+  t.ok(timers() <= before, 'closed after the call')
 })

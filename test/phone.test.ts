@@ -160,7 +160,7 @@ test('an invalid body does not reach WeChat', async (t) => {
 
 test("WeChat's failures with a phone code are reported as such, and store nothing", async (t) => {
   const gateway = await buildTestGateway(t, (await startUpstream(t)).url, {
-    config: { wechat: { apiBase: 'sandbox', timeout: '300ms' } }
+    config: { wechat: { apiBase: 'sandbox', timeout: '1s' } }
   })
   const { access_token: token } = await gateway.login('alice')
   const cases = {

@@ -131,7 +131,7 @@ test('an answer of 256 KB passes; a larger one, a refusal and a silent backend f
   let body = 'x'.repeat(MAX)
   let status = 200
   const { gateway, ask } = await build(t, {
-    prefetch: { timeout: '100ms' },
+    prefetch: { timeout: '1s' },
     answer: (res) => void (status === 0 ? res.socket?.pause() : res.writeHead(status).end(body))
   })
   const { access_token: token } = await gateway.login('alice', APPID)

@@ -14,6 +14,7 @@ import { queueRules } from './support/queue-rules.ts'
 import { hasRedis, launchRedis } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
 import { type Opened, storeRules } from './support/store-rules.ts'
+import { PATIENCE } from './support/until.ts'
 
 const HOUR = 3_600_000
 
@@ -54,7 +55,7 @@ function redisAt(url: string): Backend {
   return {
     name: 'redis',
     async open(t) {
-      const options = { clock: createTestClock(), log: quietLog() }
+      const options = { clock: createTestClock(), log: quietLog(), timeout: PATIENCE }
       const store = await openStore(`${url}?prefix=test${++count}:`, options)
       const twin = await openStore(`${url}?prefix=test${count}:`, options)
       t.teardown(async () => {

@@ -219,7 +219,7 @@ test("half of an upstream's refusal never looks complete, and a long one has tim
     socket.on('close', () => clearInterval(timer))
   })
   const gateway = await buildTestGateway(t, upstream.url, {
-    config: { upstreams: { app: { targets: [{ url: upstream.url }], timeouts: { response: '300ms', idle: '500ms' } } } }
+    config: { upstreams: { app: { targets: [{ url: upstream.url }], timeouts: { response: '1s', idle: '1s' } } } }
   })
   const ask = async (kind: string) => {
     const client = await openClient(t, gateway.port)
@@ -243,7 +243,7 @@ test('an upstream that cannot be reached, breaks off or is silent is 502 or 504,
   const ask = async (...urls: string[]) => {
     const gateway = await buildTestGateway(t, dead, {
       config: {
-        upstreams: { app: { targets: urls.map((url) => ({ url })), timeouts: { connect: '200ms', response: '200ms' } } }
+        upstreams: { app: { targets: urls.map((url) => ({ url })), timeouts: { connect: '1s', response: '1s' } } }
       }
     })
     const client = await openClient(t, gateway.port)

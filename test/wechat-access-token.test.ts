@@ -161,7 +161,7 @@ test('with the store down or hanging, the token is kept in the process', async (
 })
 
 test('a lock whose holder died delays no caller beyond the timeout', async (t) => {
-  const { wechat, store } = await buildWeChat(t, { timeout: 600 })
+  const { wechat, store } = await buildWeChat(t, { timeout: 2_000 })
   // The clock is frozen, so this lock never expires.
   await store.set(`wechat:access-token-lock:${SHOP.appId}`, 'dead', 3600_000)
   t.ok(await wechat.apiTokens.get(SHOP))
@@ -195,7 +195,7 @@ test('a refusal of the token is the error of the call; a lasting one is not requ
 })
 
 test('an answer without a valid token is wechat_unavailable', async (t) => {
-  const { wechat, sandbox, callsOf } = await buildWeChat(t, { timeout: 300 })
+  const { wechat, sandbox, callsOf } = await buildWeChat(t, { timeout: 1_000 })
   for (const kind of ['html', 'empty', 'reset', 'array', 'hang'] as const) {
     sandbox.state.faults.add({ path: STABLE, fault: { kind }, appId: null, times: 1, skip: 0, after: false })
     await t.rejects(wechat.apiTokens.get(SHOP), { code: 'wechat_unavailable' }, kind)

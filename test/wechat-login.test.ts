@@ -122,7 +122,7 @@ test('a login that WeChat does not answer in time is given up', async (t) => {
 
 test('logins given up while they waited for a connection are not sent later', async (t) => {
   const count = 600
-  const { wechat, sandbox, callsOf } = await buildWeChat(t, { timeout: 500 })
+  const { wechat, sandbox, callsOf } = await buildWeChat(t, { timeout: 1_000 })
   sandbox.state.faults.add({ path: LOGIN, fault: { kind: 'hang' }, appId: null, times: count, skip: 0, after: false })
   const logins = Array.from({ length: count }, () => wechat.login(SHOP, 'sandbox-alice'))
   const outcomes = await Promise.allSettled(logins)

@@ -29,7 +29,7 @@ const FAULTS: readonly Fault[] = [
 ]
 
 test('AppSecret, session_key and access token are in no error and no log line', async (t) => {
-  const { wechat, sandbox, lines } = await buildWeChat(t, { timeout: 150 })
+  const { wechat, sandbox, lines } = await buildWeChat(t, { timeout: 500 })
   const secrets = new Set([SHOP.secret])
   const errors: unknown[] = []
   const attempt = (call: Promise<unknown>) => call.catch((error) => errors.push(error))

@@ -4,7 +4,7 @@ import { request, type ServerResponse } from 'node:http'
 import { test } from 'tap'
 import { build, call, startWeChat, TOKEN_CALL } from './support/egress.ts'
 import { APPID, OTHER_APPID, SERVICE_TOKEN } from './support/gateway.ts'
-import { until } from './support/until.ts'
+import { PATIENCE, until } from './support/until.ts'
 
 test('a call that goes past Fastify has the answers, the log line and the effect of one that does not', async (t) => {
   const run = async (fastLane: boolean) => {
@@ -136,7 +136,7 @@ test('no header of the gateway goes to WeChat; no cookie and no token come back'
 })
 
 test("WeChat's failures are reported by the gateway", async (t) => {
-  const gateway = await build(t, { config: { wechat: { apiBase: 'sandbox', timeout: '300ms' } } })
+  const gateway = await build(t, { config: { wechat: { apiBase: 'sandbox', timeout: '1s' } } })
   const fault = (kind: 'hang' | 'reset' | 'garbage') =>
     gateway.sandbox.state.faults.add({
       path: '/wxa/call',
@@ -173,9 +173,10 @@ test('a slow answer is passed on, and not waited for without end', async (t) => 
     const trickle = setInterval(() => res.write(' '), 50)
     res.on('close', () => clearInterval(trickle))
   })
-  const gateway = await build(t, { config: { wechat: { apiBase, timeout: '200ms' } }, sandbox: {} as never })
+  const gateway = await build(t, { config: { wechat: { apiBase, timeout: '1s' } }, sandbox: {} as never })
   const leaving = new AbortController()
-  const response = await call(gateway, '/a', { signal: AbortSignal.any([leaving.signal, AbortSignal.timeout(3_000)]) })
+  const signal = AbortSignal.any([leaving.signal, AbortSignal.timeout(PATIENCE)])
+  const response = await call(gateway, '/a', { signal })
   t.equal(response.status, 200)
   leaving.abort()
 })

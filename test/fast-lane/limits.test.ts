@@ -42,7 +42,7 @@ test('sizes at and beyond a limit have the same effect on both lanes', async (t)
 })
 
 test('limits of time have the same effect on both lanes', async (t) => {
-  const limits = { headersTimeout: '200ms', bodyIdleTimeout: '200ms', keepAliveTimeout: '500ms' }
+  const limits = { headersTimeout: '800ms', bodyIdleTimeout: '800ms', keepAliveTimeout: '500ms' }
   const lanes = await startLanes(t, { config: { server: { limits } } })
   await compare(t, lanes, {
     'no byte': [],

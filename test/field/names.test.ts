@@ -21,7 +21,7 @@ test('a name without an answer delays neither the login nor another upstream', a
     config: {
       upstreams: {
         live: { targets: [{ url: `http://live.test:${upstream.port}` }] },
-        dead: { targets: [{ url: `http://dead.test:${upstream.port}` }], timeouts: { connect: '1s' } }
+        dead: { targets: [{ url: `http://dead.test:${upstream.port}` }], timeouts: { connect: '3s' } }
       },
       routes: [
         { path: '/live', upstream: 'live', auth: 'public' },

@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { type Test, t as tap, test } from 'tap'
+import { type Test, test } from 'tap'
 import { defaultConfig } from '../support/gateway.ts'
 import {
   childrenOf,
@@ -18,8 +18,6 @@ import {
 } from '../support/process.ts'
 import { until } from '../support/until.ts'
 import { startUpstream, type TestUpstream } from '../support/upstream.ts'
-
-tap.setTimeout(300_000)
 
 async function configure(t: Test, upstream: TestUpstream, workers = 1) {
   const [port, servicePort] = [await freePort(), await freePort()]

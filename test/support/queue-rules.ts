@@ -67,9 +67,9 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
 
   async 'an event is handed out again when its lease has run out, and the late holder settles nothing'(t, opened) {
     const { store, twin, pass } = opened
-    const lost = claimOf(t, await store.queue.enqueue(Q, event('a'), { ...OPTIONS, leaseMs: 200 }))
+    const lost = claimOf(t, await store.queue.enqueue(Q, event('a'), { ...OPTIONS, leaseMs: 1_000 }))
     t.same(await twin.queue.claim(Q, 1, MINUTE), [])
-    await pass(200)
+    await pass(1_000)
     const [again] = await twin.queue.claim(Q, 1, MINUTE)
     t.match(again, { id: lost.id, value: 'value of a', attempt: 2 })
     t.equal(await store.queue.done(Q, lost), 'lost')
@@ -82,16 +82,16 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
   async 'a released event waits for its delay and stays before later events of its lane'(t, { store, twin, pass }) {
     const claim = claimOf(t, await store.queue.enqueue(Q, event('a'), OPTIONS))
     t.match(await twin.queue.enqueue(Q, event('b'), OPTIONS), { isPaused: false }, 'its lane is leased')
-    t.equal(await store.queue.release(Q, claim, 300), true)
+    t.equal(await store.queue.release(Q, claim, 1_000), true)
     t.same(await store.queue.claim(Q, 10, MINUTE), [])
     t.match(await store.queue.enqueue(Q, event('c'), OPTIONS), { claim: null, isPaused: true })
-    await pass(300)
+    await pass(1_000)
     t.match(await twin.queue.enqueue(Q, event('d'), OPTIONS), { claim: null, isPaused: false }, 'the delay is over')
     t.match(await store.queue.claim(Q, 10, MINUTE), [{ value: 'value of a', attempt: 2 }])
   },
 
   async 'an event that comes again is known, until its time is up'(t, { store, twin, pass }) {
-    const options = { ...OPTIONS, rememberMs: 300 }
+    const options = { ...OPTIONS, rememberMs: 1_000 }
     t.equal(await store.queue.isKnown(Q, 'a'), false)
     const claim = claimOf(t, await store.queue.enqueue(Q, event('a'), options))
     t.equal(await twin.queue.isKnown(Q, 'a'), true)
@@ -99,7 +99,7 @@ export const queueRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     await store.queue.done(Q, claim)
     t.same(await twin.queue.enqueue(Q, event('a', 'bob'), options), { outcome: 'known' })
     t.match(await twin.queue.enqueue('push:wx2', event('a'), options), { outcome: 'added' }, 'another queue')
-    await pass(300)
+    await pass(1_000)
     t.match(await twin.queue.enqueue(Q, event('a'), options), { outcome: 'added' })
   },
 

@@ -27,10 +27,10 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
 
   async 'a record is gone when its time is over, for every operation'(t, { store, pass }) {
     const keys = ['get', 'delete', 'absent', 'swap', 'count']
-    for (const key of keys) await store.set(key, '7', 600)
+    for (const key of keys) await store.set(key, '7', 1_500)
     await store.set('long', 'stays', HOUR)
     for (const key of keys) t.equal(await store.get(key), '7')
-    await pass(600)
+    await pass(1_500)
     t.equal(await store.get('get'), undefined)
     t.equal(await store.delete('delete'), false)
     t.equal(await store.compareAndSet('swap', '7', '8', HOUR), false)
@@ -207,10 +207,10 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
     { store, pass }
   ) {
     await store.appendFeed('long first', HOUR)
-    for (let index = 0; index < 30; index++) await store.appendFeed(`short ${index}`, 500)
+    for (let index = 0; index < 30; index++) await store.appendFeed(`short ${index}`, 1_500)
     for (let index = 0; index < 4; index++) await store.appendFeed(`long ${index}`, HOUR)
     const before = await store.readFeed('', 3)
-    await pass(510)
+    await pass(1_510)
     t.strictSame((await store.readFeed('', 3)).entries, ['long first', 'long 0', 'long 1'])
     t.strictSame((await store.readFeed(before.cursor, 3)).entries, ['long 0', 'long 1', 'long 2'])
     await store.appendFeed('last', HOUR)
@@ -225,9 +225,9 @@ export const storeRules: Readonly<Record<string, (t: Test, opened: Opened) => Pr
   },
 
   async 'a cursor outlives the entries before it'(t, { store, pass }) {
-    for (let index = 0; index < 60; index++) await store.appendFeed(`short ${index}`, 500)
+    for (let index = 0; index < 60; index++) await store.appendFeed(`short ${index}`, 1_500)
     const { cursor } = await store.readFeed('', 100)
-    await pass(510)
+    await pass(1_510)
     t.strictSame((await store.readFeed(cursor, 10)).entries, [])
     await store.appendFeed('next', HOUR)
     t.strictSame((await store.readFeed(cursor, 10)).entries, ['next'])

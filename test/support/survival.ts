@@ -86,7 +86,6 @@ export async function surviveKills({ kills, redis, limit = 600_000 }: SurvivalOp
       if (isRedisHit) {
         await redis.server.start()
         await untilReady(edge, child)
-        await delay(1_100)
       } else child = await startGateway(file, edge)
       await lookAgain(edge, known, report)
     }
@@ -179,6 +178,16 @@ async function refreshOnce(edge: string, session: Known, counts: Counts): Promis
   // In either case: within ten seconds the same token gets the same answer.
 }
 
+/** A store that has just started may miss the deadline of a call. */
+async function askAgain(edge: string, refreshToken: string): Promise<Reply | null> {
+  let reply: Reply | null = null
+  await until(async () => {
+    reply = await ask(edge, '/auth/refresh', { refresh_token: refreshToken })
+    return reply?.status !== 503
+  })
+  return reply
+}
+
 async function lookAgain(
   edge: string,
   known: readonly Known[],
@@ -188,7 +197,7 @@ async function lookAgain(
   const one = async () => {
     for (let session = left.pop(); session; session = left.pop()) {
       if (session.isUnsure) continue
-      const reply = await ask(edge, '/auth/refresh', { refresh_token: session.refreshToken })
+      const reply = await askAgain(edge, session.refreshToken)
       report.logins++
       if (session.wasRefreshed) report.refreshes++
       if (session.hasEnded) report.logouts++

@@ -175,7 +175,7 @@ test('while one of two targets is disturbed no GET without an answer is lost', a
   const backend = await startBackend(t)
   const proxy = await startChaosProxy(t, Number(new URL(backend).port))
   const targets = [{ url: backend }, { url: `http://127.0.0.1:${proxy.port}` }]
-  const timeouts = { connect: '200ms', response: '10m', idle: '10m' }
+  const timeouts = { connect: '1s', response: '10m', idle: '10m' }
   // Half of many concurrent requests fail at once: more than the default budget repeats.
   const upstream = { targets, timeouts, retries: { budget: '100%' } }
   const gateway = await buildTestGateway(t, backend, { config: { upstreams: { app: upstream } } })

@@ -197,7 +197,7 @@ test('a target that answers 503 is ejected, and back after its time', async (t) 
   first.status = 503
   const gateway = await start(t, {
     targets: [{ url: first.url }, { url: second.url }],
-    outliers: { failures: 2, ejectFor: '400ms' }
+    outliers: { failures: 2, ejectFor: '1500ms' }
   })
   const statuses = await ask(gateway, 10)
   t.equal(statuses.filter((status) => status === 503).length, 2)
