@@ -1,7 +1,8 @@
-/** Measures what the open web console costs the gateway: `node bench/console.ts [ROUNDS]`. Four minutes.
- *  A client does what the page does: it signs in, follows the event stream and reads the status every
- *  five seconds. The console is closed and open in turns, with a fixed load and without one. The
- *  gateway is pinned to core 0; the load, the upstream and the client are this process on core 1. */
+/** Measures what the open web console costs the gateway: `node bench/console.ts [ROUNDS]`. Four
+ *  minutes. A client does what the page does: it signs in, follows the event stream and reads the
+ *  status every five seconds. The console is closed and open in turns, with a fixed load and
+ *  without one. The gateway is pinned to core 0; the load, the upstream and the client are this
+ *  process on core 1. */
 import { get, type IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getRequest } from './load.ts'

@@ -1,5 +1,5 @@
-/** Measures a login and a start of the package. The sandbox is a separate process, so that it does not count
- *  as the gateway's CPU. `node bench/login.ts` measures only this. */
+/** Measures a login and a start of the package. The sandbox is a separate process, so that it does
+ *  not count as the gateway's CPU. `node bench/login.ts` measures only this. */
 import { buildPackage } from './package-build.ts'
 import { pinMyself, temporaryFolder } from './processes.ts'
 import { median } from './statistics.ts'

@@ -1,5 +1,6 @@
-/** Measures the memory of one instance of the package, with the flags of the image: `node bench/memory.ts [users]` prints a Markdown table.
- *  Two to three minutes for the default of 100,000 users. Linux, two cores. */
+/** Measures the memory of one instance of the package, with the flags of the image: `node
+ *  bench/memory.ts [users]` prints a Markdown table. Two to three minutes for the default of
+ *  100,000 users. Linux, two cores. */
 import { rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { cpus } from 'node:os'

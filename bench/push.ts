@@ -1,7 +1,7 @@
-/** Measures message push: `node bench/push.ts [EVENTS] [OUTAGE_SECONDS]`. First the CPU of the gateway per
- *  event (safe mode: verified, decrypted, stored, delivered), then an outage of the backend with
- *  `kill -9` of the gateway in its middle, on SQLite and on Redis: which events are lost, and which
- *  users get theirs in another order. Two to three minutes. */
+/** Measures message push: `node bench/push.ts [EVENTS] [OUTAGE_SECONDS]`. First the CPU of the
+ *  gateway per event (safe mode: verified, decrypted, stored, delivered), then an outage of the
+ *  backend with `kill -9` of the gateway in its middle, on SQLite and on Redis: which events are
+ *  lost, and which users get theirs in another order. Two to three minutes. */
 import { createServer } from 'node:http'
 import { Pool } from 'undici'
 import { PUSH_KEY, PUSH_TOKEN, pushRequest } from '../test/support/push.ts'

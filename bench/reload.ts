@@ -1,5 +1,6 @@
-/** Cost of a reload, and the parts that it keeps: `node bench/reload.ts [rounds]` prints a Markdown table in a few seconds.
- *  A gateway of 20 routes runs in this process, behind the code that follows gateway.yaml. */
+/** Cost of a reload, and the parts that it keeps: `node bench/reload.ts [rounds]` prints a Markdown
+ *  table in a few seconds. A gateway of 20 routes runs in this process, behind the code that
+ *  follows gateway.yaml. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { followConfig } from '../src/cli/reload.ts'

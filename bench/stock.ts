@@ -1,7 +1,8 @@
 /** The composition that wxgate is compared with: Fastify, @fastify/jwt and @fastify/http-proxy,
  *  assembled as in their documentation. One route, the token verified in preValidation, the
  *  identity set in rewriteRequestHeaders. The benchmark starts it with PORT, UPSTREAM, SECRET and
- *  LOG (1: Fastify's request log to standard output), and for TLS CERT and KEY, the paths of PEM files. */
+ *  LOG (1: Fastify's request log to standard output), and for TLS CERT and KEY, the paths of PEM
+ *  files. */
 import { readFileSync } from 'node:fs'
 import httpProxy from '@fastify/http-proxy'
 import jwt from '@fastify/jwt'

@@ -222,7 +222,8 @@ ${tls === undefined ? 'http' : 'https'}://:${port} {
 
 /** The path of a second Node, such as 26 beside the 24 that npm brings. */
 const NODE_VARIABLE = 'BENCH_NODE'
-/** The folder of another version of wxgate, with its node_modules. It runs under the Node of the benchmark. */
+/** The folder of another version of wxgate, with its node_modules. It runs under the Node of the
+ *  benchmark. */
 const BASELINE_VARIABLE = 'BENCH_BASELINE'
 
 /** Subjects that run under {@link NODE_VARIABLE} too. */

@@ -1,6 +1,7 @@
-/** Measures what traces cost: CPU per proxied request with `telemetry.otlp`, beside the same gateway
- *  without it: `node bench/tracing.ts [ROUNDS]`. A minute. The gateways are pinned to core 0 and take
- *  turns; the load, the upstream and the collector are this process, pinned to core 1. */
+/** Measures what traces cost: CPU per proxied request with `telemetry.otlp`, beside the same
+ *  gateway without it: `node bench/tracing.ts [ROUNDS]`. A minute. The gateways are pinned to core
+ *  0 and take turns; the load, the upstream and the collector are this process, pinned to core
+ *  1. */
 import { createServer } from 'node:http'
 import { getRequest, runLoad } from './load.ts'
 import { freePort, pinMyself, temporaryFolder } from './processes.ts'

@@ -1,6 +1,6 @@
-/** The upstream of every subject, and WeChat in the benchmark of calls to it: a minimal HTTP/1.1 server, so that its share of the load core
- *  stays small. It answers every request with the same JSON or, at ECHO_PATH, with the received
- *  identity. */
+/** The upstream of every subject, and WeChat in the benchmark of calls to it: a minimal HTTP/1.1
+ *  server, so that its share of the load core stays small. It answers every request with the same
+ *  JSON or, at ECHO_PATH, with the received identity. */
 import { createServer, type Socket } from 'node:net'
 
 export const UPSTREAM_BODY = '{"orders":[{"id":1,"product_id":"tea-250","create_time":1790000000}]}'

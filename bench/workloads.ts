@@ -1,6 +1,6 @@
 /** Compares the CPU per request over several kinds of requests: `node bench/workloads.ts`. The
- *  subjects take turns in every round, as in `npm run bench`. Flags: --rounds N, --seconds N, --no-write.
- *  BENCH_NODE=PATH adds a second Node. Writes workloads.md. */
+ *  subjects take turns in every round, as in `npm run bench`. Flags: --rounds N, --seconds N,
+ *  --no-write. BENCH_NODE=PATH adds a second Node. Writes workloads.md. */
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

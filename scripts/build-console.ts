@@ -1,5 +1,5 @@
-/** Bundles the web console of src/console/app into src/console/assets, which is in the repository, so
- *  that the product needs no bundler. */
+/** Bundles the web console of src/console/app into src/console/assets, which is in the repository,
+ *  so that the product needs no bundler. */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'

@@ -1,5 +1,5 @@
-/** Bundles src and the packages it uses into `dist`, the code of the npm package and of the image: a start
- *  reads a few files in place of 900. `node scripts/build.ts [FOLDER]`. */
+/** Bundles src and the packages it uses into `dist`, the code of the npm package and of the image:
+ *  a start reads a few files in place of 900. `node scripts/build.ts [FOLDER]`. */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'

@@ -1,5 +1,6 @@
-/** Does what the README asks a newcomer to do, from `git clone` to the console with a live request, and prints how long each step
- *  took. Fails when a step does not work, never for its time. Needs Chromium, Git, npm and curl. */
+/** Does what the README asks a newcomer to do, from `git clone` to the console with a live request,
+ *  and prints how long each step took. Fails when a step does not work, never for its time. Needs
+ *  Chromium, Git, npm and curl. */
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'

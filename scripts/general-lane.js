@@ -1,2 +1,3 @@
-// Imported before the tests of a group that runs with the fast lane off: see test/support/gateway.ts.
+// Imported before the tests of a group that runs with the fast lane off: see
+// test/support/gateway.ts.
 process.env.WXGATE_TEST_LANE = 'general'

@@ -1,5 +1,5 @@
-/** Builds the tables of docs/security.md and its Chinese twin: the cases shared with public suites, and every row of
- *  the corpus with its answer. */
+/** Builds the tables of docs/security.md and its Chinese twin: the cases shared with public suites,
+ *  and every row of the corpus with its answer. */
 import { catalogue } from '../src/errors.ts'
 import { FAMILIES, type Family, type Relayed, type Row, SUITES } from '../src/selftest/case.ts'
 import { casesFor, createSample, ROWS } from '../src/selftest/corpus.ts'

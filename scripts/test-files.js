@@ -1,6 +1,7 @@
-// Runs several test files in this process: some files beside each other, the tests of a file one after the other. A test that
-// waits leaves the processor to another file. Tap itself runs either all tests of a process in a row or any of them at once,
-// and tests of one file often share a gateway.
+// Runs several test files in this process: some files beside each other, the tests of a file one
+// after the other. A test that waits leaves the processor to another file. Tap itself runs either
+// all tests of a process in a row or any of them at once, and tests of one file often share a
+// gateway.
 import { t as tap } from 'tap'
 
 /** More than run at any time: the limit is that of `runTestFiles`. */
@@ -15,7 +16,8 @@ export async function runTestFiles(files, limit) {
   await runInTurns(waiting, limit, (file) => runInTurns(file.tests, file.limit, (test) => tap.sub(...test)))
 }
 
-/** The tests that a file defines, none of them started, and how many of them it wants to run at a time. */
+/** The tests that a file defines, none of them started, and how many of them it wants to run at a
+ *  time. */
 async function testsOf(file) {
   const { sub } = tap
   const tests = []

@@ -1,10 +1,11 @@
-// Groups test files into processes. Starting a process, importing the sources and compiling schemas costs more than
-// most tests, so neighbours in the list of files share a process.
+// Groups test files into processes. Starting a process, importing the sources and compiling schemas
+// costs more than most tests, so neighbours in the list of files share a process.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 
-/** Files that start processes or wait for time to pass. Several of them run beside each other in one process, in turns with
- *  the groups of others, which use the processor meanwhile. They come first, so that none runs alone at the end. */
+/** Files that start processes or wait for time to pass. Several of them run beside each other in
+ *  one process, in turns with the groups of others, which use the processor meanwhile. They come
+ *  first, so that none runs alone at the end. */
 const isWaiting = named(`
   app-checks attack-framing attack-upstream bin config-generated-secret config-schema doctor followed-files forward-auth
   lifecycle* login-codes login-hook miniprogram-build miniprogram-retries miniprogram-session orders package promises*
@@ -17,8 +18,9 @@ const isWaiting = named(`
 const isOfBothLanes = named(`
   access-log attack-corpus attack-framing attack-headers attack-paths attack-upstream channel forwarding round-trips route-*
   selftest time-limits upstream-headers field/bytes upstream/hostile-upstream`)
-/** Tests whose subject is not src, or that send much through lines which other tests cover: coverage would cost up to a
- *  fifth of their time. The second run with the fast lane off is without it too. */
+/** Tests whose subject is not src, or that send much through lines which other tests cover:
+ *  coverage would cost up to a fifth of their time. The second run with the fast lane off is
+ *  without it too. */
 const isUncovered = named(`
   attack-corpus attack-framing attack-headers attack-jwt* attack-paths attack-upstream bin docker docs docs-site
   followed-files former-store forwarding fuzz-seeds http-details kept-text lifecycle* miniprogram-* package promises*
@@ -64,9 +66,9 @@ function named(list) {
   }
 }
 
-/** scripts/test-preload.js reads the word `uncovered` of a name. Groups are of equal size, so that none of a few files
- *  pays for a process of its own. Neighbours in the list often wait for the same, such as a store, so each goes to another
- *  group. */
+/** scripts/test-preload.js reads the word `uncovered` of a name. Groups are of equal size, so that
+ *  none of a few files pays for a process of its own. Neighbours in the list often wait for the
+ *  same, such as a store, so each goes to another group. */
 function groupsOf({ name, files, imports }, areWaiting) {
   const chosen = files.filter((file) => isWaiting(file) === areWaiting)
   const count = Math.ceil(chosen.length / (areWaiting ? WAITING_FILES_OF_A_GROUP : FILES_OF_A_GROUP))

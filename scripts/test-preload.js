@@ -11,13 +11,14 @@ process.env._TAPJS_PROCESSINFO_EXCLUDE_ = String(
   new RegExp(String.raw`^(node|tapmock):|[\\/](node_modules[\\/](?!${FIRST})|(\.tap|tap-snapshots)[\\/])`)
 )
 
-// Tap attributes an exception outside a test's promise to the test by an asynchronous hook, which then follows every promise
-// of the gateway: an eighth of the processor time. Without the hook such an exception ends the process with its stack,
-// and the file fails.
+// Tap attributes an exception outside a test's promise to the test by an asynchronous hook, which
+// then follows every promise of the gateway: an eighth of the processor time. Without the hook such
+// an exception ends the process with its stack, and the file fails.
 asyncHooks.createHook = () => ({ enable() {}, disable() {} })
 syncBuiltinESMExports()
 
-// Two groups keep both processors busy: collecting garbage on several threads makes them wait for each other.
+// Two groups keep both processors busy: collecting garbage on several threads makes them wait for
+// each other.
 setFlagsFromString('--single-threaded-gc')
 
 // Groups of scripts/test-groups.js that are run without coverage.

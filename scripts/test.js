@@ -1,11 +1,13 @@
-// Runs tap with the arguments of the command line; without a file, on all tests in groups. Plain JavaScript, since the system's Node may run it.
+// Runs tap with the arguments of the command line; without a file, on all tests in groups. Plain
+// JavaScript, since the system's Node may run it.
 import { spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeTestGroups } from './test-groups.js'
 
 const UNWANTED = '@tapjs/typescript'
-/** The package as npm would install it: the bundle, beside the files that it reads. Git does not know the folder. */
+/** The package as npm would install it: the bundle, beside the files that it reads. Git does not
+ *  know the folder. */
 const PACKAGE = resolve('.cache/test-package')
 
 const shell = process.platform === 'win32'
@@ -21,7 +23,8 @@ const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} ${preload}`.trim()
 const args = process.argv.slice(2)
 process.exitCode = builtStatus || (args.every((arg) => arg.startsWith('-')) ? runAll() : runTap(args, {}))
 
-/** Large pages for malloc on Linux: a process of tests takes memory quickly, and each small page costs a fault. */
+/** Large pages for malloc on Linux: a process of tests takes memory quickly, and each small page
+ *  costs a fault. */
 function runTap(args, env) {
   return run('tap', args, { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1', ...process.env, ...env, NODE_OPTIONS })
 }

@@ -19,8 +19,8 @@ export function readTranslations(root: URL, pattern: string): ReadonlyMap<string
 }
 
 /** @param english Every English text, by name.
- *  @returns A sentence for each name without a Chinese text, for each Chinese text of another English text than
- *  today's, and for each Chinese text of an unknown name. */
+ *  @returns A sentence for each name without a Chinese text, for each Chinese text of another
+ *  English text than today's, and for each Chinese text of an unknown name. */
 export function translationFaults(
   english: ReadonlyMap<string, string>,
   translations: ReadonlyMap<string, Translation>

@@ -19,7 +19,8 @@ export interface Timer {
   [Symbol.dispose](): void
 }
 
-/** `performance` is imported: the global of the same name is a getter, which each reading would call. */
+/** `performance` is imported: the global of the same name is a getter, which each reading would
+ *  call. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

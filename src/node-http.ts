@@ -1,5 +1,5 @@
-/** Values of node:http, without an `import`: an import reads every export, and reading WebSocket makes
- *  Node compile its own copy of undici, which costs a tenth of a start. */
+/** Values of node:http, without an `import`: an import reads every export, and reading WebSocket
+ *  makes Node compile its own copy of undici, which costs a tenth of a start. */
 import type * as http from 'node:http'
 
 export const { createServer, METHODS, request, STATUS_CODES, validateHeaderName, validateHeaderValue } =

@@ -1,5 +1,5 @@
-/** Checks values against the schemas of gateway.yaml and of the endpoints. Interprets a schema as it
- *  stands: compiling all of them took a fifth of a start. */
+/** Checks values against the schemas of gateway.yaml and of the endpoints. Interprets a schema as
+ *  it stands: compiling all of them took a fifth of a start. */
 
 export type Path = readonly (string | number)[]
 

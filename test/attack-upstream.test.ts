@@ -244,7 +244,8 @@ test('a request is tried as often as configured, and not once more', async (t) =
   const targets = [{ url: upstream.url }]
   const gateway = await buildTestGateway(t, upstream.url, {
     config: {
-      // Upstreams with the same connect timeout would share connections, and a reset of a kept one costs no attempt.
+      // Upstreams with the same connect timeout would share connections, and a reset of a kept one
+      // costs no attempt.
       upstreams: Object.fromEntries(
         cases.map(({ retries }, index) => [`u${index}`, { targets, retries, timeouts: { connect: `${5 + index}s` } }])
       ),

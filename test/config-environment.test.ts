@@ -1,4 +1,5 @@
-/** The environment: defaults for keys that the file leaves out, NODE_ENV, permissions by name, and what is warned of. */
+/** The environment: defaults for keys that the file leaves out, NODE_ENV, permissions by name, and
+ *  what is warned of. */
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -82,7 +82,8 @@ test('the settings that production refuses are listed by the names that allow th
   t.end()
 })
 
-/** The start of each line that is a heading, a fence, a row with its number of cells, or an item of a list. */
+/** The start of each line that is a heading, a fence, a row with its number of cells, or an item of
+ *  a list. */
 function partsOf(markdown: string): string[] {
   const lines = markdown.replaceAll(/^( *```\w*\n)[\s\S]*?^ *```$/gm, '$1').split('\n')
   return lines.flatMap((line) => {
@@ -97,7 +98,8 @@ function wordsOf(markdown: string): string[] {
   return codesIn(withoutBlocks(markdown)).map((word) => word.replaceAll(/\s+/g, ' '))
 }
 
-/** Lines of the blocks with a language, without comments. A text that is shown to a user is null. */
+/** Lines of the blocks with a language, without comments. A text that is shown to a user is
+ *  null. */
 function codeOf(markdown: string): (string | null)[] {
   return blocksOf(markdown)
     .filter(({ language }) => !['', 'mermaid'].includes(language))

@@ -1,4 +1,5 @@
-/** Every file that gateway.yaml names is followed: a changed file is in force without a signal and without a restart. */
+/** Every file that gateway.yaml names is followed: a changed file is in force without a signal and
+ *  without a restart. */
 import { createHmac, verify } from 'node:crypto'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, request } from 'node:https'
@@ -24,7 +25,8 @@ import { startUpstream } from './support/upstream.ts'
 
 type Versions = readonly [before: string, after: string]
 
-/** Places of gateway.yaml that take `{ file: PATH }`; `*` stands for an entry of a list or of a map. */
+/** Places of gateway.yaml that take `{ file: PATH }`; `*` stands for an entry of a list or of a
+ *  map. */
 function filePlaces(schema: unknown, place = ''): string[] {
   const { properties = {}, items, patternProperties = {}, anyOf = [], ...own } = schema as Record<string, object>
   const inside = (key: string) => (place === '' ? key : `${place}.${key}`)
@@ -53,7 +55,8 @@ function writtenPlaces(value: unknown, place = ''): string[] {
   )
 }
 
-/** A folder of files as kubelet mounts a Secret: links lead through `..data`, which a swap replaces. */
+/** A folder of files as kubelet mounts a Secret: links lead through `..data`, which a swap
+ *  replaces. */
 function mountSecret(folder: string, files: ReadonlyMap<string, Versions>) {
   mkdirSync(folder)
   for (const version of [0, 1] as const) {

@@ -1,4 +1,5 @@
-/** The pages of the client: their code runs, their tables are complete, and both languages agree. */
+/** The pages of the client: their code runs, their tables are complete, and both languages
+ *  agree. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'

@@ -1,4 +1,5 @@
-/** Repeats of the mini-program client: which calls are sent again, how often, and the random text that marks a repeat. */
+/** Repeats of the mini-program client: which calls are sent again, how often, and the random text
+ *  that marks a repeat. */
 import { test } from 'tap'
 import { HOUR, type Phone, problem, rejection, startPhone } from './support/phone.ts'
 import { idle } from './support/timers.ts'

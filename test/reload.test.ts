@@ -1,4 +1,5 @@
-/** A reload takes over a good file, changes only what changed, and an old configuration ends with its last request. */
+/** A reload takes over a good file, changes only what changed, and an old configuration ends with
+ *  its last request. */
 import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'

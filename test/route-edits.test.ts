@@ -1,4 +1,5 @@
-/** A route changes what passes: prefixes, redirects, headers, the names of the identity, methods. */
+/** A route changes what passes: prefixes, redirects, headers, the names of the identity,
+ *  methods. */
 import { test } from 'tap'
 import { valuesOf } from './support/attack.ts'
 import { APPID, buildTestGateway } from './support/gateway.ts'

@@ -1,5 +1,5 @@
-/** `variants` of a route: another upstream for a version of the mini-program, a header, or a share of
- *  the users. */
+/** `variants` of a route: another upstream for a version of the mini-program, a header, or a share
+ *  of the users. */
 import { type Test, test } from 'tap'
 import { configText, problems, warnings } from './support/config.ts'
 import { buildTestGateway } from './support/gateway.ts'

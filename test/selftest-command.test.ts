@@ -1,5 +1,5 @@
-/** `wxgate selftest` as a command, against servers other than this gateway: arguments, exit status, and a report
- *  without the token. */
+/** `wxgate selftest` as a command, against servers other than this gateway: arguments, exit status,
+ *  and a report without the token. */
 import httpProxy from '@fastify/http-proxy'
 import jwt from '@fastify/jwt'
 import { fastify } from 'fastify'

@@ -121,7 +121,8 @@ for (const [name, setting] of Object.entries(troubles)) {
     t.equal((await readiness(gateway)).code, 200)
     t.equal(await metric(gateway, 'wxgate_store_trusted'), 1)
     t.equal(await verdict(gateway, bob.access_token), 'session_revoked')
-    // A first operation may be later than the deadline while Redis reads its file and the machine is busy.
+    // A first operation may be later than the deadline while Redis reads its file and the machine
+    // is busy.
     await until(async () => (await refresh(gateway, alice.refresh_token)).status === 200)
     await until(async () => (await enter(gateway, 'dave')).status === 200)
   })

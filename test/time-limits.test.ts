@@ -1,4 +1,5 @@
-/** Time limits: a slow, silent or greedy client gets a clear answer or a closed connection, and takes nothing from others. */
+/** Time limits: a slow, silent or greedy client gets a clear answer or a closed connection, and
+ *  takes nothing from others. */
 import { connect, type Socket } from 'node:net'
 import { t as tap, test } from 'tap'
 import { createPeerCounts } from '../src/http/connections.ts'

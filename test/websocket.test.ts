@@ -1,4 +1,5 @@
-/** WebSockets: decided like any other request before the upgrade, and a pipe after it. websocket-ends.test.ts has their end. */
+/** WebSockets: decided like any other request before the upgrade, and a pipe after it.
+ *  websocket-ends.test.ts has their end. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'

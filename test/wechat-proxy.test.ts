@@ -1,4 +1,5 @@
-/** The way to WeChat: an outbound proxy, and a fallback while no connection to the main base opens. */
+/** The way to WeChat: an outbound proxy, and a fallback while no connection to the main base
+ *  opens. */
 import { createServer as createTcpServer } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { type Test, test } from 'tap'

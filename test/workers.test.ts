@@ -118,7 +118,8 @@ groupTest('two workers are one gateway: one port, one readiness, one set of metr
 
 groupTest('SIGHUP reloads any number of times, on every worker, and no request is lost', async (t, group) => {
   const { child, url } = group
-  // A route of every configuration, the first included: a request finds it on any worker at any time.
+  // A route of every configuration, the first included: a request finds it on any worker at any
+  // time.
   const kept = '/public'
   let isOver = false
   const found: number[] = []

@@ -1,4 +1,5 @@
-/** Calls of backends to WeChat's API: who may make how many, with which credentials, and what is seen of them. */
+/** Calls of backends to WeChat's API: who may make how many, with which credentials, and what is
+ *  seen of them. */
 import type { ServerResponse } from 'node:http'
 import { type Test, test } from 'tap'
 import { createTokenMask } from '../src/platforms/wechat/token-mask.ts'

@@ -1,4 +1,5 @@
-/** Calls of WeChat through the gateway: bodies, streams, broken connections and the end of the gateway. */
+/** Calls of WeChat through the gateway: bodies, streams, broken connections and the end of the
+ *  gateway. */
 import { randomBytes } from 'node:crypto'
 import { request, type ServerResponse } from 'node:http'
 import { test } from 'tap'

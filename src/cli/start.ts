@@ -34,7 +34,8 @@ export interface StartOptions {
 export interface ConfigSource {
   /** Absolute path. */
   readonly file: string
-  /** Lines of the routes of the configuration; empty in a worker, which gets it without its text. */
+  /** Lines of the routes of the configuration; empty in a worker, which gets it without its
+   *  text. */
   readonly routeLines: readonly number[]
   /** See {@link LoadResult}. */
   readonly files: readonly FileState[]
@@ -153,7 +154,7 @@ export async function startSandbox(
   const merchants = apps.flatMap(({ pay }) => (pay === null ? [] : merchantOf(pay)))
   const sandbox = createSandbox({ clock: systemClock, merchants })
   const { url } = await sandbox.listen(0, '127.0.0.1')
-  log.warn({ sandbox: url }, 'the sandbox stands in for WeChat: anyone can log in as anyone')
+  log.warn({ sandbox: url }, 'the sandbox stands in for WeChat: any client can log in as any user')
   return { url, close: () => sandbox.close() }
 }
 

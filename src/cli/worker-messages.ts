@@ -23,8 +23,8 @@ export type FromWorker =
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly type: 'wanted'; readonly id: number; readonly question: GroupQuestion }
 
-/** From the primary. `config` answers `starting`, `answers` answers `wanted`. `group` reports whether
- *  all workers are ready. */
+/** From the primary. `config` answers `starting`, `answers` answers `wanted`. `group` reports
+ *  whether all workers are ready. */
 export type FromPrimary =
   | ({ readonly type: 'config' } & ReadConfig)
   | { readonly type: 'drain' }

@@ -42,8 +42,8 @@ export function check(tree: unknown, known: ReadonlySet<string>, report: Report)
   return (isMapping(tree) ? tree : {}) as Draft<Written>
 }
 
-/** The kind of a value tells which of a mapping and a list was meant. Of any other union, one report
- *  says more than one for each alternative. */
+/** The kind of a value tells which of a mapping and a list was meant. Of any other union, one
+ *  report says more than one for each alternative. */
 function detailsOf(fault: SchemaFault): readonly SchemaFault[] {
   const { inside = [] } = fault
   return (fault.schema as JsonSchema)['x-one-or-list'] === true && inside.length > 0 ? inside : [fault]

@@ -1,8 +1,9 @@
 /** Building blocks of the schema. Keys that start with `x-` serve the strict check and are not
  *  published: `x-form` completes the sentence "must be …", `x-range` bounds a duration or size,
- *  `x-secret` allows `{ file: PATH }`, `x-one-or-list` marks a union of a mapping and a list of such, `x-public` allows every user to read that file, `x-line`
- *  refuses characters that a shell or an editor left in a secret, and `x-env` names the environment
- *  variable that is the default. */
+ *  `x-secret` allows `{ file: PATH }`, `x-one-or-list` marks a union of a mapping and a list of
+ *  such, `x-public` allows every user to read that file, `x-line` refuses characters that a shell
+ *  or an editor left in a secret, and `x-env` names the environment variable that is the
+ *  default. */
 import { type TObject, type TProperties, Type } from '../schema.ts'
 import { durationPattern, sizePattern } from './units.ts'
 

@@ -1,5 +1,5 @@
-/** The files of the page, from the folder beside this module. They are read at the first request and
- *  kept in memory, compressed. */
+/** The files of the page, from the folder beside this module. They are read at the first request
+ *  and kept in memory, compressed. */
 import { hash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname } from 'node:path'

@@ -30,7 +30,8 @@ export function readCookie(header: string | undefined, sealer: Pick<Sealer, 'ope
   return opened === null ? null : (JSON.parse(opened.text) as CookieSession)
 }
 
-/** Value of Set-Cookie. Without a lifetime: it ends with the browser, and the session in it earlier. */
+/** Value of Set-Cookie. Without a lifetime: it ends with the browser, and the session in it
+ *  earlier. */
 export function cookieOf(session: CookieSession, sealer: Pick<Sealer, 'seal'>, isHttps: boolean): string {
   return `${COOKIE}=${sealer.seal(JSON.stringify(session), CONTEXT)}; ${attributes(isHttps)}`
 }

@@ -1,5 +1,5 @@
-/** POST /console/v1/sandbox/call: log in as a user of the sandbox and send a request to the edge, as a
- *  mini-program would. */
+/** POST /console/v1/sandbox/call: log in as a user of the sandbox and send a request to the edge,
+ *  as a mini-program would. */
 import { request as sendByTls } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'

@@ -31,7 +31,7 @@ export interface EdgeHandlerDeps {
   readonly underWay: { enter(): void; leave(): void }
 }
 
-const NO_UPGRADE = new ApiError('invalid_request', 'The own endpoints of the gateway accept no WebSocket.')
+const NO_UPGRADE = new ApiError('invalid_request', 'The endpoints of the gateway do not accept WebSocket connections.')
 const TOO_SLOW = new ApiError('request_timeout', 'The request body took longer than server.limits.bodyIdleTimeout.')
 
 export function createEdgeHandler(deps: EdgeHandlerDeps): Handler {

@@ -66,7 +66,10 @@ type PrefetchRoute = {
 const UNKNOWN = new ApiError('not_found', 'No data pre-fetch is configured for this appid (apps[].prefetch).')
 const ONE_OF_TWO = new ApiError('invalid_request', 'Send either "code" or "token".')
 const OTHER_APP = new ApiError('invalid_request', 'The appid of the call is not the one of the path.')
-const UNAVAILABLE = new ApiError('upstream_unavailable', 'The backend with the data is away.')
+const UNAVAILABLE = new ApiError(
+  'upstream_unavailable',
+  'The backend for data pre-fetch is unreachable. Try again shortly.'
+)
 const TIMEOUT = new ApiError('upstream_timeout', 'The backend with the data did not answer in time.')
 const INVALID = new ApiError('upstream_invalid', 'The backend gave no data, more than 256 KB, or no text.')
 

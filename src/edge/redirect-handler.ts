@@ -1,5 +1,5 @@
-/** Serves a request of the plain port: a redirect to https, or a refusal. Nothing that arrives here in
- *  clear reaches an upstream or an own endpoint other than the health paths. */
+/** Serves a request of the plain port: a redirect to https, or a refusal. Nothing that arrives here
+ *  in clear reaches an upstream or an own endpoint other than the health paths. */
 import { ApiError } from '../errors.ts'
 import { sendProblem, sendRedirect } from '../http/answer/send-problem.ts'
 import type { Handler } from '../http/handler.ts'

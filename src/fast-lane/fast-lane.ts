@@ -14,10 +14,10 @@ export interface FastLaneDeps {
   readonly onRequest: () => void
 }
 
-/** Turns of the deadlines in the shortest time limit. */
+/** Turns of the timer wheel in the shortest time limit. */
 const TURNS = 8
-/** Idle connections that make room for new ones, of the oldest. Their clients connect again: all at
- *  once would be a storm. */
+/** Idle connections that are closed at a time, oldest first. To close more would make many clients
+ *  connect again at once. */
 const MOST_CLOSED = 16
 const MOST_LOOKED_AT = 1_000
 const MIN_TURN_MS = 10

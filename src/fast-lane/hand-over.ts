@@ -20,7 +20,7 @@ export const HAND_OVER_REASONS = [
 ] as const satisfies readonly (NotOrdinary | 'refused' | 'own_path')[]
 export type HandOverReason = (typeof HAND_OVER_REASONS)[number]
 
-/** The way to serve a request in the lane, or why the general lane has to decide again, and answers. */
+/** Serves the request in the lane, or a reason why the general lane has to decide about it. */
 export function laneWay(
   { url }: OrdinaryHead,
   admitted: AdmittedRequest,

@@ -234,8 +234,8 @@ export function namesOfRoutes(routes: readonly RouteConfig[]): string[] {
   return routes.flatMap(({ requestHeaders, inject }) => [...Object.keys(requestHeaders.set), ...Object.keys(inject)])
 }
 
-/** Names all instances with these secrets, routes and upstreams: two gateways in a row differ in one
- *  of them. */
+/** Names all instances with these secrets, routes and upstreams: two gateways in a row differ in
+ *  one of them. */
 function loopIdOf({ routes, upstreams }: GatewayConfig, { current }: KeyRing): string {
   return `wxgate-${mac(current.derive('loop', 32), JSON.stringify([routes, upstreams])).slice(0, 16)}`
 }

@@ -1,5 +1,5 @@
-/** The workers of one gateway as a group: a process answers questions about itself, and asks them of
- *  all. A process without workers is a group of one. */
+/** The workers of one gateway as a group: a process answers questions about itself, and asks them
+ *  of all. A process without workers is a group of one. */
 import type { ProcessReading } from '../service/status/reading.ts'
 import type { ProcessSample } from '../service/status/sample.ts'
 import type { FailureFilter, FailureId, RecentFailure } from '../telemetry/recent-failures.ts'

@@ -8,7 +8,8 @@ import type { Address } from '../http/listen.ts'
 import { createGatewayServer, type ServerOptions } from '../http/server.ts'
 import type { TlsFiles } from '../http/tls-files.ts'
 
-/** A redirect needs no upstream: this is enough for many, and leaves the descriptors to the edge. */
+/** A redirect needs no upstream: this is enough for many, and leaves the descriptors to the
+ *  edge. */
 const ROOM: ConnectionRoom = { served: 256, refused: 8 }
 /** Milliseconds to the last byte of a request. */
 const REQUEST_TIMEOUT = 15_000

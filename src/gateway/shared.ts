@@ -85,7 +85,7 @@ export interface Shared extends GatewayDependencies, StatusParts {
   startDone(): void
   /** From now on app checks reach WeChat as this configuration says. */
   probeWith(config: GatewayConfig): void
-  /** Room for the bodies that the egress and channel routes hold. */
+  /** Limit of the bodies that the egress and channel routes hold in memory. */
   readonly heldBodies: ByteBudget
   readonly lender: { open(): Borrower }
   /** Null without a collector. */

@@ -1,4 +1,4 @@
-/** The way of an accepted socket: its PROXY header is read, it is counted, and then it is served by
+/** The steps of an accepted socket: its PROXY header is read, it is counted, and then it is served by
  *  Node's server or by a lane in front of it. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'

@@ -61,7 +61,7 @@ const openPlainRecord: OpenRecord = (init) => new RequestRecord(init)
 
 const URI_TOO_LONG = new ApiError('uri_too_long', 'The request URI is longer than server.limits.uri allows.')
 const NOT_HTTP_1 = new ApiError('invalid_request', 'This listener accepts HTTP/1.1 and HTTP/1.0.')
-const OWN_IN_DISGUISE = new ApiError('bad_path', 'The path could be read as one of the gateway itself.')
+const OWN_IN_DISGUISE = new ApiError('bad_path', 'The path could be read as a path of the gateway itself.')
 const OTHER_HOST = new ApiError('bad_header', 'The host in the request-target and the Host header must be the same.')
 const FORBIDDEN_METHOD = new ApiError('method_not_allowed', 'CONNECT and TRACE are not allowed.', {
   headers: { allow: '' }

@@ -12,7 +12,7 @@ export interface BytesReceiver {
   onBytes(bytes: Buffer, isOwn: boolean): void
   /** The bytes of the last call are in use until reading continues. */
   readonly isHolding: boolean
-  /** More of a body is due. */
+  /** The receiver expects more bytes of a body. */
   readonly isReading: boolean
 }
 

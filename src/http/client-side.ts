@@ -45,7 +45,8 @@ export interface ClientSide {
   flush(): void
   /** False when the client is slower than the writer; `drained.onDrain` is called once it has
    *  caught up.
-   *  @param isBorrowed The caller uses the chunk again after a result of true, or after `onDrain`. */
+   *  @param isBorrowed The caller uses the chunk again after a result of true, or after
+   *  `onDrain`. */
   write(chunk: Buffer, isBorrowed: boolean, drained: Drained): boolean
   end(chunk: Buffer | null): void
   /** Breaks off a half-written response so that it does not look complete. */

@@ -9,10 +9,7 @@ import { canonicalAddress, networkKey, type Peer, type Peers } from './network.t
 
 const TOO_MANY = new ApiError('rate_limited', 'This address holds too many connections. Close some of them.')
 
-export const OVERLOADED = new ApiError(
-  'overloaded',
-  'The gateway holds as many connections as it can. Try again shortly.'
-)
+export const OVERLOADED = new ApiError('overloaded', 'The gateway has reached its connection limit. Try again shortly.')
 
 /** One connection of a client. Its address is read at once: a socket that the client has left
  *  has none. A proxy that speaks the PROXY protocol announces another one. */
@@ -29,7 +26,7 @@ export class ClientConnection {
   isAnswered = false
   /** The connection's parse error was answered; nothing follows it. */
   isOver = false
-  /** Accepted beyond the room of the listener: only health checks are served. */
+  /** Accepted beyond the connection limit: only health checks are served. */
   isSurplus = false
   /** The reason why Node's server, and no lane, serves the next request. */
   laneReason = 'off'
@@ -77,7 +74,7 @@ export interface Connections {
 export interface ConnectionsOptions {
   /** Undefined for a listener without a limit. */
   readonly room: ConnectionRoom | undefined
-  /** Called for each connection beyond the room. */
+  /** Called for each connection beyond the limit. */
   readonly onSurplus: () => void
   readonly server: Server
   /** Closes connections that are between two requests. */

@@ -37,7 +37,8 @@ export function putLaneInFront(serveByNode: Serve, options: LaneInFrontOptions):
     },
     handOver(socket, client, bytes, reason) {
       client.laneReason = reason
-      // One chunk: Node's parser reads new bytes below the stream, also while the stream holds more.
+      // One chunk: Node's parser reads new bytes below the stream, also while the stream holds
+      // more.
       const held: Buffer | null = socket.read()
       socket.unshift(held === null ? bytes : Buffer.concat([bytes, held]))
       serveByNode(socket)

@@ -1,5 +1,5 @@
-/** The port of a second way for requests: it serves some of them on the accepted socket, before
- *  Node's HTTP server reads it. */
+/** The port of the fast lane: it serves some requests on the accepted socket, before Node's HTTP
+ *  server reads it. */
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ApiError } from '../errors.ts'
@@ -8,7 +8,8 @@ import type { Guard } from './guard.ts'
 import type { Handler } from './handler.ts'
 
 export interface Lane {
-  /** Takes over a socket from which no listener reads. Bytes that have arrived lie in its buffer. */
+  /** Takes over a socket from which no listener reads. Bytes that have arrived lie in its
+   *  buffer. */
   accept(socket: Socket, connection: ClientConnection): void
   /** Running requests. */
   readonly active: number
@@ -40,7 +41,7 @@ export interface LaneServer {
    *  @param bytes Read and not served.
    *  @param reason A word for the metrics. */
   handOver(socket: Socket, connection: ClientConnection, bytes: Buffer, reason: string): void
-  /** Answers bytes that are no request, and closes the connection.
+  /** Answers a parse error, and closes the connection.
    *  @param code As in the errors of Node's server. */
   refuse(socket: Socket, connection: ClientConnection, code: string): void
   /** @param code As for `refuse`. */

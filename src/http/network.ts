@@ -50,7 +50,7 @@ export function createPeers({ trusted, proxyProtocol = [] }: PeerRanges): Peers 
 }
 
 /** Tells whether a canonical address is in one of the ranges. A range of IPv6-mapped addresses is a
- *  range of IPv4 addresses. Text that is no address is in no range.
+ *  range of IPv4 addresses. Text that is not an address is in no range.
  *  @param ranges CIDRs or addresses. */
 export function createAddressSet(ranges: readonly string[]): (address: string) => boolean {
   const list = new BlockList()

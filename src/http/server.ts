@@ -46,7 +46,7 @@ export interface ServerOptions {
   readonly guard: Guard
   /** Undefined: no limit of connections. */
   readonly room?: ConnectionRoom
-  /** Called for each connection beyond the room. */
+  /** Called for each connection beyond the limit. */
   readonly onSurplus?: () => void
   /** Called for each connection that was closed because its peer sent no valid PROXY header. */
   readonly onProxyHeaderRefused?: (peer: string) => void

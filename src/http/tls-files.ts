@@ -46,8 +46,8 @@ export interface TlsFiles {
   readonly serverOptions: TlsOptions
   /** New connections get the newest pairs that could be used. */
   follow(server: Server): void
-  /** Reads other pairs, and throws when one cannot be used. The returned function puts them in force
-   *  for new connections. */
+  /** Reads other pairs, and throws when one cannot be used. The returned function puts them in
+   *  force for new connections. */
   prepare(pairs: readonly PairFiles[]): () => void
   readonly certificates: readonly UsedCertificate[]
   stop(): void

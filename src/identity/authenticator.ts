@@ -7,7 +7,7 @@ import type { AccessTokens } from './tokens/access-tokens.ts'
 const REVOKED = new ApiError('session_revoked', 'This session was ended. Log in again.')
 const UNTRUSTED = new ApiError(
   'store_unavailable',
-  'The session store has been unreachable for too long to tell whether this session is alive. Try again shortly.',
+  'The session store has been unreachable for too long, so the gateway cannot check whether this session has ended. Try again shortly.',
   { retryAfter: 5 }
 )
 

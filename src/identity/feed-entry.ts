@@ -9,7 +9,7 @@ export type Entry = { x: number; r?: 1 } & (
   | { a: string; b: string }
 )
 
-/** Null for text that is no entry. */
+/** Null for text that is not an entry. */
 export function parseEntry(text: string): Entry | null {
   try {
     const entry = JSON.parse(text) as Record<string, unknown>

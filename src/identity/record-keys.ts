@@ -2,9 +2,9 @@
  *  so keys name that too. */
 import type { Platform } from '../platforms/port.ts'
 
-/** Users do not expire; stores want a TTL all the same (milliseconds). */
+/** Users do not expire, but the store port requires a TTL (milliseconds). */
 export const FOREVER = 100 * 365 * 24 * 3_600_000
-/** Life of a record under its former key after the last write. An instance of 0.1.0 may be
+/** Lifetime of a record under its former key after the last write. An instance of 0.1.0 may be
  *  started again for as long. */
 export const FORMER_TTL = 30 * 24 * 3_600_000
 

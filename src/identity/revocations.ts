@@ -20,8 +20,8 @@ const SWEEP_INTERVAL = 60_000
 const MARGIN = 60_000
 
 export interface Revocations {
-  /** Reads the whole feed, then follows it. Resolves after the first whole reading, even when
-   *  the store is away for long before. */
+  /** Reads the whole feed, then follows it. Resolves after the first whole reading,
+   *  however long the store was unreachable. */
   start(): Promise<void>
   stop(): void
   /** In force on this instance when it resolves, elsewhere within a second. After a failure the
@@ -57,7 +57,7 @@ export interface RevocationsOptions extends RevocationLimits {
 
 /** Limits that a reload can change. */
 export interface RevocationLimits {
-  /** Milliseconds: the life of an access token, and the time to go on without the feed. */
+  /** Milliseconds: the lifetime of an access token, and the time to go on without the feed. */
   readonly accessTtl: number
   readonly grace: number
 }
@@ -176,7 +176,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
       isAway = true
       if (isTrusted && age() > grace) {
         isTrusted = false
-        log.error('the store has been away for longer than sessions.storeGrace; requests that need a login are refused')
+        log.error('the store has not answered for longer than sessions.storeGrace; access tokens are refused')
       }
     }
     sweep(clock.monotonic())
@@ -242,7 +242,7 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     },
     configure(next) {
       grace = next.grace
-      // Tokens issued under the longer life may still be in use.
+      // Tokens issued with the longer lifetime may still be in use.
       life = Math.max(life, next.accessTtl + MARGIN)
     }
   }

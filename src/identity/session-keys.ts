@@ -45,7 +45,7 @@ export interface SessionKeys {
   replace(appId: string, openId: string, oldKey: string, newKey: string): Promise<boolean>
   /** The stored record of the user, for `forget`. */
   seen(appId: string, openId: string): Promise<SeenKeys>
-  /** Forgets what was seen. A key that a login brought meanwhile stays. */
+  /** Removes the record that `seen` returned. A key that a login stored meanwhile stays. */
   forget(seen: SeenKeys): Promise<void>
 }
 

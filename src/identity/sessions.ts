@@ -72,7 +72,7 @@ export interface Sessions {
 export interface SessionsOptions {
   readonly store: Pick<Store, 'get' | 'set' | 'delete' | 'compareAndSet'>
   readonly clock: Pick<Clock, 'now'>
-  /** Milliseconds: the life of a family without a refresh, and its longest life. */
+  /** Milliseconds: the lifetime of a family without a refresh, and its longest lifetime. */
   readonly refreshTtl: number
   readonly refreshMaxTtl: number
   /** Milliseconds during which the last but one refresh token gets the same answer again. */

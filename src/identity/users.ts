@@ -192,7 +192,7 @@ export function createUsers({ store, sealer, clock, keys }: UsersDeps): Users {
         if (created !== null) return created
       }
       const user = await update(appId, openId, note, found.record === null ? undefined : found)
-      if (user === null) throw new StoreError('a user record vanished')
+      if (user === null) throw new StoreError('the user record was removed during the call')
       return { ...(await join(user, found.record === null ? undefined : foundUnion)), sessionId }
     },
 

@@ -150,7 +150,7 @@ export function createLogin(deps: LoginDeps): Login {
     const { appId, openId } = recorded.user
     // The hook may have ended all sessions of the user, so read the record again.
     const user = hook === null ? recorded.user : await users.find(appId, openId)
-    if (user === null) throw new StoreError('a user record vanished')
+    if (user === null) throw new StoreError('the user record was removed during the call')
     const { id: userId, unionId, epoch, status } = user
     const session = await sessions.begin({ id: recorded.sessionId, appId, openId, unionId, userId, epoch, claims })
     return { session, status, isNew: recorded.isNew, profile }

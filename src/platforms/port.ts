@@ -202,8 +202,8 @@ export interface PushMessage {
 }
 
 /** `timestamp`: missing, too old or too early. `signature`: wrong. `plain`: announced as encrypted,
- *  without the signature of it. `encrypted`: encrypted although it has none. `encryption`: another key, another
- *  app, or wrong padding. `format`: neither JSON nor XML, or not a message. */
+ *  without the signature of it. `encrypted`: encrypted although it has none. `encryption`: another
+ *  key, another app, or wrong padding. `format`: neither JSON nor XML, or not a message. */
 export type PushRefusal = 'timestamp' | 'signature' | 'plain' | 'encrypted' | 'encryption' | 'format'
 
 export type PushReading = { readonly refusal: null; readonly message: PushMessage } | { readonly refusal: PushRefusal }
@@ -233,7 +233,7 @@ export interface ChannelKey {
 }
 
 export interface ChannelCapability {
-  /** The newest keys of the user, at least one. The phone gets the same ones from the platform. Throws
-   *  session_key_stale when the platform no longer accepts the session_key. */
+  /** The newest keys of the user, at least one. The phone gets the same ones from the platform.
+   *  Throws session_key_stale when the platform no longer accepts the session_key. */
   userKeys(app: PlatformApp, openId: string, sessionKey: string): Promise<readonly ChannelKey[]>
 }

@@ -26,6 +26,7 @@ export interface CalledPath {
 export interface QuotaCapability<App> {
   /** A bounded list of the paths that the app has called. */
   paths(appId: string): readonly CalledPath[]
-  /** The quota of a path. A recent answer is given again. Throws rate_limited for too many questions. */
+  /** The quota of a path. A recent answer is given again. Throws rate_limited for too many
+   *  questions. */
   read(app: App, path: string): Promise<Quota>
 }

@@ -1,4 +1,4 @@
-/** The way of a proxied request: authorize, build the upstream head, limit, exchange. */
+/** The steps of a proxied request: authorize, build the upstream head, limit, exchange. */
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { RouteConfig } from '../config/config.ts'

@@ -15,7 +15,7 @@ export interface ConcurrencyLimit {
   enter(onceEnded: (leave: () => void) => void): ApiError | null
 }
 
-const FULL = new ApiError('overloaded', 'This route has as many requests under way as it may. Try again shortly.')
+const FULL = new ApiError('overloaded', 'This route has reached its limit of concurrent requests. Try again shortly.')
 
 export function createRouteLoad(): RouteLoad {
   let running = 0

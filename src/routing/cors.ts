@@ -73,7 +73,7 @@ export function createCors({ origins, headers, exposeHeaders, credentials, maxAg
   return cors
 }
 
-/** Null for a request that is no preflight. */
+/** Null for a request that is not a preflight. */
 export function preflightQuestion({ method, headers }: AdmittedRequest): PreflightQuestion | null {
   if (method !== 'OPTIONS') return null
   const origin = headerValue(headers.kept, 'origin')

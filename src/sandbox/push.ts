@@ -1,5 +1,5 @@
-/** Sends message push to a gateway as WeChat does: the check of the URL, and messages in every mode.
- *  https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push */
+/** Sends message push to a gateway as WeChat does: the check of the URL, and messages in every
+ *  mode. https://developers.weixin.qq.com/miniprogram/dev/framework/server-ability/message-push */
 import { randomBytes, randomInt } from 'node:crypto'
 import { decryptPush, ENCODING_AES_KEY, encryptPush, pushSignature } from '../platforms/wechat/push/cipher.ts'
 import { parseXml, writeXml } from '../platforms/wechat/push/xml.ts'

@@ -1,4 +1,5 @@
-/** Daily quotas of calls with an access token, by app and path. A day begins at midnight in Beijing. */
+/** Daily quotas of calls with an access token, by app and path. A day begins at midnight in
+ *  Beijing. */
 import type { Clock } from '../clock.ts'
 import { createBoundedMap } from './bounded-map.ts'
 

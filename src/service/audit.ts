@@ -60,7 +60,7 @@ export function writeAudit(
     client: clientAddress,
     request_id: requestId
   }
-  log.info(fields, 'a backend called')
+  log.info(fields, 'a call with a service token')
 }
 
 function endpointOf({ method, routeOptions }: FastifyRequest): string {

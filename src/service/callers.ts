@@ -15,8 +15,8 @@ export interface Caller {
 export interface Callers {
   /** The owner of the credential, or the error for the client.
    *  @param authorization Value of the header (RFC 6750, section 2.1).
-   *  @param schemes `basic` also takes name and token of the caller as user and password (RFC 7617),
-   *  which many HTTP clients send for a URL that holds them. */
+   *  @param schemes `basic` also takes name and token of the caller as user and password (RFC
+   *  7617), which many HTTP clients send for a URL that holds them. */
   identify(authorization: string | undefined, schemes: Schemes): Caller | ApiError
   /** By name. The fingerprint changes with the token and does not reveal it. */
   find(name: string): { readonly caller: Caller; readonly fingerprint: string } | null

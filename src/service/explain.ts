@@ -1,4 +1,5 @@
-/** POST /v1/explain: the decision about a request, by the code that would serve it. Sends nothing. */
+/** POST /v1/explain: the decision about a request, by the code that would serve it. Sends
+ *  nothing. */
 import { isIP } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from '../errors.ts'

@@ -65,8 +65,8 @@ export function addVerify(app: FastifyInstance, { authenticator, revocations }: 
   }
   app.register(
     async (scope) => {
-      // Answers before Fastify reads the body: a proxy may repeat the method and Content-Type of the
-      // original request.
+      // Answers before Fastify reads the body: a proxy may repeat the method and Content-Type of
+      // the original request.
       scope.addHook('onRequest', async (request, reply) => {
         const headers = verify(admittedOf(request.raw))
         for (let index = 0; index + 1 < headers.length; index += 2) {

@@ -20,7 +20,7 @@ import type { WxapiLimits } from './wxapi-limits.ts'
 
 export interface WxapiDeps extends Pick<SubjectDeps, 'findApp'> {
   readonly platforms: Pick<Platforms, 'require'>
-  /** Room for the bodies that are held. */
+  /** Limit of the bodies that are held in memory. */
   readonly heldBodies: ByteBudget
   readonly wxapiLimits: WxapiLimits
   readonly metrics: Pick<Metrics, 'wxapiDone'>
@@ -106,8 +106,8 @@ export function createWxapi(deps: WxapiDeps): ServeWxapi {
   }
 }
 
-/** One listener for all steps of a call, since each try adds some. A class: V8 keeps the getter of an
- *  object literal, and all that it reaches, until a full collection (docs/decisions/0008). */
+/** One listener for all steps of a call, since each try adds some. A class: V8 keeps the getter of
+ *  an object literal, and all that it reaches, until a full collection (docs/decisions/0008). */
 class Presence implements CallerPresence {
   readonly #client: ClientSide
   readonly #callbacks: (() => void)[] = []

@@ -7,7 +7,8 @@ export type Leave = () => void
 
 export interface WxapiLimits {
   /** Admits a call; throws or rejects with overloaded or rate_limited. Ends with a call of the
-   *  returned function, which may be called more than once. A promise only where a rate is limited. */
+   *  returned function, which may be called more than once. A promise only where a rate is
+   *  limited. */
   enter(caller: string, appId: string): Leave | Promise<Leave>
 }
 

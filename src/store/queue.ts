@@ -5,8 +5,8 @@
 /** Every operation is atomic, settles within the store's deadline, and throws a StoreError when
  *  the backend fails. */
 export interface DurableQueue {
-  /** Adds an event at the end of its lane, and leases it at once when the lane is idle and `leaseMs`
-   *  is not null. */
+  /** Adds an event at the end of its lane, and leases it at once when the lane is idle and
+   *  `leaseMs` is not null. */
   enqueue(queue: string, event: NewEvent, options: EnqueueOptions): Promise<Enqueued>
   /** Leases the oldest event of up to `count` idle lanes, those that have waited longest first. */
   claim(queue: string, count: number, leaseMs: number): Promise<Claim[]>

@@ -1,9 +1,9 @@
-/** Metrics of the connections and the two ways through the edge. Requests are counted in plain
+/** Metrics of the connections and the two lanes of the edge. Requests are counted in plain
  *  numbers, which a scrape reads. */
 import { Counter, type Registry } from 'prom-client'
 
-/** Reasons of the server itself: the fast lane is off, the connection was handed over earlier, or it
- *  is beyond the room of the listener. */
+/** Reasons of the server itself: the fast lane is off, the connection was handed over earlier, or
+ *  it is beyond the connection limit. */
 const SERVER_REASONS = ['off', 'kept', 'surplus']
 
 /** @param reasons Words of the fast lane. */

@@ -60,7 +60,7 @@ export interface MeasuredRequest {
 
 export interface Metrics extends ChannelMetrics {
   finished(request: MeasuredRequest): void
-  /** An error was written in answer to bytes that are no request. */
+  /** A parse error was answered. */
   parseErrorAnswered(status: number): void
   /** The fast lane serves a request. */
   fastRequest(): void

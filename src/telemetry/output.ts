@@ -41,7 +41,8 @@ interface SinkEvents {
 /** Longest wait of a line (milliseconds), and the bytes that end the wait early. */
 const FLUSH_INTERVAL = 100
 const BATCH = 64 * 1024
-/** Up to this size the lines of a batch are copied: a backlog of small batches takes little memory. */
+/** Up to this size the lines of a batch are copied: a backlog of small batches takes little
+ *  memory. */
 const SMALL_BATCH = 16 * 1024
 /** Batches that wait for lines. New memory for each would cost more than the lines in it. */
 const MAX_SPARE = 4

@@ -7,8 +7,8 @@ const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total',
 
 const START_TIME = 'process_start_time_seconds'
 
-/** One set for the process: prom-client never ends what it begins to measure, which would keep each registry
- *  of a closed gateway. */
+/** One set for the process: prom-client never ends what it begins to measure, which would keep each
+ *  registry of a closed gateway. */
 let shared: Registry | undefined
 
 export function addProcessMetrics(registry: Registry): void {

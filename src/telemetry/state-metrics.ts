@@ -80,8 +80,8 @@ export interface MeasuredCertificate {
   readonly expiresAt: number
 }
 
-/** @returns Sets the certificates of a listener. Of several with one first name, the one that expires
- *  first counts. */
+/** @returns Sets the certificates of a listener. Of several with one first name, the one that
+ *  expires first counts. */
 export function createCertificateMetric(
   registry: Registry
 ): (listener: 'edge' | 'service', certificates: readonly MeasuredCertificate[]) => void {

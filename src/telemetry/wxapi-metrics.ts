@@ -1,8 +1,8 @@
 /** Metrics of the calls that backends make to WeChat's API. */
 import { Counter, type Registry } from 'prom-client'
 
-/** `refused`: WeChat answered with an errcode or a status from 400. `limited`: beyond a limit of the
- *  gateway. `failed`: the remaining errors, for example no answer from WeChat. */
+/** `refused`: WeChat answered with an errcode or a status from 400. `limited`: beyond a limit of
+ *  the gateway. `failed`: the remaining errors, for example no answer from WeChat. */
 const RESULTS = ['ok', 'refused', 'limited', 'failed'] as const
 export type WxapiResult = (typeof RESULTS)[number]
 /** Label `errcode` of a code that is not known. */
@@ -23,7 +23,8 @@ type Uncounted = Record<WxapiResult, number>
 export function createWxapiMetrics(registry: Registry, errcodes: readonly number[]) {
   const known = new Set(errcodes)
   const registers = [registry]
-  /** By app and caller. Finding the series of a call by its labels costs more than all else here. */
+  /** By app and caller. Finding the series of a call by its labels costs more than all else
+   *  here. */
   const uncounted = new Map<string, Map<string, Uncounted>>()
   const calls = new Counter({
     name: 'wxgate_wxapi_calls_total',

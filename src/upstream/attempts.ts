@@ -101,7 +101,7 @@ export class Lease implements Waiting {
       return false
     }
     const target = this.#begin(member, now)
-    // The request that ended may still be in its connection, further up this stack.
+    // Deferred: this may run inside the handler of the request that just ended.
     queueMicrotask(() => {
       if (this.#asker === null) this.done()
       else this.#asker.onTarget(target)

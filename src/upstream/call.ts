@@ -57,7 +57,8 @@ export class CallFailure extends Error {
 }
 
 /** Rejects with a CallFailure, or with the error itself for a fault of the gateway. Only a
- *  connection that failed to open is tried again: after anything else the service may have acted. */
+ *  connection that failed to open is tried again: after anything else the service may have
+ *  acted. */
 export function callUpstream(
   upstream: Upstream,
   clock: Pick<Clock, 'setTimeout' | 'clearTimeout'>,

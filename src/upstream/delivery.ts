@@ -23,8 +23,8 @@ const IDLE_POLL_MS = 5_000
 const MAX_IN_FLIGHT = 256
 /** Largest answer in bytes: a passive reply is small. */
 const MAX_ANSWER_BYTES = 64 * 1024
-/** Longer than the time for which a signed request is accepted, and than WeChat's repeats: the pay API
- *  sends its last one after 24 hours and 4 minutes. */
+/** Longer than the time for which a signed request is accepted, and than WeChat's repeats: the pay
+ *  API sends its last one after 24 hours and 4 minutes. */
 const REMEMBER_MS = 25 * 3_600_000
 const MAX_DEAD = 10_000
 /** Twice the window in which the platform accepts a signature. */
@@ -155,7 +155,11 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   async function attempt(claim: Claim): Promise<void> {
     const verdict = await call(claim)
     if (verdict.outcome === 'retry') {
-      if (claim.attempt === 1) log.warn({ queue: name, event: claim.id, reason: verdict.reason }, 'an event is kept')
+      if (claim.attempt === 1)
+        log.warn(
+          { queue: name, event: claim.id, reason: verdict.reason },
+          'the delivery of an event failed and is retried'
+        )
       await pause(claim, pauseAfter(claim.attempt))
       onResult('retried')
       return

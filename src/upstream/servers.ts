@@ -1,5 +1,5 @@
-/** The servers behind the targets: their state, health checks and breakers, shared by everything that
- *  reaches the same server, and kept while timeouts change. */
+/** The servers behind the targets: their state, health checks and breakers, shared by everything
+ *  that reaches the same server, and kept while timeouts change. */
 import type { Clock } from '../clock.ts'
 import type { HealthCheckConfig, UpstreamConfig } from '../config/config.ts'
 import { Breaker } from './breaker.ts'

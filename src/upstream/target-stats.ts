@@ -1,4 +1,5 @@
-/** Counts of one target in one upstream, in plain numbers: they are formatted when a scrape asks. */
+/** Counts of one target in one upstream, in plain numbers: they are formatted when a scrape
+ *  asks. */
 
 /** Upper bounds of the time to the head of a response, in seconds. */
 export const HEAD_BOUNDS = [0.005, 0.025, 0.1, 0.5, 1, 2.5, 10] as const

@@ -1,4 +1,5 @@
-/** The sign-in of the web console, its cookie and CSRF token, its page, and the calls of the page. */
+/** The sign-in of the web console, its cookie and CSRF token, its page, and the calls of the
+ *  page. */
 import { request } from 'node:http'
 import { type Test, test } from 'tap'
 import { createTestClock, type TestClock } from '../support/clock.ts'

@@ -1,5 +1,5 @@
-/** Unit, proxies without a package, .http file and workflows: complete, and fit the product. Programs that this machine
- *  has check their own files. */
+/** Unit, proxies without a package, .http file and workflows: complete, and fit the product.
+ *  Programs that this machine has check their own files. */
 import { globSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'

@@ -1,5 +1,5 @@
-/** The bytes of a client have the same effect on the fast lane as on the general one: the same bytes
- *  for the client, and the same for the backend. */
+/** The bytes of a client have the same effect on the fast lane as on the general one: the same
+ *  bytes for the client, and the same for the backend. */
 import { type Test, test } from 'tap'
 import { casesFor, createSample } from '../../src/selftest/corpus.ts'
 import { hasOpenssl } from '../support/certificates.ts'

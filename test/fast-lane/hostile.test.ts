@@ -1,5 +1,5 @@
-/** Clients that leave, do not read or send too much, and gateways that reload or drain: the fast lane
- *  behaves as the general one. */
+/** Clients that leave, do not read or send too much, and gateways that reload or drain: the fast
+ *  lane behaves as the general one. */
 import type { Socket } from 'node:net'
 import { type Test, test } from 'tap'
 import { readTestConfig } from '../support/gateway.ts'

@@ -1,4 +1,5 @@
-/** Requests at the limits, early responses and broken connections: the same effect on both lanes. */
+/** Requests at the limits, early responses and broken connections: the same effect on both
+ *  lanes. */
 import { type Test, test } from 'tap'
 import { effectOf, type Lanes, startLanes } from '../support/lanes.ts'
 

@@ -1,4 +1,5 @@
-/** A throw of the gateway's own code is internal_error, logged with its stack: no backend is blamed. */
+/** A throw of the gateway's own code is internal_error, logged with its stack: no backend is
+ *  blamed. */
 import { lookup } from 'node:dns'
 import { test } from 'tap'
 import { systemClock } from '../../src/clock.ts'

@@ -1,4 +1,5 @@
-/** The process on a full disk, with a log that no reader takes, without its primary, and in a terminal. */
+/** The process on a full disk, with a log that no reader takes, without its primary, and in a
+ *  terminal. */
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
@@ -37,7 +38,8 @@ test('a log on a full disk loses lines, tells how many once there is space, and 
   const upstream = await startUpstream(t)
   const { folder, file, url, serviceUrl } = await configure(t, upstream)
   const log = join(folder, 'log')
-  // A limit of the file size stands for the disk: the kernel writes up to it and no further, and sends a signal.
+  // A limit of the file size stands for the disk: the kernel writes up to it and no further, and
+  // sends a signal.
   const ignore = join(folder, 'ignore.mjs')
   writeFileSync(ignore, "process.on('SIGXFSZ', () => {})")
   const writer = openSync(log, 'a')

@@ -1,5 +1,6 @@
-/** PROXY headers: a header that a load balancer writes is read as written and not a byte further; any
- *  other text is refused. Reading depends on no split, and waits for a bounded number of bytes. */
+/** PROXY headers: a header that a load balancer writes is read as written and not a byte further;
+ *  any other text is refused. Reading depends on no split, and waits for a bounded number of
+ *  bytes. */
 import fc from 'fast-check'
 import { canonicalAddress } from '../../src/http/network.ts'
 import { type HeaderReading, readProxyHeader } from '../../src/http/proxy-protocol/proxy-header.ts'

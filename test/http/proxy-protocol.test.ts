@@ -1,5 +1,5 @@
-/** `server.proxyProtocol`: the header of a listed load balancer names the client, on both lanes, and
- *  nothing else may send one. */
+/** `server.proxyProtocol`: the header of a listed load balancer names the client, on both lanes,
+ *  and nothing else may send one. */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import type { Socket } from 'node:net'

@@ -1,5 +1,5 @@
-/** The site built from docs/, in a browser: `npm run test:site`. The build takes half a minute, so that `npm
- *  test` leaves it out. */
+/** The site built from docs/, in a browser: `npm run test:site`. The build takes half a minute, so
+ *  that `npm test` leaves it out. */
 import { test } from 'tap'
 import { type BrowserPage, startBrowser } from '../support/browser.ts'
 import { type BuiltSite, buildSite } from '../support/docs-site.ts'

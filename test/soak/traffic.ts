@@ -22,7 +22,8 @@ const UPLOAD = Buffer.alloc(20_000, 'x')
 /** Clients of the soak end by themselves. */
 const NO_TEARDOWN: Teardown = { teardown() {} }
 
-/** One request of each kind. Each outcome that is expected while a target comes and goes is `ok` or `cut`. */
+/** One request of each kind. Each outcome that is expected while a target comes and goes is `ok` or
+ *  `cut`. */
 async function createKinds({ url, port }: GatewayProcess): Promise<Record<string, (n: number) => Promise<string>>> {
   const body = JSON.stringify({ code: 'sandbox-alice-soak', appid: APPID })
   const headers = { 'content-type': 'application/json' }

@@ -10,7 +10,8 @@ import { PATIENCE, until } from './until.ts'
 const FLAGS = [
   '--headless',
   '--no-sandbox',
-  // Chromium takes half of the processor time without these: no test looks at pixels, and all pages are of one site.
+  // Chromium takes half of the processor time without these: no test looks at pixels, and all pages
+  // are of one site.
   '--disable-gpu',
   '--disable-gpu-compositing',
   '--disable-software-rasterizer',
@@ -48,7 +49,8 @@ export interface Browser {
 }
 
 export interface BrowserPage {
-  /** Since the document was loaded: errors in the console, exceptions, violations of the policy, and requests to another host. */
+  /** Since the document was loaded: errors in the console, exceptions, violations of the policy,
+   *  and requests to another host. */
   readonly problems: readonly string[]
   go(url: string): Promise<void>
   /** The value of an expression of the page, which is JSON. */

@@ -6,7 +6,8 @@ import { PATTERN } from './pattern.ts'
 import { SWITCHING } from './websocket.ts'
 
 /** Answers by the last segment of the path: `large?bytes=N` with N bytes of PATTERN, `slow?ms=N`
- *  after N milliseconds, `events` with an endless event stream; a POST with the SHA-256 of its body. */
+ *  after N milliseconds, `events` with an endless event stream; a POST with the SHA-256 of its
+ *  body. */
 export function createFieldBackend(): Server {
   const server = createServer(serve)
   server.keepAliveTimeout = 60_000

@@ -4,7 +4,8 @@ import type { Wx } from '../../miniprogram/miniprogram_dist/index.d.ts'
 
 const require = createRequire(import.meta.resolve('@tarojs/taro'))
 
-/** Functions of a mini-program, and the constants that Taro's build puts in: parts of the DOM that are left out. */
+/** Functions of a mini-program, and the constants that Taro's build puts in: parts of the DOM that
+ *  are left out. */
 const TARO_GLOBALS = {
   getCurrentPages: () => [],
   getApp: () => undefined,
@@ -45,8 +46,9 @@ export interface UniInterceptor {
   invoke?(options: object): unknown
 }
 
-/** As uni-app's documentation describes `uni`: a call with a callback returns what wx returned, a call without one a promise;
- *  where an interceptor waits, a call with a callback returns a promise of it. */
+/** As uni-app's documentation describes `uni`: a call with a callback returns what wx returned, a
+ *  call without one a promise; where an interceptor waits, a call with a callback returns a promise
+ *  of it. */
 export function createUni(wx: Wx): Wx & { addInterceptor(name: string, interceptor: UniInterceptor): void } {
   const interceptors = new Map<string, UniInterceptor>()
   const wrap =

@@ -35,7 +35,8 @@ export interface MiniProgramOptions {
   readonly wx: Wx | undefined
   /** Globals such as App and Page. */
   readonly globals?: Readonly<Record<string, unknown>>
-  /** Exports of modules that replace files, by their path below the root, or packages, by their name. */
+  /** Exports of modules that replace files, by their path below the root, or packages, by their
+   *  name. */
   readonly modules?: Readonly<Record<string, unknown>>
   /** Texts of modules that replace files, by their path below the root. */
   readonly sources?: Readonly<Record<string, string>>

@@ -9,8 +9,8 @@ import { PATIENCE } from './until.ts'
 
 /** The sources, started by Node itself, without bin/wxgate.js. */
 const SOURCES = new URL('../../src/main.ts', import.meta.url).pathname
-/** The bundle of them that `npm test` builds, as in the package: a start takes half the time. A test file that runs alone
- *  starts the sources. */
+/** The bundle of them that `npm test` builds, as in the package: a start takes half the time. A
+ *  test file that runs alone starts the sources. */
 export const MAIN = process.env.WXGATE_TEST_PROGRAM ?? SOURCES
 
 export interface TestProcess {
@@ -21,15 +21,16 @@ export interface TestProcess {
   readonly exited: Promise<number | string>
 }
 
-/** For a child process that is started as in production: without tap, whose coverage slows a start down by a third, and
- *  with the compiled files of the other tests. */
+/** For a child process that is started as in production: without tap, whose coverage slows a start
+ *  down by a third, and with the compiled files of the other tests. */
 export const PLAIN_ENV: Readonly<NodeJS.ProcessEnv> = {
   PATH: process.env.PATH,
   HOME: process.env.HOME,
   NODE_COMPILE_CACHE: resolve(process.env.NODE_COMPILE_CACHE ?? '.cache/tests')
 }
 
-/** @param stdout A file descriptor or socket for its standard output, which is not in `output` then.
+/** @param stdout A file descriptor or socket for its standard output, which is not in `output`
+ *  then.
  *  @param files Limit of its open files.
  *  @param program Of another build. */
 export function startProcess(
@@ -75,7 +76,8 @@ export function childrenOf(parent: number | undefined): number[] {
   return all.map(Number).filter((id) => statOf(id)?.parent === parent)
 }
 
-/** False for a process that has ended, also when its new parent has not asked for its status, as in a container. */
+/** False for a process that has ended, also when its new parent has not asked for its status, as in
+ *  a container. */
 export function isRunning(id: number): boolean {
   if (process.platform === 'linux') return (statOf(id)?.state ?? 'Z') !== 'Z'
   try {

@@ -16,8 +16,8 @@ export interface OutageOptions {
   readonly store: string
   readonly events: number
   readonly users: number
-  /** Starts a second gateway on the store, and resolves with the URL of its edge. The killed process stays away
-   *  then. Without it the process is started again. */
+  /** Starts a second gateway on the store, and resolves with the URL of its edge. The killed
+   *  process stays away then. Without it the process is started again. */
   readonly startOther?: (backendUrl: string, push: object) => Promise<string>
   /** The backend comes back this long after the first event, and not before the kill. */
   readonly outageMs: number

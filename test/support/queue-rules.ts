@@ -1,4 +1,5 @@
-/** Rules of the durable queue, the same for every store: title of the rule, and a proof that it holds. */
+/** Rules of the durable queue, the same for every store: title of the rule, and a proof that it
+ *  holds. */
 import type { Test } from 'tap'
 import type { Claim, Enqueued } from '../../src/store/queue.ts'
 import type { Opened } from './store-rules.ts'

@@ -11,8 +11,8 @@ export interface RawResponse {
   header(name: string): string
 }
 
-/** @param isBodiless It answers HEAD. @returns While it is not whole, the length of a text that may hold
- *  it. `length` of a whole one counts its bytes. */
+/** @param isBodiless It answers HEAD. @returns While it is not whole, the length of a text that may
+ *  hold it. `length` of a whole one counts its bytes. */
 export function readResponse(
   text: string,
   { isClosed, isBodiless }: { readonly isClosed: boolean; readonly isBodiless: boolean }

@@ -11,7 +11,8 @@ const SAMPLE_MS = 50
 const BATCH = 50
 const BATCH_MS = 20
 
-/** Uploads the pattern. @returns The status and the body, which is the hash that the backend computed. */
+/** Uploads the pattern. @returns The status and the body, which is the hash that the backend
+ *  computed. */
 export function upload(url: string, bytes: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const outgoing = request(url, { method: 'POST', headers: { 'content-length': bytes } }, (res) => {
@@ -52,7 +53,8 @@ export interface MemoryFigures {
   readonly peak: number
 }
 
-/** Samples the memory until it is stopped. The peak moves with the garbage of the moment; the median does not. */
+/** Samples the memory until it is stopped. The peak moves with the garbage of the moment; the
+ *  median does not. */
 export function watchMemory(gateway: Pick<GatewayProcess, 'memory'>): { readonly stop: () => MemoryFigures } {
   const samples = [gateway.memory()]
   const timer = setInterval(() => samples.push(gateway.memory()), SAMPLE_MS)

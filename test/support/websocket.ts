@@ -1,4 +1,5 @@
-/** WebSocket services and clients that speak bytes rather than frames: what passes is opaque to the gateway. */
+/** WebSocket services and clients that speak bytes rather than frames: what passes is opaque to the
+ *  gateway. */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Test } from 'tap'

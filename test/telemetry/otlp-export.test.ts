@@ -62,7 +62,8 @@ test('metrics are those of /metrics, and log lines carry the ids of their reques
   const text = await (await gateway.service('/metrics')).text()
   const names = [...text.matchAll(/^# TYPE (\S+) (\S+)/gm)].map(([, name, type]) => `${name} ${type}`)
   const kinds = metrics.map(({ name, sum, gauge }) => `${name} ${sum ? 'counter' : gauge ? 'gauge' : 'histogram'}`)
-  // Node's own gauges are those of the whole process: other tests change them between the two readings.
+  // Node's own gauges are those of the whole process: other tests change them between the two
+  // readings.
   const empty = names.filter((name) => !kinds.includes(name) && !name.startsWith('nodejs_'))
   t.same(
     kinds.filter((kind) => !names.includes(kind)),
@@ -132,7 +133,7 @@ test('a line about the delivery of an event has no ids of the request that broug
   }[]
   const traceOf = (text: string) => records.find((record) => record.body.stringValue === text)
   t.match(traceOf('request'), { traceId: /^[0-9a-f]{32}$/ })
-  t.match(traceOf('an event is kept'), { traceId: undefined })
+  t.match(traceOf('the delivery of an event failed and is retried'), { traceId: undefined })
 })
 
 interface Exporting {

@@ -1,4 +1,5 @@
-/** Responses of an upstream are read strictly (RFC 9112), and never more leniently than by llhttp. */
+/** Responses of an upstream are read strictly (RFC 9112), and never more leniently than by
+ *  llhttp. */
 import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import { ANSWER_BODIES } from '../../src/selftest/corpus/answer-bodies.ts'

@@ -1,4 +1,5 @@
-/** Several targets behind one route: each request goes to the right one, and a dead one costs no answer. */
+/** Several targets behind one route: each request goes to the right one, and a dead one costs no
+ *  answer. */
 import { randomBytes } from 'node:crypto'
 import { type Test, test } from 'tap'
 import { buildTestGateway, type TestGateway } from '../support/gateway.ts'

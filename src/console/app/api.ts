@@ -1,7 +1,7 @@
-/** Calls of the console to the service listener. The cookie is the credential, and an action carries
- *  the CSRF token of the session. */
+/** Calls of the console to the service listener. The cookie is the credential, and an action
+ *  carries the CSRF token of the session. */
 
-/** An answer that is no success, or none at all. */
+/** A failed response, or no response. */
 export class CallFailed extends Error {
   /** 0: no answer. */
   readonly status: number

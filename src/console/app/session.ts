@@ -1,4 +1,5 @@
-/** The session of the console: a cookie that scripts cannot read, and the CSRF token for actions. */
+/** The session of the console: a cookie that scripts cannot read, and the CSRF token for
+ *  actions. */
 import { type Api, ask } from './api.ts'
 import { readStored, store } from './storage.ts'
 

@@ -23,7 +23,8 @@ export function Shell({ page, name, message, onSignOut, children }: ShellProps) 
   const isFirst = useRef(true)
   useEffect(() => {
     document.title = `${text.pages[page]} · wxgate`
-    // A keyboard or a screen reader goes on at the new page. The first page keeps the focus of the browser.
+    // A keyboard or a screen reader goes on at the new page. The first page keeps the focus of the
+    // browser.
     if (!isFirst.current) heading.current?.focus()
     isFirst.current = false
   }, [page, text])

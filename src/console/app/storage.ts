@@ -1,4 +1,5 @@
-/** Values that the browser keeps for the console. Where it keeps none, they last as long as the page. */
+/** Values that the browser keeps for the console. Where it keeps none, they last as long as the
+ *  page. */
 
 export function readStored(key: string): string | null {
   try {

@@ -48,8 +48,8 @@ export function sendNoContent(req: ProblemRequest, res: ServerResponse, headers:
   answer(req, res, { status: 204, headers, body: '' }, isWorthReading(restOf(req), null))
 }
 
-/** Sends the client to another address, with the same method (RFC 9110, section 15.4.9). A cache may
- *  keep it for an hour, so that a wrong one comes to an end. */
+/** Sends the client to another address, with the same method (RFC 9110, section 15.4.9). A cache
+ *  may keep it for an hour, so that a wrong one comes to an end. */
 export function sendRedirect(req: ProblemRequest, res: ServerResponse, location: string, requestId: string): void {
   const headers = [
     'location',

@@ -1,5 +1,6 @@
-/** Buffers that sockets of upstreams read into. Small reads share one buffer for all connections and
- *  are copied; a body that fills it gets a larger buffer of its own, which is read again and again. */
+/** Buffers that sockets of upstreams read into. Small reads share one buffer for all connections
+ *  and are copied; a body that fills it gets a larger buffer of its own, which is read again and
+ *  again. */
 
 /** Bytes of one read. */
 const SHARED_BYTES = 64 * 1024

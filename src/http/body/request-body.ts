@@ -49,7 +49,7 @@ export class MessageBody implements BodySource {
 
   start(receiver: SourceReceiver): void {
     this.#receiver = receiver
-    // Before `data` has a listener: that would start a read, in which an empty body ends.
+    // Before the listener of `data`, which starts a read: an empty body would end in it at once.
     this.#message.pause()
     this.#message.on('data', this.#onData)
     this.#message.on('end', this.#onEnd)

@@ -73,8 +73,8 @@ const REQUEST_ID = /^[A-Za-z0-9._:/+=-]{1,128}$/
 /** Path segments that are not empty: a proxy may pass on a client's, and backends build links from
  *  it, so `//evil.example` must not reach them. */
 const PREFIX = /^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+\/?$/
-/** Version 00, or a later one with unknown parts behind these (W3C Trace Context, section 4.3). Version
- *  ff is invalid. */
+/** Version 00, or a later one with unknown parts behind these (W3C Trace Context, section 4.3).
+ *  Version ff is invalid. */
 const TRACEPARENT = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[^,]*)?$/
 
 export interface ReadOptions {

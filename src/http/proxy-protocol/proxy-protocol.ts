@@ -43,7 +43,7 @@ interface Ends {
 }
 
 export function createProxyProtocol(options: ProxyProtocolOptions): ProxyProtocol {
-  /** By the two ends of the connection: a TLS socket does not tell the socket below it. */
+  /** Keyed by both addresses and ports: a TLSSocket does not expose the socket below it. */
   const clients = new Map<string, AnnouncedClient>()
   const waiting = new Set<Socket>()
 

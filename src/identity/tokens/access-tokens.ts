@@ -36,8 +36,8 @@ export interface AccessTokenOptions {
   readonly codecs: readonly JwtCodec[]
   readonly issuer: string
   readonly appIds: readonly string[]
-  /** Longest life of a token in milliseconds. Revocations are kept for as long: a token with a
-   *  longer life would outlive its revocation. */
+  /** Longest lifetime of a token in milliseconds. Revocations are kept for as long: a token with a
+   *  longer lifetime would outlive its revocation. */
   readonly accessTtl: number
   readonly openId: 'sealed' | 'plain'
   /** Deterministic, so that the same answer can be given twice. */
@@ -121,7 +121,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     if (!identity) return NOT_OURS
     const now = clock.now()
     if (Math.max(iat, nbf ?? 0) > now / 1000 + SKEW) return NOT_YET
-    // A longer life than accessTtl: the token dates from before accessTtl was shortened. A refresh
+    // A longer lifetime than accessTtl: the token dates from before accessTtl was shortened. A refresh
     // gives one that fits.
     if (exp * 1000 <= now || exp - iat > accessTtl / 1000 + SKEW) return EXPIRED
     return {

@@ -1,4 +1,4 @@
-/** Builds the answer to a login or refresh: the pair of tokens and their lives. */
+/** Builds the answer to a login or refresh: the pair of tokens and their lifetimes. */
 import type { UserStatus } from '../principal.ts'
 import type { Session } from '../sessions.ts'
 import type { AccessTokens } from './access-tokens.ts'

@@ -59,8 +59,8 @@ function isSpace(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 }
 
-/** Throws an ApiError for an answer that cannot be passed on, and a TransportFailure for one that is
- *  not signed as it has to be. */
+/** Throws an ApiError for an answer that cannot be passed on, and a TransportFailure for one that
+ *  is not signed as it has to be. */
 export function createAnswerReader(): (answer: ReadAnswer, asked: Asked) => EgressAnswer {
   const responseHeaders = createResponseHeaders()
   const fateOf = createSpellings((name) =>

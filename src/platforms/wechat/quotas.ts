@@ -1,5 +1,6 @@
 /** Quotas of WeChat's API: the paths that each app has called, and the quota of a path as WeChat
- *  reports it. A question counts at WeChat like any call, so an answer is given again for a minute. */
+ *  reports it. A question counts at WeChat like any call, so an answer is given again for a
+ *  minute. */
 import type { Clock } from '../../clock.ts'
 import { ApiError } from '../../errors.ts'
 import { flatCopy } from '../../flat-text.ts'

@@ -52,7 +52,7 @@ export function createSharedToken(options: {
           return await impatient(operation(), patience)
         } catch {
           isAway = true
-          log.warn({ appid: appId }, 'The store is away; the access token stays in this process')
+          log.warn({ appid: appId }, 'the store does not answer; the access token stays in this process')
           return otherwise
         }
       }

@@ -1,4 +1,5 @@
-/** The keys with which the sandbox signs: platform certificates, and the public key of WeChat Pay. */
+/** The keys with which the sandbox signs: platform certificates, and the public key of WeChat
+ *  Pay. */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
 export interface PlatformKey {

@@ -10,7 +10,8 @@ export interface StatusEventsDeps {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** False once the credential of the request no longer counts. Null: it counts until a reload. */
+    /** False once the credential of the request no longer counts. Null: it counts until a
+     *  reload. */
     isEntitled: (() => boolean) | null
   }
 }

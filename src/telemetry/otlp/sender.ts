@@ -1,6 +1,6 @@
 /** Sends the batches of one signal to the collector, one after the other. While the collector is
- *  away, slow or overloaded, batches are dropped: each after some tries, the newest when the queue is
- *  full. */
+ *  away, slow or overloaded, batches are dropped: each after some tries, the newest when the queue
+ *  is full. */
 import type { Dispatcher } from 'undici'
 import type { Clock, Timer } from '../../clock.ts'
 import type { Batch } from './batches.ts'

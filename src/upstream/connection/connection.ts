@@ -154,7 +154,7 @@ export class Connection implements ReaderOwner, UpstreamConnection {
       this.#writer.write(request, this.#upgrade !== null)
       handler.onSent(this)
     } catch (error) {
-      // The caller is further up this stack.
+      // Deferred: the caller of send() does not hold the connection yet.
       queueMicrotask(() => this.fail(handler, toError(error)))
     }
   }
@@ -168,7 +168,7 @@ export class Connection implements ReaderOwner, UpstreamConnection {
 
   /** Returns the number of bytes read. */
   #read(chunk: Buffer): number {
-    // A server that speaks unasked is out of step.
+    // Bytes without a request: the position in the stream is unknown.
     if (this.#handler === null) {
       this.destroy()
       return 0

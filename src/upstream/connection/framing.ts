@@ -3,7 +3,7 @@ import { flatCopy } from '../../flat-text.ts'
 import { ResponseFault } from './response-fault.ts'
 
 const ZERO = 0x30
-/** More lenient than the list of tokens: a connection is closed rather once too often. */
+/** Matches more than a list of tokens allows: to close a connection too often does no harm. */
 const CLOSE = /(?:^|[\t ,])close(?:[\t ,]|$)/i
 const KEEP_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/i
 const TIMEOUT = /(?:^|[\t ,])timeout[\t ]*=[\t ]*"?([0-9]{1,9})(?:"?[\t ]*(?:,|$))/i

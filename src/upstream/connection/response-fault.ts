@@ -1,4 +1,5 @@
-/** A response that breaks a rule of RFC 9112. The position in the byte stream is unknown after it. */
+/** A response that breaks a rule of RFC 9112. The position in the byte stream is unknown after
+ *  it. */
 
 export type ResponseFaultCode =
   | 'HTTP_VERSION'

@@ -83,7 +83,7 @@ export const en = {
       certificate: (use: string, state: string) => `Certificate ${use}: ${state}`,
       reload: 'The last reload failed. The configuration before it is in force.',
       warnings: (count: string) => `${count} warnings of the configuration`,
-      store: 'The store is away'
+      store: 'The store does not answer'
     }
   },
   routes: {

@@ -1,4 +1,5 @@
-/** Try it: logs in at the sandbox, calls a route and shows the request that the backend received. */
+/** Try it: logs in at the sandbox, calls a route and shows the request that the backend
+ *  received. */
 import { useState } from 'preact/hooks'
 import { useConsole } from '../console-state.ts'
 import { useLocale } from '../i18n/locale.ts'

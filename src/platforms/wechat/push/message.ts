@@ -9,7 +9,8 @@ import { parseXml } from './xml.ts'
 export const PUSH_WINDOW_MS = 5 * 60_000
 
 const OPEN_ID = /^[A-Za-z0-9_-]{1,128}$/
-/** These events end the user's consent: https://developers.weixin.qq.com/miniprogram/dev/framework/security.html */
+/** These events end the user's consent:
+ *  https://developers.weixin.qq.com/miniprogram/dev/framework/security.html */
 const REVOKING: ReadonlySet<string> = new Set(['user_authorization_revoke', 'user_authorization_cancellation'])
 
 /** Null when the check is not signed with the token. */
@@ -21,8 +22,8 @@ export function checkPushUrl({ token }: PushSettings, query: PushQuery, now: num
   return { echo: echostr, nonce: nonceOf({ timestamp, nonce }) }
 }
 
-/** A message that announces no encryption comes in plain mode, with or without an EncodingAESKey: the
- *  console always has a key, and its mode can change at any time. */
+/** A message that announces no encryption comes in plain mode, with or without an EncodingAESKey:
+ *  the console always has a key, and its mode can change at any time. */
 export function readPush(settings: PushSettings, query: PushQuery, body: string, now: number): PushReading {
   const { timestamp, nonce } = query
   if (timestamp === undefined || nonce === undefined || !isFresh(timestamp, now)) return refused('timestamp')
@@ -78,7 +79,8 @@ function isFresh(timestamp: string, now: number): boolean {
 
 interface Parsed {
   readonly content: Readonly<Record<string, unknown>>
-  /** JSON text: of a JSON message the bytes of WeChat, whose numbers may exceed those of JavaScript. */
+  /** JSON text: of a JSON message the bytes of WeChat, whose numbers may exceed those of
+   *  JavaScript. */
   readonly json: string
   readonly format: 'json' | 'xml'
 }

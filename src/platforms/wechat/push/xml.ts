@@ -16,7 +16,8 @@ interface Open {
 }
 
 /** The content of the root element; null for text that is not well-formed, has a document type, is
- *  nested too deeply, or has too many elements. Entities other than the five of XML are an error. */
+ *  nested too deeply, or has too many elements. Entities other than the five of XML are an
+ *  error. */
 export function parseXml(text: string): XmlElement | null {
   const stack: Open[] = [open()]
   let elements = 0
