@@ -106,6 +106,18 @@ test('unreadable entries of the feed are skipped', async (t) => {
   t.equal(revocations.size, 2)
 })
 
+test('the age of what is known counts from the question, not from an answer that came late', async (t) => {
+  const time = createFakeClock()
+  const store = makeStore(time)
+  const readFeed: Store['readFeed'] = async (...range) => {
+    const page = await store.readFeed(...range)
+    time.advance(500)
+    return page
+  }
+  const revocations = await follow(t, { ...store, readFeed }, time)
+  t.equal(revocations.age(), 500)
+})
+
 test('a feed of many pages is read completely before any token is trusted', async (t) => {
   const store = makeStore()
   for (let index = 0; index < 5_001; index++)

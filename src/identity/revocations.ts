@@ -1,6 +1,5 @@
 /** Revoked access tokens: every process follows a feed in the store and decides requests from
- *  memory. An entry lives a little longer than the longest access token; then every token that it
- *  revokes has expired. */
+ *  memory. An entry outlives every access token that it revokes. */
 import type { Clock, Timer } from '../clock.ts'
 import type { Store } from '../store/port.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -20,8 +19,8 @@ const SWEEP_INTERVAL = 60_000
 const MARGIN = 60_000
 
 export interface Revocations {
-  /** Reads the whole feed, then follows it. Resolves after the first whole reading,
-   *  however long the store was unreachable. */
+  /** Reads the whole feed, then follows it. Resolves after the first whole reading, however long
+   *  the store was unreachable. */
   start(): Promise<void>
   stop(): void
   /** In force on this instance when it resolves, elsewhere within a second. After a failure the
@@ -148,8 +147,10 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
     bound.sweep((until) => until <= now)
   }
 
-  async function readToEnd(): Promise<void> {
+  /** @returns The time from which on the feed may hold entries that were not read. */
+  async function readToEnd(): Promise<number> {
     for (;;) {
+      const askedAt = clock.monotonic()
       const page = await store.readFeed(cursor, PAGE)
       if (page.hasRestarted) lostEnds.restarted()
       for (const text of page.entries) {
@@ -157,15 +158,15 @@ export function createRevocations({ store, clock, log, ...limits }: RevocationsO
         if (entry) take(entry)
       }
       cursor = page.cursor
-      if (page.entries.length < PAGE) break
+      if (page.entries.length === PAGE) continue
+      await lostEnds.restore(knownEnds)
+      return askedAt
     }
-    await lostEnds.restore(knownEnds)
   }
 
   async function poll(): Promise<void> {
     try {
-      await readToEnd()
-      lastRead = clock.monotonic()
+      lastRead = await readToEnd()
       isTrusted = true
       if (isAway) log.info('the store answers again; revocations are up to date')
       isAway = false
