@@ -84,8 +84,9 @@ export interface WxTask {
     }) => void): void;
     onProgressUpdate?(listener: (progress: WxProgress) => void): void;
 }
-/** Returned at the start of a request, an upload or a download: a task since base library 1.4.0, a promise with the
- *  functions of the task by Taro, a promise of the task by uni-app when an interceptor waits, and nothing by some wrappers. */
+/** Returned at the start of a request, an upload or a download: a task since base library 1.4.0, a
+ *  promise with the functions of the task by Taro, a promise of the task by uni-app when an
+ *  interceptor waits, and nothing by some wrappers. */
 export type WxStarted = WxTask | PromiseLike<unknown> | undefined;
 export interface WxSocketOptions {
     url: string;
