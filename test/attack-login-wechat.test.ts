@@ -1,11 +1,14 @@
 /** Wrong answers of WeChat to a login, and codes that come twice: rows W01, W04 and W14 of the
  *  attack corpus. */
 import { test } from 'tap'
+import { systemClock } from '../src/clock.ts'
 import type { ErrorCode } from '../src/errors.ts'
+import { createSandbox } from '../src/sandbox/server.ts'
 import { createTestClock } from './support/clock.ts'
 import { APPID, OTHER_APPID } from './support/gateway.ts'
 import { build, post, twoApps } from './support/login.ts'
 import { isProblem } from './support/problems.ts'
+import { freePort } from './support/process.ts'
 
 const FAULTS: readonly (readonly [fault: string, code: ErrorCode])[] = [
   ['errcode--1', 'wechat_unavailable'],
@@ -89,13 +92,16 @@ test('W04 a code that may be spent is not sent again', async (t) => {
 })
 
 test('without WeChat logins are 503, and work again when it is back', async (t) => {
-  const { gateway } = await build(t)
-  await gateway.sandbox.close()
+  const sandbox = createSandbox({ clock: systemClock })
+  const { url, port } = await sandbox.listen(await freePort())
+  t.teardown(() => sandbox.close())
+  const { gateway } = await build(t, { wechat: { apiBase: url, timeout: '60s' } }, { sandbox })
+  await sandbox.close()
   const tries = await Promise.all(
     Array.from({ length: 20 }, (_, i) => post(gateway, '/auth/login', { code: `sandbox-u${i}` }))
   )
   for (const response of tries) await isProblem(t, response, 'wechat_unavailable')
-  await gateway.sandbox.listen(Number(new URL(gateway.sandboxUrl).port))
+  await sandbox.listen(port)
   t.equal((await gateway.login('alice')).status, 200)
 })
 

@@ -13,7 +13,7 @@ import type { Teardown } from './support/listen.ts'
 import { blocksOf, codesIn, headingsOf, linksOf, readDocument, tableOf } from './support/markdown.ts'
 import { freePort, startProcess, writeConfig } from './support/process.ts'
 import { findProgram } from './support/programs.ts'
-import { until } from './support/until.ts'
+import { PATIENCE, until } from './support/until.ts'
 import { startUpstream } from './support/upstream.ts'
 
 const run = promisify(execFile)
@@ -22,7 +22,7 @@ const chinese = readDocument('README.zh-CN.md')
 const languages = { english, chinese }
 
 async function bash(script: string): Promise<string> {
-  const { stdout } = await run('bash', ['-eu', '-o', 'pipefail', '-c', script], { timeout: 20_000 })
+  const { stdout } = await run('bash', ['-eu', '-o', 'pipefail', '-c', script], { timeout: PATIENCE })
   return stdout
 }
 

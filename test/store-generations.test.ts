@@ -9,7 +9,7 @@ import { createRevocations } from '../src/identity/revocations.ts'
 import { openStore } from '../src/store/open.ts'
 import type { Store } from '../src/store/port.ts'
 import { APPID, buildTestGateway, type TestGateway } from './support/gateway.ts'
-import { enter, logout, post, refresh } from './support/instances.ts'
+import { enter, logout, nextReading, post, refresh, watchCalls } from './support/instances.ts'
 import { askRedis, startRedis } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
 import { until } from './support/until.ts'
@@ -94,12 +94,13 @@ test('a Redis that only dropped the connection gets nothing again', async (t) =>
   const redis = await startRedis(t)
   if (redis === null) return
   const { store } = await open(t, redis.url)
-  const { gateway } = await endSessions(t, store, async () => {})
+  const watched = watchCalls(store)
+  const { gateway } = await endSessions(t, watched.store, async () => {})
   const length = await askRedis(redis.port, 'XLEN wxgate:feed')
   await askRedis(redis.port, 'CLIENT KILL TYPE normal')
   const revocations = await follow(t, store)
   t.equal(revocations.size, 2)
-  await new Promise((resolve) => setTimeout(resolve, 600))
+  for (let reading = 0; reading < 2; reading++) await nextReading(watched)
   t.equal(await askRedis(redis.port, 'XLEN wxgate:feed'), length)
   t.notOk(gateway.lines.some((line) => line.includes('ends_restored')))
 })

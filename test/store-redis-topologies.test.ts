@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Test, test } from 'tap'
 import { openStore } from '../src/store/open.ts'
 import type { Store } from '../src/store/port.ts'
@@ -14,6 +13,7 @@ import { freePort } from './support/process.ts'
 import { askRedis, startRedis, startSentinel } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
 import { TIMEOUT } from './support/store-trouble.ts'
+import { until } from './support/until.ts'
 
 const HOUR = 3_600_000
 
@@ -39,14 +39,11 @@ async function assertWorks(t: Test, store: Store): Promise<void> {
   await store.get('a')
 }
 
-async function until(condition: () => Promise<boolean>, within = 60_000): Promise<boolean> {
-  const end = performance.now() + within
-  while (performance.now() < end) {
-    if (await condition().catch(() => false)) return true
-    await delay(25)
-  }
-  return false
-}
+const succeeds = (work: Promise<unknown>): Promise<boolean> =>
+  work.then(
+    () => true,
+    () => false
+  )
 
 test('rediss:// verifies the certificate of the server', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'wxgate-tls-'))
@@ -88,9 +85,9 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   const second = await startRedis(t)
   if (!first || !second) return
   await askRedis(second.port, `REPLICAOF 127.0.0.1 ${first.port}`)
-  t.ok(await until(async () => /master_link_status:up/.test(await askRedis(second.port, 'INFO replication'))))
+  await until(async () => /master_link_status:up/.test(await askRedis(second.port, 'INFO replication')))
   const sentinel = await startSentinel(t, first)
-  t.ok(await until(async () => (await askRedis(sentinel.port, 'SENTINEL REPLICAS wx')).includes(`${second.port}`)))
+  await until(async () => (await askRedis(sentinel.port, 'SENTINEL REPLICAS wx')).includes(`${second.port}`))
   // The first sentinel is down: the next is asked.
   const nobody = await freePort()
   const store = await open(t, `redis+sentinel://127.0.0.1:${nobody},127.0.0.1:${sentinel.port}?name=wx`)
@@ -98,12 +95,12 @@ test('redis+sentinel:// finds the master, and the new one after a failover', asy
   await store.set('kept', 'x', HOUR)
   await store.appendFeed('before', HOUR)
   const { cursor } = await store.readFeed('', 100)
-  t.ok(await until(async () => (await askRedis(second.port, 'GET wxgate:r:kept')).includes('x')))
+  await until(async () => (await askRedis(second.port, 'GET wxgate:r:kept')).includes('x'))
 
   await first.kill()
   const started = performance.now()
   // The answer to a write can be late although it was carried out: the same write is repeated.
-  t.ok(await until(() => store.set('after', 'x', HOUR).then(() => true)))
+  await until(() => succeeds(store.set('after', 'x', HOUR)))
   t.comment(`failover took ${Math.round(performance.now() - started)} ms`)
   t.equal(await store.get('kept'), 'x')
   t.equal(await askRedis(second.port, 'GET wxgate:r:after'), '$1\r\nx\r\n')
@@ -138,7 +135,7 @@ test('a master that dies during the INFO query costs one attempt, not the proces
   })
   const store = await open(t, `redis+sentinel://127.0.0.1:${sentinel}?name=wx`)
   await t.rejects(store.get('a'), { name: 'StoreError', message: /cannot be reached/ })
-  t.ok(await until(async () => asked > 2), 'it goes on trying')
+  await until(() => asked > 2)
 })
 
 /** Answers every command of the protocol by the function; returns the port. */
@@ -169,12 +166,10 @@ test('redis+cluster:// spreads the keys over all nodes, and one lost node fails 
   await askRedis(second.port, 'CLUSTER SET-CONFIG-EPOCH 2')
   await askRedis(first.port, `CLUSTER MEET 127.0.0.1 ${second.port}`)
   for (const { port } of [first, second])
-    t.ok(
-      await until(async () => {
-        const info = await askRedis(port, 'CLUSTER INFO')
-        return info.includes('cluster_state:ok') && info.includes('cluster_slots_ok:16384')
-      })
-    )
+    await until(async () => {
+      const info = await askRedis(port, 'CLUSTER INFO')
+      return info.includes('cluster_state:ok') && info.includes('cluster_slots_ok:16384')
+    })
 
   const store = await open(t, `redis+cluster://127.0.0.1:${await freePort()},127.0.0.1:${first.port}`)
   await assertWorks(t, store)
@@ -197,11 +192,6 @@ test('redis+cluster:// spreads the keys over all nodes, and one lost node fails 
     if (result.status === 'rejected')
       t.match(result.reason, { name: 'StoreError', message: /cannot be reached|did not answer/ })
   await second.start()
-  t.ok(
-    await until(async () => {
-      await Promise.all(keys.map((key) => store.set(key, 'again', HOUR)))
-      return true
-    })
-  )
+  await until(() => succeeds(Promise.all(keys.map((key) => store.set(key, 'again', HOUR)))))
   await assertWorks(t, store)
 })

@@ -14,6 +14,7 @@ import { queueRules } from './support/queue-rules.ts'
 import { hasRedis, launchRedis } from './support/redis.ts'
 import { quietLog } from './support/store.ts'
 import { type Opened, storeRules } from './support/store-rules.ts'
+import { idle } from './support/timers.ts'
 import { PATIENCE } from './support/until.ts'
 
 const HOUR = 3_600_000
@@ -175,9 +176,9 @@ test('work of a later turn joins a commit that waits for the file, and never ove
     work(done)
   })
   const early = transaction((sql) => sql.push('early'))
-  await delay(5)
+  await idle()
   const later = transaction((sql) => sql.push('later'))
-  await delay(5)
+  await idle()
   unlock()
   t.same([await early, await later, done, commits], [1, 2, ['early', 'later'], 1])
 })

@@ -6,6 +6,7 @@ import { type Test, test } from 'tap'
 import { createWeChat } from '../src/platforms/wechat/client.ts'
 import { createSandbox } from '../src/sandbox/server.ts'
 import { createTestClock } from './support/clock.ts'
+import { freePort } from './support/process.ts'
 import { until } from './support/until.ts'
 import { buildWeChat, createTestLog, SHOP } from './support/wechat.ts'
 
@@ -152,7 +153,7 @@ test('a login whose connection cannot be made is wechat_unavailable', async (t) 
 
 test('a login goes through once the refused connection comes back in time', async (t) => {
   const first = createSandbox({ clock: createTestClock(Date.UTC(2026, 10, 23)) })
-  const { url, port } = await first.listen(0)
+  const { url, port } = await first.listen(await freePort())
   await first.close()
   const { wechat } = await buildWeChat(t, { apiBase: url })
   const login = wechat.login(SHOP, 'sandbox-alice')

@@ -3,6 +3,7 @@ import { test } from 'tap'
 import { APPID, buildTestGateway } from '../support/gateway.ts'
 import { startServer } from '../support/listen.ts'
 import { exchange, get, openClient } from '../support/raw-client.ts'
+import { idle } from '../support/timers.ts'
 import { until } from '../support/until.ts'
 import { startUpstream } from '../support/upstream.ts'
 
@@ -72,7 +73,7 @@ test('the body of a login may arrive in pieces, and every cut gives the same ans
   const headEnd = text.indexOf('\r\n\r\n') + 4
   for (let cut = headEnd; cut < text.length; cut += 7) {
     client.send(text.slice(0, cut))
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    await idle()
     client.send(text.slice(cut) + get('/public/x'))
     t.equal((await client.response()).status, 200)
     t.equal((await client.response()).status, 200)

@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 
 import { portOf, type Teardown } from './listen.ts'
+import { freePort } from './process.ts'
 
 export type Disturbance =
   | { readonly kind: 'none' }
@@ -59,7 +60,8 @@ export async function startChaosProxy(t: Teardown, targetPort: number): Promise<
     const own = proxy.upcoming.shift()
     relay(client, target, () => own ?? proxy.mode)
   })
-  await listenOn(server, 0)
+  // Outgoing connections take none of these ports while it is closed.
+  await listenOn(server, await freePort())
   const port = portOf(server)
   t.teardown(() => {
     for (const socket of sockets) socket.destroy()

@@ -16,6 +16,7 @@ import { codeOf, isStale } from '../../src/upstream/failures.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { startRawUpstream } from '../support/raw-upstream.ts'
 import { NO_TLS } from '../support/targets.ts'
+import { idle } from '../support/timers.ts'
 import { until } from '../support/until.ts'
 
 const GET = {
@@ -323,7 +324,7 @@ test('reading stops while the receiver is slower, and goes on', async (t) => {
   pool.send(GET, answer)
   await until(() => answer.body !== '')
   const held = answer.body.length
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await idle()
   t.equal(answer.body.length, held)
   t.ok(written < size, 'the target is held back')
   answer.takesMore = true
@@ -348,15 +349,18 @@ test('an aborted request gets no further call, and its connection ends', async (
 })
 
 test('a late call for an earlier request does not disturb the next one', async (t) => {
+  let waiting: Socket | undefined
   const upstream = await startRawUpstream(t, (socket, _head, count) => {
     if (count === 1) socket.write(OK)
-    else setTimeout(() => socket.write(OK), 20)
+    else waiting = socket
   })
   const pool = openPool(t, upstream.url)
   const first = await send(pool)
   const second = send(pool)
   first.connection?.abort(first)
   first.connection?.fail(first, new Error('late'))
+  await until(() => waiting !== undefined)
+  waiting?.write(OK)
   t.match(await second, { status: 200, error: null })
   t.equal(upstream.accepted, 1)
 })

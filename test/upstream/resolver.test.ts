@@ -8,6 +8,7 @@ import { candidatesOf, readHosts, readSearchRules } from '../../src/upstream/hos
 import { createLookup } from '../../src/upstream/resolver.ts'
 import { createTestClock } from '../support/clock.ts'
 import { startNameServer, type Zone } from '../support/name-server.ts'
+import { until } from '../support/until.ts'
 
 interface Files {
   readonly hosts?: string
@@ -27,9 +28,6 @@ async function setup(t: Test, zone: Zone, files: Files = {}) {
   const find = (name: string, family: 0 | 4 | 6 = 0) => addressesOf(lookup, name, family)
   return { ...server, clock, lookup, find, folder }
 }
-
-/** Lets sockets and files proceed between two checks. */
-const pause = () => new Promise((resolve) => setTimeout(resolve, 5))
 
 function addressesOf(lookup: LookupFunction, name: string, family: 0 | 4 | 6 = 0): Promise<string[]> {
   return new Promise((resolve, reject) => {
@@ -53,7 +51,7 @@ test('an answer is kept for its time to live, and a name has one query at a time
   zone['orders.test'] = { addresses: ['10.0.0.3'], ttl: 5 }
   clock.advance(2_000)
   t.same((await find('orders.test')).length, 2, 'the old answer is used while a new one is awaited')
-  while ((await find('orders.test'))[0] !== '10.0.0.3') await pause()
+  await until(async () => (await find('orders.test'))[0] === '10.0.0.3')
   t.equal(asked.length, 2)
 })
 
@@ -81,7 +79,7 @@ test('a silent name server leaves the old address in use; a name that no longer 
   delete other.zone['orders.test']
   other.clock.advance(1_500)
   await other.find('orders.test')
-  while (await other.find('orders.test').catch(() => null)) await pause()
+  await until(async () => (await other.find('orders.test').catch(() => null)) === null)
   await t.rejects(other.find('orders.test'), { code: 'ENOTFOUND' })
 })
 
@@ -100,7 +98,7 @@ test('the hosts file comes first, and is read again', async (t) => {
   writeFileSync(join(folder, 'hosts'), '10.1.1.9 orders\n')
   clock.advance(2_000)
   await find('orders')
-  while ((await find('orders'))[0] !== '10.1.1.9') await pause()
+  await until(async () => (await find('orders'))[0] === '10.1.1.9')
 })
 
 test('search domains are tried in the order of resolv.conf', async (t) => {
