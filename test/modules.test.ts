@@ -44,3 +44,22 @@ test('values of node:http come from src/node-http.ts: an import of them loads a 
   )
   t.end()
 })
+
+/** The bundle of the web console is generated. */
+const sources = globSync('{src,bin,scripts,miniprogram/src}/**/*.{ts,tsx,js,mts}', { cwd: ROOT }).filter(
+  (file) => !file.startsWith(join('src/console/assets/'))
+)
+
+test('a file has at most 250 lines, and a line of a comment 100 columns', (t) => {
+  const tooLong = sources.flatMap((file) => {
+    const lines = readFileSync(join(ROOT, file), 'utf8').trimEnd().split('\n')
+    // A URL or a format cannot be wrapped.
+    const wide = lines.filter(
+      (line) => /^\s*(\/\/|\/?\*)/.test(line) && line.length > 100 && !line.split(' ').some((word) => word.length > 70)
+    )
+    return lines.length > 250 ? [file, ...wide] : wide
+  })
+  t.ok(sources.length > 500)
+  t.same(tooLong, [])
+  t.end()
+})

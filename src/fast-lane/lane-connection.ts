@@ -197,7 +197,7 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
     this.#parts.server.handOver(this.socket, this.#client, rest, reason)
   }
 
-  /** Answers bytes that are no request. */
+  /** Answers a parse error. */
   #refuse(code: string): void {
     this.onLast()
     this.#parts.server.refuse(this.socket, this.#client, code)
@@ -215,19 +215,16 @@ export class LaneConnection implements Deadline, ReaderOwner, RequestConnection,
   }
 
   readonly #onEnd = (): void => {
-    const { socket } = this
     if (this.isOver) return
-    if (this.#general.isUnderWay) {
-      this.#general.end()
-      return
-    }
-    if (!this.isReading) {
-      socket.end()
-      return
-    }
-    // The body of a request was broken off.
+    if (this.#general.isUnderWay) this.#general.end()
+    else if (this.isReading) this.#breakOff()
+    else this.socket.end()
+  }
+
+  /** The client ended its side within the body of a request. */
+  #breakOff(): void {
     this.isOver = true
-    if (this.#request === null) socket.destroy()
+    if (this.#request === null) this.socket.destroy()
     else this.#request.brokenOff(this.#parts.server.errorOf('HPE_INVALID_EOF_STATE'))
   }
 

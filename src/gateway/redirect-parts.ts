@@ -5,7 +5,8 @@ import { coversHost } from '../http/certificate-names.ts'
 import type { ConnectionRoom } from '../http/connection-room.ts'
 import type { Handler } from '../http/handler.ts'
 import type { Address } from '../http/listen.ts'
-import { createGatewayServer, type ServerOptions } from '../http/server.ts'
+import { createGatewayServer } from '../http/server.ts'
+import type { ServerOptions } from '../http/server-options.ts'
 import type { TlsFiles } from '../http/tls-files.ts'
 
 /** A redirect needs no upstream: this is enough for many, and leaves the descriptors to the

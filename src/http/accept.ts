@@ -1,5 +1,5 @@
-/** The steps of an accepted socket: its PROXY header is read, it is counted, and then it is served by
- *  Node's server or by a lane in front of it. */
+/** The steps of an accepted socket: its PROXY header is read, it is counted, and then it is served
+ *  by Node's server or by a lane in front of it. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'

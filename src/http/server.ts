@@ -12,9 +12,7 @@ import { createParseErrorAnswer } from './answer/parse-error-answer.ts'
 import { type ClientError, maxHeadSize, NOT_HTTP, toClientError } from './answer/parse-errors.ts'
 import { sendProblem } from './answer/send-problem.ts'
 import { closeServer } from './close-server.ts'
-import type { ConnectionRoom } from './connection-room.ts'
-import { type ClientConnection, type ConnectionLimits, OVERLOADED, watchConnections } from './connections.ts'
-import type { Guard } from './guard.ts'
+import { type ClientConnection, OVERLOADED, watchConnections } from './connections.ts'
 import type { Handler } from './handler.ts'
 import type { CreateLane, Lane } from './lane.ts'
 import { putLaneInFront } from './lane-in-front.ts'
@@ -23,41 +21,10 @@ import { isHealthPath } from './path/own-paths.ts'
 import { createProxyProtocol } from './proxy-protocol/proxy-protocol.ts'
 import { CLIENT_CLOSED_REQUEST } from './record.ts'
 import { type AdmittedRequest, GatewayRequest } from './request.ts'
-import type { TlsFiles } from './tls-files.ts'
+import type { ServerOptions } from './server-options.ts'
 import { createTraceIds } from './trace-ids.ts'
 import { createUpgrades } from './upgrades.ts'
 import { isWebSocketHandshake } from './websocket-handshake.ts'
-
-export interface ServerLimits extends ConnectionLimits {
-  /** Bytes. */
-  readonly uri: number
-  readonly headers: number
-  /** Milliseconds. */
-  readonly headersTimeout: number
-  readonly keepAliveTimeout: number
-}
-
-export interface ServerOptions {
-  readonly limits: ServerLimits
-  /** Milliseconds to the last byte of a request; 0 for no limit. */
-  readonly requestTimeout: number
-  readonly tls: TlsFiles | null
-  readonly handler: Handler
-  readonly guard: Guard
-  /** Undefined: no limit of connections. */
-  readonly room?: ConnectionRoom
-  /** Called for each connection beyond the limit. */
-  readonly onSurplus?: () => void
-  /** Called for each connection that was closed because its peer sent no valid PROXY header. */
-  readonly onProxyHeaderRefused?: (peer: string) => void
-  /** Called for each error that was written outside a response. */
-  readonly onParseError: (status: number) => void
-  /** Null: Node's HTTP server reads every request. */
-  readonly createLane: CreateLane | null
-  /** Called for each request that Node's server serves.
-   *  @param reason The reason why no lane does. */
-  readonly onGeneralRequest: (reason: string) => void
-}
 
 export interface GatewayServer {
   /** @param isShared Other processes of this gateway listen on the same port; the kernel

@@ -1,5 +1,4 @@
-/** One proxied request: dispatched to a target, its response written to the client as it
- *  arrives. */
+/** One proxied request: sent to a target, its response written to the client as it arrives. */
 import type { ApiError } from '../errors.ts'
 import type { RequestBody } from '../http/body/request-body.ts'
 import type { Drained, UnderWay } from '../http/client-side.ts'
@@ -49,11 +48,11 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
     const { route, principal, request, head, client } = exchanged
     this.#parts = parts
     this.#exchanged = exchanged
-    const isReplayable = head.bodyLength === 0
-    const deadlineAt = deadlineOf(route, parts.clock)
+    this.#deadlineAt = deadlineOf(route, parts.clock)
     const key = principal === null ? null : principal.openId
-    this.#lease = route.plan.upstream.attempts({ key, method: request.method, isReplayable, deadlineAt })
-    this.#deadlineAt = deadlineAt
+    const isReplayable = head.bodyLength === 0
+    const wanted = { key, method: request.method, isReplayable, deadlineAt: this.#deadlineAt }
+    this.#lease = route.plan.upstream.attempts(wanted)
     client.endsWith(this)
   }
 
@@ -125,13 +124,11 @@ export class Exchange implements ResponseHandler, Asker, UnderWay, Drained {
   }
 
   onData(chunk: Buffer, isBorrowed: boolean): boolean {
-    if (this.#head !== null) {
-      if (this.#firstChunk === null) {
-        this.#firstChunk = isBorrowed ? Buffer.from(chunk) : chunk
-        return true
-      }
-      this.flush()
+    if (this.#head !== null && this.#firstChunk === null) {
+      this.#firstChunk = isBorrowed ? Buffer.from(chunk) : chunk
+      return true
     }
+    if (this.#head !== null) this.flush()
     return this.#open === null || this.#open.write(chunk, isBorrowed)
   }
 

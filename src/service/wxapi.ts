@@ -1,6 +1,6 @@
 /** ANY /wxapi/{appid}/{path}: calls api.weixin.qq.com with the access token of a mini-program. Here
- *  are the endpoint's document, and the steps of the calls that Fastify serves; ordinary-calls.ts has
- *  those of the others. */
+ *  are the endpoint's document, and the steps of the calls that Fastify serves; ordinary-calls.ts
+ *  has those of the others. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ApiError } from '../errors.ts'
 import { NodeClientSide } from '../http/answer/node-client-side.ts'

@@ -1,14 +1,12 @@
 /** Delivers the events of one durable queue to an upstream: at least once, the events of a lane in
  *  their order. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Clock, Timer } from '../clock.ts'
-import type { Tracer } from '../http/tracer.ts'
-import type { Store } from '../store/port.ts'
-import type { Claim, DeadEvent, DurableQueue, QueueDepth, Settled } from '../store/queue.ts'
+import type { Timer } from '../clock.ts'
+import type { Claim, DeadEvent, Settled } from '../store/queue.ts'
 import { CallFailure, callUpstream } from './call.ts'
+import type { DeliveryOptions } from './delivery-options.ts'
 import { createOutcomes, type Delivered } from './delivery-outcomes.ts'
 import { type Envelope, pauseAfter, readEnvelope, type Verdict, verdictOf } from './delivery-verdict.ts'
-import type { Upstream } from './upstreams.ts'
 
 export type { Delivered } from './delivery-outcomes.ts'
 
@@ -38,28 +36,6 @@ export interface DeliveryEvent extends Envelope {
 
 /** A dead event as an operator sees it. */
 export interface DeadDelivery extends Envelope, Pick<DeadEvent, 'id' | 'enqueuedAt' | 'diedAt' | 'reason'> {}
-
-export type DeliveryResult = 'delivered' | 'retried' | 'dead' | 'duplicate' | 'full'
-
-export interface DeliveryOptions {
-  /** Name of the queue. */
-  readonly name: string
-  readonly store: Pick<Store, 'get' | 'setIfAbsent'> & { readonly queue: DurableQueue }
-  readonly upstream: Upstream
-  readonly path: string
-  /** An event is dead when it is older. */
-  readonly maxAgeMs: number
-  readonly maxEvents: number
-  readonly maxBytes: number
-  /** Default: longer than a call. */
-  readonly leaseMs?: number
-  readonly clock: Clock
-  /** A delivery belongs to the trace of the request that brought the event. */
-  readonly tracer: Pick<Tracer, 'callsAfter'>
-  readonly log: { warn(fields: object, message: string): void }
-  readonly onResult: (result: DeliveryResult) => void
-  readonly onDepth: (depth: QueueDepth) => void
-}
 
 export interface Delivery {
   /** Resolves with the outcome of the first attempt, or with `kept` when the time for an answer is

@@ -121,8 +121,8 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     if (!identity) return NOT_OURS
     const now = clock.now()
     if (Math.max(iat, nbf ?? 0) > now / 1000 + SKEW) return NOT_YET
-    // A longer lifetime than accessTtl: the token dates from before accessTtl was shortened. A refresh
-    // gives one that fits.
+    // A longer lifetime than accessTtl: the token dates from before accessTtl was shortened. A
+    // refresh gives one that fits.
     if (exp * 1000 <= now || exp - iat > accessTtl / 1000 + SKEW) return EXPIRED
     return {
       appId: aud,

@@ -12,8 +12,8 @@ const SEEN_ONCE = 4_096
 /** Characters at the end of a token that identify it: the signature and some of the payload. */
 const IDENTITY_CHARS = 64
 
-/** The cache has 2^RECENT_BITS slots in front of the verified tokens: more than there are tokens, so
- *  that few share a slot. */
+/** The cache has 2^RECENT_BITS slots in front of the verified tokens: more than there are tokens,
+ *  so that few share a slot. */
 const RECENT_BITS = 16
 /** A row has 2^ROW_BITS slots. */
 const ROW_BITS = 8
