@@ -154,7 +154,7 @@ export async function startSandbox(
   const merchants = apps.flatMap(({ pay }) => (pay === null ? [] : merchantOf(pay)))
   const sandbox = createSandbox({ clock: systemClock, merchants })
   const { url } = await sandbox.listen(0, '127.0.0.1')
-  log.warn({ sandbox: url }, 'the sandbox stands in for WeChat: any client can log in as any user')
+  log.warn({ sandbox: url }, 'the sandbox replaces WeChat: every client can log in as every user')
   return { url, close: () => sandbox.close() }
 }
 

@@ -1,4 +1,4 @@
-/** What the HTTP server of a listener takes: its limits, its handler, and whom it tells. */
+/** Options of the HTTP server behind a listener. */
 import type { ConnectionRoom } from './connection-room.ts'
 import type { ConnectionLimits } from './connections.ts'
 import type { Guard } from './guard.ts'

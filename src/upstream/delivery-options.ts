@@ -1,4 +1,4 @@
-/** What a delivery takes: a queue of the store, the upstream of its events, and their limits. */
+/** Options of the delivery of one durable queue to an upstream. */
 import type { Clock } from '../clock.ts'
 import type { Tracer } from '../http/tracer.ts'
 import type { Store } from '../store/port.ts'

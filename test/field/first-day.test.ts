@@ -91,7 +91,7 @@ test('every line of the log is JSON, warnings of the configuration included, at 
   const lines = gateway.output().trim().split('\n')
   for (const line of lines) t.doesNotThrow(() => JSON.parse(line), line)
   t.match(
-    lines.find((line) => line.includes('the sandbox stands in for WeChat')),
+    lines.find((line) => line.includes('the sandbox replaces WeChat')),
     '"level":40'
   )
   t.match(
